@@ -1,0 +1,25 @@
+"""involution_edu: learn involution by reading, running and seeing it.
+
+>>> import numpy as np
+>>> import involution_edu as inv
+>>> rng = np.random.default_rng(0)
+>>> x = rng.standard_normal((1, 32, 9, 12))
+>>> kernel = rng.standard_normal((1, 2, 7, 7, 9, 12))  # (N, G, K_h, K_w, H_out, W_out)
+>>> inv.involution(x, kernel).shape
+(1, 32, 9, 12)
+"""
+
+from .backends import BackendUnavailable, available_backends, use_backend
+from .geometry import Geometry
+from .ops import involution, involution_backward
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BackendUnavailable",
+    "Geometry",
+    "available_backends",
+    "involution",
+    "involution_backward",
+    "use_backend",
+]

@@ -1,0 +1,89 @@
+"""What every rung is held to: the awkward cases, random operands for them, and the tolerance.
+
+``compare``, ``gradcheck``, ``bench`` and the tests all read this file.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .geometry import Array, Geometry, IntOrPair, Padding, Pair, as_pair, resolve_padding
+
+# Largest error allowed between two rungs, relative to the largest number of the reference.
+TOLERANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-12}
+
+
+def make_geometry(
+    x_shape: tuple[int, int, int, int],
+    groups: int,
+    window: IntOrPair,
+    stride: IntOrPair = 1,
+    dilation: IntOrPair = 1,
+    padding: Padding = "same",
+) -> Geometry:
+    """Return a `Geometry` from the arguments as a user of the operator writes them."""
+    w, d = as_pair("window", window), as_pair("dilation", dilation)
+    p = resolve_padding(padding, w, d)
+    return Geometry(*x_shape, groups, w, as_pair("stride", stride), d, p)
+
+
+# Each case has H != W; together they cover what implementations get wrong.
+AWKWARD = {
+    "plain 3x3": make_geometry((2, 4, 6, 5), 2, 3),
+    "one image, 7x7, larger than the image": make_geometry((1, 4, 5, 4), 2, 7),
+    "rectangular 3x5": make_geometry((2, 4, 6, 7), 2, (3, 5)),
+    "rectangular 5x1, valid": make_geometry((1, 6, 8, 5), 3, (5, 1), padding="valid"),
+    "even window 2x4": make_geometry((1, 4, 6, 7), 2, (2, 4), padding=(1, 2)),
+    "1x1 window": make_geometry((2, 4, 3, 5), 2, 1),
+    "stride 2, odd sizes": make_geometry((2, 4, 7, 9), 2, 3, stride=2),
+    "stride 2, even sizes": make_geometry((1, 4, 6, 8), 2, 5, stride=2),
+    "stride 3, 7x7": make_geometry((1, 4, 10, 8), 2, 7, stride=3),
+    "stride (1, 2)": make_geometry((1, 4, 6, 7), 2, 3, stride=(1, 2)),
+    "dilation 2": make_geometry((1, 4, 7, 6), 2, 3, dilation=2),
+    "dilation 3, stride 2": make_geometry((1, 4, 9, 10), 2, 3, stride=2, dilation=3),
+    "dilation (2, 1), 3x5, stride (3, 2)": make_geometry((2, 4, 9, 8), 2, (3, 5), (3, 2), (2, 1)),
+    "padding wider than the window": make_geometry((1, 2, 4, 5), 1, 3, padding=(4, 3)),
+    "unequal padding": make_geometry((1, 4, 5, 6), 2, 3, padding=(0, 2)),
+    "one group": make_geometry((2, 5, 4, 6), 1, 3),
+    "a group per channel": make_geometry((2, 5, 4, 6), 5, 3),
+    "C_g = 3": make_geometry((1, 9, 5, 7), 3, 3),
+    "one row": make_geometry((1, 4, 1, 9), 2, 3),
+    "one pixel": make_geometry((3, 4, 1, 1), 2, 3),
+    "no images": make_geometry((0, 4, 5, 6), 2, 3),
+}
+
+
+def random_operands(geom: Geometry, dtype: Any, seed: int) -> tuple[Array, Array, Array]:
+    """Return random normal x, kernel and dy of the sizes in ``geom``."""
+    rng = np.random.default_rng(seed)
+    shapes = geom.x_shape, geom.kernel_shape, geom.y_shape
+    x, kernel, dy = (rng.standard_normal(shape).astype(dtype) for shape in shapes)
+    return x, kernel, dy
+
+
+def operator_options(geom: Geometry) -> dict[str, Pair]:
+    """Return the keyword arguments that make `involution` use ``geom``."""
+    return {"stride": geom.stride, "padding": geom.padding, "dilation": geom.dilation}
+
+
+def scaled_error(a: Array, reference: Array) -> float:
+    """Return max|a - reference| / max|reference|; infinity where that is NaN.
+
+    Examples
+    --------
+    >>> scaled_error(np.array([1.0, 4.5]), np.array([1.0, 5.0]))
+    0.1
+    """
+    if a.shape != reference.shape or a.dtype != reference.dtype:
+        raise ValueError(
+            f"a is {a.dtype} {a.shape}; need {reference.dtype} {reference.shape}, as the reference"
+        )
+    if reference.size == 0:
+        return 0.0
+    difference = np.abs(a - reference)
+    if np.isnan(difference).any():
+        return float("inf")
+    scale = float(np.abs(reference).max())
+    return float(difference.max()) / (scale or 1.0)

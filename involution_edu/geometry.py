@@ -1,0 +1,266 @@
+"""Every size rule of involution, and every check of the operator's arguments.
+
+Read this after ``backends/loops.py``: the loops say what is summed, this file says over which
+indices. Nothing else in the package computes a size or a padding.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
+Pair = tuple[int, int]
+IntOrPair = int | tuple[int, int]
+Padding = int | tuple[int, int] | str
+
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def as_pair(name: str, value: object, minimum: int = 1) -> Pair:
+    """Return ``value`` as a (rows, columns) pair of ints, each at least ``minimum``.
+
+    Examples
+    --------
+    >>> as_pair("stride", 2)
+    (2, 2)
+    >>> as_pair("stride", (1, 0))
+    Traceback (most recent call last):
+        ...
+    ValueError: stride is (1, 0); need integers >= 1
+    """
+    values = value if isinstance(value, tuple | list) else (value, value)
+    if len(values) != 2:
+        raise ValueError(f"{name} is {value!r}; need one int or a pair (rows, columns)")
+    try:
+        if any(isinstance(item, bool | np.bool_) for item in values):
+            raise TypeError
+        rows, columns = (operator.index(item) for item in values)
+    except TypeError:
+        raise TypeError(
+            f"{name} is {value!r}; need one int or a pair of ints (rows, columns)"
+        ) from None
+    if min(rows, columns) < minimum:
+        raise ValueError(f"{name} is {value!r}; need integers >= {minimum}")
+    return rows, columns
+
+
+def resolve_padding(padding: object, window: Pair, dilation: Pair) -> Pair:
+    """Return the rows and columns of zeros added on *each* side of the image, in pixels.
+
+    ``"same"`` is d(K-1)/2, which keeps H_out = ceil(H / s) and needs an odd window, so that it
+    has a middle pixel; ``"valid"`` adds none.
+
+    Examples
+    --------
+    >>> resolve_padding("same", window=(7, 3), dilation=(1, 2))
+    (3, 2)
+    """
+    if not isinstance(padding, str):
+        return as_pair("padding", padding, minimum=0)
+    if padding == "valid":
+        return 0, 0
+    if padding != "same":
+        raise ValueError(f'padding is {padding!r}; need "same", "valid", an int or a pair of ints')
+    k_h, k_w = window
+    if k_h % 2 == 0 or k_w % 2 == 0:
+        raise ValueError(
+            f'padding is "same" with a window of {k_h} x {k_w}; it needs odd sizes: '
+            "pass the padding as an int or a pair for an even window"
+        )
+    d_h, d_w = dilation
+    return d_h * (k_h - 1) // 2, d_w * (k_w - 1) // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """The sizes of one involution; immutable, checked when made.
+
+    With the output pixel (i, j), the place (u, v) in the window, stride s, dilation d and
+    padding p, the input pixel is h = i*s + u*d - p, w = j*s + v*d - p, zero outside the image.
+    Channel c belongs to group g = c // C_g: the groups are contiguous.
+
+    Parameters
+    ----------
+    N, C, H, W : int
+        Batch, channels, rows and columns of ``x``. N may be 0, the others may not.
+    G : int
+        Channel groups; must divide C.
+    window, stride, dilation, padding : (int, int)
+        Rows and columns, in pixels.
+
+    Raises
+    ------
+    ValueError
+        If a size is impossible; the message names it.
+
+    Examples
+    --------
+    >>> geom = Geometry(N=1, C=4, H=7, W=10, G=2, window=(3, 3), stride=(2, 2),
+    ...                 dilation=(1, 1), padding=(1, 1))
+    >>> geom.y_shape
+    (1, 4, 4, 5)
+    >>> geom.kernel_shape
+    (1, 2, 3, 3, 4, 5)
+    """
+
+    N: int
+    C: int
+    H: int
+    W: int
+    G: int
+    window: Pair
+    stride: Pair
+    dilation: Pair
+    padding: Pair
+
+    def __post_init__(self) -> None:
+        if min(self.C, self.H, self.W) < 1:
+            raise ValueError(
+                f"x has shape {self.x_shape}; need at least one channel, one row and one column"
+            )
+        if self.G < 1 or self.C % self.G:
+            raise ValueError(
+                f"kernel has G = {self.G} groups; need a divisor of the C = {self.C} channels of x"
+            )
+        if min(self.window) < 1:
+            raise ValueError(f"kernel has a window of {self.window}; need at least one pixel")
+        if min(self.H_out, self.W_out) < 1:
+            (h, w), (e_h, e_w) = self.padded_size, self.extent
+            raise ValueError(
+                f"kernel has a window that spans {e_h} x {e_w} pixels; need at most the "
+                f"{h} x {w} of the padded image (x is {self.H} x {self.W}, "
+                f"padding {self.padding}, dilation {self.dilation})"
+            )
+
+    @classmethod
+    def of(
+        cls,
+        x: Array,
+        kernel: Array,
+        *,
+        stride: IntOrPair = 1,
+        padding: Padding = "same",
+        dilation: IntOrPair = 1,
+    ) -> Geometry:
+        """Return the geometry of ``x`` (N, C, H, W) under ``kernel`` (N, G, K_h, K_w, ...)."""
+        for name, a, axes in (
+            ("x", x, "(N, C, H, W)"),
+            ("kernel", kernel, "(N, G, K_h, K_w, H_out, W_out)"),
+        ):
+            rank = axes.count(",") + 1
+            if a.ndim != rank:
+                raise ValueError(f"{name} has shape {a.shape}; need {rank} axes {axes}")
+        n, c, h, w = x.shape
+        window = (kernel.shape[2], kernel.shape[3])
+        d = as_pair("dilation", dilation)
+        geom = cls(
+            N=n,
+            C=c,
+            H=h,
+            W=w,
+            G=kernel.shape[1],
+            window=window,
+            stride=as_pair("stride", stride),
+            dilation=d,
+            padding=resolve_padding(padding, window, d),
+        )
+        check_shape("kernel", kernel, geom.kernel_shape, "(N, G, K_h, K_w, H_out, W_out)")
+        return geom
+
+    @property
+    def C_g(self) -> int:
+        """Channels per group."""
+        return self.C // self.G
+
+    @property
+    def extent(self) -> Pair:
+        """Rows and columns that the dilated window spans: d(K-1) + 1."""
+        (k_h, k_w), (d_h, d_w) = self.window, self.dilation
+        return d_h * (k_h - 1) + 1, d_w * (k_w - 1) + 1
+
+    @property
+    def padded_size(self) -> Pair:
+        """Rows and columns of the image with its padding: H + 2p, W + 2p."""
+        p_h, p_w = self.padding
+        return self.H + 2 * p_h, self.W + 2 * p_w
+
+    @property
+    def H_out(self) -> int:
+        """Rows of the output: (H + 2p - d(K-1) - 1) // s + 1."""
+        return (self.padded_size[0] - self.extent[0]) // self.stride[0] + 1
+
+    @property
+    def W_out(self) -> int:
+        """Columns of the output, by the same rule as the rows."""
+        return (self.padded_size[1] - self.extent[1]) // self.stride[1] + 1
+
+    @property
+    def x_shape(self) -> tuple[int, int, int, int]:
+        """Shape of ``x`` and ``dx``: (N, C, H, W)."""
+        return self.N, self.C, self.H, self.W
+
+    @property
+    def y_shape(self) -> tuple[int, int, int, int]:
+        """Shape of ``y`` and ``dy``: (N, C, H_out, W_out)."""
+        return self.N, self.C, self.H_out, self.W_out
+
+    @property
+    def kernel_shape(self) -> tuple[int, int, int, int, int, int]:
+        """Shape of ``kernel`` and ``dkernel``: (N, G, K_h, K_w, H_out, W_out)."""
+        return self.N, self.G, *self.window, self.H_out, self.W_out
+
+    def window_places(self) -> Iterator[Pair]:
+        """Yield every (u, v) of the window, row by row."""
+        return product(range(self.window[0]), range(self.window[1]))
+
+    def pixels_under(self, u: int, v: int) -> tuple[slice, slice]:
+        """Return the rows and columns of the padded image that (u, v) meets, one per output."""
+        (s_h, s_w), (d_h, d_w) = self.stride, self.dilation
+        return (
+            slice(u * d_h, u * d_h + s_h * (self.H_out - 1) + 1, s_h),
+            slice(v * d_w, v * d_w + s_w * (self.W_out - 1) + 1, s_w),
+        )
+
+    def pad(self, x: Array) -> Array:
+        """Return ``x`` (N, C, H, W) with its zeros around it; ``x`` itself when there are none."""
+        p_h, p_w = self.padding
+        if p_h == p_w == 0:
+            return x
+        padded = np.zeros((self.N, self.C, *self.padded_size), x.dtype)
+        self.crop(padded)[...] = x
+        return padded
+
+    def crop(self, padded: Array) -> Array:
+        """Return the image inside a padded one, a view: the inverse and the adjoint of `pad`."""
+        p_h, p_w = self.padding
+        return padded[:, :, p_h : p_h + self.H, p_w : p_w + self.W]
+
+    def by_group(self, a: Array) -> Array:
+        """Split the channels of ``a`` (N, C, ...) into (N, G, C_g, ...), a view."""
+        return a.reshape(self.N, self.G, self.C_g, *a.shape[2:])
+
+
+def check_array(name: str, a: object, dtype: np.dtype[Any] | None = None) -> Array:
+    """Return ``a`` as a contiguous native-endian array; raise `TypeError` unless it is floats."""
+    if not isinstance(a, np.ndarray):
+        kind = f"{type(a).__module__}.{type(a).__qualname__}".removeprefix("builtins.")
+        raise TypeError(f"{name} is a {kind}; need a NumPy array")
+    native = a.dtype.newbyteorder("=")
+    if native not in DTYPES:
+        raise TypeError(f"{name} has dtype {a.dtype}; need float32 or float64")
+    if dtype is not None and native != dtype:
+        raise TypeError(f"{name} has dtype {native}; need {dtype}, the dtype of x")
+    return np.asarray(a, dtype=native, order="C")
+
+
+def check_shape(name: str, a: Array, shape: tuple[int, ...], axes: str) -> None:
+    """Raise `ValueError` unless ``a`` has ``shape``, whose axes are spelled in ``axes``."""
+    if a.shape != shape:
+        raise ValueError(f"{name} has shape {a.shape}; need {axes} = {shape}")
