@@ -21,10 +21,24 @@ IntOrPair = int | tuple[int, int]
 Padding = int | tuple[int, int] | str
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+LARGEST = 2**31 - 1  # compiled rungs count pixels in C ints
+
+
+def as_int(name: str, value: object, minimum: int = 1) -> int:
+    """Return ``value`` as an int of at least ``minimum``; a float or a bool is refused."""
+    try:
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}; need an int >= {minimum}") from None
+    if number < minimum:
+        raise ValueError(f"{name} is {value!r}; need an int >= {minimum}")
+    return number
 
 
 def as_pair(name: str, value: object, minimum: int = 1) -> Pair:
-    """Return ``value`` as a (rows, columns) pair of ints, each at least ``minimum``.
+    """Return ``value`` as a (rows, columns) pair of ints from ``minimum`` to `LARGEST`.
 
     Examples
     --------
@@ -33,22 +47,14 @@ def as_pair(name: str, value: object, minimum: int = 1) -> Pair:
     >>> as_pair("stride", (1, 0))
     Traceback (most recent call last):
         ...
-    ValueError: stride is (1, 0); need integers >= 1
+    ValueError: stride[1] is 0; need an int >= 1
     """
-    values = value if isinstance(value, tuple | list) else (value, value)
-    if len(values) != 2:
+    if not isinstance(value, tuple | list):
+        number = as_int(name, value, minimum)
+        return number, number
+    if len(value) != 2:
         raise ValueError(f"{name} is {value!r}; need one int or a pair (rows, columns)")
-    try:
-        if any(isinstance(item, bool | np.bool_) for item in values):
-            raise TypeError
-        rows, columns = (operator.index(item) for item in values)
-    except TypeError:
-        raise TypeError(
-            f"{name} is {value!r}; need one int or a pair of ints (rows, columns)"
-        ) from None
-    if min(rows, columns) < minimum:
-        raise ValueError(f"{name} is {value!r}; need integers >= {minimum}")
-    return rows, columns
+    return as_int(f"{name}[0]", value[0], minimum), as_int(f"{name}[1]", value[1], minimum)
 
 
 def resolve_padding(padding: object, window: Pair, dilation: Pair) -> Pair:
@@ -97,8 +103,8 @@ class Geometry:
 
     Raises
     ------
-    ValueError
-        If a size is impossible; the message names it.
+    TypeError, ValueError
+        If a size is no int or impossible; the message names it.
 
     Examples
     --------
@@ -121,7 +127,14 @@ class Geometry:
     padding: Pair
 
     def __post_init__(self) -> None:
-        if min(self.C, self.H, self.W) < 1:
+        for name in ("N", "C", "H", "W", "G"):
+            if not isinstance(size := getattr(self, name), int):
+                raise TypeError(f"{name} is {size!r}; need an int")
+        for name, minimum in (("window", 1), ("stride", 1), ("dilation", 1), ("padding", 0)):
+            as_pair(name, pair := getattr(self, name), minimum)
+            if not isinstance(pair, tuple):
+                raise TypeError(f"{name} is {pair!r}; need a pair of ints (rows, columns)")
+        if self.N < 0 or min(self.C, self.H, self.W) < 1:
             raise ValueError(
                 f"x has shape {self.x_shape}; need at least one channel, one row and one column"
             )
@@ -129,8 +142,6 @@ class Geometry:
             raise ValueError(
                 f"kernel has G = {self.G} groups; need a divisor of the C = {self.C} channels of x"
             )
-        if min(self.window) < 1:
-            raise ValueError(f"kernel has a window of {self.window}; need at least one pixel")
         if min(self.H_out, self.W_out) < 1:
             (h, w), (e_h, e_w) = self.padded_size, self.extent
             raise ValueError(
@@ -158,7 +169,7 @@ class Geometry:
             if a.ndim != rank:
                 raise ValueError(f"{name} has shape {a.shape}; need {rank} axes {axes}")
         n, c, h, w = x.shape
-        window = (kernel.shape[2], kernel.shape[3])
+        window = as_pair("the window of kernel", kernel.shape[2:4])
         d = as_pair("dilation", dilation)
         geom = cls(
             N=n,
@@ -253,6 +264,8 @@ def check_array(name: str, a: object, dtype: np.dtype[Any] | None = None) -> Arr
         kind = f"{type(a).__module__}.{type(a).__qualname__}".removeprefix("builtins.")
         raise TypeError(f"{name} is a {kind}; need a NumPy array")
     native = a.dtype.newbyteorder("=")
+    if isinstance(a, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array; need one without a mask, such as a.filled(0)")
     if native not in DTYPES:
         raise TypeError(f"{name} has dtype {a.dtype}; need float32 or float64")
     if dtype is not None and native != dtype:
