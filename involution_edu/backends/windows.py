@@ -25,6 +25,18 @@ def windows(x: Array, geom: Geometry) -> Array:
     return geom.by_group(view[:, :, ::s_h, ::s_w, ::d_h, ::d_w])
 
 
+def fold(dwindows: Array, geom: Geometry) -> Array:
+    """Return dx (N, C, H, W) from the gradient (N, C, K_h, K_w, H_out, W_out) of every window.
+
+    The adjoint of `windows`: a pixel seen by several windows collects from all of them.
+    """
+    dx = np.zeros((geom.N, geom.C, *geom.padded_size), dwindows.dtype)
+    for u, v in geom.window_places():
+        rows, columns = geom.pixels_under(u, v)
+        dx[:, :, rows, columns] += dwindows[:, :, u, v]
+    return geom.crop(dx).copy()
+
+
 def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
     """Return y (N, C, H_out, W_out)."""
     y: Array = np.einsum("ngrijuv,nguvij->ngrij", windows(x, geom), kernel)
@@ -32,14 +44,9 @@ def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
 
 
 def backward_input(dy: Array, kernel: Array, geom: Geometry) -> Array:
-    """Return dx (N, C, H, W): the gradient of every window, then added where windows overlap."""
+    """Return dx (N, C, H, W)."""
     dwindows = np.einsum("ngrij,nguvij->ngruvij", geom.by_group(dy), kernel)
-    dwindows = dwindows.reshape(geom.N, geom.C, *geom.window, geom.H_out, geom.W_out)
-    dx = np.zeros((geom.N, geom.C, *geom.padded_size), dy.dtype)
-    for u, v in geom.window_places():
-        rows, columns = geom.pixels_under(u, v)
-        dx[:, :, rows, columns] += dwindows[:, :, u, v]
-    return geom.crop(dx).copy()
+    return fold(dwindows.reshape(geom.N, geom.C, *geom.window, geom.H_out, geom.W_out), geom)
 
 
 def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:

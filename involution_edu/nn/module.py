@@ -1,0 +1,193 @@
+"""Parameters, and the modules that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..geometry import DTYPES, Array, check_array, check_shape
+
+
+def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return ``dtype`` as float32 or float64; raise `TypeError` for any other."""
+    if np.dtype(dtype) not in DTYPES:
+        raise TypeError(f"dtype is {np.dtype(dtype)}; need float32 or float64")
+    return np.dtype(dtype)
+
+
+class Parameter:
+    """An array to be learned and the gradient collected for it.
+
+    Parameters
+    ----------
+    data : ndarray
+        The values; an optimiser changes them in place.
+
+    Attributes
+    ----------
+    grad : ndarray, shape and dtype of ``data``
+        Every ``backward`` adds to it; `Module.zero_grad` sets it back to zero.
+    """
+
+    def __init__(self, data: Array) -> None:
+        self.data = data
+        self.grad = np.zeros_like(data)
+
+    def __repr__(self) -> str:
+        return f"Parameter(shape={self.data.shape}, dtype={self.data.dtype})"
+
+
+class Module:
+    """A function with parameters: ``forward`` computes it, ``backward`` its gradient.
+
+    A subclass sets parameters and other modules as attributes, keeps with `save` what its
+    backward pass needs, and fetches it with `saved`. One call remembers one forward pass:
+    ``backward`` belongs to the last.
+    """
+
+    training = True
+    # Attributes that hold arrays which are kept with the weights but not learned.
+    buffer_names: ClassVar[tuple[str, ...]] = ()
+    _saved: tuple[tuple[int, ...], np.dtype[Any], tuple[Any, ...]] | None = None
+
+    def __call__(self, x: Array) -> Array:
+        """Return ``forward(x)``."""
+        return self.forward(x)
+
+    def forward(self, x: Array) -> Array:
+        """Return the output for ``x``."""
+        raise TypeError(f"{type(self).__name__} has no forward(); a Module must define it")
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx for ``dy`` and add the gradient of every parameter to its ``grad``."""
+        raise TypeError(f"{type(self).__name__} has no backward(); a Module must define it")
+
+    def save(self, y: Array, *values: Any) -> None:
+        """Keep ``values`` for the backward pass that answers to the output ``y``."""
+        self._saved = (y.shape, y.dtype, values)
+
+    def saved(self, dy: Array) -> tuple[Any, ...]:
+        """Return the values kept by `save`, after checking that ``dy`` fits the output.
+
+        Raises
+        ------
+        RuntimeError
+            If there was no forward pass yet.
+        TypeError, ValueError
+            If ``dy`` has another dtype or shape than the output.
+        """
+        name = type(self).__name__
+        if self._saved is None:
+            raise RuntimeError(f"{name}.backward() needs a forward pass first: call the layer")
+        shape, dtype, values = self._saved
+        check_array("dy", dy, dtype)
+        check_shape("dy", dy, shape, f"the shape of the output of {name}")
+        return values
+
+    def children(self) -> dict[str, Module]:
+        """Return the modules that are attributes of this one, by name."""
+        return {name: item for name, item in vars(self).items() if isinstance(item, Module)}
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """Yield this module and all below it, with their dotted names ending in a dot."""
+        yield prefix, self
+        for name, child in self.children().items():
+            yield from child.named_modules(f"{prefix}{name}.")
+
+    def named_parameters(self) -> dict[str, Parameter]:
+        """Return every parameter below this module by its dotted name."""
+        return {
+            prefix + name: item
+            for prefix, module in self.named_modules()
+            for name, item in vars(module).items()
+            if isinstance(item, Parameter)
+        }
+
+    def parameters(self) -> list[Parameter]:
+        """Return every parameter below this module."""
+        return list(self.named_parameters().values())
+
+    def zero_grad(self) -> None:
+        """Set every gradient to zero."""
+        for parameter in self.parameters():
+            parameter.grad[...] = 0
+
+    def train(self, mode: bool = True) -> Self:
+        """Put this module and all below it in training mode; return it."""
+        for _, module in self.named_modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Put this module and all below it in evaluation mode; return it."""
+        return self.train(False)
+
+    def _state(self) -> dict[str, Array]:
+        return {
+            prefix + name: item.data if isinstance(item, Parameter) else item
+            for prefix, module in self.named_modules()
+            for name, item in vars(module).items()
+            if isinstance(item, Parameter) or name in module.buffer_names
+        }
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return a copy of every parameter and buffer by its dotted name."""
+        return {name: array.copy() for name, array in self._state().items()}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Copy ``state`` into the parameters and buffers.
+
+        Raises
+        ------
+        ValueError
+            If a name is missing or unknown or a shape differs. Nothing is changed then.
+        """
+        own = self._state()
+        for problem, names in (
+            ("lacks", own.keys() - state.keys()),
+            ("has the unknown", state.keys() - own.keys()),
+        ):
+            if names:
+                raise ValueError(
+                    f"state {problem} {', '.join(sorted(names))}; need the names of state_dict()"
+                )
+        for name, array in own.items():
+            check_shape(f"state[{name!r}]", state[name], array.shape, "the shape in state_dict()")
+        for name, array in own.items():
+            array[...] = state[name]
+
+
+class Sequential(Module):
+    """Modules applied one after the other.
+
+    Parameters
+    ----------
+    *modules, **named : Module
+        Named "0", "1", ... or by their keyword; the positional ones come first.
+
+    Examples
+    --------
+    >>> from involution_edu import nn
+    >>> reduce = nn.Sequential(conv=nn.Conv2d(8, 2, bias=False), relu=nn.ReLU())
+    >>> list(reduce.named_parameters())
+    ['conv.weight']
+    """
+
+    def __init__(self, *modules: Module, **named: Module) -> None:
+        for name, module in [*((str(i), m) for i, m in enumerate(modules)), *named.items()]:
+            setattr(self, name, module)
+
+    def forward(self, x: Array) -> Array:
+        """Return the output of the last module."""
+        for module in self.children().values():
+            x = module(x)
+        return x
+
+    def backward(self, dy: Array) -> Array:
+        """Go through the modules from last to first."""
+        for module in reversed(self.children().values()):
+            dy = module.backward(dy)
+        return dy
