@@ -136,7 +136,7 @@ class Geometry:
                 raise TypeError(f"{name} is {pair!r}; need a pair of ints (rows, columns)")
         if self.N < 0 or min(self.C, self.H, self.W) < 1:
             raise ValueError(
-                f"x has shape {self.x_shape}; need at least one channel, one row and one column"
+                f"x has shape {self.x_shape}; need N >= 0 and at least one channel, row and column"
             )
         if self.G < 1 or self.C % self.G:
             raise ValueError(
@@ -169,7 +169,7 @@ class Geometry:
             if a.ndim != rank:
                 raise ValueError(f"{name} has shape {a.shape}; need {rank} axes {axes}")
         n, c, h, w = x.shape
-        window = as_pair("the window of kernel", kernel.shape[2:4])
+        window = as_pair("kernel's window", kernel.shape[2:4])
         d = as_pair("dilation", dilation)
         geom = cls(
             N=n,

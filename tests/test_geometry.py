@@ -1,0 +1,90 @@
+"""The size rules against windows counted one by one, and the index rule against the equation."""
+
+from __future__ import annotations
+
+import dataclasses
+from math import ceil
+
+import numpy as np
+import pytest
+from checks import check_size
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from involution_edu.cases import AWKWARD, make_geometry
+from involution_edu.geometry import Geometry
+
+SIZES = {"size": st.integers(1, 30), "k": st.integers(1, 9)}
+STEPS = {"stride": st.integers(1, 12), "dilation": st.integers(1, 5)}
+
+
+@given(**SIZES, **STEPS, padding=st.integers(0, 9))
+def test_output_size_counts_the_windows_that_fit(
+    size: int, k: int, stride: int, dilation: int, padding: int
+) -> None:
+    assume(dilation * (k - 1) + 1 <= size + 2 * padding)
+    rows = make_geometry((1, 1, size, 5), 1, (k, 1), (stride, 1), (dilation, 1), (padding, 0))
+    columns = make_geometry((1, 1, 5, size), 1, (1, k), (1, stride), (1, dilation), (0, padding))
+    check_size(size, padding, k, stride, dilation, rows.H_out)
+    check_size(size, padding, k, stride, dilation, columns.W_out)
+    assert (rows.W_out, columns.H_out) == (5, 5)
+
+
+@given(**SIZES, **STEPS)
+def test_same_padding_keeps_the_size_rounded_up(
+    size: int, k: int, stride: int, dilation: int
+) -> None:
+    assume(k % 2 == 1)
+    geom = make_geometry((1, 1, size, size), 1, k, stride, dilation)
+    assert geom.H_out == geom.W_out == ceil(size / stride)
+
+
+@pytest.mark.parametrize("case", AWKWARD)
+def test_pixels_under_a_place_follow_the_equation(case: str) -> None:
+    geom = AWKWARD[case]
+    (s_h, s_w), (d_h, d_w) = geom.stride, geom.dilation
+    H, W = geom.padded_size
+    for u, v in geom.window_places():
+        rows, columns = geom.pixels_under(u, v)
+        assert list(range(H))[rows] == [i * s_h + u * d_h for i in range(geom.H_out)]
+        assert list(range(W))[columns] == [j * s_w + v * d_w for j in range(geom.W_out)]
+
+
+@pytest.mark.parametrize("case", AWKWARD)
+def test_crop_undoes_pad_and_the_padding_is_zero(case: str) -> None:
+    geom = AWKWARD[case]
+    x = np.random.default_rng(0).standard_normal(geom.x_shape)
+    padded = geom.pad(x)
+    assert padded.shape == (geom.N, geom.C, *geom.padded_size)
+    np.testing.assert_array_equal(geom.crop(padded), x)
+    assert np.count_nonzero(padded) == x.size
+
+
+def test_groups_are_contiguous() -> None:
+    geom = make_geometry((1, 6, 1, 1), 3, 1)
+    channels = np.arange(6.0).reshape(1, 6, 1, 1)
+    assert geom.by_group(channels)[0, :, :, 0, 0].tolist() == [[0, 1], [2, 3], [4, 5]]
+
+
+def test_the_cases_are_awkward() -> None:
+    """Each trap named in `AWKWARD` is really there, so that none is lost in an edit."""
+    cases = list(AWKWARD.values())
+    assert all(geom.H != geom.W or geom.x_shape[2:] == (1, 1) for geom in cases)
+    assert any(geom.window[0] > geom.H and geom.window[1] > geom.W for geom in cases)
+    assert {1, 2, 3} <= {s for geom in cases for s in geom.stride}
+    assert {1, 2, 3} <= {d for geom in cases for d in geom.dilation}
+    assert any(geom.window[0] != geom.window[1] for geom in cases)
+    assert any(geom.window[0] % 2 == 0 for geom in cases)
+    assert any(geom.stride == (2, 2) and geom.H % 2 == 1 for geom in cases)
+    assert any(geom.G == 1 < geom.C for geom in cases)
+    assert any(geom.G == geom.C > 1 for geom in cases)
+    assert any(1 < geom.G < geom.C and geom.C_g % 4 for geom in cases)
+    assert {0, 1, 2} <= {geom.N for geom in cases}
+
+
+def test_geometry_is_immutable_and_a_key() -> None:
+    geom = AWKWARD["plain 3x3"]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        geom.H = 3  # type: ignore[misc]
+    same = Geometry(2, 4, 6, 5, 2, (3, 3), (1, 1), (1, 1), (1, 1))
+    assert {geom: "found"}[same] == "found"
