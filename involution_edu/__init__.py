@@ -9,6 +9,7 @@
 (1, 32, 9, 12)
 """
 
+from . import nn
 from .backends import BackendUnavailable, available_backends, use_backend
 from .geometry import Geometry
 from .ops import involution, involution_backward
@@ -21,5 +22,6 @@ __all__ = [
     "available_backends",
     "involution",
     "involution_backward",
+    "nn",
     "use_backend",
 ]

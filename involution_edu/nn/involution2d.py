@@ -131,8 +131,8 @@ class Involution2d(Module):
 
     def generate_kernel_backward(self, dkernel: Array) -> Array:
         """Return dx_generate (N, C, H, W): the path from the kernels back to ``x``."""
-        n, _, _, _, h, w = dkernel.shape
-        dspanned = dkernel.reshape(n, -1, h, w)  # (N, G*K_h*K_w, H_out, W_out)
+        n, g, k_h, k_w, h, w = dkernel.shape
+        dspanned = dkernel.reshape(n, g * k_h * k_w, h, w)
         return self.pool.backward(self.conv1.backward(self.conv2.backward(dspanned)))
 
     def forward(self, x: Array) -> Array:

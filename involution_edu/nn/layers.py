@@ -85,10 +85,11 @@ class Conv2d(Module):
     def _columns(self, x: Array, geom: Geometry) -> Array:
         """Lay the windows of ``x`` out as (N, C*K_h*K_w, H_out*W_out)."""
         if geom.window == geom.stride == (1, 1) and geom.padding == (0, 0):
-            return x.reshape(geom.N, geom.C, -1)  # each window is its pixel: nothing to copy
+            return x.reshape(geom.N, geom.C, geom.H * geom.W)  # the windows are the pixels
+        k_h, k_w = geom.window
         view = windows(x, geom)[:, 0]  # (N, C, H_out, W_out, K_h, K_w)
         columns = view.transpose(0, 1, 4, 5, 2, 3)
-        return columns.reshape(geom.N, -1, geom.H_out * geom.W_out)
+        return columns.reshape(geom.N, geom.C * k_h * k_w, geom.H_out * geom.W_out)
 
     def forward(self, x: Array) -> Array:
         """Return y (N, out_channels, H_out, W_out)."""
@@ -107,7 +108,7 @@ class Conv2d(Module):
         """Return dx (N, in_channels, H, W)."""
         x, geom = self.saved(dy)
         out_channels = dy.shape[1]
-        dy = dy.reshape(geom.N, out_channels, -1)
+        dy = dy.reshape(geom.N, out_channels, geom.H_out * geom.W_out)
         columns = self._columns(x, geom)
         dweight = np.tensordot(dy, columns, axes=((0, 2), (0, 2)))  # (out, C*K_h*K_w)
         self.weight.grad += dweight.reshape(self.weight.data.shape)

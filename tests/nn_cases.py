@@ -1,0 +1,72 @@
+"""The layers under test, and one forward and backward pass of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from involution_edu import nn
+from involution_edu.cases import make_geometry
+from involution_edu.geometry import Array, Geometry
+
+
+@dataclass(frozen=True)
+class LayerCase:
+    """One Involution2d with the size of its input."""
+
+    x_shape: tuple[int, int, int, int]
+    options: dict[str, Any]
+
+    def layer(self, dtype: Any, seed: int = 3) -> nn.Involution2d:
+        """Return the layer with every weight, also of BatchNorm, away from its start."""
+        layer = nn.Involution2d(self.x_shape[1], rng=seed, dtype=dtype, **self.options)
+        rng = np.random.default_rng(seed + 1)
+        for parameter in layer.parameters():
+            parameter.data += 0.3 * rng.standard_normal(parameter.data.shape).astype(dtype)
+        return layer
+
+    def geometry(self) -> Geometry:
+        """Return the geometry of the operator inside the layer."""
+        options = self.options
+        n, c, h, w = self.x_shape
+        out = options.get("out_channels", c)
+        return make_geometry(
+            (n, out, h, w),
+            options.get("groups") or out // options.get("group_channels", 16),
+            options.get("kernel_size", 7),
+            options.get("stride", 1),
+            options.get("dilation", 1),
+        )
+
+
+LAYERS = {
+    "as the authors run it": LayerCase((2, 32, 9, 7), {}),
+    "stride 2, even sizes": LayerCase((2, 8, 6, 10), {"kernel_size": 3, "stride": 2, "groups": 2}),
+    "stride 2, odd sizes": LayerCase((2, 8, 7, 9), {"kernel_size": 5, "stride": 2, "groups": 4}),
+    "stride (3, 1), window 3x5": LayerCase(
+        (1, 8, 7, 6), {"kernel_size": (3, 5), "stride": (3, 1), "groups": 2}
+    ),
+    "dilation 2": LayerCase((2, 8, 6, 7), {"kernel_size": 3, "dilation": 2, "groups": 2}),
+    "more channels out": LayerCase(
+        (2, 6, 5, 7), {"kernel_size": 3, "out_channels": 9, "groups": 3, "reduction": 2}
+    ),
+    "fewer channels out, stride 2": LayerCase(
+        (1, 12, 5, 6), {"kernel_size": 3, "out_channels": 4, "group_channels": 2, "stride": 2}
+    ),
+    "relu alone": LayerCase((2, 8, 4, 5), {"kernel_size": 3, "groups": 8, "sigma": "relu"}),
+    "no sigma": LayerCase((2, 8, 5, 4), {"kernel_size": 3, "groups": 1, "sigma": "identity"}),
+    "no reduction": LayerCase((2, 3, 6, 5), {"kernel_size": 5, "groups": 1, "reduction": 1}),
+}
+
+
+def run(module: nn.Module, x: Array, dy: Array) -> dict[str, Array]:
+    """Return y, dx, the gradient of every parameter and the buffers after one pass."""
+    module.zero_grad()
+    y = module(x)
+    dx = module.backward(dy)
+    gradients = {f"d{name}": p.grad for name, p in module.named_parameters().items()}
+    learned = module.named_parameters()
+    buffers = {name: a for name, a in module.state_dict().items() if name not in learned}
+    return {"y": y, "dx": dx, **gradients, **buffers}

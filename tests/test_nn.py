@@ -1,0 +1,307 @@
+"""The layers against PyTorch's autograd, and how modules behave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from nn_cases import LAYERS, run
+
+from involution_edu import nn
+from involution_edu.cases import TOLERANCE, scaled_error
+from involution_edu.geometry import Array
+
+# float32 sums over a whole batch (means, variances, weight gradients) in another order.
+LAYER_TOLERANCE = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-11}
+
+
+def random(shape: tuple[int, ...], dtype: Any, seed: int) -> Array:
+    array: Array = np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+    return array
+
+
+def assert_same(ours: dict[str, Array], theirs: dict[str, Array], dtype: Any) -> None:
+    assert ours.keys() == theirs.keys()
+    scale = max(float(np.abs(a).max()) for a in theirs.values())
+    for name, reference in theirs.items():
+        # A gradient that is zero in exact arithmetic has no scale of its own.
+        error = scaled_error(ours[name], reference) * float(np.abs(reference).max())
+        limit = LAYER_TOLERANCE[np.dtype(dtype)]
+        assert error <= limit * max(float(np.abs(reference).max()), 1e-3 * scale), name
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer_equals_torch(name: str, training: bool, dtype: Any) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    import torch_reference as reference
+
+    case = LAYERS[name]
+    layer = case.layer(dtype).train(training)
+    theirs = reference.TorchInvolution2d(
+        case.geometry(),
+        channels=case.x_shape[1],
+        reduction=case.options.get("reduction", 4),
+        sigma=case.options.get("sigma", "bn-relu"),
+    )
+    theirs = theirs.to(getattr(torch, np.dtype(dtype).name)).train(training)
+    reference.load(theirs, layer.state_dict())
+    x, dy = random(case.x_shape, dtype, 1), random(case.geometry().y_shape, dtype, 2)
+    assert_same(run(layer, x, dy), reference.module_results(theirs, x, dy), dtype)
+
+
+SIMPLE: dict[str, tuple[Callable[[Any], nn.Module], str]] = {
+    "1x1 conv": (lambda dtype: nn.Conv2d(6, 4, rng=0, dtype=dtype), "Conv2d(6, 4, 1)"),
+    "3x3 conv, stride 2": (
+        lambda dtype: nn.Conv2d(6, 4, 3, stride=2, padding=1, bias=False, rng=0, dtype=dtype),
+        "Conv2d(6, 4, 3, stride=2, padding=1, bias=False)",
+    ),
+    "1x1 conv, stride 2": (
+        lambda dtype: nn.Conv2d(6, 8, 1, stride=2, bias=False, rng=0, dtype=dtype),
+        "Conv2d(6, 8, 1, stride=2, bias=False)",
+    ),
+    "3x5 conv, dilation (2, 1)": (
+        lambda dtype: nn.Conv2d(6, 5, (3, 5), padding="same", dilation=(2, 1), rng=0, dtype=dtype),
+        "Conv2d(6, 5, (3, 5), padding='same', dilation=(2, 1))",
+    ),
+    "2x2 conv, stride (2, 3), no padding": (
+        lambda dtype: nn.Conv2d(6, 2, 2, stride=(2, 3), padding="valid", rng=0, dtype=dtype),
+        "Conv2d(6, 2, 2, stride=(2, 3))",
+    ),
+    "batch norm": (lambda dtype: nn.BatchNorm2d(6, dtype=dtype), "BatchNorm2d(6)"),
+    "relu": (lambda dtype: nn.ReLU(), "ReLU()"),
+    "pool 2": (lambda dtype: nn.AvgPool2d(2), "AvgPool2d(2, ceil_mode=True)"),
+    "pool (3, 2)": (lambda dtype: nn.AvgPool2d((3, 2)), "AvgPool2d((3, 2), ceil_mode=True)"),
+    "pool 3, stride 2": (
+        lambda dtype: nn.AvgPool2d(3, stride=2),
+        "AvgPool2d(3, 2, ceil_mode=True)",
+    ),
+    "pool 2, stride 3": (
+        lambda dtype: nn.AvgPool2d(2, stride=3),
+        "AvgPool2d(2, 3, ceil_mode=True)",
+    ),
+    "pool 5, stride (1, 4)": (
+        lambda dtype: nn.AvgPool2d(5, stride=(1, 4)),
+        "AvgPool2d(5, (1, 4), ceil_mode=True)",
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("size", [(7, 8), (6, 9), (5, 5)])
+@pytest.mark.parametrize("name", SIMPLE)
+def test_layers_equal_torch(name: str, size: tuple[int, int], training: bool, dtype: Any) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    import torch_reference as reference
+
+    make, spelled = SIMPLE[name]
+    ours = make(dtype).train(training)
+    for parameter in ours.parameters():
+        parameter.data += random(parameter.data.shape, dtype, 5)
+    if isinstance(ours, nn.BatchNorm2d):
+        ours.running_mean += random((6,), dtype, 6)
+        ours.running_var += np.abs(random((6,), dtype, 7))
+    theirs = eval(spelled, vars(torch.nn)).to(getattr(torch, np.dtype(dtype).name))
+    reference.load(theirs.train(training), ours.state_dict())
+    x = random((3, 6, *size), dtype, 8)
+    with torch.no_grad():
+        dy = random(tuple(theirs(torch.tensor(x)).shape), dtype, 9)
+    reference.load(theirs, ours.state_dict())  # that pass moved the running statistics
+    assert_same(run(ours, x, dy), reference.module_results(theirs, x, dy), dtype)
+
+
+def test_names_are_those_of_the_authors_checkpoints() -> None:
+    state = nn.Involution2d(32, 3).state_dict()
+    assert {name: array.shape for name, array in state.items()} == {
+        "conv1.conv.weight": (8, 32, 1, 1),
+        "conv1.bn.weight": (8,),
+        "conv1.bn.bias": (8,),
+        "conv1.bn.running_mean": (8,),
+        "conv1.bn.running_var": (8,),
+        "conv1.bn.num_batches_tracked": (),
+        "conv2.conv.weight": (18, 8, 1, 1),
+        "conv2.conv.bias": (18,),
+    }
+
+
+def test_weights_start_as_the_authors_start_them() -> None:
+    layer = nn.Involution2d(256, 7, rng=0)
+    parameters = layer.named_parameters()
+    for name, fan_out in (("conv1.conv.weight", 64), ("conv2.conv.weight", 49 * 16)):
+        weight = parameters[name].data
+        assert abs(weight.std() / np.sqrt(2 / fan_out) - 1) < 0.02
+        assert abs(weight.mean()) < 3 * weight.std() / np.sqrt(weight.size)
+    assert not parameters["conv2.conv.bias"].data.any()
+    assert (parameters["conv1.bn.weight"].data == 1).all()
+
+
+def test_a_seed_gives_the_same_weights_and_none_gives_others() -> None:
+    first, again, other, unseeded, unseeded_too = (
+        nn.Involution2d(16, 3, rng=rng).state_dict()["conv1.conv.weight"]
+        for rng in (1, 1, 2, None, None)
+    )
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert not np.array_equal(unseeded, unseeded_too)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_dx_is_the_sum_of_its_two_branches(name: str) -> None:
+    case = LAYERS[name]
+    layer = case.layer(np.float64)
+    x = random(case.x_shape, np.float64, 1)
+    dy = random(case.geometry().y_shape, np.float64, 2)
+    layer(x)
+    dx = layer.backward(dy)
+    from involution_edu import involution_backward
+
+    kernel = layer.generate_kernel(x)
+    dx_apply, dkernel = involution_backward(
+        dy, layer.project(x), kernel, stride=layer.stride, dilation=layer.dilation
+    )
+    dx_apply, dx_generate = (
+        layer.project.backward(dx_apply),
+        layer.generate_kernel_backward(dkernel),
+    )
+    assert np.abs(dx_apply).max() > 1e-3
+    assert np.abs(dx_generate).max() > 1e-3
+    assert scaled_error(dx, dx_apply + dx_generate) <= TOLERANCE[np.dtype(np.float64)]
+
+
+def test_a_neighbour_cannot_change_a_pixels_kernel() -> None:
+    layer = nn.Involution2d(8, 3, groups=2, sigma="relu", rng=0, dtype=float)
+    x = random((1, 8, 5, 6), float, 0)
+    kernel = layer.generate_kernel(x)
+    x[0, :, 2, 3] += 1
+    changed = (layer.generate_kernel(x) != kernel).any(axis=(0, 1, 2, 3))
+    assert np.argwhere(changed).tolist() == [[2, 3]]
+
+
+def test_gradients_add_up_until_zeroed() -> None:
+    layer = LAYERS["dilation 2"].layer(np.float64)
+    x, dy = random((2, 8, 6, 7), float, 0), random((2, 8, 6, 7), float, 1)
+    once = {name: a.copy() for name, a in run(layer, x, dy).items() if name.startswith("d")}
+    layer(x)
+    layer.backward(dy)
+    for name, parameter in layer.named_parameters().items():
+        assert scaled_error(parameter.grad, 2 * once[f"d{name}"]) < 1e-12
+    layer.zero_grad()
+    assert not any(parameter.grad.any() for parameter in layer.parameters())
+
+
+def test_state_dict_round_trip_and_a_failed_load_changes_nothing() -> None:
+    first, second = (nn.Involution2d(16, 3, rng=seed) for seed in (0, 1))
+    first(random((2, 16, 4, 5), np.float32, 0))  # moves the running statistics
+    state = first.state_dict()
+    second.load_state_dict(state)
+    for name, array in second.state_dict().items():
+        assert np.array_equal(array, state[name])
+    before = second.state_dict()
+    assert before["conv1.bn.num_batches_tracked"] == 1
+    wrong = {**state, "conv2.conv.bias": np.zeros(3)}
+    missing = {name: array for name, array in state.items() if name != "conv1.conv.weight"}
+    surplus = {**state, "conv3.weight": np.zeros(3)}
+    for bad, message in (
+        ({**wrong, "conv1.conv.weight": 0 * state["conv1.conv.weight"]}, r"conv2\.conv\.bias"),
+        (missing, r"lacks conv1\.conv\.weight"),
+        (surplus, r"unknown conv3\.weight"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            second.load_state_dict(bad)
+        for name, array in second.state_dict().items():
+            assert np.array_equal(array, before[name])
+
+
+def test_train_and_eval_reach_every_module() -> None:
+    layer = nn.Involution2d(16, 3)
+    assert layer.eval() is layer
+    assert not any(module.training for _, module in layer.named_modules())
+    x = random((2, 16, 4, 5), np.float32, 0)
+    before = layer.state_dict()
+    layer(x)
+    assert all(np.array_equal(a, before[name]) for name, a in layer.state_dict().items())
+    assert all(module.training for _, module in layer.train().named_modules())
+
+
+def test_eval_accepts_no_images_and_one_pixel() -> None:
+    layer = nn.Involution2d(16, 3, rng=0).eval()
+    for shape in ((0, 16, 4, 5), (1, 16, 1, 1)):
+        y = layer(np.ones(shape, np.float32))
+        assert y.shape == layer.backward(y).shape == shape
+
+
+MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
+    "channels 0": (lambda: nn.Involution2d(0), ValueError, "channels is 0; need"),
+    "channels float": (lambda: nn.Involution2d(16.0), TypeError, r"channels is 16\.0; need"),  # type: ignore[arg-type]
+    "even kernel": (lambda: nn.Involution2d(16, 4), ValueError, "kernel_size is 4; need odd"),
+    "even columns": (lambda: nn.Involution2d(16, (3, 2)), ValueError, "kernel_size .* need odd"),
+    "groups": (lambda: nn.Involution2d(16, groups=3), ValueError, "groups is 3; need a divisor"),
+    "group_channels": (
+        lambda: nn.Involution2d(24),
+        ValueError,
+        "group_channels is 16; need a divisor of the 24",
+    ),
+    "reduction": (lambda: nn.Involution2d(16, reduction=17), ValueError, "reduction is 17; need"),
+    "sigma": (lambda: nn.Involution2d(16, sigma="tanh"), ValueError, "sigma is 'tanh'; need one"),
+    "stride": (lambda: nn.Involution2d(16, stride=0), ValueError, "stride is 0; need"),
+    "dtype": (lambda: nn.Involution2d(16, dtype=np.int32), TypeError, "dtype is int32; need"),
+    "conv channels": (lambda: nn.Conv2d(3, 0), ValueError, "out_channels is 0; need"),
+    "x channels": (
+        lambda: nn.Involution2d(16)(np.zeros((1, 8, 5, 5), np.float32)),
+        ValueError,
+        r"x has shape \(1, 8, 5, 5\); need .* C = 16",
+    ),
+    "x rank": (
+        lambda: nn.AvgPool2d(2)(np.zeros((3, 5, 5))),
+        ValueError,
+        r"x has shape \(3, 5, 5\); need \(N, C, H, W\)",
+    ),
+    "x dtype": (
+        lambda: nn.Involution2d(16)(np.zeros((1, 16, 5, 5))),
+        TypeError,
+        "x has dtype float64; need float32",
+    ),
+    "x integer": (
+        lambda: nn.Conv2d(2, 2)(np.zeros((1, 2, 5, 5), int)),
+        TypeError,
+        "x has dtype int64; need",
+    ),
+    "one value": (
+        lambda: nn.BatchNorm2d(2)(np.zeros((1, 2, 1, 1), np.float32)),
+        ValueError,
+        "1 value a channel; .* at least 2",
+    ),
+    "backward first": (
+        lambda: nn.ReLU().backward(np.zeros((1, 2, 1, 1))),
+        RuntimeError,
+        "needs a forward pass first",
+    ),
+    "dy shape": (
+        lambda: _forward_then(np.zeros((1, 16, 3, 3), np.float32)),
+        ValueError,
+        r"dy has shape \(1, 16, 3, 3\); need",
+    ),
+    "dy dtype": (
+        lambda: _forward_then(np.zeros((1, 16, 3, 4))),
+        TypeError,
+        "dy has dtype float64; need float32",
+    ),
+}
+
+
+def _forward_then(dy: Array) -> None:
+    layer = nn.Involution2d(16, 3)
+    layer(random((1, 16, 3, 4), np.float32, 0))
+    layer.backward(dy)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_name_the_argument_and_the_need(name: str) -> None:
+    mistake, error, message = MISTAKES[name]
+    with pytest.raises(error, match=message) as caught:
+        mistake()
+    assert "\n" not in str(caught.value)
