@@ -6,10 +6,15 @@ The compiled functions are in ``numba_loops.py``; here is what surrounds them.
 from __future__ import annotations
 
 from functools import cache
+from threading import Lock
 
 import numpy as np
 
 from ..geometry import Array, Geometry
+
+# Where OpenMP is not installed, Numba ends the process if two threads enter its parallel loops at
+# once. One call already uses all cores, so that waiting for it costs nothing.
+_one_at_a_time = Lock()
 
 
 @cache
@@ -27,7 +32,8 @@ def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
     from . import numba_loops
 
     y = np.zeros(geom.y_shape, x.dtype)
-    numba_loops.forward(geom.pad(x), kernel, y, geom.stride, geom.dilation)
+    with _one_at_a_time:
+        numba_loops.forward(geom.pad(x), kernel, y, geom.stride, geom.dilation)
     return y
 
 
@@ -36,7 +42,8 @@ def backward_input(dy: Array, kernel: Array, geom: Geometry) -> Array:
     from . import numba_loops
 
     dx = np.zeros((geom.N, geom.C, *geom.padded_size), dy.dtype)
-    numba_loops.backward_input(dy, kernel, dx, geom.stride, geom.dilation)
+    with _one_at_a_time:
+        numba_loops.backward_input(dy, kernel, dx, geom.stride, geom.dilation)
     return geom.crop(dx).copy()
 
 
@@ -45,5 +52,6 @@ def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
     from . import numba_loops
 
     dkernel = np.zeros(geom.kernel_shape, dy.dtype)
-    numba_loops.backward_kernel(dy, geom.pad(x), dkernel, geom.stride, geom.dilation)
+    with _one_at_a_time:
+        numba_loops.backward_kernel(dy, geom.pad(x), dkernel, geom.stride, geom.dilation)
     return dkernel

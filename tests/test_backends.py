@@ -1,0 +1,136 @@
+"""Choosing a rung: by name, by context, by thread."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from checks import RUNGS, RUNNABLE, definition, run
+
+import involution_edu as inv
+from involution_edu import backends
+from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
+
+
+def chosen() -> str:
+    """Return the name of the rung that "auto" picks now."""
+    module = backends.select("auto")
+    return next(rung.name for rung in backends.LADDER if backends.load(rung) is module)
+
+
+def test_auto_is_the_highest_rung_that_runs() -> None:
+    assert chosen() == RUNNABLE[-1]
+
+
+def test_use_backend_nests_and_ends() -> None:
+    with inv.use_backend("windows"):
+        assert chosen() == "windows"
+        with inv.use_backend("loops"):
+            assert chosen() == "loops"
+            with inv.use_backend("auto"):
+                assert chosen() == RUNNABLE[-1]
+            assert chosen() == "loops"
+        assert chosen() == "windows"
+    assert chosen() == RUNNABLE[-1]
+
+
+def test_use_backend_ends_with_an_error() -> None:
+    with pytest.raises(ZeroDivisionError), inv.use_backend("loops"):
+        _ = 1 // 0
+    assert chosen() == RUNNABLE[-1]
+
+
+def test_a_named_backend_is_stronger_than_the_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, kernel = np.ones((1, 1, 2, 2)), np.ones((1, 1, 1, 1, 2, 2))
+    monkeypatch.setattr(backends.load(backends.LADDER[0]), "forward", lambda *_: "loops ran")
+    with inv.use_backend("shifts"):
+        assert str(inv.involution(x, kernel, backend="loops")) == "loops ran"
+        assert isinstance(inv.involution(x, kernel), np.ndarray)
+
+
+def test_use_backend_belongs_to_its_thread() -> None:
+    inside, finished = threading.Event(), threading.Event()
+
+    def other() -> str:
+        inside.wait()
+        name = chosen()
+        finished.set()
+        return name
+
+    with ThreadPoolExecutor(1) as pool:
+        elsewhere = pool.submit(other)
+        with inv.use_backend("loops"):
+            inside.set()
+            assert finished.wait(timeout=60)
+            assert chosen() == "loops"
+        assert elsewhere.result() == RUNNABLE[-1]
+
+
+def test_use_backend_belongs_to_its_task() -> None:
+    async def task(name: str) -> list[str]:
+        with inv.use_backend(name):
+            before = chosen()
+            await asyncio.sleep(0)
+            return [before, chosen()]
+
+    async def both() -> tuple[list[str], list[str]]:
+        return await asyncio.gather(task("loops"), task("shifts"))
+
+    assert asyncio.run(both()) == (["loops", "loops"], ["shifts", "shifts"])
+
+
+def test_a_backend_that_cannot_run_raises_and_never_falls_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(backends.load(backends.LADDER[2]), "unavailable", lambda: "no such luck")
+    x, kernel = np.ones((1, 1, 2, 2)), np.ones((1, 1, 1, 1, 2, 2))
+    message = r"^backend 'shifts' cannot run here: no such luck$"
+    with pytest.raises(inv.BackendUnavailable, match=message):
+        inv.involution(x, kernel, backend="shifts")
+    with pytest.raises(inv.BackendUnavailable, match=message):
+        inv.involution_backward(x, x, kernel, backend="shifts")
+    with pytest.raises(inv.BackendUnavailable, match=message), inv.use_backend("shifts"):
+        pytest.fail("the block must not start")
+    assert inv.available_backends()["shifts"] == "no such luck"
+
+
+@pytest.mark.parametrize("backend", RUNGS)
+def test_threads_calling_at_once(backend: str) -> None:
+    cases = [geom for geom in AWKWARD.values() if geom.N][:8]
+    operands = [random_operands(geom, np.float32, seed=1) for geom in cases]
+    together = threading.Barrier(len(cases))
+
+    def work(index: int) -> float:
+        geom, want = cases[index], definition(operands[index], cases[index])
+        together.wait(timeout=60)
+        for _ in range(5):
+            got = run(backend, operands[index], operator_options(geom))
+        return max(scaled_error(got[name], want[name]) for name in want)
+
+    with ThreadPoolExecutor(len(cases)) as pool:
+        assert max(pool.map(work, range(len(cases)))) < 1e-6
+
+
+@pytest.mark.skipif("numba" not in RUNNABLE, reason="numba cannot run here")
+def test_threads_on_numbas_simplest_threading_layer() -> None:
+    """Where neither OpenMP nor TBB is installed Numba ends the process if two threads enter it."""
+    code = f"""
+import os, sys
+os.environ["NUMBA_THREADING_LAYER"] = "workqueue"
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_backends import test_threads_calling_at_once
+test_threads_calling_at_once("numba")
+import numba
+print(numba.threading_layer())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "workqueue"
