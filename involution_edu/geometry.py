@@ -25,15 +25,18 @@ LARGEST = 2**31 - 1  # compiled rungs count pixels in C ints
 
 
 def as_int(name: str, value: object, minimum: int = 1) -> int:
-    """Return ``value`` as an int of at least ``minimum``; a float or a bool is refused."""
+    """Return ``value`` as an int from ``minimum`` to `LARGEST`; a float or a bool is refused."""
+    got = f"{name} is {' '.join(repr(value).split())}"  # the repr of an array has several lines
     try:
         if isinstance(value, bool | np.bool_):
             raise TypeError
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{name} is {value!r}; need an int >= {minimum}") from None
+        raise TypeError(f"{got}; need an int >= {minimum}") from None
     if number < minimum:
-        raise ValueError(f"{name} is {value!r}; need an int >= {minimum}")
+        raise ValueError(f"{got}; need an int >= {minimum}")
+    if number > LARGEST:
+        raise ValueError(f"{got}; need an int <= {LARGEST}")
     return number
 
 
@@ -128,15 +131,14 @@ class Geometry:
 
     def __post_init__(self) -> None:
         for name in ("N", "C", "H", "W", "G"):
-            if not isinstance(size := getattr(self, name), int):
-                raise TypeError(f"{name} is {size!r}; need an int")
+            as_int(name, getattr(self, name), minimum=0)
         for name, minimum in (("window", 1), ("stride", 1), ("dilation", 1), ("padding", 0)):
             as_pair(name, pair := getattr(self, name), minimum)
             if not isinstance(pair, tuple):
                 raise TypeError(f"{name} is {pair!r}; need a pair of ints (rows, columns)")
-        if self.N < 0 or min(self.C, self.H, self.W) < 1:
+        if min(self.C, self.H, self.W) < 1:
             raise ValueError(
-                f"x has shape {self.x_shape}; need N >= 0 and at least one channel, row and column"
+                f"x has shape {self.x_shape}; need at least one channel, one row and one column"
             )
         if self.G < 1 or self.C % self.G:
             raise ValueError(

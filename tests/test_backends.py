@@ -80,7 +80,8 @@ def test_use_backend_belongs_to_its_task() -> None:
             return [before, chosen()]
 
     async def both() -> tuple[list[str], list[str]]:
-        return await asyncio.gather(task("loops"), task("shifts"))
+        first, second = await asyncio.gather(task("loops"), task("shifts"))
+        return first, second
 
     assert asyncio.run(both()) == (["loops", "loops"], ["shifts", "shifts"])
 
