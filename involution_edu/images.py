@@ -1,0 +1,134 @@
+"""A photo read from a file, and the numbers a layer is given for it."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .geometry import Array
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+Photo = NDArray[np.uint8]
+
+# Red, green and blue of the ImageNet training photos, in grey levels 0..255.
+MEAN = np.array([123.675, 116.28, 103.53])
+STD = np.array([58.395, 57.12, 57.375])
+
+
+def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]:
+    """Read a photo as red, green and blue bytes, scaled down to ``longest_side`` pixels.
+
+    Grey, palette, CMYK and 16-bit files become 8-bit RGB; transparent pixels lie on white; a
+    turned photo is set upright by its EXIF orientation; an animation gives its first frame. A
+    photo that is small enough keeps every pixel.
+
+    Parameters
+    ----------
+    path : Path or None
+        Any file of pixels that Pillow reads; None is the portrait that ships with matplotlib.
+    longest_side : int
+        Most rows or columns to return, in pixels.
+
+    Returns
+    -------
+    photo : ndarray, shape (H, W, 3), uint8
+    notice : str or None
+        What was scaled from what to what, for the user to read.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError, PermissionError
+        If there is no file to read.
+    ValueError
+        If the file holds no image, a damaged one or one too large to unpack.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    source = sample_photo() if path is None else path
+    if not source.exists():
+        raise FileNotFoundError(f"image is {source}; there is no such file")
+    if source.is_dir():
+        raise IsADirectoryError(f"image is {source}, a folder; need a file such as a PNG or JPEG")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(source) as opened:
+                if opened.format == "EPS":
+                    raise ValueError("EPS is a program, not pixels")
+                image = _upright_rgb(opened)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise ValueError(
+            f"image is {source}, of more than {Image.MAX_IMAGE_PIXELS} pixels; need fewer"
+        ) from None
+    except PermissionError:
+        raise PermissionError(f"image is {source}, which may not be read; need a file") from None
+    except Exception as error:
+        # Pillow's decoders meet a damaged file with almost any exception.
+        reason = "no known format" if isinstance(error, UnidentifiedImageError) else error
+        raise ValueError(
+            f"image is {source}, which cannot be read ({reason}); "
+            "need a whole image file such as a PNG or JPEG"
+        ) from error
+
+    width, height = image.size
+    scale = longest_side / max(width, height)
+    if scale >= 1:
+        return np.asarray(image), None
+    small = max(1, round(width * scale)), max(1, round(height * scale))
+    notice = (
+        f"{source.name}: {height} x {width} pixels (rows x columns) scaled down to "
+        f"{small[1]} x {small[0]}"
+    )
+    return np.asarray(image.resize(small, Image.Resampling.LANCZOS)), notice
+
+
+def sample_photo() -> Path:
+    """Return the path of the portrait in matplotlib's sample data: Grace Hopper, 600 x 512."""
+    from matplotlib.cbook import get_sample_data
+
+    return Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
+
+
+def photo_to_x(photo: Photo) -> Array:
+    """Return ``photo`` (H, W, 3) as the input x (1, 3, H, W) of a layer, float32.
+
+    Each channel is (byte - mean) / standard deviation, with the mean and standard deviation of
+    that colour over the ImageNet photos, as RedNet is fed. They are fixed, so a colour gives the
+    same numbers in every photo: black is about -2, white about 2.5, and a middle grey about 0.
+
+    Examples
+    --------
+    >>> photo_to_x(np.array([[[124, 0, 255]]], dtype=np.uint8)).ravel().round(3)
+    array([ 0.006, -2.036,  2.64 ], dtype=float32)
+    """
+    x = ((photo - MEAN) / STD).astype(np.float32)
+    return np.ascontiguousarray(x.transpose(2, 0, 1)[np.newaxis])
+
+
+def _upright_rgb(image: PILImage) -> PILImage:
+    """Return ``image`` decoded, turned upright and as 8-bit RGB."""
+    from PIL import Image, ImageOps
+
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16-bit grey; 65535 = 255 * 257
+        return Image.fromarray(_bytes(np.asarray(image) / 257)).convert("RGB")
+    if image.mode == "F":  # no agreed range: the darkest is black, the brightest white
+        values = np.asarray(image)
+        span = float(np.ptp(values)) or 1.0
+        return Image.fromarray(_bytes((values - values.min()) / span * 255)).convert("RGB")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return image.convert("RGB")
+
+
+def _bytes(grey: NDArray[Any]) -> Photo:
+    rounded: Photo = np.rint(grey.clip(0, 255)).astype(np.uint8)
+    return rounded

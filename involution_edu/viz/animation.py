@@ -1,0 +1,258 @@
+"""``demo.gif``: the window on its way over the photo, its kernel changing at every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..geometry import Pair
+from ..images import Photo
+from .canvas import Canvas, number
+from .palette import EMPTY, INK, MUTED, GifPalette, as_photo, limit_of
+from .trace import Trace
+
+WIDTH, HEIGHT = 960, 776
+PANEL = 288  # most rows and columns of the sheet for the photo, and for the output
+GRID = 200  # rows and columns of the sheet for a kernel, a window or its products
+COLUMNS = (176, 480, 784)  # the middles of the three columns
+PANEL_TOP, GRID_TOP = 118, 500
+SWEEP = 20  # frames in which the window crosses the whole photo, faster and faster
+STEPS = (
+    "1  One pixel makes {count} numbers: reduce, then span. No neighbour is looked at.",
+    "2  Reshaped, the {count} numbers are this pixel's own {K_h} × {K_w} kernel.",
+    "3  The kernel is multiplied with the window around the pixel, place by place.",
+    "4  The sum of the {count} products is the output at this pixel.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One frame: where the window is, how much is shown, and for how long.
+
+    Attributes
+    ----------
+    pixel : (int, int)
+        Output row and column.
+    step : int
+        How many of `STEPS` are on show, 1 to 4.
+    filled : int
+        Output pixels on show, row by row from the top left.
+    visited : tuple of (int, int)
+        Output pixels on show besides.
+    caption : str
+    milliseconds : int
+    slow : bool
+        Whether there is time to read numbers; else only the window and its kernel are drawn.
+    """
+
+    pixel: Pair
+    step: int
+    filled: int
+    visited: tuple[Pair, ...]
+    caption: str
+    milliseconds: int
+    slow: bool = True
+
+
+def scenes(trace: Trace, stops: list[Pair]) -> Iterator[Scene]:
+    """Yield the frames: the first stop step by step, the other stops, then a sweep of all."""
+    K_h, K_w = trace.geom.window
+    for step, text in enumerate(STEPS, start=1):
+        visited = tuple(stops[:1]) if step == len(STEPS) else ()
+        caption = text.format(count=K_h * K_w, K_h=K_h, K_w=K_w)
+        yield Scene(stops[0], step, 0, visited, caption, 2200)
+    for count, pixel in enumerate(stops[1:], start=2):
+        caption = "Another pixel, another kernel: the same steps again."
+        yield Scene(pixel, len(STEPS), 0, tuple(stops[:count]), caption, 1200)
+    pixels, columns = trace.geom.H_out * trace.geom.W_out, trace.geom.W_out
+    for frame in range(1, SWEEP):
+        last = int((pixels - 1) * (frame / SWEEP) ** 2.5)
+        yield Scene(
+            divmod(last, columns),
+            len(STEPS),
+            last + 1,
+            tuple(stops),
+            "Every pixel in turn, each with its own kernel ...",
+            120,
+            slow=False,
+        )
+    end = f"Done: {pixels} pixels, {pixels} kernels, all made by the same two 1×1 convolutions."
+    yield Scene(stops[0], len(STEPS), pixels, (), end, 5000)
+
+
+class Stage:
+    """What all frames share: the trace, the scales of the colours and the still part."""
+
+    def __init__(self, trace: Trace, photo: Photo) -> None:
+        self.trace, self.photo = trace, photo
+        self.size = photo.shape[:2]
+        self.scale = max(1, PANEL // max(self.size))
+        self.output = as_photo(trace.y[0], limit_of(trace.y))
+        products = trace.products(slice(None), slice(None))[0, 0, 0]
+        self.limits = limit_of(trace.x), limit_of(trace.kernel), limit_of(products)
+        self.palette = GifPalette(photo, self.output)
+        self.still = self._still()
+
+    def corner(self, column: int) -> Pair:
+        """Return the top left corner (x, y) of the photo or the output in its column."""
+        (H, W), s = self.size, self.scale
+        return COLUMNS[column] - W * s // 2, PANEL_TOP + (PANEL - H * s) // 2
+
+    def cell(self) -> int:
+        """Return the rows and columns of the sheet for one place of the window."""
+        return GRID // max(self.trace.geom.window)
+
+    def grid(self, column: int) -> Pair:
+        """Return the top left corner (x, y) of the grid of the window in its column."""
+        return COLUMNS[column] - self.trace.geom.window[1] * self.cell() // 2, GRID_TOP
+
+    def _still(self) -> Canvas:
+        sheet = Canvas(WIDTH, HEIGHT)
+        sheet.text((32, 20), "Involution: every pixel makes its own kernel", 26, bold=True)
+        H, W = self.size
+        titles = f"Input x: the photo, {H} × {W}", "Generate the kernel", "Output y"
+        for x, title in zip(COLUMNS, titles, strict=True):
+            sheet.text((x, PANEL_TOP - 24), title, 15, bold=True, anchor="ma")
+        sheet.photo(self.corner(0), self.photo, self.scale)
+        sheet.text(
+            (WIDTH // 2, HEIGHT - 8),
+            "Random weights, not trained. Numbers: the red channel; the same kernel serves green "
+            "and blue. In y, middle grey is 0.",
+            12,
+            colour=MUTED,
+            anchor="ms",
+        )
+        for column, limit in enumerate(self.limits):
+            x, y = self.grid(column)
+            sheet.colour_bar((x, y + GRID + 10), (GRID, 8), limit)
+        return sheet
+
+    def draw(self, scene: Scene) -> Canvas:
+        """Return the frame of ``scene``."""
+        sheet = self.still.copy()
+        sheet.text((32, 56), scene.caption, 17, colour=INK)
+        self._draw_output(sheet, scene)
+        self._draw_generator(sheet, scene)
+        self._draw_sum(sheet, scene)
+        return sheet
+
+    def _draw_output(self, sheet: Canvas, scene: Scene) -> None:
+        H, W = self.size
+        shown = (np.arange(H * W) < scene.filled).reshape(H, W)
+        for pixel in scene.visited:
+            shown[pixel] = True
+        output = np.where(shown[..., np.newaxis], self.output, np.array(EMPTY, np.uint8))
+        sheet.photo(self.corner(2), output, self.scale)
+        if scene.step >= 3:
+            self._box(sheet, 0, scene.pixel, self.trace.geom.window)
+        self._box(sheet, 0, scene.pixel, (1, 1))
+        if shown[scene.pixel]:
+            self._box(sheet, 2, scene.pixel, (1, 1))
+
+    def _box(self, sheet: Canvas, column: int, pixel: Pair, size: Pair) -> None:
+        """Outline ``size`` pixels around ``pixel`` in the photo or the output."""
+        (x, y), s = self.corner(column), self.scale
+        (i, j), (k_h, k_w) = pixel, size
+        sheet.box((x + (j - k_w // 2) * s, y + (i - k_h // 2) * s), (k_w * s, k_h * s))
+
+    def _draw_generator(self, sheet: Canvas, scene: Scene) -> None:
+        trace, (i, j) = self.trace, scene.pixel
+        x_limit, kernel_limit, _ = self.limits
+        middle, y = COLUMNS[1], PANEL_TOP
+        digits = 2 if scene.slow else None
+        sheet.text((middle, y), f"pixel (row {i}, column {j})", 13, anchor="ma")
+        sheet.photo((middle - 118, y + 24), self.photo[i : i + 1, j : j + 1], 28)
+        features = trace.x[0, :, i, j][np.newaxis]
+        sheet.cells((middle - 78, y + 24), features, (66, 29), x_limit, digits)
+        edge = self.corner(0)[0] + self.size[1] * self.scale
+        sheet.arrow((edge + 8, y + 38), (middle - 126, y + 38))
+        sheet.arrow((middle, y + 58), (middle, y + 100))
+        sheet.text((middle + 12, y + 62), "reduce: 1×1 convolution,", 12, colour=MUTED)
+        sheet.text((middle + 12, y + 78), "batch norm, ReLU", 12, colour=MUTED)
+        reduced = trace.reduced[0, :, i, j][np.newaxis]
+        width = 66 * len(features[0]) // len(reduced[0])
+        sheet.cells((middle - 99, y + 106), reduced, (width, 29), x_limit, digits)
+        sheet.arrow((middle, y + 140), (middle, y + 182))
+        sheet.text((middle + 12, y + 152), "span: 1×1 convolution", 12, colour=MUTED)
+        kernel = trace.kernels[0, 0, i, j]
+        strip = kernel.reshape(1, -1)
+        width = 286 // strip.size
+        start = middle - width * strip.size // 2
+        sheet.cells((start, y + 188), strip, (width, 29), kernel_limit)
+        sheet.text((middle, y + 222), f"{strip.size} numbers", 12, colour=MUTED, anchor="ma")
+        if scene.step >= 2:
+            sheet.arrow((middle, y + 242), (middle, GRID_TOP - 30))
+            sheet.text((middle + 12, y + 286), "reshape", 12, colour=MUTED)
+            sheet.text((middle, GRID_TOP - 24), "its kernel", 15, bold=True, anchor="ma")
+            size = self.cell(), self.cell()
+            sheet.cells(self.grid(1), kernel, size, kernel_limit, digits)
+
+    def _draw_sum(self, sheet: Canvas, scene: Scene) -> None:
+        if scene.step < 3 or not scene.slow:
+            return
+        trace, (i, j), cell = self.trace, scene.pixel, self.cell()
+        x_limit, _, product_limit = self.limits
+        patch, products = trace.patches[0, 0, 0, i, j], trace.products(i, j)[0, 0, 0]
+        sheet.arrow((COLUMNS[0], PANEL_TOP + PANEL + 14), (COLUMNS[0], GRID_TOP - 30))
+        sheet.text((COLUMNS[0] + 12, PANEL_TOP + PANEL + 24), "cut out", 12, colour=MUTED)
+        sheet.text((COLUMNS[0], GRID_TOP - 24), "its window", 15, bold=True, anchor="ma")
+        sheet.cells(self.grid(0), patch, (cell, cell), x_limit, digits=2)
+        sheet.text((COLUMNS[2], GRID_TOP - 24), "their products", 15, bold=True, anchor="ma")
+        sheet.cells(self.grid(2), products, (cell, cell), product_limit, digits=2)
+        for left, sign in ((0, "×"), (1, "=")):
+            between = (COLUMNS[left] + COLUMNS[left + 1]) // 2
+            sheet.text((between, GRID_TOP + GRID // 2), sign, 34, anchor="mm")
+        if scene.step == len(STEPS):
+            y = number(trace.y[0, 0, i, j], 2)
+            sheet.arrow((COLUMNS[2], GRID_TOP - 30), (COLUMNS[2], PANEL_TOP + PANEL + 14))
+            sheet.text((COLUMNS[2] + 12, PANEL_TOP + PANEL + 32), f"sum = {y}", 17, bold=True)
+
+
+def save_animation(
+    trace: Trace,
+    photo: Photo,
+    stops: list[Pair],
+    path: Path,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Draw the frames and save them as a GIF that repeats for ever.
+
+    Parameters
+    ----------
+    trace, photo
+        What `record` returned for the photo's x, and the photo.
+    stops : list of (int, int)
+        Output pixels to visit slowly, the first of them step by step.
+    path : Path
+    progress : callable
+        Called with the steps done and their number: one for each frame and one for the encoding.
+    """
+    from PIL import Image
+
+    stage, plan = Stage(trace, photo), list(scenes(trace, stops))
+    colours = stage.palette.colours.tobytes()
+    frames, before = [], None
+    for scene in plan:
+        numbers = stage.palette.numbers(np.asarray(stage.draw(scene).image))
+        # What stays as it was is not stored again.
+        changed = np.where(numbers == before, np.uint8(GifPalette.TRANSPARENT), numbers)
+        before = numbers
+        frames.append(Image.fromarray(changed))
+        frames[-1].putpalette(colours)
+        progress(len(frames), len(plan) + 1)
+    frames[0].save(
+        path,
+        format="GIF",
+        save_all=True,
+        append_images=frames[1:],
+        palette=colours,
+        transparency=GifPalette.TRANSPARENT,
+        duration=[scene.milliseconds for scene in plan],
+        loop=0,
+        disposal=1,
+        optimize=False,
+    )
+    progress(len(plan) + 1, len(plan) + 1)

@@ -1,0 +1,158 @@
+"""A sheet to draw on: text, photos with crisp pixels, grids of numbers, arrows, colour bars.
+
+Positions are (x, y) in pixels of the sheet from its top left corner, as Pillow counts them;
+pixels of a photo are (row, column) as everywhere else.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..geometry import Array, Pair
+from ..images import Photo
+from .palette import ACCENT, INK, LINE, MUTED, PAPER, Colour, diverging
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont
+
+Place = tuple[int, int]
+
+
+@cache
+def font(size: int, bold: bool = False) -> FreeTypeFont:
+    """Return DejaVu Sans, which ships with matplotlib."""
+    from matplotlib import get_data_path
+    from PIL import ImageFont
+
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(get_data_path(), "fonts", "ttf", name)), size)
+
+
+class Canvas:
+    """An RGB image and a pen.
+
+    Parameters
+    ----------
+    width, height : int
+        In pixels.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        from PIL import Image, ImageDraw
+
+        self.image = Image.new("RGB", (width, height), PAPER)
+        self.pen = ImageDraw.Draw(self.image)
+
+    def copy(self) -> Canvas:
+        """Return a sheet with the same drawing."""
+        sheet = Canvas(*self.image.size)
+        sheet.image.paste(self.image)
+        return sheet
+
+    def text(
+        self,
+        place: Place,
+        text: str,
+        size: int = 14,
+        *,
+        bold: bool = False,
+        colour: Colour = INK,
+        anchor: str = "la",
+    ) -> None:
+        """Write ``text``; the anchor is Pillow's: la = left top, mm = middle, ra = right top."""
+        self.pen.text(place, text, fill=colour, font=font(size, bold), anchor=anchor)
+
+    def photo(self, place: Place, photo: Photo, scale: int) -> None:
+        """Draw every pixel of ``photo`` as a square of ``scale`` pixels, with a thin frame."""
+        from PIL import Image
+
+        x, y = place
+        height, width = photo.shape[:2]
+        big = Image.fromarray(photo).resize(
+            (width * scale, height * scale), Image.Resampling.NEAREST
+        )
+        self.pen.rectangle((x - 1, y - 1, x + big.width, y + big.height), outline=LINE)
+        self.image.paste(big, place)
+
+    def box(self, place: Place, size: Place, colour: Colour = ACCENT, width: int = 2) -> None:
+        """Outline the rectangle at ``place``: the line lies outside of it, on a white halo."""
+        (x, y), (w, h) = place, size
+        for grow, line, fill in ((width + 1, width + 1, PAPER), (width, width, colour)):
+            corners = (x - grow, y - grow, x + w + grow - 1, y + h + grow - 1)
+            self.pen.rectangle(corners, outline=fill, width=line)
+
+    def tag(self, middle: Place, letter: str) -> None:
+        """Write a letter on a disc."""
+        x, y = middle
+        self.pen.ellipse((x - 11, y - 11, x + 11, y + 11), fill=ACCENT, outline=PAPER)
+        self.text(middle, letter, 14, bold=True, colour=PAPER, anchor="mm")
+
+    def cells(
+        self, place: Place, values: Array, size: Place, limit: float, digits: int | None = None
+    ) -> None:
+        """Draw a grid of coloured cells, one pixel apart; with ``digits`` also the numbers."""
+        (x0, y0), (w, h) = place, size
+        rows, columns = values.shape
+        self.pen.rectangle((x0 - 1, y0 - 1, x0 + columns * w - 1, y0 + rows * h - 1), fill=LINE)
+        for (r, c), value in np.ndenumerate(values):
+            x, y = x0 + c * w, y0 + r * h
+            shade = diverging(float(value), limit).tolist()
+            self.pen.rectangle((x, y, x + w - 2, y + h - 2), fill=tuple(shade))
+            if digits is not None:
+                ink = INK if sum(shade) > 380 else (255, 255, 255)
+                middle = (x + (w - 1) // 2, y + (h - 1) // 2)
+                self.text(middle, number(float(value), digits), 12, colour=ink, anchor="mm")
+
+    def arrow(self, start: Place, end: Place, colour: Colour = MUTED) -> None:
+        """Draw a straight arrow along a row or a column."""
+        (x0, y0), (x1, y1) = start, end
+        dx, dy = np.sign(x1 - x0), np.sign(y1 - y0)
+        self.pen.line((x0, y0, x1 - 6 * dx, y1 - 6 * dy), fill=colour, width=2)
+        wings = [(x1 - 8 * dx + s * 5 * dy, y1 - 8 * dy + s * 5 * dx) for s in (-1, 1)]
+        self.pen.polygon([(x1, y1), *wings], fill=colour)
+
+    def colour_bar(self, place: Place, size: Place, limit: float, text_size: int = 11) -> None:
+        """Draw the scale from -limit to limit with its zero marked."""
+        (x, y), (w, h) = place, size
+        shades = diverging(np.linspace(-limit, limit, w), limit)
+        for column, shade in enumerate(shades):
+            self.pen.line((x + column, y, x + column, y + h - 1), fill=tuple(shade.tolist()))
+        self.pen.rectangle((x - 1, y - 1, x + w, y + h), outline=LINE)
+        self.pen.line((x + w // 2, y - 3, x + w // 2, y + h + 2), fill=INK)
+        labels = (
+            (x, f"≤ −{limit:g}", "la"),
+            (x + w // 2, "0", "ma"),
+            (x + w, f"≥ {limit:g}", "ra"),
+        )
+        for at, label, anchor in labels:
+            self.text((at, y + h + 4), label, text_size, colour=MUTED, anchor=anchor)
+
+    def ticks(self, place: Place, size: Pair, scale: int, text_size: int = 12) -> None:
+        """Write numbers at some rows and columns of the photo of ``size`` at ``place``."""
+        x, y = place
+        rows, columns = size
+        step = next(s for s in (1, 2, 5, 10, 20, 50, 100) if max(size) / s <= 9)
+        for row in range(0, rows, step):
+            middle = y + row * scale + scale // 2
+            self.pen.line((x - 6, middle, x - 2, middle), fill=MUTED)
+            self.text((x - 9, middle), f"{row}", text_size, colour=MUTED, anchor="rm")
+        for column in range(0, columns, step):
+            middle = x + column * scale + scale // 2
+            bottom = y + rows * scale
+            self.pen.line((middle, bottom + 1, middle, bottom + 5), fill=MUTED)
+            self.text((middle, bottom + 8), f"{column}", text_size, colour=MUTED, anchor="ma")
+
+
+def number(value: float, digits: int) -> str:
+    """Return ``value`` with a real minus sign, and no sign on a zero.
+
+    Examples
+    --------
+    >>> number(-0.501, 2), number(-0.001, 2)
+    ('−0.50', '0.00')
+    """
+    return f"{value:z.{digits}f}".replace("-", "−")

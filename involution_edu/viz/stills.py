@@ -1,0 +1,101 @@
+"""``kernels.png``: the kernels of many pixels, each drawn where it works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ..geometry import Pair
+from ..images import Photo
+from .canvas import Canvas
+from .palette import INK, MUTED, diverging, limit_of
+from .trace import Trace
+
+WIDTH = 1500
+PANEL = 650  # most rows and columns of the sheet for one panel
+LEFT, MIDDLE, TOP = 90, 810, 160
+GAP = 2  # pixels of the photo left between two kernels
+CELL = 32  # of a kernel seen close up
+
+
+def kernel_map(trace: Trace, photo: Photo, limit: float) -> tuple[Photo, list[Pair]]:
+    """Return the pale photo with kernels painted on it, and the pixels whose kernels they are.
+
+    One cell of a kernel covers one pixel, so each kernel hides just the window that it is
+    multiplied with.
+    """
+    (H, W), (K_h, K_w) = photo.shape[:2], trace.geom.window
+    panel = np.rint(115 + 0.55 * photo).astype(np.uint8)
+    pixels = [(i, j) for i in _middles(H, K_h) for j in _middles(W, K_w)]
+    for i, j in pixels:
+        colours = diverging(trace.kernels[0, 0, i, j], limit)
+        for u, v in trace.geom.window_places():
+            h, w = i + u - K_h // 2, j + v - K_w // 2
+            if 0 <= h < H and 0 <= w < W:
+                panel[h, w] = colours[u, v]
+    return panel, pixels
+
+
+def draw_kernels(trace: Trace, photo: Photo, close_ups: list[Pair]) -> Canvas:
+    """Return the sheet: the photo, its kernels, and six of them close up with their numbers."""
+    (H, W), (K_h, K_w) = photo.shape[:2], trace.geom.window
+    scale = max(1, PANEL // max(H, W))
+    bottom = TOP + H * scale + 60
+    sheet = Canvas(WIDTH, bottom + 96 + CELL * K_h + 90)
+    limit = limit_of(trace.kernel)
+    panel, pixels = kernel_map(trace, photo, limit)
+    sheet.text((LEFT, 26), "Every pixel makes its own kernel", 34, bold=True)
+    sheet.text(
+        (LEFT, 76),
+        f"Right: {len(pixels)} of the {H * W} kernels, each {K_h} × {K_w}, drawn over the window it is "
+        "multiplied with. Like colours make like kernels: a pixel's kernel depends on that pixel alone.",
+        16,
+        colour=MUTED,
+    )
+    for x, title, picture in (
+        (LEFT, f"The photo, {H} × {W} pixels", photo),
+        (MIDDLE, "Its kernels", panel),
+    ):
+        sheet.text((x, TOP - 30), title, 18, bold=True)
+        sheet.photo((x, TOP), picture, scale)
+        sheet.ticks((x, TOP), (H, W), scale, 14)
+        sheet.text((x - 48, TOP - 24), "row", 14, colour=MUTED)
+        sheet.text((x + W * scale + 14, TOP + H * scale + 8), "column", 14, colour=MUTED)
+    for i, j in pixels:
+        corner = MIDDLE + (j - K_w // 2) * scale, TOP + (i - K_h // 2) * scale
+        sheet.box(corner, (K_w * scale, K_h * scale), INK, 1)
+    sheet.text((LEFT, bottom), "Six of them close up", 18, bold=True)
+    sheet.text((MIDDLE, bottom), "The weights are random, not trained.", 16, colour=MUTED)
+    step = (WIDTH - LEFT - 40) // 6
+    for n, (i, j) in enumerate(close_ups[:6]):
+        letter, x, y = "abcdef"[n], LEFT + n * step, bottom + 40
+        pixel = LEFT + j * scale, TOP + i * scale
+        sheet.box(pixel, (scale, scale))
+        beside = scale + 16 if i * scale < 30 else -16  # below the pixel at the top of the photo
+        sheet.tag((pixel[0] + scale // 2, pixel[1] + beside), letter)
+        sheet.tag((x + 12, y + 16), letter)
+        sheet.photo((x + 34, y + 4), photo[i : i + 1, j : j + 1], 24)
+        sheet.text((x + 68, y + 7), f"row {i}, column {j}", 14)
+        sheet.cells((x, y + 44), trace.kernels[0, 0, i, j], (CELL + 6, CELL), limit, digits=2)
+    sheet.colour_bar((LEFT, bottom + 110 + CELL * K_h), (520, 16), limit, 14)
+    sheet.text(
+        (LEFT + 570, bottom + 108 + CELL * K_h),
+        "Numbers of the kernels: blue subtracts a pixel of the window, orange adds it, white leaves it out.",
+        14,
+        colour=MUTED,
+    )
+    return sheet
+
+
+def save_kernels(trace: Trace, photo: Photo, close_ups: list[Pair], path: Path) -> None:
+    """Save the sheet of `draw_kernels` as a PNG file."""
+    draw_kernels(trace, photo, close_ups).image.save(path, format="PNG")
+
+
+def _middles(pixels: int, k: int) -> list[int]:
+    """Return the middles of windows of ``k`` pixels with gaps between them, along a side."""
+    step = k + GAP
+    count = max(1, (pixels + GAP) // step)
+    start = (pixels - (count * step - GAP)) // 2 + k // 2
+    return [start + n * step for n in range(count)]

@@ -1,0 +1,146 @@
+"""What an involution layer did to an input, recorded for the pictures and the walk-through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..backends.windows import windows
+from ..cases import TOLERANCE, scaled_error
+from ..geometry import Array, Geometry, Pair
+
+if TYPE_CHECKING:
+    from ..nn import Involution2d
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Every number on the way from ``x`` to ``y``; made by `record`, which checks them.
+
+    Attributes
+    ----------
+    x : ndarray, shape (N, C, H, W)
+        What the operator was given.
+    reduced : ndarray, shape (N, C // r, H_out, W_out)
+        The reduced features, of which the kernels are made.
+    span_weight, span_bias : ndarray, shapes (G*K_h*K_w, C // r) and (G*K_h*K_w,)
+        The 1x1 convolution from ``reduced`` to ``kernel``.
+    kernel : ndarray, shape (N, G, K_h, K_w, H_out, W_out)
+    y : ndarray, shape (N, C, H_out, W_out)
+        What the operator returned.
+    geom : Geometry
+    """
+
+    x: Array
+    reduced: Array
+    span_weight: Array
+    span_bias: Array
+    kernel: Array
+    y: Array
+    geom: Geometry
+
+    @property
+    def patches(self) -> Array:
+        """The window around every output pixel: a view (N, G, C_g, H_out, W_out, K_h, K_w)."""
+        return windows(self.x, self.geom)
+
+    @property
+    def kernels(self) -> Array:
+        """The kernel of every output pixel: a view (N, G, H_out, W_out, K_h, K_w)."""
+        return self.kernel.transpose(0, 1, 4, 5, 2, 3)
+
+    def products(self, i: int | slice, j: int | slice) -> Array:
+        """Return what output pixel (i, j) adds up: (N, G, C_g, K_h, K_w), one for each place.
+
+        A slice gives the products of many pixels, with an axis more.
+        """
+        return self.patches[:, :, :, i, j] * self.kernels[:, :, np.newaxis, i, j]
+
+
+def record(layer: Involution2d, x: Array) -> Trace:
+    """Run ``layer`` on ``x`` and return the numbers it went through.
+
+    The products are added up here once more and held against the ``y`` of the operator, so that
+    a wrong operator raises instead of drawing a picture that looks right.
+
+    Parameters
+    ----------
+    layer : Involution2d
+        Left in its mode, training or evaluation, with its parameters unchanged.
+    x : ndarray, shape (N, C, H, W)
+
+    Raises
+    ------
+    ArithmeticError
+        If the products do not sum to ``y``, or the reduced features do not span the kernels.
+
+    Examples
+    --------
+    >>> from involution_edu import nn
+    >>> layer = nn.Involution2d(2, 3, groups=1, reduction=1, rng=0, dtype=float)
+    >>> trace = record(layer, np.random.default_rng(0).standard_normal((1, 2, 4, 5)))
+    >>> products = trace.products(1, 2)[0, 0]  # of pixel (1, 2): (C, K_h, K_w)
+    >>> np.allclose(products.sum(axis=(1, 2)), trace.y[0, :, 1, 2])
+    True
+    """
+    reduced = layer.reduce(x)
+    kernel = layer.span(reduced)
+    y = layer(x)
+    applied = layer.project(x)
+    span = layer.conv2.state_dict()
+    trace = Trace(
+        x=applied,
+        reduced=reduced,
+        span_weight=span["conv.weight"].reshape(-1, reduced.shape[1]),
+        span_bias=span["conv.bias"],
+        kernel=kernel,
+        y=y,
+        geom=Geometry.of(applied, kernel, stride=layer.stride, dilation=layer.dilation),
+    )
+    _check(trace)
+    return trace
+
+
+def varied_pixels(trace: Trace, rows: int, columns: int) -> list[Pair]:
+    """Return one pixel (i, j) from each of rows x columns blocks, left to right and back.
+
+    Each is the pixel of its block whose kernel is least like the kernels chosen before.
+    """
+    kernels = trace.kernels[0, 0]  # (H_out, W_out, K_h, K_w)
+    nearest = np.square(kernels).sum(axis=(2, 3))  # squared distance, so far to the zero kernel
+    chosen: list[Pair] = []
+    for band, block_rows in enumerate(_blocks(trace.geom.H_out, rows)):
+        for block_columns in _blocks(trace.geom.W_out, columns)[:: -1 if band % 2 else 1]:
+            block = nearest[block_rows, block_columns]
+            r, c = np.unravel_index(block.argmax(), block.shape)
+            i, j = block_rows.start + int(r), block_columns.start + int(c)
+            chosen.append((i, j))
+            distance = np.square(kernels - kernels[i, j]).sum(axis=(2, 3))
+            nearest = np.minimum(nearest, distance)
+    return chosen
+
+
+def _blocks(pixels: int, count: int) -> list[slice]:
+    edges = np.unique(np.linspace(0, pixels, count + 1).astype(int)).tolist()
+    return [slice(*edge) for edge in pairwise(edges)]
+
+
+def _check(trace: Trace) -> None:
+    spanned = np.einsum("oc,nchw->nohw", trace.span_weight, trace.reduced)
+    spanned += trace.span_bias[:, np.newaxis, np.newaxis]
+    # One row of the output at a time: all products at once are K_h*K_w times as large as y.
+    sums = [trace.products(i, slice(None)).sum(axis=(-2, -1)) for i in range(trace.geom.H_out)]
+    y = np.stack(sums, axis=3).reshape(trace.y.shape)  # (N, G, C_g, H_out, W_out) -> (N, C, ...)
+    for name, array, reference in (
+        ("kernel", trace.kernel.reshape(spanned.shape), spanned),
+        ("y", trace.y, y),
+    ):
+        error, allowed = scaled_error(array, reference), TOLERANCE[reference.dtype]
+        if not error <= allowed:
+            raise ArithmeticError(
+                f"{name} is {error:.1e} away from the sum of its recorded products, relative to "
+                f"the largest; need at most {allowed:.0e}"
+            )
