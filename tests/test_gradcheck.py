@@ -1,0 +1,304 @@
+"""The gradient check passes what is right, and names what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from checks import RUNGS, RUNNABLE
+from test_faults import WRONG_INDICES, mean_over_channels, misread, summed_across_channels
+
+from involution_edu import gradcheck, nn
+from involution_edu.backends import loops, select, shifts, use_backend
+from involution_edu.cases import AWKWARD, make_geometry, random_operands
+from involution_edu.geometry import Array, Geometry
+from involution_edu.gradcheck import LAYERS, Check, check_all, check_layer, check_operator
+
+
+def first_wrong(checks: list[Check]) -> Check:
+    return next(check for check in checks if check.wrong)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", RUNGS)
+def test_every_entry_of_a_right_operator_passes(name: str, dtype: str) -> None:
+    geom = make_geometry((1, 4, 3, 5), 2, 3, stride=(1, 2))
+    checks = check_operator(select(name), geom, dtype=dtype)
+    assert [(c.tensor, c.checked, c.entries, c.error, c.wrong) for c in checks] == [
+        ("dkernel", 162, 162, 0.0, None),  # whole numbers leave no rounding at all
+        ("dkernel", 162, 162, 0.0, None),
+        ("dx", 60, 60, 0.0, None),
+        ("dx", 60, 60, 0.0, None),
+    ]
+
+
+def test_every_backend_and_layer_passes() -> None:
+    names = [name for name in RUNNABLE if name != "loops"]  # which test_every_entry... covers
+    reports = list(check_all(names))
+    assert len(reports) == len(names) * (2 * len(AWKWARD) + len(LAYERS))
+    assert [c for r in reports for c in r.checks if c.wrong] == []
+    for report in reports:
+        for check in report.checks:
+            if check.method == "central difference":
+                assert check.checked + check.skipped == min(16, check.entries)
+                assert check.checked > 0 or report.case == "no images"
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_a_right_layer_passes(case: str) -> None:
+    layer, x = gradcheck.make_layer(case, seed=1)
+    checks = check_layer(layer, x, entries=40)
+    assert [check.wrong for check in checks if check.wrong] == []
+    assert all(check.checked + check.skipped == min(40, check.entries) for check in checks)
+    names = [check.tensor for check in checks]
+    assert names[0] == "dkernel"
+    assert names[1:-3] == list(layer.named_parameters())[::-1]
+    assert names[-3:] == ["dx_generate", "dx_apply", "dx"]
+
+
+@pytest.mark.parametrize("fault", WRONG_INDICES)
+@pytest.mark.parametrize("tensor", ["dx", "dkernel"])
+def test_a_wrong_gradient_is_named_with_its_first_wrong_entry(
+    tensor: str, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong, case = WRONG_INDICES[fault]
+    geom = AWKWARD[case]
+    x, kernel, dy = (np.rint(4 * a) for a in random_operands(geom, "float64", seed=0))
+    name, arguments = {
+        "dx": ("backward_input", (dy, kernel, geom)),
+        "dkernel": ("backward_kernel", (dy, x, geom)),
+    }[tensor]
+    right: Array = getattr(loops, name)(*arguments)
+    monkeypatch.setattr(shifts, name, misread(getattr(loops, name), wrong))
+    found: Array = getattr(shifts, name)(*arguments)
+    index = tuple(np.argwhere(found != right)[0].tolist())
+
+    checks = check_operator(select("shifts"), geom, entries=10)  # few, yet the first is found
+    assert {check.tensor for check in checks if check.wrong} == {tensor}
+    assert first_wrong(checks).error > 0.01
+    assert first_wrong(checks).wrong == (
+        f"{tensor}[{', '.join(map(str, index))}] is {found[index]:.9g}; "
+        f"need {right[index]:.9g} (central difference, h = 1)"
+    )
+
+
+def test_the_adjoint_identity_fails_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shifts, "backward_kernel", mean_over_channels)
+    identity = check_operator(select("shifts"), AWKWARD["plain 3x3"])[1]
+    assert identity.method == "adjoint identity"
+    assert identity.error == pytest.approx(0.5)  # C_g = 2: half of every entry is missing
+    assert str(identity.wrong).startswith("<dkernel, kernel> is ")
+
+
+def transposed(dy: Array, x: Array, geom: Geometry) -> Array:
+    return np.ascontiguousarray(loops.backward_kernel(dy, x, geom).swapaxes(-1, -2))
+
+
+def as_float32(dy: Array, x: Array, geom: Geometry) -> Array:
+    return loops.backward_kernel(dy, x, geom).astype(np.float32)
+
+
+def one_nan(dy: Array, x: Array, geom: Geometry) -> Array:
+    dkernel = loops.backward_kernel(dy, x, geom)
+    dkernel[1, 0, 2, 1, 3, 4] = np.nan
+    return dkernel
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (transposed, "dkernel is float64 (2, 2, 3, 3, 5, 6); need float64 (2, 2, 3, 3, 6, 5)"),
+        (as_float32, "dkernel is float32 (2, 2, 3, 3, 6, 5); need float64 (2, 2, 3, 3, 6, 5)"),
+        (one_nan, "dkernel[1, 0, 2, 1, 3, 4] is nan; need "),
+    ],
+)
+def test_wrong_kinds_of_dkernel(
+    fault: Callable[..., Array], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shifts, "backward_kernel", fault)
+    checks = check_operator(select("shifts"), AWKWARD["plain 3x3"])
+    wrong = first_wrong(checks)
+    assert (wrong.tensor, wrong.error) == ("dkernel", np.inf)
+    assert str(wrong.wrong).startswith(message)
+
+
+def test_a_wrong_forward_disagrees_with_both_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shifts, "forward", summed_across_channels)
+    checks = check_operator(select("shifts"), AWKWARD["one row"])
+    assert [check.tensor for check in checks if check.wrong] == ["dkernel", "dkernel", "dx", "dx"]
+
+
+def test_wrong_in_the_same_way_everywhere_goes_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the module says it cannot see, and `test_compare` shows that the comparison can."""
+    wrong, case = WRONG_INDICES["groups interleaved, c % G"]
+    for name in ("forward", "backward_input", "backward_kernel"):
+        monkeypatch.setattr(shifts, name, misread(getattr(loops, name), wrong))
+    assert not any(
+        check.wrong for check in check_operator(select("shifts"), AWKWARD[case], entries=20)
+    )
+
+
+# Faults of a layer: (class, method, its replacement, the case, the first wrong tensor).
+
+
+def apply_alone(self: nn.Involution2d, dy: Array) -> Array:
+    """Forget that ``x`` also made the kernels."""
+    x, kernel = self.saved(dy)
+    return self.project.backward(shifts_dx(self, dy, x, kernel))
+
+
+def apply_alone_in_the_sum(self: nn.Involution2d, dy: Array) -> Array:
+    both = RIGHT_LAYER_BACKWARD(self, dy)
+    x, kernel = self.saved(dy)
+    return both - (both - self.project.backward(shifts_dx(self, dy, x, kernel)))
+
+
+def generate_alone(self: nn.Involution2d, dy: Array) -> Array:
+    x, kernel = self.saved(dy)
+    return RIGHT_LAYER_BACKWARD(self, dy) - self.project.backward(shifts_dx(self, dy, x, kernel))
+
+
+def shifts_dx(self: nn.Involution2d, dy: Array, x: Array, kernel: Array) -> Array:
+    geom = Geometry.of(x, kernel, stride=self.stride, dilation=self.dilation)
+    return shifts.backward_input(dy, np.ascontiguousarray(kernel), geom)
+
+
+def view_misread(self: nn.Involution2d, dkernel: Array) -> Array:
+    """Take the span's channels as (K_h, K_w, G) instead of (G, K_h, K_w)."""
+    mixed = np.moveaxis(dkernel, 1, 3).reshape(dkernel.shape)
+    return RIGHT_GENERATE_BACKWARD(self, np.ascontiguousarray(mixed))
+
+
+def mask_ignored(self: nn.ReLU, dy: Array) -> Array:
+    return dy.copy()
+
+
+def statistics_held_fixed(self: nn.BatchNorm2d, dy: Array) -> Array:
+    """Use the formula of evaluation mode while training."""
+    x_hat, inverse_std, _ = self.saved(dy)
+    self.save(dy, x_hat, inverse_std, False)
+    return RIGHT_NORM_BACKWARD(self, dy)
+
+
+def scale_forgotten(self: nn.BatchNorm2d, dy: Array) -> Array:
+    return RIGHT_NORM_BACKWARD(self, dy) / self.weight.data[:, None, None]
+
+
+def sum_of_bias_forgotten(self: nn.Conv2d, dy: Array) -> Array:
+    dx = RIGHT_CONV_BACKWARD(self, dy)
+    if self.bias is not None:
+        self.bias.grad /= len(dy)
+    return dx
+
+
+def weight_doubled(self: nn.Conv2d, dy: Array) -> Array:
+    dx = RIGHT_CONV_BACKWARD(self, dy)
+    self.weight.grad *= 2
+    return dx
+
+
+def share_forgotten(self: nn.AvgPool2d, dy: Array) -> Array:
+    _, count, _ = self.saved(dy)
+    return RIGHT_POOL_BACKWARD(self, dy * count)
+
+
+RIGHT_LAYER_BACKWARD = nn.Involution2d.backward
+RIGHT_GENERATE_BACKWARD = nn.Involution2d.generate_kernel_backward
+RIGHT_NORM_BACKWARD = nn.BatchNorm2d.backward
+RIGHT_CONV_BACKWARD = nn.Conv2d.backward
+RIGHT_POOL_BACKWARD = nn.AvgPool2d.backward
+
+LAYER_FAULTS: list[tuple[type[nn.Module], str, Callable[..., Array], str, str]] = [
+    (nn.Involution2d, "backward", apply_alone, "3x3", "conv2.conv.bias"),
+    (nn.Involution2d, "backward", apply_alone_in_the_sum, "3x3", "dx"),
+    (nn.Involution2d, "backward", generate_alone, "stride 2, odd sizes", "dx"),
+    (nn.Involution2d, "generate_kernel_backward", view_misread, "3x3", "conv2.conv.bias"),
+    (nn.Conv2d, "backward", sum_of_bias_forgotten, "3x3", "conv2.conv.bias"),
+    (nn.Conv2d, "backward", weight_doubled, "3x3", "conv2.conv.weight"),
+    (nn.ReLU, "backward", mask_ignored, "3x3", "conv1.bn.bias"),
+    (nn.ReLU, "backward", mask_ignored, "a group per channel, no BatchNorm", "conv1.conv.weight"),
+    (nn.BatchNorm2d, "backward", statistics_held_fixed, "3x3", "conv1.conv.weight"),
+    (nn.BatchNorm2d, "backward", scale_forgotten, "evaluation mode", "conv1.conv.weight"),
+    (nn.AvgPool2d, "backward", share_forgotten, "stride 2, odd sizes", "dx_generate"),
+]
+
+
+@pytest.mark.parametrize("fault", LAYER_FAULTS, ids=lambda row: f"{row[2].__name__}, {row[3]}")
+def test_a_fault_of_the_layer_is_named(
+    fault: tuple[type[nn.Module], str, Callable[..., Array], str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kind, method, wrong, case, tensor = fault
+    layer, x = gradcheck.make_layer(case, seed=0)
+    monkeypatch.setattr(kind, method, wrong)
+    check = first_wrong(check_layer(layer, x, entries=20))
+    assert check.tensor == tensor
+    assert str(check.wrong).startswith(f"{tensor}[")
+    assert check.error > 1e-3
+
+
+def test_a_fault_of_the_backend_is_named_as_dkernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong, _ = WRONG_INDICES["u and v swapped"]
+    monkeypatch.setattr(shifts, "backward_kernel", misread(loops.backward_kernel, wrong))
+    layer, x = gradcheck.make_layer("3x3", seed=0)
+    with use_backend("shifts"):
+        assert first_wrong(check_layer(layer, x, entries=20)).tensor == "dkernel"
+
+
+def test_a_fault_of_the_projection_is_named_as_dx_apply(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, x = gradcheck.make_layer("6 channels of 8, no sigma", seed=0)
+    projection = (6, 8, 1, 1)
+
+    def halved(self: nn.Conv2d, dy: Array) -> Array:
+        dx = RIGHT_CONV_BACKWARD(self, dy)
+        return dx / 2 if self.weight.data.shape == projection else dx
+
+    assert layer.project.parameters()[0].data.shape == projection
+    monkeypatch.setattr(nn.Conv2d, "backward", halved)
+    assert first_wrong(check_layer(layer, x, entries=20)).tensor == "dx_apply"
+
+
+def test_kinks_are_skipped_and_counted() -> None:
+    """The features of one pixel are zero, so there every step in ``x`` crosses the kink."""
+    layer, x = gradcheck.make_layer("a group per channel, no BatchNorm", seed=0)
+    x[0, :, 1, 2] = 0
+    checks = {check.tensor: check for check in check_layer(layer, x, entries=100)}
+    for name in ("dx_generate", "dx"):
+        assert (checks[name].skipped, checks[name].checked) == (4, x.size - 4)
+        assert checks[name].wrong is None
+    assert checks["dx_apply"].skipped == 0
+
+
+def test_skipping_everything_is_a_failure() -> None:
+    layer, x = gradcheck.make_layer("a group per channel, no BatchNorm", seed=0)
+    check = {check.tensor: check for check in check_layer(layer, 0 * x, entries=100)}["dx"]
+    assert (check.checked, check.skipped, check.error) == (0, x.size, np.inf)
+    assert check.wrong == "dx was checked nowhere: every step met a kink of ReLU"
+
+
+def test_the_layer_and_x_stay_as_they_are() -> None:
+    layer, x = gradcheck.make_layer("3x3", seed=0)
+    layer.conv1.parameters()[0].grad += 3
+    before, kept = layer.state_dict(), x.copy()
+    grads = [parameter.grad.copy() for parameter in layer.parameters()]
+    check_layer(layer, x, entries=5)
+    np.testing.assert_equal(layer.state_dict(), before)
+    np.testing.assert_array_equal(x, kept)
+    np.testing.assert_equal([parameter.grad for parameter in layer.parameters()], grads)
+
+
+def test_any_module_can_be_checked() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, rng=0, dtype=float), nn.ReLU())
+    checks = check_layer(module, np.random.default_rng(0).standard_normal((2, 3, 4, 5)))
+    assert [(c.tensor, c.wrong) for c in checks] == [
+        ("0.bias", None),
+        ("0.weight", None),
+        ("dx", None),
+    ]
+
+
+def test_float32_is_refused() -> None:
+    layer = nn.Involution2d(16, 3, rng=0)
+    with pytest.raises(TypeError, match="x has dtype float32; need float64"):
+        check_layer(layer, np.zeros((1, 16, 4, 5), np.float32))
