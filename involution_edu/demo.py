@@ -223,7 +223,7 @@ def _draw(
     from .viz.trace import varied_pixels
 
     png, gif = files
-    stops = [pixel, *varied_pixels(trace, 2, 3)]
+    stops = varied_pixels(trace, pixel, 2, 3)
     with written_whole(png, force=force) as png_whole, written_whole(gif, force=force) as gif_whole:
         save_kernels(trace, photo, stops, png_whole)
         save_animation(trace, photo, stops, gif_whole, progress)

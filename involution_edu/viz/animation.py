@@ -11,7 +11,7 @@ import numpy as np
 from ..geometry import Pair
 from ..images import Photo
 from .canvas import Canvas, number
-from .palette import EMPTY, INK, MUTED, GifPalette, as_photo, limit_of
+from .palette import EMPTY, LINE, MUTED, GifPalette, as_photo, limit_of
 from .trace import Trace
 
 WIDTH, HEIGHT = 960, 776
@@ -19,7 +19,7 @@ PANEL = 288  # most rows and columns of the sheet for the photo, and for the out
 GRID = 200  # rows and columns of the sheet for a kernel, a window or its products
 COLUMNS = (176, 480, 784)  # the middles of the three columns
 PANEL_TOP, GRID_TOP = 118, 500
-SWEEP = 20  # frames in which the window crosses the whole photo, faster and faster
+SWEEP = 24  # frames in which the window crosses the whole photo, faster and faster
 STEPS = (
     "1  One pixel makes {count} numbers: reduce, then span. No neighbour is looked at.",
     "2  Reshaped, the {count} numbers are this pixel's own {K_h} × {K_w} kernel.",
@@ -88,7 +88,7 @@ class Stage:
 
     def __init__(self, trace: Trace, photo: Photo) -> None:
         self.trace, self.photo = trace, photo
-        self.size = photo.shape[:2]
+        self.size = trace.geom.H_out, trace.geom.W_out
         self.scale = max(1, PANEL // max(self.size))
         self.output = as_photo(trace.y[0], limit_of(trace.y))
         products = trace.products(slice(None), slice(None))[0, 0, 0]
@@ -111,12 +111,34 @@ class Stage:
 
     def _still(self) -> Canvas:
         sheet = Canvas(WIDTH, HEIGHT)
+        (H, W), (K_h, K_w), cell = self.size, self.trace.geom.window, self.cell()
         sheet.text((32, 20), "Involution: every pixel makes its own kernel", 26, bold=True)
-        H, W = self.size
         titles = f"Input x: the photo, {H} × {W}", "Generate the kernel", "Output y"
-        for x, title in zip(COLUMNS, titles, strict=True):
-            sheet.text((x, PANEL_TOP - 24), title, 15, bold=True, anchor="ma")
+        grids = "its window", "its kernel", "their products"
+        for column, (title, grid, limit) in enumerate(zip(titles, grids, self.limits, strict=True)):
+            middle, (x, y) = COLUMNS[column], self.grid(column)
+            sheet.text((middle, PANEL_TOP - 24), title, 15, bold=True, anchor="ma")
+            sheet.text((middle, GRID_TOP - 24), grid, 15, bold=True, anchor="ma")
+            blank = (x - 1, y - 1, x + K_w * cell - 1, y + K_h * cell - 1)
+            sheet.pen.rectangle(blank, fill=EMPTY, outline=LINE)
+            sheet.colour_bar((x, y + GRID + 10), (GRID, 8), limit)
         sheet.photo(self.corner(0), self.photo, self.scale)
+        for left, sign in ((0, "×"), (1, "=")):
+            between = (COLUMNS[left] + COLUMNS[left + 1]) // 2
+            sheet.text((between, GRID_TOP + GRID // 2), sign, 34, anchor="mm")
+
+        photo_edge = self.corner(0)[0] + W * self.scale
+        sheet.arrow((photo_edge + 8, PANEL_TOP + 38), (COLUMNS[1] - 126, PANEL_TOP + 38))
+        for column, top, bottom, label in (
+            (0, PANEL_TOP + PANEL + 14, GRID_TOP - 30, "cut out"),
+            (1, PANEL_TOP + 58, PANEL_TOP + 100, "reduce: 1×1 convolution,\nbatch norm, ReLU"),
+            (1, PANEL_TOP + 140, PANEL_TOP + 182, "span: 1×1 convolution"),
+            (1, PANEL_TOP + 244, GRID_TOP - 30, "reshape"),
+        ):
+            sheet.arrow((COLUMNS[column], top), (COLUMNS[column], bottom))
+            place = COLUMNS[column] + 12, (top + bottom) // 2
+            sheet.text(place, label, 12, colour=MUTED, anchor="lm")
+        sheet.arrow((COLUMNS[2], GRID_TOP - 30), (COLUMNS[2], PANEL_TOP + PANEL + 14))
         sheet.text(
             (WIDTH // 2, HEIGHT - 8),
             "Random weights, not trained. Numbers: the red channel; the same kernel serves green "
@@ -125,21 +147,18 @@ class Stage:
             colour=MUTED,
             anchor="ms",
         )
-        for column, limit in enumerate(self.limits):
-            x, y = self.grid(column)
-            sheet.colour_bar((x, y + GRID + 10), (GRID, 8), limit)
         return sheet
 
     def draw(self, scene: Scene) -> Canvas:
         """Return the frame of ``scene``."""
         sheet = self.still.copy()
-        sheet.text((32, 56), scene.caption, 17, colour=INK)
-        self._draw_output(sheet, scene)
+        sheet.text((32, 56), scene.caption, 17)
+        self._draw_panels(sheet, scene)
         self._draw_generator(sheet, scene)
-        self._draw_sum(sheet, scene)
+        self._draw_grids(sheet, scene)
         return sheet
 
-    def _draw_output(self, sheet: Canvas, scene: Scene) -> None:
+    def _draw_panels(self, sheet: Canvas, scene: Scene) -> None:
         H, W = self.size
         shown = (np.arange(H * W) < scene.filled).reshape(H, W)
         for pixel in scene.visited:
@@ -147,68 +166,40 @@ class Stage:
         output = np.where(shown[..., np.newaxis], self.output, np.array(EMPTY, np.uint8))
         sheet.photo(self.corner(2), output, self.scale)
         if scene.step >= 3:
-            self._box(sheet, 0, scene.pixel, self.trace.geom.window)
-        self._box(sheet, 0, scene.pixel, (1, 1))
+            window = self.trace.geom.window
+            sheet.outline(self.corner(0), (H, W), self.scale, scene.pixel, window)
+        sheet.outline(self.corner(0), (H, W), self.scale, scene.pixel)
         if shown[scene.pixel]:
-            self._box(sheet, 2, scene.pixel, (1, 1))
-
-    def _box(self, sheet: Canvas, column: int, pixel: Pair, size: Pair) -> None:
-        """Outline ``size`` pixels around ``pixel`` in the photo or the output."""
-        (x, y), s = self.corner(column), self.scale
-        (i, j), (k_h, k_w) = pixel, size
-        sheet.box((x + (j - k_w // 2) * s, y + (i - k_h // 2) * s), (k_w * s, k_h * s))
+            sheet.outline(self.corner(2), (H, W), self.scale, scene.pixel)
 
     def _draw_generator(self, sheet: Canvas, scene: Scene) -> None:
-        trace, (i, j) = self.trace, scene.pixel
+        (i, j), middle, y = scene.pixel, COLUMNS[1], PANEL_TOP
         x_limit, kernel_limit, _ = self.limits
-        middle, y = COLUMNS[1], PANEL_TOP
         digits = 2 if scene.slow else None
         sheet.text((middle, y), f"pixel (row {i}, column {j})", 13, anchor="ma")
         sheet.photo((middle - 118, y + 24), self.photo[i : i + 1, j : j + 1], 28)
-        features = trace.x[0, :, i, j][np.newaxis]
+        features = self.trace.x[0, :, i, j][np.newaxis]
         sheet.cells((middle - 78, y + 24), features, (66, 29), x_limit, digits)
-        edge = self.corner(0)[0] + self.size[1] * self.scale
-        sheet.arrow((edge + 8, y + 38), (middle - 126, y + 38))
-        sheet.arrow((middle, y + 58), (middle, y + 100))
-        sheet.text((middle + 12, y + 62), "reduce: 1×1 convolution,", 12, colour=MUTED)
-        sheet.text((middle + 12, y + 78), "batch norm, ReLU", 12, colour=MUTED)
-        reduced = trace.reduced[0, :, i, j][np.newaxis]
-        width = 66 * len(features[0]) // len(reduced[0])
-        sheet.cells((middle - 99, y + 106), reduced, (width, 29), x_limit, digits)
-        sheet.arrow((middle, y + 140), (middle, y + 182))
-        sheet.text((middle + 12, y + 152), "span: 1×1 convolution", 12, colour=MUTED)
-        kernel = trace.kernels[0, 0, i, j]
-        strip = kernel.reshape(1, -1)
-        width = 286 // strip.size
-        start = middle - width * strip.size // 2
-        sheet.cells((start, y + 188), strip, (width, 29), kernel_limit)
-        sheet.text((middle, y + 222), f"{strip.size} numbers", 12, colour=MUTED, anchor="ma")
-        if scene.step >= 2:
-            sheet.arrow((middle, y + 242), (middle, GRID_TOP - 30))
-            sheet.text((middle + 12, y + 286), "reshape", 12, colour=MUTED)
-            sheet.text((middle, GRID_TOP - 24), "its kernel", 15, bold=True, anchor="ma")
-            size = self.cell(), self.cell()
-            sheet.cells(self.grid(1), kernel, size, kernel_limit, digits)
+        reduced = self.trace.reduced[0, :, i, j][np.newaxis]
+        sheet.cells((middle - 99, y + 106), reduced, (66, 29), x_limit, digits)
+        numbers = self.trace.kernels[0, 0, i, j].reshape(1, -1)
+        width = PANEL // numbers.size
+        place = middle - width * numbers.size // 2, y + 188
+        sheet.cells(place, numbers, (width, 29), kernel_limit)
+        sheet.text((middle, y + 222), f"{numbers.size} numbers", 12, colour=MUTED, anchor="ma")
 
-    def _draw_sum(self, sheet: Canvas, scene: Scene) -> None:
-        if scene.step < 3 or not scene.slow:
-            return
-        trace, (i, j), cell = self.trace, scene.pixel, self.cell()
-        x_limit, _, product_limit = self.limits
-        patch, products = trace.patches[0, 0, 0, i, j], trace.products(i, j)[0, 0, 0]
-        sheet.arrow((COLUMNS[0], PANEL_TOP + PANEL + 14), (COLUMNS[0], GRID_TOP - 30))
-        sheet.text((COLUMNS[0] + 12, PANEL_TOP + PANEL + 24), "cut out", 12, colour=MUTED)
-        sheet.text((COLUMNS[0], GRID_TOP - 24), "its window", 15, bold=True, anchor="ma")
-        sheet.cells(self.grid(0), patch, (cell, cell), x_limit, digits=2)
-        sheet.text((COLUMNS[2], GRID_TOP - 24), "their products", 15, bold=True, anchor="ma")
-        sheet.cells(self.grid(2), products, (cell, cell), product_limit, digits=2)
-        for left, sign in ((0, "×"), (1, "=")):
-            between = (COLUMNS[left] + COLUMNS[left + 1]) // 2
-            sheet.text((between, GRID_TOP + GRID // 2), sign, 34, anchor="mm")
-        if scene.step == len(STEPS):
+    def _draw_grids(self, sheet: Canvas, scene: Scene) -> None:
+        trace, (i, j), cell = self.trace, scene.pixel, (self.cell(), self.cell())
+        x_limit, kernel_limit, product_limit = self.limits
+        if scene.step >= 2:
+            digits = 2 if scene.slow else None
+            sheet.cells(self.grid(1), trace.kernels[0, 0, i, j], cell, kernel_limit, digits)
+        if scene.step >= 3 and scene.slow:
+            sheet.cells(self.grid(0), trace.patches[0, 0, 0, i, j], cell, x_limit, 2)
+            sheet.cells(self.grid(2), trace.products(i, j)[0, 0, 0], cell, product_limit, 2)
+        if scene.step == len(STEPS) and scene.slow:
             y = number(trace.y[0, 0, i, j], 2)
-            sheet.arrow((COLUMNS[2], GRID_TOP - 30), (COLUMNS[2], PANEL_TOP + PANEL + 14))
-            sheet.text((COLUMNS[2] + 12, PANEL_TOP + PANEL + 32), f"sum = {y}", 17, bold=True)
+            sheet.text((COLUMNS[2] + 12, GRID_TOP - 62), f"sum = {y}", 17, bold=True, anchor="lm")
 
 
 def save_animation(

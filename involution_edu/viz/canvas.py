@@ -78,11 +78,29 @@ class Canvas:
         self.pen.rectangle((x - 1, y - 1, x + big.width, y + big.height), outline=LINE)
         self.image.paste(big, place)
 
-    def box(self, place: Place, size: Place, colour: Colour = ACCENT, width: int = 2) -> None:
-        """Outline the rectangle at ``place``: the line lies outside of it, on a white halo."""
-        (x, y), (w, h) = place, size
-        for grow, line, fill in ((width + 1, width + 1, PAPER), (width, width, colour)):
-            corners = (x - grow, y - grow, x + w + grow - 1, y + h + grow - 1)
+    def outline(
+        self,
+        place: Place,
+        size: Pair,
+        scale: int,
+        pixel: Pair,
+        window: Pair = (1, 1),
+        *,
+        colour: Colour = ACCENT,
+        width: int = 2,
+    ) -> None:
+        """Outline the window around ``pixel`` of the photo of ``size`` (rows, columns) at ``place``.
+
+        What lies outside of the photo is left out. The line runs around the pixels, on a halo.
+        """
+        (top, bottom), (left, right) = (
+            (max(0, middle - k // 2), min(pixels, middle + k // 2 + 1))
+            for middle, k, pixels in zip(pixel, window, size, strict=True)
+        )
+        x, y = place[0] + left * scale, place[1] + top * scale
+        w, h = (right - left) * scale, (bottom - top) * scale
+        for line, fill in ((width + 1, PAPER), (width, colour)):
+            corners = (x - line, y - line, x + w + line - 1, y + h + line - 1)
             self.pen.rectangle(corners, outline=fill, width=line)
 
     def tag(self, middle: Place, letter: str) -> None:

@@ -34,14 +34,15 @@ _SHADES = np.rint(
 def limit_of(a: Array) -> float:
     """Return the end of a colour scale for ``a``: its 99th percentile in size, two digits.
 
-    The few numbers beyond it get the colour of the end. It is 1 when all are zero.
+    The few numbers beyond it get the colour of the end. It is at least 0.01, the smallest number
+    that is written beside the colours, lest rounding errors look like something.
 
     Examples
     --------
     >>> limit_of(np.array([0.0, -3.14159]))
     3.1
     """
-    return float(f"{np.percentile(np.abs(a), 99):.2g}") or 1.0
+    return max(0.01, float(f"{np.percentile(np.abs(a), 99):.2g}"))
 
 
 def diverging(a: Array | float, limit: float) -> Photo:

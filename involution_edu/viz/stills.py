@@ -38,7 +38,7 @@ def kernel_map(trace: Trace, photo: Photo, limit: float) -> tuple[Photo, list[Pa
 
 
 def draw_kernels(trace: Trace, photo: Photo, close_ups: list[Pair]) -> Canvas:
-    """Return the sheet: the photo, its kernels, and six of them close up with their numbers."""
+    """Return the sheet: the photo, its kernels, and up to six of them close up with their numbers."""
     (H, W), (K_h, K_w) = photo.shape[:2], trace.geom.window
     scale = max(1, PANEL // max(H, W))
     bottom = TOP + H * scale + 60
@@ -61,19 +61,22 @@ def draw_kernels(trace: Trace, photo: Photo, close_ups: list[Pair]) -> Canvas:
         sheet.photo((x, TOP), picture, scale)
         sheet.ticks((x, TOP), (H, W), scale, 14)
         sheet.text((x - 48, TOP - 24), "row", 14, colour=MUTED)
-        sheet.text((x + W * scale + 14, TOP + H * scale + 8), "column", 14, colour=MUTED)
-    for i, j in pixels:
-        corner = MIDDLE + (j - K_w // 2) * scale, TOP + (i - K_h // 2) * scale
-        sheet.box(corner, (K_w * scale, K_h * scale), INK, 1)
-    sheet.text((LEFT, bottom), "Six of them close up", 18, bold=True)
-    sheet.text((MIDDLE, bottom), "The weights are random, not trained.", 16, colour=MUTED)
+        sheet.text((x + W * scale, TOP + H * scale + 28), "column", 14, colour=MUTED, anchor="ra")
+    for pixel in pixels:
+        sheet.outline((MIDDLE, TOP), (H, W), scale, pixel, (K_h, K_w), colour=INK, width=1)
+    sheet.text((LEFT, bottom), "Some of them close up", 18, bold=True)
+    sheet.text(
+        (MIDDLE, bottom + 2),
+        "White kernels: ReLU has set all reduced features to 0. The weights are random.",
+        16,
+        colour=MUTED,
+    )
     step = (WIDTH - LEFT - 40) // 6
     for n, (i, j) in enumerate(close_ups[:6]):
         letter, x, y = "abcdef"[n], LEFT + n * step, bottom + 40
-        pixel = LEFT + j * scale, TOP + i * scale
-        sheet.box(pixel, (scale, scale))
+        sheet.outline((LEFT, TOP), (H, W), scale, (i, j))
         beside = scale + 16 if i * scale < 30 else -16  # below the pixel at the top of the photo
-        sheet.tag((pixel[0] + scale // 2, pixel[1] + beside), letter)
+        sheet.tag((LEFT + j * scale + scale // 2, TOP + i * scale + beside), letter)
         sheet.tag((x + 12, y + 16), letter)
         sheet.photo((x + 34, y + 4), photo[i : i + 1, j : j + 1], 24)
         sheet.text((x + 68, y + 7), f"row {i}, column {j}", 14)
@@ -81,7 +84,7 @@ def draw_kernels(trace: Trace, photo: Photo, close_ups: list[Pair]) -> Canvas:
     sheet.colour_bar((LEFT, bottom + 110 + CELL * K_h), (520, 16), limit, 14)
     sheet.text(
         (LEFT + 570, bottom + 108 + CELL * K_h),
-        "Numbers of the kernels: blue subtracts a pixel of the window, orange adds it, white leaves it out.",
+        "Blue subtracts a pixel of the window, orange adds it, white leaves it out.",
         14,
         colour=MUTED,
     )

@@ -104,28 +104,31 @@ def record(layer: Involution2d, x: Array) -> Trace:
     return trace
 
 
-def varied_pixels(trace: Trace, rows: int, columns: int) -> list[Pair]:
-    """Return one pixel (i, j) from each of rows x columns blocks, left to right and back.
+def varied_pixels(trace: Trace, first: Pair, rows: int, columns: int) -> list[Pair]:
+    """Return ``first`` and a pixel (i, j) of each other of rows x columns blocks of the output.
 
-    Each is the pixel of its block whose kernel is least like the kernels chosen before.
+    Each is the pixel of its block whose kernel is least like the kernels chosen before. The way
+    through the blocks goes from left to right and back.
     """
     kernels = trace.kernels[0, 0]  # (H_out, W_out, K_h, K_w)
-    nearest = np.square(kernels).sum(axis=(2, 3))  # squared distance, so far to the zero kernel
-    chosen: list[Pair] = []
-    for band, block_rows in enumerate(_blocks(trace.geom.H_out, rows)):
-        for block_columns in _blocks(trace.geom.W_out, columns)[:: -1 if band % 2 else 1]:
-            block = nearest[block_rows, block_columns]
+    chosen = [first]
+    nearest = np.square(kernels - kernels[first]).sum(axis=(2, 3))  # squared distance, so far
+    for band, (top, bottom) in enumerate(_blocks(trace.geom.H_out, rows)):
+        for left, right in _blocks(trace.geom.W_out, columns)[:: -1 if band % 2 else 1]:
+            if top <= first[0] < bottom and left <= first[1] < right:
+                continue
+            block = nearest[top:bottom, left:right]
             r, c = np.unravel_index(block.argmax(), block.shape)
-            i, j = block_rows.start + int(r), block_columns.start + int(c)
-            chosen.append((i, j))
-            distance = np.square(kernels - kernels[i, j]).sum(axis=(2, 3))
+            chosen.append((top + int(r), left + int(c)))
+            distance = np.square(kernels - kernels[chosen[-1]]).sum(axis=(2, 3))
             nearest = np.minimum(nearest, distance)
     return chosen
 
 
-def _blocks(pixels: int, count: int) -> list[slice]:
-    edges = np.unique(np.linspace(0, pixels, count + 1).astype(int)).tolist()
-    return [slice(*edge) for edge in pairwise(edges)]
+def _blocks(pixels: int, count: int) -> list[Pair]:
+    """Return the first pixel and the one behind the last of ``count`` blocks, or of fewer."""
+    edges = sorted({pixels * n // count for n in range(count + 1)})
+    return list(pairwise(edges))
 
 
 def _check(trace: Trace) -> None:

@@ -1,0 +1,387 @@
+"""The demo: its numbers, its pictures pixel by pixel, and what it does when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import involution_edu as inv
+from involution_edu import demo
+from involution_edu.cases import TOLERANCE, scaled_error
+from involution_edu.images import Photo, load_photo
+from involution_edu.viz import animation, stills
+from involution_edu.viz.palette import EMPTY, as_photo, diverging, limit_of
+from involution_edu.viz.trace import varied_pixels
+
+
+class Steps(list[tuple[int, int]]):
+    """A progress that remembers."""
+
+    def __call__(self, done: int, total: int) -> None:
+        self.append((done, total))
+
+
+def silent(done: int, total: int) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def steps() -> Steps:
+    return Steps()
+
+
+@pytest.fixture(scope="module")
+def portrait(tmp_path_factory: pytest.TempPathFactory, steps: Steps) -> demo.Demo:
+    return demo.run(out_dir=tmp_path_factory.mktemp("portrait"), progress=steps)
+
+
+@pytest.fixture(scope="module")
+def frames(portrait: demo.Demo) -> list[Photo]:
+    with Image.open(portrait.files[1]) as gif:
+        shown = []
+        for n in range(gif.n_frames):  # type: ignore[attr-defined]
+            gif.seek(n)
+            shown.append(np.asarray(gif.convert("RGB")))
+    return shown
+
+
+@pytest.fixture(scope="module")
+def stage(portrait: demo.Demo) -> animation.Stage:
+    return animation.Stage(portrait.trace, portrait.photo)
+
+
+@pytest.fixture(scope="module")
+def plan(portrait: demo.Demo) -> list[animation.Scene]:
+    stops = varied_pixels(portrait.trace, portrait.pixel, 2, 3)
+    return list(animation.scenes(portrait.trace, stops))
+
+
+def save_photo(path: Path, rows: int, columns: int) -> Path:
+    photo = np.random.default_rng(rows).integers(0, 256, (rows, columns, 3), dtype=np.uint8)
+    Image.fromarray(photo).save(path)
+    return path
+
+
+def test_the_output_is_that_of_the_definition(portrait: demo.Demo) -> None:
+    trace = portrait.trace
+    y = inv.involution(trace.x, trace.kernel, backend="windows")
+    assert scaled_error(trace.y, y) <= TOLERANCE[y.dtype]
+    i, j = portrait.pixel
+    around = trace.x[:, :, i - 2 : i + 3, j - 2 : j + 3]
+    here = trace.kernel[:, :, :, :, i : i + 1, j : j + 1]
+    y_here = inv.involution(np.ascontiguousarray(around), here, padding="valid", backend="loops")
+    np.testing.assert_allclose(trace.y[0, :, i, j], y_here[0, :, 0, 0], rtol=1e-5)
+
+
+# The text
+
+
+def numbers(line: str) -> list[float]:
+    return [float(text) for text in re.findall(r"-?\d+\.\d+", line)]
+
+
+def test_the_walkthrough_can_be_followed_with_a_pencil(portrait: demo.Demo) -> None:
+    lines = portrait.text.splitlines()
+    assert len(lines) <= 50
+    assert max(map(len, lines[:-1])) <= 100  # the last names the files
+    assert portrait.text.isascii()
+    assert "weights are random" in portrait.text
+
+    def after(start: str, count: int) -> list[list[float]]:
+        at = next(n for n, line in enumerate(lines) if line.startswith(start))
+        return [numbers(line) for line in lines[at + 1 : at + 1 + count]]
+
+    _, byte, mean, std, x = after("1.", 5)
+    half = 0.5e-3  # the rounding of a printed number
+    np.testing.assert_allclose(x, (np.array(byte) - mean) / std, atol=1.1 * half)
+    (reduced,) = after("2.", 1)
+    (span,) = after("3.", 1)
+    bias, *terms, first = span
+    weights = terms[::2]
+    assert terms[1::2] == reduced
+    assert bias + np.dot(weights, reduced) == pytest.approx(first, abs=half * 10)
+    kernel = np.array(after("   Written in 5 rows", 5))
+    assert kernel[0, 0] == first
+    table = np.array(after("4.", 5))
+    window, products, row_sums = table[:, :5], table[:, 5:10], table[:, 10]
+    assert window[2, 2] == x[0]
+    np.testing.assert_allclose(products, kernel * window, atol=half * 7)
+    np.testing.assert_allclose(row_sums, products.sum(axis=1), atol=half * 6)
+    (total,), (operator,) = after("5.", 2)
+    assert total == pytest.approx(row_sums.sum(), abs=half * 6)
+    assert total == pytest.approx(operator, abs=2 * half)
+    i, j = portrait.pixel
+    assert operator == pytest.approx(float(portrait.trace.y[0, 0, i, j]), abs=1.1 * half)
+    assert abs(operator) > 0.1  # a sum worth following
+
+
+def test_the_data_are_plain_and_sum_up(portrait: demo.Demo) -> None:
+    data = json.loads(json.dumps(portrait.data()))
+    kernel, window = np.array(data["kernel"]), np.array(data["window"])
+    assert window.shape == (3, 5, 5)
+    np.testing.assert_allclose(data["products"], kernel * window, rtol=1e-6)
+    np.testing.assert_allclose(data["y"], (kernel * window).sum(axis=(1, 2)), rtol=1e-4)
+    assert data["pixel"] == list(portrait.pixel)
+    assert data["size"] == [72, 61]
+    assert all(Path(file).is_file() for file in data["files"])
+
+
+# The pictures
+
+
+def cell_colours(frame: Photo, stage: animation.Stage, column: int) -> Any:
+    """Return the colour near the corner of each cell of a grid, where no number is written."""
+    x, y = stage.grid(column)
+    steps = np.arange(5) * stage.cell() + 3
+    return frame[np.ix_(y + steps, x + steps)]
+
+
+def block_colours(frame: Photo, stage: animation.Stage, column: int) -> Photo:
+    """Return the colour of every pixel of the photo or the output."""
+    (x, y), s = stage.corner(column), stage.scale
+    rows, columns = stage.size
+    colours: Photo = frame[y + s // 2 :: s, x + s // 2 :: s][:rows, :columns]
+    return colours
+
+
+def test_the_animation_is_small_and_slow_enough(
+    portrait: demo.Demo, frames: list[Photo], plan: list[animation.Scene]
+) -> None:
+    assert portrait.files[1].stat().st_size <= 500_000
+    assert len(frames) == len(plan)
+    with Image.open(portrait.files[1]) as gif:
+        assert gif.size == (960, 776)
+        assert gif.info["loop"] == 0
+        for n, scene in enumerate(plan):
+            gif.seek(n)
+            assert gif.info["duration"] == scene.milliseconds
+    assert plan[0].pixel == portrait.pixel
+    assert len({scene.pixel for scene in plan if scene.slow}) == 6
+    assert plan[-1].milliseconds >= 3000
+
+
+def test_every_frame_shows_the_recorded_kernel_of_its_pixel(
+    portrait: demo.Demo,
+    frames: list[Photo],
+    plan: list[animation.Scene],
+    stage: animation.Stage,
+) -> None:
+    trace = portrait.trace
+    _, limit, _ = stage.limits
+    assert limit == limit_of(trace.kernel)
+    for scene, frame in zip(plan, frames, strict=True):
+        i, j = scene.pixel
+        expected = diverging(trace.kernel[0, 0, :, :, i, j], limit)
+        if scene.step == 1:
+            expected = np.broadcast_to(np.array(EMPTY, np.uint8), (5, 5, 3))
+        np.testing.assert_array_equal(cell_colours(frame, stage, 1), expected)
+    shown = {cell_colours(frame, stage, 1).tobytes() for frame in frames}
+    assert len(shown) > 20  # the kernel changes from frame to frame
+
+
+def test_slow_frames_show_the_window_and_its_products(
+    portrait: demo.Demo,
+    frames: list[Photo],
+    plan: list[animation.Scene],
+    stage: animation.Stage,
+) -> None:
+    trace = portrait.trace
+    x_limit, _, product_limit = stage.limits
+    slow = [n for n, scene in enumerate(plan) if scene.slow and scene.step >= 3]
+    assert len(slow) == 8  # two steps at the first pixel, five other pixels, the end
+    padded = np.pad(trace.x[0, 0], 2)
+    for n in slow:
+        i, j = plan[n].pixel
+        window = padded[i : i + 5, j : j + 5]
+        products = window * trace.kernel[0, 0, :, :, i, j]
+        np.testing.assert_array_equal(cell_colours(frames[n], stage, 0), diverging(window, x_limit))
+        np.testing.assert_array_equal(
+            cell_colours(frames[n], stage, 2), diverging(products, product_limit)
+        )
+
+
+def test_the_output_fills_in_until_it_is_all_there(
+    portrait: demo.Demo,
+    frames: list[Photo],
+    plan: list[animation.Scene],
+    stage: animation.Stage,
+) -> None:
+    y = portrait.trace.y[0]
+    expected = as_photo(y, limit_of(y)).astype(int)
+    last = block_colours(frames[-1], stage, 2).astype(int)
+    error = np.abs(last - expected).max(axis=2)
+    i, j = portrait.pixel
+    error[i - 1 : i + 2, j - 1 : j + 2] = 0  # under the outline
+    assert error.mean() < 6  # the photo has some 160 of the palette's colours
+    assert np.percentile(error, 99) < 30
+    assert np.abs(np.roll(last, 1, axis=1) - expected).max(axis=2).mean() > 12
+
+    output = stage.palette.colours[stage.palette.numbers(expected.astype(np.uint8))]
+    row, column = np.indices(stage.size)
+    for scene, frame in zip(plan, frames, strict=True):
+        shown = (row * stage.size[1] + column) < scene.filled
+        for pixel in scene.visited:
+            shown[pixel] = True
+        i, j = scene.pixel
+        outside = np.maximum(abs(row - i), abs(column - j)) > 1  # the outline hides its neighbours
+        colours = np.where(shown[..., np.newaxis], output, EMPTY)
+        np.testing.assert_array_equal(block_colours(frame, stage, 2)[outside], colours[outside])
+    assert plan[-1].filled == y[0].size
+
+
+def test_the_photo_stands_in_every_frame(
+    portrait: demo.Demo, frames: list[Photo], stage: animation.Stage
+) -> None:
+    for frame in frames[::5]:
+        shown = block_colours(frame, stage, 0).astype(int)
+        assert np.abs(shown - portrait.photo).max(axis=2).mean() < 8
+
+
+def test_the_sheet_shows_recorded_kernels_over_their_windows(portrait: demo.Demo) -> None:
+    trace, photo = portrait.trace, portrait.photo
+    with Image.open(portrait.files[0]) as image:
+        sheet = np.asarray(image)
+    limit = limit_of(trace.kernel)
+    scale = stills.PANEL // max(photo.shape)
+    _, pixels = stills.kernel_map(trace, photo, limit)
+    assert len(pixels) >= 50
+    x, y = stills.MIDDLE + scale // 2, stills.TOP + scale // 2
+    for i, j in pixels:
+        window = np.ix_(y + np.arange(i - 2, i + 3) * scale, x + np.arange(j - 2, j + 3) * scale)
+        expected = diverging(trace.kernel[0, 0, :, :, i, j], limit)
+        np.testing.assert_array_equal(sheet[window], expected)
+
+    left = sheet[y : y + 72 * scale : scale, stills.LEFT + scale // 2 :: scale][:, :61]
+    same = (left == photo).all(axis=2)
+    assert same.mean() > 0.98  # all but what the outlines and letters hide
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"), [(72, 72), (3, 2), (1, 2), (9, 200), (200, 9)], ids=str
+)
+def test_photos_of_every_shape(tmp_path: Path, rows: int, columns: int) -> None:
+    image = save_photo(tmp_path / "photo.png", rows, columns)
+    result = demo.run(image, out_dir=tmp_path, progress=silent)
+    assert max(result.photo.shape[:2]) <= 72
+    assert result.files[1].stat().st_size <= 500_000  # 72 x 72 pixels of noise are the worst
+    data = result.data()
+    total = np.sum(np.array(data["kernel"]) * np.array(data["window"]), axis=(1, 2))
+    np.testing.assert_allclose(total, data["y"], atol=1e-4)
+
+
+def test_a_photo_of_one_colour_has_kernels_of_zero(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 10), (40, 90, 200)).save(tmp_path / "photo.png")
+    result = demo.run(tmp_path / "photo.png", out_dir=tmp_path, progress=silent)
+    trace = result.trace
+    np.testing.assert_allclose(trace.kernel, 0, atol=1e-4)  # batch norm finds nothing that varies
+    assert (diverging(trace.kernel, limit_of(trace.kernel)) == 255).all()
+
+
+# Arguments, files, progress
+
+
+def test_seed_pixel_and_size(tmp_path: Path) -> None:
+    first = demo.run(out_dir=tmp_path, seed=1, pixel=(3, 4), size=20, progress=silent)
+    assert first.pixel == (3, 4)
+    assert first.photo.shape == (20, 17, 3)
+    assert "row 3, column 4" in first.text
+    again = demo.run(out_dir=tmp_path, seed=1, size=20, force=True, progress=silent)
+    other = demo.run(out_dir=tmp_path, seed=2, size=20, force=True, progress=silent)
+    np.testing.assert_array_equal(first.trace.kernel, again.trace.kernel)
+    assert not np.allclose(first.trace.kernel, other.trace.kernel)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"pixel": (72, 0)}, ValueError, r"pixel is \(72, 0\); need a row of 0 to 71 and a col"),
+        ({"pixel": (0, 61)}, ValueError, r"need .* a column of 0 to 60"),
+        ({"pixel": (-1, 0)}, ValueError, r"pixel\[0\] is -1; need an int >= 0"),
+        ({"pixel": (0.5, 0)}, TypeError, r"pixel\[0\] is 0\.5; need an int >= 0"),
+        ({"size": 7}, ValueError, r"size is 7; need an int >= 8"),
+        ({"size": 289}, ValueError, r"size is 289; need 8 to 288"),
+        ({"seed": -1}, ValueError, r"seed is -1; need an int >= 0"),
+        ({"image": "nowhere.png"}, FileNotFoundError, r"image is nowhere\.png; there is no such"),
+        ({"out_dir": "nowhere"}, NotADirectoryError, r"nowhere is not a folder; make it first"),
+    ],
+)
+def test_mistakes_are_named_and_nothing_is_written(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    error: type[Exception],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=message):
+        demo.run(**options, progress=silent)
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_pixel_has_no_variance(tmp_path: Path) -> None:
+    Image.new("RGB", (1, 1)).save(tmp_path / "photo.png")
+    with pytest.raises(ValueError, match="image is 1 x 1 pixel; need 2 or more"):
+        demo.run(tmp_path / "photo.png", out_dir=tmp_path, progress=silent)
+
+
+def test_existing_files_are_kept_unless_forced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gif = tmp_path / "demo.gif"
+    gif.write_text("precious")
+    with monkeypatch.context() as patch:
+        patch.setattr(demo, "load_photo", lambda *_: pytest.fail("long work before the check"))
+        with pytest.raises(FileExistsError, match=r"demo\.gif exists"):
+            demo.run(out_dir=tmp_path, progress=silent)
+    assert gif.read_text() == "precious"
+    demo.run(out_dir=tmp_path, force=True, size=8, progress=silent)
+    assert gif.read_bytes().startswith(b"GIF89a")
+
+
+def test_nothing_is_left_when_drawing_fails(tmp_path: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == total:  # the last moment: both files are drawn and encoded
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        demo.run(out_dir=tmp_path, size=8, progress=interrupt)
+    assert not list(tmp_path.iterdir())
+
+
+def test_progress_counts_every_frame_and_the_encoding(
+    portrait: demo.Demo, steps: Steps, frames: list[Photo]
+) -> None:
+    total = len(frames) + 1
+    assert steps == [(done, total) for done in range(1, total + 1)]
+
+
+def test_progress_is_for_terminals_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demo.show_progress(1, 2)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    demo.show_progress(1, 2)
+    demo.show_progress(2, 2)
+    assert capsys.readouterr().err == "\rdrawing 1/2\rdrawing 2/2\n"
+
+
+def test_the_sample_portrait_is_what_is_shown(portrait: demo.Demo) -> None:
+    np.testing.assert_array_equal(portrait.photo, load_photo(None, 72)[0])
+
+
+def test_importing_the_demo_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, involution_edu.demo, involution_edu.viz.animation, involution_edu.viz.stills;"
+        "print(sorted({'PIL', 'matplotlib', 'numba'} & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout == "[]\n"

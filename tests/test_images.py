@@ -1,0 +1,190 @@
+"""Photos of every odd kind become upright 8-bit RGB, or one line about what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from involution_edu.images import MEAN, STD, load_photo, photo_to_x, sample_photo
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def saved(folder: Path, image: Image.Image, suffix: str = ".png", **options: Any) -> Path:
+    path = folder / f"photo{suffix}"
+    image.save(path, **options)
+    return path
+
+
+def pixels(path: Path) -> list[Any]:
+    photo, notice = load_photo(path, 100)
+    assert photo.dtype == np.uint8
+    assert photo.flags.c_contiguous
+    assert notice is None
+    return photo.tolist()  # type: ignore[no-any-return]
+
+
+def test_the_default_is_the_portrait() -> None:
+    photo, notice = load_photo(None, 72)
+    assert photo.shape == (72, 61, 3)
+    assert notice == "grace_hopper.jpg: 600 x 512 pixels (rows x columns) scaled down to 72 x 61"
+    assert sample_photo().is_file()
+
+
+def test_a_small_photo_keeps_every_pixel(tmp_path: Path) -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    loaded, notice = load_photo(saved(tmp_path, Image.fromarray(photo)), 7)
+    assert notice is None
+    np.testing.assert_array_equal(loaded, photo)
+
+
+def palette_with_hole() -> Image.Image:
+    image = Image.new("P", (2, 1))
+    image.putpalette([*RED, *GREEN])
+    image.putdata([0, 1])
+    image.info["transparency"] = 1
+    return image
+
+
+# Name, the image, the file's suffix, the pixels expected.
+KINDS: list[tuple[str, Callable[[], Image.Image], str, list[list[tuple[int, int, int]]]]] = [
+    (
+        "grey",
+        lambda: Image.fromarray(np.array([[0, 200]], np.uint8)),
+        ".png",
+        [[(0,) * 3, (200,) * 3]],
+    ),
+    ("black and white", lambda: Image.new("1", (2, 1), 1), ".png", [[WHITE, WHITE]]),
+    ("grey and alpha", lambda: Image.new("LA", (1, 1), (0, 0)), ".png", [[WHITE]]),
+    ("clear over white", lambda: Image.new("RGBA", (1, 1), (*RED, 0)), ".png", [[WHITE]]),
+    ("half clear", lambda: Image.new("RGBA", (1, 1), (0, 0, 0, 51)), ".png", [[(204,) * 3]]),
+    ("palette with a hole", palette_with_hole, ".png", [[RED, WHITE]]),
+    (
+        "16-bit grey",
+        lambda: Image.fromarray(np.array([[0, 257 * 100, 65535]], np.uint16)),
+        ".png",
+        [[(0,) * 3, (100,) * 3, WHITE]],
+    ),
+    (
+        "floats",
+        lambda: Image.fromarray(np.array([[-1.0, 0.0, 1.0]], np.float32)),
+        ".tiff",
+        [[(0,) * 3, (128,) * 3, WHITE]],
+    ),
+    ("one float", lambda: Image.fromarray(np.full((1, 1), 7, np.float32)), ".tiff", [[(0,) * 3]]),
+    ("CMYK", lambda: Image.new("CMYK", (1, 2), (0, 255, 255, 0)), ".tiff", [[RED], [RED]]),
+    ("one pixel", lambda: Image.new("RGB", (1, 1), BLUE), ".bmp", [[BLUE]]),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "suffix", "expected"), [pytest.param(*k[1:], id=k[0]) for k in KINDS]
+)
+def test_every_kind_becomes_rgb(
+    tmp_path: Path, make: Callable[[], Image.Image], suffix: str, expected: list[Any]
+) -> None:
+    np.testing.assert_array_equal(pixels(saved(tmp_path, make(), suffix)), expected)
+
+
+# EXIF orientation, and where the pixels of the row RED GREEN BLUE go.
+@pytest.mark.parametrize(
+    ("orientation", "expected"),
+    [
+        (1, [[RED, GREEN, BLUE]]),
+        (2, [[BLUE, GREEN, RED]]),
+        (3, [[BLUE, GREEN, RED]]),
+        (6, [[RED], [GREEN], [BLUE]]),
+        (8, [[BLUE], [GREEN], [RED]]),
+    ],
+)
+def test_a_turned_photo_is_set_upright(
+    tmp_path: Path, orientation: int, expected: list[Any]
+) -> None:
+    image = Image.fromarray(np.array([[RED, GREEN, BLUE]], np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    np.testing.assert_array_equal(pixels(saved(tmp_path, image, exif=exif)), expected)
+
+
+def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
+    first, second = Image.new("RGB", (2, 2), GREEN), Image.new("RGB", (2, 2), RED)
+    path = saved(tmp_path, first, ".gif", save_all=True, append_images=[second])
+    np.testing.assert_array_equal(pixels(path), [[GREEN, GREEN]] * 2)
+
+
+def test_a_large_photo_is_scaled_down_with_a_notice(tmp_path: Path) -> None:
+    image = Image.new("RGB", (4000, 3000), RED)
+    image.paste(BLUE, (2000, 0, 4000, 3000))
+    photo, notice = load_photo(saved(tmp_path, image, ".jpg"), 72)
+    assert notice == "photo.jpg: 3000 x 4000 pixels (rows x columns) scaled down to 54 x 72"
+    assert photo.shape == (54, 72, 3)
+    np.testing.assert_allclose(photo[:, :30], np.broadcast_to(RED, (54, 30, 3)), atol=3)
+    np.testing.assert_allclose(photo[:, 42:], np.broadcast_to(BLUE, (54, 30, 3)), atol=3)
+
+
+def test_a_very_long_photo_keeps_a_row(tmp_path: Path) -> None:
+    photo, _ = load_photo(saved(tmp_path, Image.new("RGB", (3000, 2), GREEN)), 60)
+    np.testing.assert_array_equal(photo, np.broadcast_to(GREEN, (1, 60, 3)))
+
+
+def damaged(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def whole(folder: Path, suffix: str) -> bytes:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    return saved(folder, Image.fromarray(noise), suffix).read_bytes()
+
+
+def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
+    cases = {
+        "text": b"no photo, but a text\n" * 9,
+        "empty": b"",
+        "noise": np.random.default_rng(1).bytes(4000),
+        "only-a-signature.png": b"\x89PNG\r\n\x1a\n",
+        "cut.jpg": whole(tmp_path, ".jpg")[:2000],
+        "cut.png": whole(tmp_path, ".png")[:6000],
+        "cut.gif": whole(tmp_path, ".gif")[:2000],
+        "changed.png": whole(tmp_path, ".png").replace(b"IDAT", b"JDAT"),
+        "program.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
+    }
+    for name, content in cases.items():
+        path = damaged(tmp_path / name, content)
+        with pytest.raises(ValueError, match="need a whole image file") as caught:
+            load_photo(path, 72)
+        message = str(caught.value)
+        assert message.startswith(f"image is {path}, which cannot be read (")
+        assert "\n" not in message
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"image is .*nowhere\.png; there is no such file"):
+        load_photo(tmp_path / "nowhere.png", 72)
+    with pytest.raises(IsADirectoryError, match=r"a folder; need a file"):
+        load_photo(tmp_path, 72)
+
+
+@pytest.mark.parametrize("limit", [600, 1000])  # Pillow raises above 2 * limit, and warns above it
+def test_a_decompression_bomb_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    path = saved(tmp_path, Image.new("RGB", (40, 40)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(ValueError, match=f"of more than {limit} pixels; need fewer"):
+        load_photo(path, 72)
+
+
+def test_x_is_each_byte_normalised_by_its_colour() -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (3, 4, 3), dtype=np.uint8)
+    x = photo_to_x(photo)
+    assert x.shape == (1, 3, 3, 4)
+    assert x.dtype == np.float32
+    assert x.flags.c_contiguous
+    for c in range(3):
+        np.testing.assert_allclose(x[0, c] * STD[c] + MEAN[c], photo[..., c], atol=1e-4)
