@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 from .backends import Backend, available_backends, select
 from .cases import AWKWARD, TOLERANCE, make_geometry, random_operands, scaled_error
@@ -117,7 +118,7 @@ def _agreements(
                         error = _error(a, expected[tensor])
                         errors.setdefault((name, tensor), []).append((error, case))
         for (name, tensor), found in errors.items():
-            error, worst = max(found)
+            error, worst = max(found, key=itemgetter(0))
             yield Agreement(
                 name, reference, str(dtype), tensor, len(found), worst, error, tolerance
             )
