@@ -240,12 +240,13 @@ def is_users_mistake(error: Exception, args: Namespace) -> bool:
 
     An error of the operating system and an absent backend are. A ValueError or TypeError is, if
     its message begins with an argument of the command, as the library's own do: "pixel is
-    (99, 3); need ...". Any other is a fault in the program, whose traceback must be seen.
+    (99, 3); need ...", "pixel[0] is -1; need ...". Any other is a fault in the program, whose
+    traceback must be seen.
     """
     if isinstance(error, OSError | BackendUnavailable):
         return True
     name, _, rest = str(error).partition(" ")
-    return name in vars(args) and rest.startswith(("is ", "has "))
+    return name.partition("[")[0] in vars(args) and rest.startswith(("is ", "has "))
 
 
 def _one_line(error: Exception | str) -> str:

@@ -1,0 +1,358 @@
+"""The command line: what it says, its exit codes, and what it answers to mistakes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import involution_edu as inv
+from involution_edu import cli, demo, doctor, gradcheck
+from involution_edu.backends import numba_cpu, shifts
+from involution_edu.cli import COMMANDS, main
+from involution_edu.geometry import Array, Geometry
+
+
+def code_of(argv: list[str]) -> int | str | None:
+    """Run the command line; return its exit code, however it ends."""
+    try:
+        return main(argv)
+    except SystemExit as end:
+        return end.code
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the current folder, with some files that are no good as a photo and one that is."""
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 9, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save("photo.png")
+    Image.fromarray(pixels[:1, :1]).save("dot.png")
+    whole = Path("photo.png").read_bytes()
+    Path("cut.png").write_bytes(whole[: len(whole) // 2])
+    Path("text.png").write_text("not an image")
+    Path("empty.png").touch()
+    Path("folder").mkdir()
+    for kept in ("has-png/kernels.png", "has-gif/demo.gif"):
+        Path(kept).parent.mkdir()
+        Path(kept).write_text("precious")
+    Path("has-folder/kernels.png").mkdir(parents=True)
+    return tmp_path
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    paths = sorted(folder.rglob("*"))
+    return {str(path): path.read_bytes() if path.is_file() else None for path in paths}
+
+
+# What was typed, and what the one line of answer must name.
+MISTAKES = [
+    ("", "COMMAND"),
+    ("dmeo", "'dmeo'"),
+    ("--quiet doctor", "--quiet"),
+    ("compare fast", "unrecognized arguments: fast"),
+    ("doctor --force", "--force"),
+    ("gradcheck --backend", "--backend: expected one argument"),
+    ("gradcheck --backend cuda", "backend is 'cuda'; need 'auto' or one of 'loops', 'windows'"),
+    ("gradcheck --backend NUMBA", "backend is 'NUMBA'; need"),
+    ("gradcheck --back loops", "--back"),
+    ("demo photo.png photo.png", "unrecognized arguments: photo.png"),
+    ("demo photo.png --pixel 1", "--pixel: expected 2 arguments"),
+    ("demo photo.png --pixel 1 2 3", "unrecognized arguments: 3"),
+    ("demo photo.png --pixel one 2", "--pixel: invalid int value: 'one'"),
+    ("demo photo.png --pixel 1.5 2", "--pixel: invalid int value: '1.5'"),
+    ("demo photo.png --pixel -1 2", "pixel[0] is -1; need"),
+    ("demo photo.png --pixel 12 2", "pixel is (12, 2); need a row of 0 to 11"),
+    ("demo photo.png --pixel 2 9", "pixel is (2, 9); need"),
+    ("demo photo.png --seed -1", "--seed: '-1' is no whole number >= 0"),
+    ("demo photo.png --seed 1e3", "--seed: '1e3' is no whole number >= 0"),
+    ("demo photo.png --seed ²", "--seed: '²' is no whole number >= 0"),
+    ("demo missing.png", "image is missing.png; there is no such file"),
+    ("demo folder", "image is folder, a folder; need a file"),
+    ("demo text.png", "image is text.png, which cannot be read"),
+    ("demo empty.png", "image is empty.png, which cannot be read"),
+    ("demo cut.png", "image is cut.png, which cannot be read"),
+    ("demo dot.png", "image is 1 x 1 pixel; need 2 or more"),
+    ("demo photo.png --out missing", "missing is not a folder"),
+    ("demo photo.png --out text.png", "text.png is not a folder"),
+    ("demo photo.png --out text.png/inside", "text.png/inside is not a folder"),
+    ("demo photo.png --out has-png", "has-png/kernels.png exists; pass --force"),
+    ("demo photo.png --out has-gif", "has-gif/demo.gif exists; pass --force"),
+    ("demo photo.png --out has-folder --force", "has-folder/kernels.png is a folder"),
+    pytest.param(
+        "demo photo.png --out /proc",
+        "/proc",
+        marks=pytest.mark.skipif(sys.platform != "linux", reason="/proc is a part of Linux"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("typed", "named"), MISTAKES)
+def test_a_mistake_is_answered_in_one_line(
+    typed: str, named: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(folder)
+    assert code_of(typed.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("involution-edu: error: ")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    assert named.replace("/", os.sep) in err or named in err
+    assert contents(folder) == before
+
+
+def test_an_absent_backend_is_a_mistake_of_the_user(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(numba_cpu, "unavailable", lambda: "numba cannot be imported: mend it")
+    assert main(["gradcheck", "--backend", "numba"]) == 2
+    assert capsys.readouterr().err == (
+        "involution-edu: error: backend 'numba' cannot run here: numba cannot be imported: mend it\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("operands could not be broadcast together"),
+        TypeError("run() got an unexpected keyword argument 'pixel'"),
+        ValueError("pixels is (3,); need a pair"),
+        ValueError("image of size 3 cannot be reshaped"),
+        ZeroDivisionError("division by zero"),
+    ],
+)
+def test_a_fault_of_the_program_keeps_its_traceback(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any, **options: Any) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(demo, "run", broken)
+    with pytest.raises(type(error)) as caught:
+        main(["demo"])
+    assert caught.value is error
+
+
+def test_an_error_over_several_lines_becomes_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*args: Any, **options: Any) -> NoReturn:
+        raise OSError(28, "No space\nleft", "big.gif")
+
+    monkeypatch.setattr(demo, "run", broken)
+    assert main(["demo"]) == 2
+    assert capsys.readouterr().err == "involution-edu: error: big.gif: No space left\n"
+
+
+def test_demo_writes_where_it_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["demo", "photo.png", "--out", "folder", "--pixel", "3", "4", "--seed", "7"]
+    assert main(argv) == 0
+    text = capsys.readouterr().out
+    assert "The pixel in row 3, column 4" in text
+    assert "seed 7" in text
+    assert sorted(path.name for path in Path("folder").iterdir()) == ["demo.gif", "kernels.png"]
+    assert main(argv) == 2
+    assert main([*argv, "--force", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["ok"], data["pixel"], data["seed"]) == (True, [3, 4], 7)
+
+
+def test_demo_survives_letters_that_the_terminal_lacks(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("photo.png").rename("Fjörð×2→.png")
+    screen = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(screen, encoding="ascii"))
+    assert main(["demo", "Fjörð×2→.png"]) == 0
+    assert b"Involution on Fj?r?x2->.png" in screen.getvalue()
+
+
+def test_gradcheck_of_one_backend(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gradcheck", "--backend", "shifts"]) == 0
+    text = capsys.readouterr().out
+    assert text.endswith("checks passed.\n")
+    assert "shifts: layer in float64" in text
+    assert "loops" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_gradcheck_fails_on_a_wrong_gradient(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shifts, "backward_input", lambda dy, kernel, geom: np.zeros(geom.x_shape))
+    monkeypatch.setattr(gradcheck, "LAYERS", {})
+    assert main(["gradcheck", "--backend", "shifts"]) == 1
+    text = capsys.readouterr().out
+    assert "First wrong, in case 'plain 3x3': dx[0, 0, 0, 0] is 0; need " in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert main(["gradcheck", "--backend", "shifts", "--json"]) == 1
+    data = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert data["ok"] is False
+    assert data["reports"][0]["checks"][2]["tensor"] == "dx"
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_for_terminals_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gradcheck, "LAYERS", {})
+    assert main(["gradcheck", "--backend", "shifts"]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys, "stderr", screen := Screen())
+    assert main(["gradcheck", "--backend", "shifts"]) == 0
+    lines = screen.getvalue().split("\r")
+    assert f"{'shifts: operator, plain 3x3':79}" in lines
+    assert lines[-2:] == [" " * 79, ""]  # cleared at the end
+
+
+def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "examine", interrupted)
+    assert main(["doctor"]) == 130
+    assert capsys.readouterr() == ("", "involution-edu: interrupted\n")
+
+
+def test_doctor_finds_nothing_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    assert text.endswith("No problem found.\n")
+    assert f"numpy           {np.__version__}\n" in text
+    assert main(["doctor", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["versions"]["involution_edu"] == inv.__version__
+    assert data["cores"] >= 1
+    assert data["numba_threads"] >= 1
+    assert Path(data["numba_cache"]).is_dir()
+    assert data["backends"].keys() == inv.available_backends().keys()
+
+
+def broken(x: Array, kernel: Array, geom: Geometry) -> NoReturn:
+    raise RuntimeError("cannot cache function\n'forward'")
+
+
+def crashing(x: Array, kernel: Array, geom: Geometry) -> NoReturn:
+    raise IndexError("index 5 is out of bounds")
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "value", "problem"),
+    [
+        (numba_cpu, "unavailable", lambda: "no numba: install it", "numba: no numba: install it"),
+        (numba_cpu, "forward", broken, "numba: set the environment variable NUMBA_CACHE_DIR"),
+        (shifts, "forward", crashing, "shifts: fails with index 5 is out of bounds"),
+        (shifts, "forward", lambda x, *_: 0 * x, "shifts: gives wrong numbers, off by 1.0e+00"),
+        (doctor, "REQUIRED", ("nimpy",), "nimpy is not installed: pip install nimpy"),
+        (doctor, "_numba", lambda: (1, "/dev/null/x"), "numba recompiles in every process"),
+    ],
+)
+def test_doctor_names_the_problem(
+    target: Any,
+    name: str,
+    value: Any,
+    problem: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(target, name, value)
+    assert main(["doctor"]) == 1
+    text = capsys.readouterr().out
+    assert f"Problem: {problem}" in " ".join(text.split())
+    assert "No problem found" not in text
+
+
+def test_doctor_does_not_mind_a_missing_gpu(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reasons = {**inv.available_backends(), "cupy": "no CUDA driver: install one"}
+    monkeypatch.setattr(doctor, "available_backends", lambda: reasons)
+    assert main(["doctor"]) == 0
+    assert "cupy            cannot run here: no CUDA driver" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", [None, *(command.name for command in COMMANDS)])
+def test_help_fits_a_small_plain_terminal(
+    command: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert code_of([command, "--help"] if command else ["--help"]) == 0
+    text = capsys.readouterr().out
+    assert text.isascii()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "example: involution-edu" in " ".join(text.split())
+
+
+def test_every_example_is_understood() -> None:
+    for command in COMMANDS:
+        argv = command.example.partition(" >")[0].split()
+        assert cli.make_parser().parse_args(argv).run is command.run
+
+
+# The real thing, as a process of its own.
+
+
+def command(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "involution_edu", *argv],
+        check=False,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        **options,
+    )
+
+
+def test_version_without_heavy_imports() -> None:
+    code = (
+        "import sys; from involution_edu.cli import main\n"
+        "try: main(['--version'])\n"
+        "except SystemExit as end: code = end.code\n"
+        "print(code, [m for m in ('numba', 'matplotlib', 'PIL', 'cupy') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert out.stdout == f"involution-edu {inv.__version__}\n0 []\n"
+
+
+def test_a_process_answers_a_mistake(tmp_path: Path) -> None:
+    done = command("demo", "missing.png", cwd=tmp_path, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "involution-edu: error: image is missing.png; there is no such file\n"
+
+
+def test_a_process_in_plain_letters(folder: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = command("demo", "photo.png", stdout=subprocess.PIPE, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Involution on photo.png, 12 x 9 pixels" in done.stdout
+
+
+@pytest.fixture
+def closed_pipe() -> Iterator[int]:
+    """Yield the writing end of a pipe that nobody reads any more."""
+    read, write = os.pipe()
+    os.close(read)
+    yield write
+    os.close(write)
+
+
+def test_a_closed_pipe_makes_no_noise(closed_pipe: int) -> None:
+    done = command("doctor", stdout=closed_pipe)
+    assert (done.returncode, done.stderr) == (141, "")
+    done = command("--help", stdout=closed_pipe)  # printed by argparse, which may hide the error
+    assert done.returncode in (0, 141)
+    assert done.stderr == ""
