@@ -28,7 +28,7 @@ def as_int(name: str, value: object, minimum: int = 1) -> int:
     """Return ``value`` as an int from ``minimum`` to `LARGEST`; a float or a bool is refused."""
     got = f"{name} is {' '.join(repr(value).split())}"  # the repr of an array has several lines
     try:
-        if isinstance(value, bool | np.bool_):
+        if isinstance(value, bool):
             raise TypeError
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:

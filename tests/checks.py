@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 import involution_edu as inv
 from involution_edu.backends import LADDER, loops
 from involution_edu.cases import operator_options, scaled_error
-from involution_edu.geometry import Array, Geometry
+from involution_edu.geometry import Array, Geometry, Pair
 
 Operands = tuple[Array, Array, Array]  # x, kernel, dy
 
@@ -44,6 +45,11 @@ def definition(operands: Operands, geom: Geometry) -> dict[str, Array]:
         "dx": loops.backward_input(dy, kernel, geom),
         "dkernel": loops.backward_kernel(dy, x, geom),
     }
+
+
+def pairs(low: int, high: int) -> st.SearchStrategy[Pair]:
+    """Draw (rows, columns), which may differ."""
+    return st.tuples(st.integers(low, high), st.integers(low, high))
 
 
 def small_integers(geom: Geometry, dtype: Any, seed: int) -> Operands:

@@ -11,6 +11,7 @@ import pytest
 from checks import RUNGS, check_nonfinite, definition, run
 
 import involution_edu as inv
+from involution_edu.backends import loops
 from involution_edu.cases import (
     AWKWARD,
     make_geometry,
@@ -18,7 +19,7 @@ from involution_edu.cases import (
     random_operands,
     scaled_error,
 )
-from involution_edu.geometry import Array
+from involution_edu.geometry import Array, Geometry
 
 GEOM = AWKWARD["stride 2, odd sizes"]
 
@@ -73,6 +74,27 @@ def test_any_layout(backend: str, layout: Callable[[Array], Array], dtype: type)
     plain = random_operands(GEOM, dtype, seed=1)
     x, kernel, dy = (layout(a) for a in plain)
     check_untouched(backend, (x, kernel, dy), plain)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_backend_is_handed_plain_contiguous_arrays(
+    layout: Callable[[Array], Array], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed: list[Array] = []
+
+    def spy(a: Array, b: Array, geom: Geometry) -> Array:
+        handed.extend((a, b))
+        return a
+
+    for name in ("forward", "backward_input", "backward_kernel"):
+        monkeypatch.setattr(loops, name, spy)
+    x, kernel, dy = (layout(a) for a in random_operands(GEOM, np.float32, seed=1))
+    run("loops", (x, kernel, dy), operator_options(GEOM))
+    assert len(handed) == 6
+    for a in handed:
+        assert type(a) is np.ndarray
+        assert a.flags.c_contiguous
+        assert a.dtype.isnative
 
 
 @pytest.mark.parametrize("mode", ["r", "c", "r+"])

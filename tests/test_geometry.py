@@ -7,14 +7,15 @@ from math import ceil
 
 import numpy as np
 import pytest
-from checks import check_size
+from checks import check_size, pairs
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from involution_edu.cases import AWKWARD, make_geometry
-from involution_edu.geometry import Geometry
+from involution_edu.geometry import Geometry, Pair
 
 SIZES = {"size": st.integers(1, 30), "k": st.integers(1, 9)}
+TWO_SIZES, TWO_STEPS = pairs(1, 9), pairs(1, 5)
 STEPS = {"stride": st.integers(1, 12), "dilation": st.integers(1, 5)}
 
 
@@ -30,13 +31,14 @@ def test_output_size_counts_the_windows_that_fit(
     assert (rows.W_out, columns.H_out) == (5, 5)
 
 
-@given(**SIZES, **STEPS)
+@given(image=TWO_SIZES, halves=TWO_SIZES, stride=TWO_STEPS, dilation=TWO_STEPS)
 def test_same_padding_keeps_the_size_rounded_up(
-    size: int, k: int, stride: int, dilation: int
+    image: Pair, halves: Pair, stride: Pair, dilation: Pair
 ) -> None:
-    assume(k % 2 == 1)
-    geom = make_geometry((1, 1, size, size), 1, k, stride, dilation)
-    assert geom.H_out == geom.W_out == ceil(size / stride)
+    window = 2 * halves[0] - 1, 2 * halves[1] - 1
+    geom = make_geometry((1, 1, *image), 1, window, stride, dilation)
+    assert geom.H_out == ceil(image[0] / stride[0])
+    assert geom.W_out == ceil(image[1] / stride[1])
 
 
 @pytest.mark.parametrize("case", AWKWARD)

@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 from by_hand import BY_HAND
-from checks import RUNGS, RUNNABLE, check_adjoint, check_rung, check_size, run, small_integers
+from checks import (
+    RUNGS,
+    RUNNABLE,
+    check_adjoint,
+    check_rung,
+    check_size,
+    pairs,
+    run,
+    small_integers,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,10 +51,6 @@ def test_numbers_countable_by_hand(backend: str, case: str, dtype: Any) -> None:
 def test_rung_against_the_loops(backend: str, case: str, dtype: Any) -> None:
     geom = AWKWARD[case]
     check_rung(backend, geom, random_operands(geom, dtype, seed=1), TOLERANCE[np.dtype(dtype)])
-
-
-def pairs(low: int, high: int) -> st.SearchStrategy[tuple[int, int]]:
-    return st.tuples(st.integers(low, high), st.integers(low, high))
 
 
 @st.composite
