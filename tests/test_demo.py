@@ -43,14 +43,18 @@ def portrait(tmp_path_factory: pytest.TempPathFactory, steps: Steps) -> demo.Dem
     return demo.run(out_dir=tmp_path_factory.mktemp("portrait"), progress=steps)
 
 
-@pytest.fixture(scope="module")
-def frames(portrait: demo.Demo) -> list[Photo]:
-    with Image.open(portrait.files[1]) as gif:
+def read_frames(path: Path) -> list[Photo]:
+    with Image.open(path) as gif:
         shown = []
         for n in range(gif.n_frames):  # type: ignore[attr-defined]
             gif.seek(n)
             shown.append(np.asarray(gif.convert("RGB")))
     return shown
+
+
+@pytest.fixture(scope="module")
+def frames(portrait: demo.Demo) -> list[Photo]:
+    return read_frames(portrait.files[1])
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +239,15 @@ def test_the_output_fills_in_until_it_is_all_there(
         colours = np.where(shown[..., np.newaxis], output, EMPTY)
         np.testing.assert_array_equal(block_colours(frame, stage, 2)[outside], colours[outside])
     assert plan[-1].filled == y[0].size
+
+
+def test_the_animation_in_the_documentation_is_this_one(frames: list[Photo]) -> None:
+    kept = Path(__file__).parents[1] / "docs" / "demo.gif"
+    assert kept.stat().st_size <= 500_000
+    shown = read_frames(kept)
+    assert len(shown) == len(frames)
+    for ours, theirs in zip(frames, shown, strict=True):  # letters may differ by a hair
+        assert np.abs(ours.astype(int) - theirs).mean() < 0.5
 
 
 def test_the_photo_stands_in_every_frame(

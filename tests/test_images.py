@@ -66,9 +66,9 @@ KINDS: list[tuple[str, Callable[[], Image.Image], str, list[list[tuple[int, int,
     ("palette with a hole", palette_with_hole, ".png", [[RED, WHITE]]),
     (
         "16-bit grey",
-        lambda: Image.fromarray(np.array([[0, 257 * 100, 65535]], np.uint16)),
+        lambda: Image.fromarray(np.array([[0, 257 * 200, 65535]], np.uint16)),
         ".png",
-        [[(0,) * 3, (100,) * 3, WHITE]],
+        [[(0,) * 3, (200,) * 3, WHITE]],
     ),
     (
         "floats",
@@ -161,6 +161,7 @@ def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
         message = str(caught.value)
         assert message.startswith(f"image is {path}, which cannot be read (")
         assert "\n" not in message
+        assert ("EPS is a program, not pixels" in message) == name.endswith(".eps")
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:

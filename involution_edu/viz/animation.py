@@ -114,7 +114,7 @@ class Stage:
         (H, W), (K_h, K_w), cell = self.size, self.trace.geom.window, self.cell()
         sheet.text((32, 20), "Involution: every pixel makes its own kernel", 26, bold=True)
         titles = f"Input x: the photo, {H} × {W}", "Generate the kernel", "Output y"
-        grids = "its window", "its kernel", "their products"
+        grids = "its window (red)", "its kernel", "their products"
         for column, (title, grid, limit) in enumerate(zip(titles, grids, self.limits, strict=True)):
             middle, (x, y) = COLUMNS[column], self.grid(column)
             sheet.text((middle, PANEL_TOP - 24), title, 15, bold=True, anchor="ma")
