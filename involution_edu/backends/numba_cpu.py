@@ -1,20 +1,23 @@
-"""Rung 3: the loops again, compiled, on all cores.
+"""Rung 3: the loops again, compiled, with vectors, on all cores.
 
-The compiled functions are in ``numba_loops.py``; here is what surrounds them.
+The compiled functions are in ``numba_loops.py``. Here the work is cut into tasks, a band of
+rows of one group each, and the tasks are shared out among threads: compiled code lets go of
+Python's lock. Plain threads, because Numba's own end the process when two threads use them at
+once or when it forks.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from threading import Lock
 
 import numpy as np
 
 from ..geometry import Array, Geometry
 
-# Where OpenMP is not installed, Numba ends the process if two threads enter its parallel loops at
-# once. One call already uses all cores, so that waiting for it costs nothing.
-_one_at_a_time = Lock()
+BAND_BYTES = 1 << 18  # of input laid out for one band: half of a common second-level cache
 
 
 @cache
@@ -27,13 +30,29 @@ def unavailable() -> str | None:
     return None
 
 
+@cache
+def _threads() -> int:
+    from numba import config
+
+    return int(config.NUMBA_NUM_THREADS)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_threads(), thread_name_prefix="involution_edu")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has none of the threads
+
+
 def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
     """Return y (N, C, H_out, W_out)."""
     from . import numba_loops
 
-    y = np.zeros(geom.y_shape, x.dtype)
-    with _one_at_a_time:
-        numba_loops.forward(geom.pad(x), kernel, y, geom.stride, geom.dilation)
+    y = np.empty(geom.y_shape, x.dtype)
+    row = geom.C_g * geom.padded_size[1] * geom.stride[0]
+    _share(numba_loops.forward, geom, geom.H_out, row, x, kernel, y)
     return y
 
 
@@ -41,17 +60,40 @@ def backward_input(dy: Array, kernel: Array, geom: Geometry) -> Array:
     """Return dx (N, C, H, W)."""
     from . import numba_loops
 
-    dx = np.zeros((geom.N, geom.C, *geom.padded_size), dy.dtype)
-    with _one_at_a_time:
-        numba_loops.backward_input(dy, kernel, dx, geom.stride, geom.dilation)
-    return geom.crop(dx).copy()
+    dx = np.empty(geom.x_shape, dy.dtype)
+    row = geom.C_g * geom.W_out
+    _share(numba_loops.backward_input, geom, geom.H, row, dy, kernel, dx)
+    return dx
 
 
 def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
     """Return dkernel (N, G, K_h, K_w, H_out, W_out)."""
     from . import numba_loops
 
-    dkernel = np.zeros(geom.kernel_shape, dy.dtype)
-    with _one_at_a_time:
-        numba_loops.backward_kernel(dy, geom.pad(x), dkernel, geom.stride, geom.dilation)
+    dkernel = np.empty(geom.kernel_shape, dy.dtype)
+    row = geom.C_g * geom.padded_size[1] * geom.stride[0]
+    _share(numba_loops.backward_kernel, geom, geom.H_out, row, dy, x, dkernel)
     return dkernel
+
+
+def _share(
+    function: Callable[..., None], geom: Geometry, height: int, row: int, *arrays: Array
+) -> None:
+    """Run ``function`` on all tasks, cutting ``height`` rows of ``row`` numbers into bands."""
+    threads, groups = _threads(), geom.N * geom.G
+    rows = BAND_BYTES // (row * arrays[0].itemsize) - geom.extent[0]
+    rows = max(rows, geom.extent[0])  # a band needs extent - 1 rows of its neighbours as well
+    if groups < 2 * threads:
+        rows = min(rows, -(-height * groups // (2 * threads)))
+    rows = max(1, min(rows, height))
+    tasks = groups * -(-height // rows)
+    cuts = [tasks * t // threads for t in range(threads + 1)]
+    options = (*arrays, geom.stride, geom.padding, geom.dilation, rows)
+    others = [
+        _pool().submit(function, *options, *cut)
+        for cut in zip(cuts[1:-1], cuts[2:], strict=True)
+        if cut[0] < cut[1]
+    ]
+    function(*options, cuts[0], cuts[1])
+    for other in others:
+        other.result()

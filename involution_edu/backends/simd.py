@@ -1,0 +1,184 @@
+"""Vectors for compiled code: eight float32 or four float64 held in one register.
+
+A compiler turns a simple loop into vector instructions if it can prove that this is safe, and
+whether it can changes with every detail of the loop. The functions here say it outright: each
+becomes one or a few instructions, on any processor that LLVM knows. They are called from
+functions compiled by Numba, like ``acc = fma(splat(kernel, k), load(x, i), acc)``.
+
+Indices count elements from the start of a contiguous array; they are never checked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic, models, register_model
+
+BYTES = 32  # of one vector: the widest that every x86-64 since 2013 has
+I32 = ir.IntType(32)
+
+
+class Vector(types.Type):  # type: ignore[misc]
+    """The Numba type of a vector of ``dtype``."""
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Vector({dtype})")
+
+
+@register_model(Vector)
+class VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+    """What LLVM makes of it: a first-class vector."""
+
+    def __init__(self, manager: Any, vector: Vector) -> None:
+        element = manager.lookup(vector.dtype).get_value_type()
+        super().__init__(manager, vector, ir.VectorType(element, lanes_of(vector.dtype)))
+
+
+def lanes_of(dtype: Any) -> int:
+    """Return how many numbers of a Numba float type fit into one vector."""
+    return 8 * BYTES // int(dtype.bitwidth)
+
+
+def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.gep(data, [index])
+
+
+def _as_vector(context: Any, builder: Any, pointer: Any, dtype: Any) -> Any:
+    return builder.bitcast(pointer, context.get_value_type(Vector(dtype)).as_pointer())
+
+
+@intrinsic
+def lanes(typing: Any, array: Any) -> Any:
+    """Return how many elements of ``array`` fit into one vector; known when compiling."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return context.get_constant(types.intp, lanes_of(array.dtype))
+
+    return types.intp(array), codegen
+
+
+@intrinsic
+def zeros(typing: Any, array: Any) -> Any:
+    """Return a vector of zeros, of the dtype of ``array``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = context.get_value_type(signature.return_type)
+        return ir.Constant(kind, [0.0] * kind.count)
+
+    return Vector(array.dtype)(array), codegen
+
+
+@intrinsic
+def load(typing: Any, array: Any, index: Any) -> Any:
+    """Return array[index], array[index + 1], ... as a vector."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature.args[0], *args)
+        vector = _as_vector(context, builder, pointer, array.dtype)
+        return builder.load(vector, align=array.dtype.bitwidth // 8)
+
+    return Vector(array.dtype)(array, types.intp), codegen
+
+
+@intrinsic
+def store(typing: Any, value: Any, array: Any, index: Any) -> Any:
+    """Write the vector ``value`` to array[index], array[index + 1], ..."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature.args[1], *args[1:])
+        vector = _as_vector(context, builder, pointer, array.dtype)
+        builder.store(args[0], vector, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(value, array, types.intp), codegen
+
+
+@intrinsic
+def splat(typing: Any, array: Any, index: Any) -> Any:
+    """Return array[index] in every place of a vector."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = context.get_value_type(signature.return_type)
+        scalar = builder.load(_pointer(context, builder, signature.args[0], *args))
+        first = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, I32(0))
+        places = ir.Constant(ir.VectorType(I32, kind.count), [0] * kind.count)
+        return builder.shuffle_vector(first, first, places)
+
+    return Vector(array.dtype)(array, types.intp), codegen
+
+
+@intrinsic
+def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """Return a * b + c, fused into one instruction where the processor has it."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        fused = ("contract",)
+        return builder.fadd(builder.fmul(*args[:2], flags=fused), args[2], flags=fused)
+
+    return a(a, a, a), codegen
+
+
+@intrinsic
+def prefetch(typing: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache line of array[index], which need not be inside the array."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, signature.args[0], *args)
+        pointer = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        read, keep, data = I32(0), I32(3), I32(1)
+        builder.call(function, [pointer, read, keep, data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
+
+
+@intrinsic
+def transpose(
+    typing: Any, source: Any, start: Any, pitch: Any, target: Any, to: Any, to_pitch: Any
+) -> Any:
+    """Copy a square block with rows and columns exchanged.
+
+    target[to + c*to_pitch + r] = source[start + r*pitch + c] for r and c below `lanes`. After
+    the step that pairs rows 2^k apart, bit k of every row and column number has been exchanged.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source_t, _, _, target_t, _, _ = signature.args
+        array, index, step, out, out_index, out_step = args
+        count = lanes_of(source.dtype)
+        align = source.dtype.bitwidth // 8
+        rows = []
+        for r in range(count):
+            at = builder.add(index, builder.mul(step, step.type(r)))
+            pointer = _pointer(context, builder, source_t, array, at)
+            vector = _as_vector(context, builder, pointer, source.dtype)
+            rows.append(builder.load(vector, align=align))
+        apart = 1
+        while apart < count:
+            low, high = (
+                ir.Constant(
+                    ir.VectorType(I32, count),
+                    [(c & ~apart | bit) + (count if c & apart else 0) for c in range(count)],
+                )
+                for bit in (0, apart)
+            )
+            for r in range(count):
+                if not r & apart:
+                    a, b = rows[r], rows[r + apart]
+                    rows[r] = builder.shuffle_vector(a, b, low)
+                    rows[r + apart] = builder.shuffle_vector(a, b, high)
+            apart *= 2
+        for r, row in enumerate(rows):
+            at = builder.add(out_index, builder.mul(out_step, out_step.type(r)))
+            pointer = _pointer(context, builder, target_t, out, at)
+            builder.store(row, _as_vector(context, builder, pointer, source.dtype), align=align)
+        return context.get_dummy_value()
+
+    i = types.intp
+    return types.void(source, i, i, target, i, i), codegen
