@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -90,9 +91,7 @@ def _share(
     cuts = [tasks * t // threads for t in range(threads + 1)]
     options = (*arrays, geom.stride, geom.padding, geom.dilation, rows)
     others = [
-        _pool().submit(function, *options, *cut)
-        for cut in zip(cuts[1:-1], cuts[2:], strict=True)
-        if cut[0] < cut[1]
+        _pool().submit(function, *options, *cut) for cut in pairwise(cuts[1:]) if cut[0] < cut[1]
     ]
     function(*options, cuts[0], cuts[1])
     for other in others:

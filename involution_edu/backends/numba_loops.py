@@ -119,7 +119,7 @@ def transposed_copy(
 @_inlined
 def filled_up(channels: int, array: Array) -> int:
     """Return ``channels`` rounded up to whole pairs of vectors."""
-    pair = 2 * lanes(array)
+    pair: int = 2 * lanes(array)
     return (channels + pair - 1) // pair * pair
 
 
@@ -237,7 +237,10 @@ def backward_input(
                         k_v = v_step * H_out * W_out - j_step
                         y0 = (i - i0) * pitch + j * depth + c
                         w3 = w + 3 * s_w
-                        if w3 < W and seen[w3, 0] == v and seen[w3, 2] == count_v:
+                        # The first and last place never go back from one pixel to the next, so
+                        # if both ends of the four have the same, the two in between have too.
+                        same = w3 < W and seen[w3, 0] == v and seen[w3, 2] == count_v
+                        if same and count_v > 0:
                             dot4(
                                 kernel, k0, k_u, k_v,
                                 last, y0, -i_step * pitch, -j_step * depth, depth,

@@ -20,7 +20,7 @@ BYTES = 32  # of one vector: the widest that every x86-64 since 2013 has
 I32 = ir.IntType(32)
 
 
-class Vector(types.Type):  # type: ignore[misc]
+class Vector(types.Type):
     """The Numba type of a vector of ``dtype``."""
 
     def __init__(self, dtype: Any) -> None:
@@ -29,7 +29,7 @@ class Vector(types.Type):  # type: ignore[misc]
 
 
 @register_model(Vector)
-class VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+class VectorModel(models.PrimitiveModel):
     """What LLVM makes of it: a first-class vector."""
 
     def __init__(self, manager: Any, vector: Vector) -> None:
