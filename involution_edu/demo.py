@@ -134,8 +134,9 @@ def run(
         [
             f"Involution on {name}, {photo.shape[0]} x {photo.shape[1]} pixels (rows x columns).",
             *([notice] if notice else []),
-            f"The weights are random (seed {seed}) until trained ones ship: this shows how involution",
-            "works, not what it can learn. Batch norm takes the mean and variance of this photo.",
+            f"The weights are random (seed {seed}) until trained ones ship: this shows how",
+            "involution works, not what it can learn. Batch norm takes the mean and variance of",
+            "this photo. There is one group: red, green and blue share the kernel of each pixel.",
             "",
             walkthrough(trace, photo, at),
             "",
@@ -169,13 +170,13 @@ def _walkthrough_lines(trace: Trace, photo: Photo, pixel: Pair) -> Iterator[str]
     yield f"   Written in {len(kernel)} rows, with nothing computed, they are this pixel's kernel:"
     for kernel_row in kernel:
         yield f"   {_row(kernel_row)}"
-    yield "4. Its window of x, red, and kernel * window with the sum of each row (0 outside the photo):"
+    yield "4. Its window of x, red, 0 outside the photo | kernel * window, and the sum of each row:"
     for window_row, product_row in zip(trace.patches[0, 0, 0, i, j], products[0], strict=True):
         yield f"   {_row(window_row)}   |{_row(product_row)}   ={product_row.sum():z8.3f}"
     yield f"5. The sum of the {kernel.size} products is the output for red, y[0, 0, {i}, {j}]:"
     yield f"   sum of products {products[0].sum():z8.3f}"
     yield f"   operator says   {y[0]:z8.3f}"
-    yield f"   There is one group: the same kernel gives {y[1]:z.3f} for green, {y[2]:z.3f} for blue."
+    yield f"   The same kernel gives {y[1]:z.3f} for green and {y[2]:z.3f} for blue."
 
 
 def _row(values: NDArray[Any]) -> str:
@@ -201,12 +202,13 @@ def _inside(pixel: Pair, photo: Photo) -> Pair:
 
 
 def _telling(trace: Trace) -> Pair:
-    """Return a pixel of the middle, with a kernel larger than three quarters of those there."""
+    """Return a pixel of the middle, whose kernel is larger than most there that are not zero."""
     strength = np.square(trace.kernels[0, 0]).sum(axis=(2, 3))
     H, W = strength.shape
     top, left = 3 * H // 8, 3 * W // 8
     middle = strength[top : H - top, left : W - left]
-    i, j = np.unravel_index(middle.argsort(axis=None)[3 * middle.size // 4], middle.shape)
+    upper_third = np.count_nonzero(middle) // 3
+    i, j = np.unravel_index(middle.argsort(axis=None)[-1 - upper_third], middle.shape)
     return top + int(i), left + int(j)
 
 

@@ -339,6 +339,15 @@ def test_mistakes_are_named_and_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("seed", [0, 8])  # with seed 8, ReLU leaves most of the face nothing
+def test_the_pixel_that_is_chosen_has_a_kernel(tmp_path: Path, seed: int) -> None:
+    result = demo.run(out_dir=tmp_path, seed=seed, progress=silent)
+    i, j = result.pixel
+    assert 27 <= i < 45
+    assert 22 <= j < 39
+    assert np.abs(result.trace.kernel[..., i, j]).max() > 0.1
+
+
 def test_one_pixel_has_no_variance(tmp_path: Path) -> None:
     Image.new("RGB", (1, 1)).save(tmp_path / "photo.png")
     with pytest.raises(ValueError, match="image is 1 x 1 pixel; need 2 or more"):

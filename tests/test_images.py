@@ -152,7 +152,7 @@ def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
         "cut.png": whole(tmp_path, ".png")[:6000],
         "cut.gif": whole(tmp_path, ".gif")[:2000],
         "changed.png": whole(tmp_path, ".png").replace(b"IDAT", b"JDAT"),
-        "program.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
+        "program.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n",
     }
     for name, content in cases.items():
         path = damaged(tmp_path / name, content)

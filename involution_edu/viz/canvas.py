@@ -89,7 +89,7 @@ class Canvas:
         colour: Colour = ACCENT,
         width: int = 2,
     ) -> None:
-        """Outline the window around ``pixel`` of the photo of ``size`` (rows, columns) at ``place``.
+        """Outline the window around ``pixel`` of the photo of ``size`` at ``place``.
 
         What lies outside of the photo is left out. The line runs around the pixels, on a halo.
         """

@@ -16,6 +16,7 @@ WIDTH = 1500
 PANEL = 650  # most rows and columns of the sheet for one panel
 LEFT, MIDDLE, TOP = 90, 810, 160
 GAP = 2  # pixels of the photo left between two kernels
+LETTERS = "abcdef"  # names of the pixels whose kernels are seen close up
 CELL = 32  # of a kernel seen close up
 
 
@@ -38,7 +39,7 @@ def kernel_map(trace: Trace, photo: Photo, limit: float) -> tuple[Photo, list[Pa
 
 
 def draw_kernels(trace: Trace, photo: Photo, close_ups: list[Pair]) -> Canvas:
-    """Return the sheet: the photo, its kernels, and up to six of them close up with their numbers."""
+    """Return the sheet: the photo, its kernels, and up to six of them close up with numbers."""
     (H, W), (K_h, K_w) = photo.shape[:2], trace.geom.window
     scale = max(1, PANEL // max(H, W))
     bottom = TOP + H * scale + 60
@@ -48,8 +49,9 @@ def draw_kernels(trace: Trace, photo: Photo, close_ups: list[Pair]) -> Canvas:
     sheet.text((LEFT, 26), "Every pixel makes its own kernel", 34, bold=True)
     sheet.text(
         (LEFT, 76),
-        f"Right: {len(pixels)} of the {H * W} kernels, each {K_h} × {K_w}, drawn over the window it is "
-        "multiplied with. Like colours make like kernels: a pixel's kernel depends on that pixel alone.",
+        f"Right: {len(pixels)} of the {H * W} kernels, each {K_h} × {K_w}, drawn over the window "
+        "it is multiplied with. Like colours make like kernels: a pixel's kernel depends on that "
+        "pixel alone.",
         16,
         colour=MUTED,
     )
@@ -64,6 +66,10 @@ def draw_kernels(trace: Trace, photo: Photo, close_ups: list[Pair]) -> Canvas:
         sheet.text((x + W * scale, TOP + H * scale + 28), "column", 14, colour=MUTED, anchor="ra")
     for pixel in pixels:
         sheet.outline((MIDDLE, TOP), (H, W), scale, pixel, (K_h, K_w), colour=INK, width=1)
+    for letter, (i, j) in zip(LETTERS, close_ups, strict=False):
+        sheet.outline((LEFT, TOP), (H, W), scale, (i, j))
+        beside = scale + 16 if i * scale < 30 else -16  # below the pixel at the top of the photo
+        sheet.tag((LEFT + j * scale + scale // 2, TOP + i * scale + beside), letter)
     sheet.text((LEFT, bottom), "Some of them close up", 18, bold=True)
     sheet.text(
         (MIDDLE, bottom + 2),
@@ -71,16 +77,13 @@ def draw_kernels(trace: Trace, photo: Photo, close_ups: list[Pair]) -> Canvas:
         16,
         colour=MUTED,
     )
-    step = (WIDTH - LEFT - 40) // 6
-    for n, (i, j) in enumerate(close_ups[:6]):
-        letter, x, y = "abcdef"[n], LEFT + n * step, bottom + 40
-        sheet.outline((LEFT, TOP), (H, W), scale, (i, j))
-        beside = scale + 16 if i * scale < 30 else -16  # below the pixel at the top of the photo
-        sheet.tag((LEFT + j * scale + scale // 2, TOP + i * scale + beside), letter)
+    x, y = LEFT, bottom + 40
+    for letter, (i, j) in zip(LETTERS, close_ups, strict=False):
         sheet.tag((x + 12, y + 16), letter)
         sheet.photo((x + 34, y + 4), photo[i : i + 1, j : j + 1], 24)
         sheet.text((x + 68, y + 7), f"row {i}, column {j}", 14)
         sheet.cells((x, y + 44), trace.kernels[0, 0, i, j], (CELL + 6, CELL), limit, digits=2)
+        x += (WIDTH - LEFT - 40) // len(LETTERS)
     sheet.colour_bar((LEFT, bottom + 110 + CELL * K_h), (520, 16), limit, 14)
     sheet.text(
         (LEFT + 570, bottom + 108 + CELL * K_h),
