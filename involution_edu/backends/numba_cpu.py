@@ -9,14 +9,16 @@ once or when it forks.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from itertools import pairwise
 
 import numpy as np
 
-from ..geometry import Array, Geometry
+from ..geometry import Array, Geometry, as_int
 
 BAND_BYTES = 1 << 18  # of input laid out for one band: half of a common second-level cache
 
@@ -32,15 +34,31 @@ def unavailable() -> str | None:
 
 
 @cache
-def _threads() -> int:
+def max_threads() -> int:
+    """Return how many threads are used: all cores, unless NUMBA_NUM_THREADS says otherwise."""
     from numba import config
 
     return int(config.NUMBA_NUM_THREADS)
 
 
+_threads: ContextVar[int | None] = ContextVar("involution_edu_threads", default=None)
+
+
+@contextmanager
+def use_threads(count: int) -> Iterator[None]:
+    """Use ``count`` threads inside the ``with`` block, from 1 to `max_threads`."""
+    if not 1 <= as_int("count", count) <= max_threads():
+        raise ValueError(f"count is {count}; need at most {max_threads()}, the threads there are")
+    token = _threads.set(count)
+    try:
+        yield
+    finally:
+        _threads.reset(token)
+
+
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_threads(), thread_name_prefix="involution_edu")
+    return ThreadPoolExecutor(max_threads(), thread_name_prefix="involution_edu")
 
 
 if hasattr(os, "register_at_fork"):
@@ -81,7 +99,7 @@ def _share(
     function: Callable[..., None], geom: Geometry, height: int, row: int, *arrays: Array
 ) -> None:
     """Run ``function`` on all tasks, cutting ``height`` rows of ``row`` numbers into bands."""
-    threads, groups = _threads(), geom.N * geom.G
+    threads, groups = _threads.get() or max_threads(), geom.N * geom.G
     rows = BAND_BYTES // (row * arrays[0].itemsize) - geom.extent[0]
     rows = max(rows, geom.extent[0])  # a band needs extent - 1 rows of its neighbours as well
     if groups < 2 * threads:

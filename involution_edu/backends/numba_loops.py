@@ -30,14 +30,14 @@ AHEAD = 32  # kernel entries to fetch ahead of their use
 
 
 def _compiled(function: F) -> F:
-    dispatcher = njit(nogil=True)(function)
+    dispatcher = njit(nogil=True, error_model="numpy")(function)
     with suppress(RuntimeError):  # no folder to cache in: every process compiles anew
         dispatcher.enable_caching()
     return cast(F, dispatcher)
 
 
 def _inlined(function: F) -> F:
-    return cast(F, njit(nogil=True)(function))
+    return cast(F, njit(nogil=True, error_model="numpy")(function))
 
 
 @_inlined

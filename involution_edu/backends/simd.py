@@ -6,6 +6,9 @@ becomes one or a few instructions, on any processor that LLVM knows. They are ca
 functions compiled by Numba, like ``acc = fma(splat(kernel, k), load(x, i), acc)``.
 
 Indices count elements from the start of a contiguous array; they are never checked.
+
+Numba keeps what it compiles until the file that calls it changes: after a change here, save
+``numba_loops.py`` again.
 """
 
 from __future__ import annotations
