@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -118,20 +119,28 @@ def test_threads_calling_at_once(backend: str) -> None:
         assert max(pool.map(work, range(len(cases)))) < 1e-6
 
 
-@pytest.mark.skipif("numba" not in RUNNABLE, reason="numba cannot run here")
-def test_threads_on_numbas_simplest_threading_layer() -> None:
-    """Where neither OpenMP nor TBB is installed Numba ends the process if two threads enter it."""
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("backend", RUNGS)
+def test_a_forked_process_computes_too(backend: str) -> None:
+    """A child of fork inherits a pool of threads but none of its threads; it must not wait."""
     code = f"""
-import os, sys
-os.environ["NUMBA_THREADING_LAYER"] = "workqueue"
+import os, signal, sys, warnings
+warnings.simplefilter("ignore")  # Python's own, of forking with threads
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from test_backends import test_threads_calling_at_once
-test_threads_calling_at_once("numba")
-import numba
-print(numba.threading_layer())
+from checks import check_rung, small_integers
+from involution_edu.cases import make_geometry
+geom = make_geometry((2, 8, 9, 11), 4, 3)
+operands = small_integers(geom, "f4", seed=1)
+check_rung({backend!r}, geom, operands, 0.0)
+child = os.fork()
+if child == 0:
+    signal.alarm(60)  # ends a child that waits for ever
+check_rung({backend!r}, geom, operands, 0.0)
+if child != 0:
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     done = subprocess.run(
         [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "workqueue"
+    assert done.stdout.strip() == "0", done.stderr
