@@ -8,6 +8,7 @@ once or when it forks.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from itertools import pairwise
+from threading import Timer
+from typing import Any
 
 import numpy as np
 
@@ -108,9 +111,28 @@ def _share(
     tasks = groups * -(-height // rows)
     cuts = [tasks * t // threads for t in range(threads + 1)]
     options = (*arrays, geom.stride, geom.padding, geom.dilation, rows)
+    if (function, arrays[0].dtype) not in _ready:
+        _compile(function, options)
     others = [
         _pool().submit(function, *options, *cut) for cut in pairwise(cuts[1:]) if cut[0] < cut[1]
     ]
     function(*options, cuts[0], cuts[1])
     for other in others:
         other.result()
+
+
+_ready: set[tuple[Callable[..., None], np.dtype[Any]]] = set()
+
+
+def _compile(function: Callable[..., None], options: tuple[Any, ...]) -> None:
+    """Run ``function`` on no tasks; say so if that takes long, because it is being compiled."""
+    dtype = options[0].dtype
+    message = "compiling the numba backend's %s for %s; this is kept for later"
+    notice = Timer(
+        1.0, logging.getLogger("involution_edu").warning, (message, function.__name__, dtype)
+    )
+    notice.daemon = True
+    notice.start()
+    function(*options, 0, 0)
+    notice.cancel()
+    _ready.add((function, dtype))

@@ -1,0 +1,162 @@
+"""What the compiled rung adds: bands, threads, processes, and code kept on disk."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from checks import run
+
+import involution_edu as inv
+from involution_edu.backends import numba_cpu
+from involution_edu.cases import (
+    TOLERANCE,
+    make_geometry,
+    operator_options,
+    random_operands,
+    scaled_error,
+)
+from involution_edu.geometry import Array, Geometry
+
+pytestmark = pytest.mark.skipif(
+    numba_cpu.unavailable() is not None, reason=str(numba_cpu.unavailable())
+)
+
+# Whole vectors and what is left of them, in pixels and in channels; many bands and few.
+WIDE = {
+    "16 channels a group, whole vectors": make_geometry((1, 32, 9, 16), 2, 7),
+    "3 channels a group, 19 columns": make_geometry((2, 6, 5, 19), 2, 5),
+    "20 channels a group, 7 columns": make_geometry((1, 40, 7, 7), 2, 7),
+    "17 channels in one group": make_geometry((1, 17, 6, 11), 1, 3),
+    "stride 2, 33 columns": make_geometry((1, 16, 21, 33), 1, 5, stride=2),
+    "stride 3, dilation 2": make_geometry((1, 16, 31, 29), 1, 5, stride=3, dilation=2),
+    "stride 2, dilation 4, 3x9": make_geometry((1, 8, 17, 40), 2, (3, 9), stride=2, dilation=4),
+    "a window far larger than the image": make_geometry((1, 8, 3, 13), 1, 21),
+    "a tall image of many bands": make_geometry((1, 16, 300, 9), 1, 3),
+    "a wide image": make_geometry((1, 16, 5, 500), 1, 7),
+    "many small images": make_geometry((64, 4, 3, 5), 2, 3),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", WIDE)
+def test_sizes_larger_than_a_vector(name: str, dtype: Any) -> None:
+    operands, options = random_operands(WIDE[name], dtype, 0), operator_options(WIDE[name])
+    want = run("windows", operands, options)  # the loops would take minutes
+    for tensor, array in run("numba", operands, options).items():
+        assert scaled_error(array, want[tensor]) <= TOLERANCE[np.dtype(dtype)], tensor
+
+
+@pytest.mark.parametrize("budget", [1, 3000, 1 << 30])
+def test_any_cut_into_bands_gives_the_same_bits(
+    budget: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    geom = WIDE["stride 3, dilation 2"]
+    operands = random_operands(geom, np.float32, 0)
+    want = run("numba", operands, operator_options(geom))
+    monkeypatch.setattr(numba_cpu, "BAND_BYTES", budget)
+    with numba_cpu.use_threads(1):
+        got = run("numba", operands, operator_options(geom))
+    for name, array in got.items():
+        assert np.array_equal(array, want[name]), name
+
+
+@pytest.mark.parametrize("count", [0, -1, 10_000])
+def test_threads_must_be_there(count: int) -> None:
+    with pytest.raises(ValueError, match=f"^count is {count}; need"), numba_cpu.use_threads(count):
+        pytest.fail("the block must not start")
+
+
+def _sum_of_gradients(geom: Geometry, seed: int) -> float:
+    x, kernel, dy = random_operands(geom, np.float32, seed)
+    options = operator_options(geom)
+    dx, dkernel = inv.involution_backward(dy, x, kernel, **options, backend="numba")
+    return float(dx.sum() + dkernel.sum())
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_worker_processes(method: str) -> None:
+    """Like a data loader's: the parent has used its threads, then the workers compute."""
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this system has no {method}")
+    geom = make_geometry((2, 32, 12, 13), 2, 3)
+    want = [_sum_of_gradients(geom, seed) for seed in range(4)]
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        got = pool.starmap_async(_sum_of_gradients, [(geom, seed) for seed in range(4)])
+        assert got.get(timeout=120) == want
+
+
+def installed_copy(folder: Path) -> Path:
+    """Copy the package to a folder of its own and forbid writing there."""
+    source = Path(inv.__file__).parent
+    target = folder / "site" / "involution_edu"
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    return target
+
+
+def first_call(site: Path, cache: str, home: Path) -> tuple[float, str]:
+    """Return the seconds of the first forward pass in a new process, and its stderr."""
+    code = """
+    import time
+    import numpy as np, involution_edu as inv
+    from involution_edu.backends import numba_cpu
+    assert numba_cpu.unavailable() is None
+    x, kernel = np.ones((1, 16, 8, 9), "f"), np.ones((1, 1, 3, 3, 8, 9), "f")
+    start = time.perf_counter()
+    y = inv.involution(x, kernel, backend="numba")
+    print(time.perf_counter() - start, int(y[0, 0, 4, 4]))
+    """
+    environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    if cache:
+        environment["NUMBA_CACHE_DIR"] = cache
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=site, env=environment, check=True, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    seconds, value = done.stdout.split()
+    assert value == "9"
+    return float(seconds), done.stderr
+
+
+def test_compiled_code_is_kept_where_the_package_cannot_be_written(tmp_path: Path) -> None:
+    package = installed_copy(tmp_path)
+    (package / "backends" / "__pycache__").write_text("a file where Numba would put its folder")
+    home = tmp_path / "home"
+    home.mkdir()
+    _, notice = first_call(package.parent, "", home)
+    assert "compiling the numba backend's forward for float32" in notice
+    assert list(home.rglob("*.nbc")), "nothing was kept"
+    seconds, notice = first_call(package.parent, "", home)
+    assert not notice
+    assert seconds < 1
+
+
+def test_nowhere_to_keep_compiled_code_is_no_error(tmp_path: Path) -> None:
+    package = installed_copy(tmp_path)
+    (package / "backends" / "__pycache__").write_text("a file where Numba would put its folder")
+    home = tmp_path / "home"
+    home.write_text("a file where Numba would put its folder")
+    seconds, _ = first_call(package.parent, "", home)
+    assert seconds > 0
+
+
+def test_a_quick_compilation_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def quick(x: Array, *rest: Any) -> None:
+        assert len(rest) == 2
+
+    with caplog.at_level(logging.WARNING):
+        numba_cpu._compile(quick, (np.zeros(1),))
+        time.sleep(1.1)
+    assert not caplog.records
