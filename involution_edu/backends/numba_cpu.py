@@ -110,7 +110,9 @@ def _share(
     rows = max(1, min(rows, height))
     tasks = groups * -(-height // rows)
     cuts = [tasks * t // threads for t in range(threads + 1)]
-    options = (*arrays, geom.stride, geom.padding, geom.dilation, rows)
+    (s_h, s_w), (h, w) = geom.stride, geom.padded_size
+    stride = min(s_h, h), min(s_w, w)  # a longer one finds no more outputs, only fills memory
+    options = (*arrays, stride, geom.padding, geom.dilation, rows)
     if (function, arrays[0].dtype) not in _ready:
         _compile(function, options)
     others = [
