@@ -23,7 +23,7 @@ import numpy as np
 from numba import njit
 
 from ..geometry import Array, Pair
-from .simd import fma, lanes, load, prefetch, splat, store, transpose, zeros
+from .simd import apart, fma, lanes, load, prefetch, splat, store, transpose, zeros
 
 F = TypeVar("F", bound=Callable[..., Any])
 AHEAD = 32  # kernel entries to fetch ahead of their use
@@ -51,6 +51,7 @@ def dot4(
 
     y[y0 + j*y_j] = sum over u, v of k[k0 + u*k_u + v*k_v + j] * x[x0 + u*x_u + v*x_v + j*x_j]
     """
+    apart()
     second = lanes(x)
     a = b = c = d = a2 = b2 = c2 = d2 = zeros(x)
     for u in range(count_u):
@@ -87,6 +88,7 @@ def dot1(
     count_u: int, count_v: int,
 ) -> None:  # fmt: skip
     """Sum k * x over a window for one pixel, as `dot4`."""
+    apart()
     second = lanes(x)
     a = a2 = zeros(x)
     for u in range(count_u):
@@ -105,6 +107,7 @@ def transposed_copy(
     rows: int, columns: int,
 ) -> None:  # fmt: skip
     """target[to + c*to_pitch + r] = source[start + r*pitch + c], in square blocks."""
+    apart()
     size = lanes(source)
     whole = rows // size * size if columns >= size else 0
     for r in range(0, whole, size):
@@ -263,6 +266,7 @@ def copy_rows(
     rows: int, count: int,
 ) -> None:  # fmt: skip
     """Copy ``count`` numbers, at most a vector, of each of ``rows`` rows."""
+    apart()
     for r in range(rows):
         if count == lanes(source):
             store(load(source, start + r * pitch), target, to + r * to_pitch)
@@ -272,28 +276,30 @@ def copy_rows(
 
 
 @_inlined
-def correlate4(
-    dy: Array, x: Array, x0: int, plane: int, offsets: Array, t: int, C_g: int,
-    out: Array, to: int, pitch: int,
-) -> None:  # fmt: skip
-    """Sum dy * x over the channels of a group, for four places of the window.
+def correlate(dy: Array, x: Array, x0: int, x_r: int, offsets: Array, out: Array, C_g: int) -> None:
+    """Sum dy * x over the channels of a group, for every place of the window.
 
-    out[to + q*pitch] = sum over r of dy[r] * x[x0 + r*plane + offsets[t + q]], a vector of
-    neighbouring pixels each.
+    out[t] = sum over r of dy[r] * x[x0 + r*x_r + offsets[t]], a vector of neighbouring pixels
+    each, five places at a time.
     """
-    a = b = c = d = zeros(x)
-    at_a, at_b = x0 + offsets[t], x0 + offsets[t + 1]
-    at_c, at_d = x0 + offsets[t + 2], x0 + offsets[t + 3]
-    for r in range(C_g):
-        pixels = load(dy, r * lanes(x))
-        a = fma(pixels, load(x, at_a + r * plane), a)
-        b = fma(pixels, load(x, at_b + r * plane), b)
-        c = fma(pixels, load(x, at_c + r * plane), c)
-        d = fma(pixels, load(x, at_d + r * plane), d)
-    store(a, out, to)
-    store(b, out, to + pitch)
-    store(c, out, to + 2 * pitch)
-    store(d, out, to + 3 * pitch)
+    apart()
+    size = lanes(x)
+    for t in range(0, offsets.size, 5):
+        a = b = c = d = e = zeros(x)
+        at_a, at_b, at_c = x0 + offsets[t], x0 + offsets[t + 1], x0 + offsets[t + 2]
+        at_d, at_e = x0 + offsets[t + 3], x0 + offsets[t + 4]
+        for r in range(C_g):
+            pixels = load(dy, r * size)
+            a = fma(pixels, load(x, at_a + r * x_r), a)
+            b = fma(pixels, load(x, at_b + r * x_r), b)
+            c = fma(pixels, load(x, at_c + r * x_r), c)
+            d = fma(pixels, load(x, at_d + r * x_r), d)
+            e = fma(pixels, load(x, at_e + r * x_r), e)
+        store(a, out, t * size)
+        store(b, out, (t + 1) * size)
+        store(c, out, (t + 2) * size)
+        store(d, out, (t + 3) * size)
+        store(e, out, (t + 4) * size)
 
 
 @_compiled
@@ -313,7 +319,7 @@ def backward_kernel(
     taller = d_h * (K_h - 1) + 1 - s_h
     plane = (rows * s_h + taller) * pitch
     parts = np.zeros(C_g * plane + size, x.dtype)
-    places = (K_h * K_w + 3) // 4 * 4
+    places = (K_h * K_w + 4) // 5 * 5
     offsets = np.zeros(places, np.intp)
     for u in range(K_h):
         for v in range(K_w):
@@ -343,7 +349,6 @@ def backward_kernel(
                 y0 = (group * C_g * H_out + i) * W_out + j
                 copy_rows(dy, y0, H_out * W_out, pixels, 0, size, C_g, n)
                 x0 = (i - i0) * s_h * pitch + j
-                for t in range(0, places, 4):
-                    correlate4(pixels, parts, x0, plane, offsets, t, C_g, found, t * size, size)
+                correlate(pixels, parts, x0, plane, offsets, found, C_g)
                 k0 = (group * K_h * K_w * H_out + i) * W_out + j
                 copy_rows(found, 0, size, dkernel, k0, H_out * W_out, K_h * K_w, n)

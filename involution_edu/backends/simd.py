@@ -55,6 +55,17 @@ def _as_vector(context: Any, builder: Any, pointer: Any, dtype: Any) -> Any:
 
 
 @intrinsic
+def apart(typing: Any) -> Any:
+    """Keep the function that calls this out of its callers, to have all registers to itself."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
 def lanes(typing: Any, array: Any) -> Any:
     """Return how many elements of ``array`` fit into one vector; known when compiling."""
 
