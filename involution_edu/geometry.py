@@ -241,6 +241,15 @@ class Geometry:
             slice(v * d_w, v * d_w + s_w * (self.W_out - 1) + 1, s_w),
         )
 
+    def rows_of_band(self, i0: int, i1: int) -> tuple[slice, Pair]:
+        """Return the rows of ``x`` that output rows i0 to i1 - 1 read, and the zeros around them.
+
+        The zeros are rows of padding above and below, on top of the padding of the columns.
+        """
+        h0 = i0 * self.stride[0] - self.padding[0]
+        h1 = (i1 - 1) * self.stride[0] - self.padding[0] + self.extent[0]
+        return slice(max(h0, 0), min(h1, self.H)), (max(-h0, 0), max(h1 - self.H, 0))
+
     def pad(self, x: Array) -> Array:
         """Return ``x`` (N, C, H, W) with its zeros around it; ``x`` itself when there are none."""
         p_h, p_w = self.padding

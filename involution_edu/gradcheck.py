@@ -336,9 +336,10 @@ def _branches(
     product = linear(lambda: apply(held, kernel))
     generated = _Differences(lambda: apply(held, layer.generate_kernel(x)), dy, relus)
     applied = linear(lambda: apply(layer.project(x), kernel))
+    dx_generate = layer.reduce_backward(layer.span_backward(dkernel))
     return [
         (product, "dkernel", dkernel, kernel),
-        (generated, "dx_generate", layer.generate_kernel_backward(dkernel), x),
+        (generated, "dx_generate", dx_generate, x),
         (applied, "dx_apply", layer.project.backward(dheld), x),
     ]
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from nn_cases import LAYERS, run
 
-from involution_edu import nn
+from involution_edu import involution, involution_backward, nn
 from involution_edu.cases import TOLERANCE, scaled_error
 from involution_edu.geometry import Array
+from involution_edu.nn import involution2d
 
 # float32 sums over a whole batch (means, variances, weight gradients) in another order.
 LAYER_TOLERANCE = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-11}
@@ -157,19 +158,61 @@ def test_dx_is_the_sum_of_its_two_branches(name: str) -> None:
     dy = random(case.geometry().y_shape, np.float64, 2)
     layer(x)
     dx = layer.backward(dy)
-    from involution_edu import involution_backward
-
     kernel = layer.generate_kernel(x)
     dx_apply, dkernel = involution_backward(
         dy, layer.project(x), kernel, stride=layer.stride, dilation=layer.dilation
     )
     dx_apply, dx_generate = (
         layer.project.backward(dx_apply),
-        layer.generate_kernel_backward(dkernel),
+        layer.reduce_backward(layer.span_backward(dkernel)),
     )
     assert np.abs(dx_apply).max() > 1e-3
     assert np.abs(dx_generate).max() > 1e-3
     assert scaled_error(dx, dx_apply + dx_generate) <= TOLERANCE[np.dtype(np.float64)]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("band_rows", [1, 2, 3, 100])
+@pytest.mark.parametrize("name", LAYERS)
+def test_bands_change_nothing(name: str, band_rows: int, training: bool) -> None:
+    case = LAYERS[name]
+    layer = case.layer(np.float64).train(training)
+    x = random(case.x_shape, np.float64, 1)
+    dy = random(case.geometry().y_shape, np.float64, 2)
+    state = layer.state_dict()
+    want = {key: array.copy() for key, array in run(layer, x, dy).items()}
+    kernel, value = layer.generate_kernel(x), layer.project(x)
+    plain = involution(value, kernel, stride=layer.stride, dilation=layer.dilation)
+    assert scaled_error(want["y"], plain) <= TOLERANCE[np.dtype(np.float64)]
+    layer.band_rows = band_rows
+    layer.load_state_dict(state)
+    for key, array in run(layer, x, dy).items():
+        assert scaled_error(array, want[key]) <= 1e-11, key
+
+
+def test_a_band_is_as_large_as_its_kernels_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    spanned: list[int] = []
+
+    class Watched(nn.Involution2d):
+        def span(self, features: Array) -> Array:
+            spanned.append(features.shape[2])
+            return super().span(features)
+
+    layer, x = Watched(16, 3, rng=0).eval(), random((2, 16, 10, 7), np.float32, 0)
+    layer(x)
+    assert spanned == [10]
+    spanned.clear()
+    row = 2 * 3 * 3 * 7 * 4  # bytes of kernels in a row: N*G*K*K*W_out in float32
+    monkeypatch.setattr(involution2d, "BAND_BYTES", 4 * row)
+    layer(x)
+    assert spanned == [3, 3, 4]
+
+
+def test_the_mode_must_not_change_between_forward_and_backward() -> None:
+    layer, x = nn.Involution2d(16, 3, rng=0), random((2, 16, 4, 5), np.float32, 0)
+    y = layer(x)
+    with pytest.raises(RuntimeError, match="needs the mode of the forward pass"):
+        layer.eval().backward(y)
 
 
 def test_a_neighbour_cannot_change_a_pixels_kernel() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..geometry import Array, IntOrPair, as_int, as_pair
+from ..cases import make_geometry
+from ..geometry import Array, Geometry, IntOrPair, as_int, as_pair
 from ..ops import involution, involution_backward
 from .layers import AvgPool2d, BatchNorm2d, Conv2d, ReLU, Rng, check_features
 from .module import Module, Sequential
 
+BAND_BYTES = 1 << 22  # of kernels in a band: what a last-level cache holds beside the rest
 SIGMAS = ("bn-relu", "relu", "identity")
 
 
@@ -23,6 +28,11 @@ class Involution2d(Module):
         y = involution(x, kernel)
 
     ``x`` is used twice, so its gradient is the sum of two: dx = dx_apply + dx_generate.
+
+    The kernel tensor is K_h*K_w*G / C times as large as ``x``. So it is never made as a whole:
+    `forward` generates the kernels of a band of output rows, applies them and drops them, and
+    `backward` generates them again. In training mode the reduced features are made for all rows
+    first, because batch normalisation needs the statistics of the whole batch.
 
     Parameters
     ----------
@@ -43,6 +53,9 @@ class Involution2d(Module):
         r; the reduced features have C // r channels.
     sigma : {"bn-relu", "relu", "identity"}
         What stands between reduce and span.
+    band_rows : int, optional
+        Output rows of a band; the numbers do not depend on it. If not given, as many as keep
+        the kernels of a band within `BAND_BYTES`.
     rng : Generator, int or None
         Source of the weights: Kaiming normal in fan_out, biases zero.
     dtype : float32 or float64
@@ -80,6 +93,7 @@ class Involution2d(Module):
         group_channels: int = 16,
         reduction: int = 4,
         sigma: str = "bn-relu",
+        band_rows: int | None = None,
         rng: Rng = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
@@ -88,6 +102,7 @@ class Involution2d(Module):
         self.window = as_pair("kernel_size", kernel_size)
         self.stride, self.dilation = as_pair("stride", stride), as_pair("dilation", dilation)
         self.channels = channels
+        self.band_rows = None if band_rows is None else as_int("band_rows", band_rows)
         self.groups = _groups(out_channels, groups, group_channels)
         if min(self.window) % 2 == 0 or max(self.window) % 2 == 0:
             raise ValueError(f"kernel_size is {kernel_size}; need odd sizes, with a middle pixel")
@@ -129,25 +144,90 @@ class Involution2d(Module):
         check_features(x, self.channels, self.conv2.parameters()[0].data.dtype)
         return self.span(self.reduce(x))
 
-    def generate_kernel_backward(self, dkernel: Array) -> Array:
-        """Return dx_generate (N, C, H, W): the path from the kernels back to ``x``."""
+    def span_backward(self, dkernel: Array) -> Array:
+        """Return the gradient of the reduced features, (N, C // r, H_out, W_out)."""
         n, g, k_h, k_w, h, w = dkernel.shape
-        dspanned = dkernel.reshape(n, g * k_h * k_w, h, w)
-        return self.pool.backward(self.conv1.backward(self.conv2.backward(dspanned)))
+        return self.conv2.backward(dkernel.reshape(n, g * k_h * k_w, h, w))
+
+    def reduce_backward(self, dfeatures: Array) -> Array:
+        """Return dx_generate (N, C, H, W): the path from the kernels back to ``x``."""
+        return self.pool.backward(self.conv1.backward(dfeatures))
 
     def forward(self, x: Array) -> Array:
         """Return y (N, out_channels, H_out, W_out)."""
-        kernel = self.generate_kernel(x)
-        x = self.project(x)
-        y = involution(x, kernel, stride=self.stride, dilation=self.dilation)
-        self.save(y, x, kernel)
+        check_features(x, self.channels, self.conv2.parameters()[0].data.dtype)
+        value = self.project(x)
+        features = self.reduce(x) if self.training else None
+        geom = self._geometry(value)
+        y = np.empty(geom.y_shape, x.dtype)
+        for band in self._bands(geom):
+            kernel = self.span(self._features(x, features, band))
+            rows, options = _cut(value, geom, band)
+            y[:, :, band] = involution(rows, kernel, **options)
+        self.save(y, x, value, features)
         return y
 
     def backward(self, dy: Array) -> Array:
         """Return dx = dx_apply + dx_generate, (N, C, H, W)."""
-        x, kernel = self.saved(dy)
-        dx, dkernel = involution_backward(dy, x, kernel, stride=self.stride, dilation=self.dilation)
-        return self.project.backward(dx) + self.generate_kernel_backward(dkernel)
+        x, value, features = self.saved(dy)
+        if self.training != (features is not None):
+            raise RuntimeError("Involution2d.backward() needs the mode of the forward pass")
+        geom = self._geometry(value)
+        dvalue, dx_generate = np.zeros_like(value), np.empty_like(x)
+        dfeatures = np.empty_like(features) if self.training else None
+        for band in self._bands(geom):
+            kernel = self.span(self._features(x, features, band))
+            rows, options = _cut(value, geom, band)
+            drows, dkernel = involution_backward(dy[:, :, band], rows, kernel, **options)
+            _add_back(drows, dvalue, geom, band)
+            dband = self.span_backward(dkernel)
+            if dfeatures is None:
+                dx_generate[:, :, self._cells(band)] = self.reduce_backward(dband)
+            else:
+                dfeatures[:, :, band] = dband
+        if dfeatures is not None:
+            dx_generate = self.reduce_backward(dfeatures)
+        dx: Array = self.project.backward(dvalue)
+        return dx + dx_generate
+
+    def _geometry(self, value: Array) -> Geometry:
+        return make_geometry(value.shape, self.groups, self.window, self.stride, self.dilation)
+
+    def _bands(self, geom: Geometry) -> Iterator[slice]:
+        """Yield the output rows of each band, in bands of about equal height."""
+        kernel_row = geom.N * geom.G * self.window[0] * self.window[1] * geom.W_out
+        itemsize = self.conv2.parameters()[0].data.itemsize
+        rows = self.band_rows or max(1, BAND_BYTES // max(1, kernel_row * itemsize))
+        count = -(-geom.H_out // rows)
+        for band in range(count):
+            yield slice(geom.H_out * band // count, geom.H_out * (band + 1) // count)
+
+    def _cells(self, band: slice) -> slice:
+        """Return the rows of ``x`` that the kernels of a band are made of."""
+        return slice(band.start * self.stride[0], band.stop * self.stride[0])
+
+    def _features(self, x: Array, features: Array | None, band: slice) -> Array:
+        if features is None:
+            return self.reduce(x[:, :, self._cells(band)])
+        return features[:, :, band]
+
+
+def _cut(value: Array, geom: Geometry, band: slice) -> tuple[Array, dict[str, Any]]:
+    """Return the rows of ``value`` that a band reads, and the options to apply kernels to them."""
+    rows, (above, below) = geom.rows_of_band(band.start, band.stop)
+    both = min(above, below)  # what the operator pads by itself; the first and last band lack some
+    cut = value[:, :, rows]
+    if above != below:
+        cut = np.pad(cut, ((0, 0), (0, 0), (above - both, below - both), (0, 0)))
+    padding = both, geom.padding[1]
+    return cut, {"stride": geom.stride, "padding": padding, "dilation": geom.dilation}
+
+
+def _add_back(drows: Array, dvalue: Array, geom: Geometry, band: slice) -> None:
+    """Add the gradient of `_cut`'s rows where they came from: bands overlap."""
+    rows, (above, below) = geom.rows_of_band(band.start, band.stop)
+    skip = above - min(above, below)
+    dvalue[:, :, rows] += drows[:, :, skip : skip + rows.stop - rows.start]
 
 
 def _groups(out_channels: int, groups: int | None, group_channels: int) -> int:
