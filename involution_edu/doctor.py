@@ -115,9 +115,9 @@ def _numba() -> tuple[int, str]:
     """Return Numba's number of threads and the folder of its compiled functions."""
     import numba
 
-    from .backends import numba_loops
+    from .backends import numba_channels
 
-    dispatcher: Any = numba_loops.forward
+    dispatcher: Any = numba_channels.forward
     return numba.get_num_threads(), dispatcher.stats.cache_path
 
 

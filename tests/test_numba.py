@@ -44,6 +44,9 @@ WIDE = {
     "a window far larger than the image": make_geometry((1, 8, 3, 13), 1, 21),
     "a tall image of many bands": make_geometry((1, 16, 300, 9), 1, 3),
     "a wide image": make_geometry((1, 16, 5, 500), 1, 7),
+    "a channel a group, stride 2": make_geometry((1, 3, 30, 33), 3, (5, 7), stride=2),
+    "2 channels a group, many bands": make_geometry((1, 2, 900, 40), 1, 3, stride=(1, 2)),
+    "3 channels in one group, dilation 3": make_geometry((2, 3, 20, 21), 1, 5, dilation=3),
     "many small images": make_geometry((64, 4, 3, 5), 2, 3),
 }
 

@@ -1,6 +1,6 @@
 """Rung 3: the loops again, compiled, with vectors, on all cores.
 
-The compiled functions are in ``numba_loops.py``. Here the work is cut into tasks, a band of
+The compiled functions are in ``numba_channels.py`` and ``numba_pixels.py``. Here the work is cut into tasks, a band of
 rows of one group each, and the tasks are shared out among threads: compiled code lets go of
 Python's lock. Plain threads, because Numba's own end the process when two threads use them at
 once or when it forks.
@@ -23,6 +23,7 @@ import numpy as np
 
 from ..geometry import Array, Geometry, as_int
 
+THIN = 4
 BAND_BYTES = 1 << 18  # of input laid out for one band: half of a common second-level cache
 
 
@@ -70,32 +71,43 @@ if hasattr(os, "register_at_fork"):
 
 def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
     """Return y (N, C, H_out, W_out)."""
-    from . import numba_loops
+    from . import numba_channels, numba_pixels
 
     y = np.empty(geom.y_shape, x.dtype)
+    function = numba_pixels.forward_thin if _thin(geom) else numba_channels.forward
     row = geom.C_g * geom.padded_size[1] * geom.stride[0]
-    _share(numba_loops.forward, geom, geom.H_out, row, x, kernel, y)
+    _share(function, geom, geom.H_out, row, x, kernel, y)
     return y
 
 
 def backward_input(dy: Array, kernel: Array, geom: Geometry) -> Array:
     """Return dx (N, C, H, W)."""
-    from . import numba_loops
+    from . import numba_channels, numba_pixels
 
     dx = np.empty(geom.x_shape, dy.dtype)
-    row = geom.C_g * geom.W_out
-    _share(numba_loops.backward_input, geom, geom.H, row, dy, kernel, dx)
+    if _thin(geom):
+        _share(numba_pixels.backward_input_thin, geom, 1, 1, dy, kernel, dx)  # never in bands
+    else:
+        row = geom.C_g * geom.W_out
+        _share(numba_channels.backward_input, geom, geom.H, row, dy, kernel, dx)
     return dx
 
 
 def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
     """Return dkernel (N, G, K_h, K_w, H_out, W_out)."""
-    from . import numba_loops
+    from . import numba_pixels
 
     dkernel = np.empty(geom.kernel_shape, dy.dtype)
+    thin = _thin(geom)
+    function = numba_pixels.backward_kernel_thin if thin else numba_pixels.backward_kernel
     row = geom.C_g * geom.padded_size[1] * geom.stride[0]
-    _share(numba_loops.backward_kernel, geom, geom.H_out, row, dy, x, dkernel)
+    _share(function, geom, geom.H_out, row, dy, x, dkernel)
     return dkernel
+
+
+def _thin(geom: Geometry) -> bool:
+    """Return whether a group has too few channels to lay them side by side."""
+    return geom.C_g < THIN
 
 
 def _share(

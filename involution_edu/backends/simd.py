@@ -8,19 +8,38 @@ functions compiled by Numba, like ``acc = fma(splat(kernel, k), load(x, i), acc)
 Indices count elements from the start of a contiguous array; they are never checked.
 
 Numba keeps what it compiles until the file that calls it changes: after a change here, save
-``numba_loops.py`` again.
+those files again.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar, cast
 
 from llvmlite import ir
+from numba import njit
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, register_model
 
 BYTES = 32  # of one vector: the widest that every x86-64 since 2013 has
 I32 = ir.IntType(32)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compiled(function: F) -> F:
+    """Compile ``function`` when it is first called, and keep the result on disk if possible."""
+    dispatcher = njit(nogil=True, error_model="numpy")(function)
+    with suppress(RuntimeError):  # no folder to keep it in: every process compiles anew
+        dispatcher.enable_caching()
+    return cast(F, dispatcher)
+
+
+def inlined(function: F) -> F:
+    """Compile ``function`` as a part of the compiled functions that call it."""
+    return cast(F, njit(nogil=True, error_model="numpy")(function))
 
 
 class Vector(types.Type):

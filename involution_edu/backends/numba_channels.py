@@ -1,13 +1,10 @@
-"""The compiled functions of rung 3.
+"""Rung 3 where the channels of a group lie side by side: the forward pass and dx.
 
-Where the time goes is the sum over the window, so it stands here once, in `dot`: four
-neighbouring pixels at a time, whose sums stay in registers until the window is done. Channels
-come last there, because the channels of a group share one kernel: a kernel entry is read once,
-spread over a vector, and multiplied with the pixel's channels, a vector at a time.
-
-The gradient of ``x`` is the same sum with the window reversed: an input pixel collects from the
-outputs that read it. The gradient of the kernel sums over channels instead, so there
-neighbouring pixels, not channels, lie side by side.
+The channels of a group share one kernel: so a kernel entry is read once, spread over a vector,
+and multiplied with the pixel's channels, a vector at a time. The sum over the window is `dot4`:
+four neighbouring pixels, whose sums stay in registers until the window is done. The gradient of
+``x`` is the same sum with the window reversed: an input pixel collects from the outputs that
+read it.
 
 Arrays are passed flat, with the index to start from and the distance between neighbours.
 ``start`` and ``stop`` pick the tasks of one thread; no two tasks write to the same place.
@@ -15,32 +12,27 @@ Arrays are passed flat, with the index to start from and the distance between ne
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, TypeVar, cast
-
 import numpy as np
-from numba import njit
 
 from ..geometry import Array, Pair
-from .simd import apart, fma, lanes, load, prefetch, splat, store, transpose, zeros
+from .simd import (
+    apart,
+    compiled,
+    fma,
+    inlined,
+    lanes,
+    load,
+    prefetch,
+    splat,
+    store,
+    transpose,
+    zeros,
+)
 
-F = TypeVar("F", bound=Callable[..., Any])
 AHEAD = 32  # kernel entries to fetch ahead of their use
 
 
-def _compiled(function: F) -> F:
-    dispatcher = njit(nogil=True, error_model="numpy")(function)
-    with suppress(RuntimeError):  # no folder to cache in: every process compiles anew
-        dispatcher.enable_caching()
-    return cast(F, dispatcher)
-
-
-def _inlined(function: F) -> F:
-    return cast(F, njit(nogil=True, error_model="numpy")(function))
-
-
-@_inlined
+@inlined
 def dot4(
     k: Array, k0: int, k_u: int, k_v: int,
     x: Array, x0: int, x_u: int, x_v: int, x_j: int,
@@ -80,7 +72,7 @@ def dot4(
     store(d2, y, y0 + 3 * y_j + second)
 
 
-@_inlined
+@inlined
 def dot1(
     k: Array, k0: int, k_u: int, k_v: int,
     x: Array, x0: int, x_u: int, x_v: int,
@@ -101,7 +93,7 @@ def dot1(
     store(a2, y, y0 + second)
 
 
-@_inlined
+@inlined
 def transposed_copy(
     source: Array, start: int, pitch: int, target: Array, to: int, to_pitch: int,
     rows: int, columns: int,
@@ -119,14 +111,14 @@ def transposed_copy(
             target[to + c * to_pitch + r] = source[start + r * pitch + c]
 
 
-@_inlined
+@inlined
 def filled_up(channels: int, array: Array) -> int:
     """Return ``channels`` rounded up to whole pairs of vectors."""
     pair: int = 2 * lanes(array)
     return (channels + pair - 1) // pair * pair
 
 
-@_compiled
+@compiled
 def forward(
     x: Array, kernel: Array, y: Array, stride: Pair, padding: Pair, dilation: Pair,
     rows: int, start: int, stop: int,
@@ -176,7 +168,7 @@ def forward(
             transposed_copy(sums, 0, depth, y, y0, H_out * W_out, W_out, C_g)
 
 
-@_inlined
+@inlined
 def readers(h: int, K: int, s: int, p: int, d: int, size: int) -> tuple[int, int, int, int]:
     """Return which places of the window see input row (or column) h, and from which output.
 
@@ -195,7 +187,7 @@ def readers(h: int, K: int, s: int, p: int, d: int, size: int) -> tuple[int, int
     return u, step, count, (h + p - u * d) // s
 
 
-@_compiled
+@compiled
 def backward_input(
     dy: Array, kernel: Array, dx: Array, stride: Pair, padding: Pair, dilation: Pair,
     rows: int, start: int, stop: int,
@@ -258,97 +250,3 @@ def backward_input(
                             )  # fmt: skip
                             w += s_w
             transposed_copy(sums, 0, depth, dx, (group * C_g * H + h) * W, H * W, W, C_g)
-
-
-@_inlined
-def copy_rows(
-    source: Array, start: int, pitch: int, target: Array, to: int, to_pitch: int,
-    rows: int, count: int,
-) -> None:  # fmt: skip
-    """Copy ``count`` numbers, at most a vector, of each of ``rows`` rows."""
-    apart()
-    for r in range(rows):
-        if count == lanes(source):
-            store(load(source, start + r * pitch), target, to + r * to_pitch)
-        else:
-            for m in range(count):
-                target[to + r * to_pitch + m] = source[start + r * pitch + m]
-
-
-@_inlined
-def correlate(dy: Array, x: Array, x0: int, x_r: int, offsets: Array, out: Array, C_g: int) -> None:
-    """Sum dy * x over the channels of a group, for every place of the window.
-
-    out[t] = sum over r of dy[r] * x[x0 + r*x_r + offsets[t]], a vector of neighbouring pixels
-    each, five places at a time.
-    """
-    apart()
-    size = lanes(x)
-    for t in range(0, offsets.size, 5):
-        a = b = c = d = e = zeros(x)
-        at_a, at_b, at_c = x0 + offsets[t], x0 + offsets[t + 1], x0 + offsets[t + 2]
-        at_d, at_e = x0 + offsets[t + 3], x0 + offsets[t + 4]
-        for r in range(C_g):
-            pixels = load(dy, r * size)
-            a = fma(pixels, load(x, at_a + r * x_r), a)
-            b = fma(pixels, load(x, at_b + r * x_r), b)
-            c = fma(pixels, load(x, at_c + r * x_r), c)
-            d = fma(pixels, load(x, at_d + r * x_r), d)
-            e = fma(pixels, load(x, at_e + r * x_r), e)
-        store(a, out, t * size)
-        store(b, out, (t + 1) * size)
-        store(c, out, (t + 2) * size)
-        store(d, out, (t + 3) * size)
-        store(e, out, (t + 4) * size)
-
-
-@_compiled
-def backward_kernel(
-    dy: Array, x: Array, dkernel: Array, stride: Pair, padding: Pair, dilation: Pair,
-    rows: int, start: int, stop: int,
-) -> None:  # fmt: skip
-    """Write the gradient of the kernel; a task is ``rows`` output rows of one group."""
-    _, C, H, W = x.shape
-    _, G, K_h, K_w, H_out, W_out = dkernel.shape
-    (s_h, s_w), (p_h, p_w), (d_h, d_w) = stride, padding, dilation
-    C_g, size = C // G, lanes(x)
-    dy, x, dkernel = dy.reshape(-1), x.reshape(-1), dkernel.reshape(-1)
-    # A row of padded x with every s_w-th pixel side by side: s_w parts, each `part` long.
-    part = (W + 2 * p_w + s_w - 1) // s_w
-    pitch = s_w * part
-    taller = d_h * (K_h - 1) + 1 - s_h
-    plane = (rows * s_h + taller) * pitch
-    parts = np.zeros(C_g * plane + size, x.dtype)
-    places = (K_h * K_w + 4) // 5 * 5
-    offsets = np.zeros(places, np.intp)
-    for u in range(K_h):
-        for v in range(K_w):
-            offsets[u * K_w + v] = u * d_h * pitch + v * d_w % s_w * part + v * d_w // s_w
-    pixels = np.zeros(C_g * size, x.dtype)
-    found = np.empty(places * size, x.dtype)
-    bands = (H_out + rows - 1) // rows
-    for task in range(start, stop):
-        group, band = task // bands, task % bands  # group is n*G + g
-        i0 = band * rows
-        i1 = min(i0 + rows, H_out)
-        for r in range(C_g):
-            for h in range((i1 - i0) * s_h + taller):
-                to = r * plane + h * pitch
-                row = i0 * s_h + h - p_h
-                if 0 <= row < H:
-                    x0 = ((group * C_g + r) * H + row) * W
-                    for first in range(min(s_w, W)):
-                        at = to + (first + p_w) % s_w * part + (first + p_w) // s_w
-                        for m in range((W - first + s_w - 1) // s_w):
-                            parts[at + m] = x[x0 + first + m * s_w]
-                else:
-                    parts[to : to + pitch] = 0
-        for i in range(i0, i1):
-            for j in range(0, W_out, size):
-                n = min(size, W_out - j)
-                y0 = (group * C_g * H_out + i) * W_out + j
-                copy_rows(dy, y0, H_out * W_out, pixels, 0, size, C_g, n)
-                x0 = (i - i0) * s_h * pitch + j
-                correlate(pixels, parts, x0, plane, offsets, found, C_g)
-                k0 = (group * K_h * K_w * H_out + i) * W_out + j
-                copy_rows(found, 0, size, dkernel, k0, H_out * W_out, K_h * K_w, n)
