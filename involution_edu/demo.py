@@ -162,10 +162,16 @@ def _walkthrough_lines(trace: Trace, photo: Photo, pixel: Pair) -> Iterator[str]
     for name, values in features.items():
         yield f"   {name:6}{_row(values)}"
     yield "2. Reduce: a 1x1 convolution, batch norm and ReLU. They see this pixel alone."
-    yield f"         {_row(reduced)}"
+    terms = _sum_of_products(trace.reduce_weight[0], trace.x[0, :, i, j])
+    conv = trace.stages["conv"]
+    yield f"   The first number is weights * x = {terms} = {conv[0, 0, i, j]:z.3f}"
+    yield f"   conv  {_row(conv[0, :, i, j])}"
+    yield f"   mean  {_row(conv.mean(axis=(0, 2, 3)))}   over all pixels of the photo"
+    yield f"   std   {_row(conv.std(axis=(0, 2, 3)))}"
+    yield f"   bn    {_row(trace.stages['bn'][0, :, i, j])}   = (conv - mean) / std"
+    yield f"   relu  {_row(reduced)}   the reduced features"
     yield f"3. Span: another 1x1 convolution, to K*K = {kernel.size} numbers. The first of them is"
-    terms = [f"({w:z.3f})*{r:z.3f}" for w, r in zip(trace.span_weight[0], reduced, strict=True)]
-    total = f"{' + '.join(terms)} = {kernel[0, 0]:z.3f}"
+    total = f"{_sum_of_products(trace.span_weight[0], reduced)} = {kernel[0, 0]:z.3f}"
     yield f"   bias + weights * reduced = {trace.span_bias[0]:z.3f} + {total}"
     yield f"   Written in {len(kernel)} rows, with nothing computed, they are this pixel's kernel:"
     for kernel_row in kernel:
@@ -177,6 +183,11 @@ def _walkthrough_lines(trace: Trace, photo: Photo, pixel: Pair) -> Iterator[str]
     yield f"   sum of products {products[0].sum():z8.3f}"
     yield f"   operator says   {y[0]:z8.3f}"
     yield f"   The same kernel gives {y[1]:z.3f} for green and {y[2]:z.3f} for blue."
+
+
+def _sum_of_products(weights: NDArray[Any], values: NDArray[Any]) -> str:
+    pairs = zip(weights.tolist(), values.tolist(), strict=True)
+    return " + ".join(f"({w:z.3f})*({value:z.3f})" for w, value in pairs)
 
 
 def _row(values: NDArray[Any]) -> str:

@@ -106,7 +106,13 @@ def test_the_walkthrough_can_be_followed_with_a_pencil(portrait: demo.Demo) -> N
     _, byte, mean, std, x = after("1.", 5)
     half = 0.5e-3  # the rounding of a printed number
     np.testing.assert_allclose(x, (np.array(byte) - mean) / std, atol=1.1 * half)
-    (reduced,) = after("2.", 1)
+    example, conv, mean, std, bn, reduced = after("2.", 6)
+    *terms, first_conv = example
+    assert terms[1::2] == x
+    assert np.dot(terms[::2], x) == pytest.approx(first_conv, abs=half * 10)
+    assert first_conv == conv[0]
+    np.testing.assert_allclose(bn, (np.array(conv) - mean) / std, atol=half * 40)  # std is small
+    assert reduced == [max(number, 0) for number in bn]
     (span,) = after("3.", 1)
     bias, *terms, first = span
     weights = terms[::2]

@@ -187,8 +187,9 @@ class Involution2d(Module):
                 dfeatures[:, :, band] = dband
         if dfeatures is not None:
             dx_generate = self.reduce_backward(dfeatures)
-        dx: Array = self.project.backward(dvalue)
-        return dx + dx_generate
+        dx = self.project.backward(dvalue)
+        dx += dx_generate
+        return dx
 
     def _geometry(self, value: Array) -> Geometry:
         return make_geometry(value.shape, self.groups, self.window, self.stride, self.dilation)

@@ -24,8 +24,11 @@ class Trace:
     ----------
     x : ndarray, shape (N, C, H, W)
         What the operator was given.
-    reduced : ndarray, shape (N, C // r, H_out, W_out)
-        The reduced features, of which the kernels are made.
+    reduce_weight : ndarray, shape (C // r, C)
+        The 1x1 convolution from ``x`` to the first of the stages.
+    stages : dict of ndarrays, shape (N, C // r, H_out, W_out)
+        What each module of reduce returned, by its name: "conv", then "bn" and "relu" if the
+        layer has them. The last are the reduced features, of which the kernels are made.
     span_weight, span_bias : ndarray, shapes (G*K_h*K_w, C // r) and (G*K_h*K_w,)
         The 1x1 convolution from ``reduced`` to ``kernel``.
     kernel : ndarray, shape (N, G, K_h, K_w, H_out, W_out)
@@ -35,12 +38,18 @@ class Trace:
     """
 
     x: Array
-    reduced: Array
+    reduce_weight: Array
+    stages: dict[str, Array]
     span_weight: Array
     span_bias: Array
     kernel: Array
     y: Array
     geom: Geometry
+
+    @property
+    def reduced(self) -> Array:
+        """The reduced features (N, C // r, H_out, W_out)."""
+        return list(self.stages.values())[-1]
 
     @property
     def patches(self) -> Array:
@@ -87,15 +96,18 @@ def record(layer: Involution2d, x: Array) -> Trace:
     >>> np.allclose(products.sum(axis=(1, 2)), trace.y[0, :, 1, 2])
     True
     """
-    reduced = layer.reduce(x)
-    kernel = layer.span(reduced)
+    features, stages = layer.pool(x), {}
+    for name, module in layer.conv1.children().items():
+        stages[name] = features = module(features)
+    kernel = layer.span(features)
     y = layer(x)
     applied = layer.project(x)
     span = layer.conv2.state_dict()
     trace = Trace(
         x=applied,
-        reduced=reduced,
-        span_weight=span["conv.weight"].reshape(-1, reduced.shape[1]),
+        reduce_weight=layer.conv1.state_dict()["conv.weight"].reshape(-1, x.shape[1]),
+        stages=stages,
+        span_weight=span["conv.weight"].reshape(-1, features.shape[1]),
         span_bias=span["conv.bias"],
         kernel=kernel,
         y=y,
