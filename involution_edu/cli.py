@@ -12,11 +12,13 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__
 from .backends import LADDER, BackendUnavailable
+from .files import check_writable, written_whole
 
 PROGRAM = "involution-edu"
 
@@ -132,6 +134,70 @@ def _doctor(args: Namespace) -> Outcome:
     return Outcome(diagnosis_text(diagnosis), asdict(diagnosis), not diagnosis.problems)
 
 
+def _bench_arguments(parser: ArgumentParser) -> None:
+    from .bench.presets import PRESETS
+
+    parser.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default="rednet50",
+        help="shapes to time: those of RedNet-50, two small ones, sizes that grow, or the first "
+        "and the third (default: rednet50, about three minutes)",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        metavar="N",
+        help="most turns of each contender on each shape (default: the preset's)",
+    )
+    parser.add_argument(
+        "--backends",
+        nargs="+",
+        metavar="NAME",
+        help="time only these, beside PyTorch (default: all)",
+    )
+    parser.add_argument(
+        "--json",
+        type=_json_target,
+        metavar="FILE",
+        help="write the record to FILE as well; - prints it instead of text",
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it, as .png or .svg")
+    parser.add_argument("--force", action="store_true", help="replace files that exist")
+
+
+def _json_target(text: str) -> Path | bool:
+    return True if text == "-" else Path(text)
+
+
+def _bench(args: Namespace) -> Outcome:
+    from .bench.derived import data_of
+    from .bench.run import run
+    from .bench.text import bench_text
+
+    files = [path for path in (args.json, args.plot) if isinstance(path, Path)]
+    check_writable(*files, force=args.force)
+    if args.plot is not None and args.plot.suffix not in {".png", ".svg"}:
+        raise ValueError(f"plot is {args.plot}; need a name that ends in .png or .svg")
+    record = run(
+        args.preset,
+        rounds=args.rounds,
+        backends=args.backends,
+        date=date.today().isoformat(),
+        progress=_bar,
+    )
+    outcome = Outcome(bench_text(record), data_of(record), record.agrees)
+    if isinstance(args.json, Path):
+        with written_whole(args.json, force=args.force) as temporary:
+            temporary.write_text(f"{_json_text(outcome)}\n", encoding="utf-8")
+    if args.plot is not None:
+        from .bench.plots import save_plot
+
+        with written_whole(args.plot, force=args.force) as temporary:
+            save_plot(record, temporary)
+    return outcome
+
+
 COMMANDS = (
     Command(
         "demo",
@@ -161,6 +227,16 @@ COMMANDS = (
         "gradcheck --backend numba",
         _gradcheck_arguments,
         _gradcheck,
+    ),
+    Command(
+        "bench",
+        "time every backend beside PyTorch and the limits of the machine",
+        "Hold every backend, and PyTorch where it is installed, against a reference on the shapes "
+        "to be timed; then time the right ones in turns, forward and with both gradients, beside "
+        "the speed at which this machine copies, multiplies and adds. Exit code 1 if one is wrong.",
+        "bench --json bench.json --plot bench.png",
+        _bench_arguments,
+        _bench,
     ),
     Command(
         "doctor",
@@ -198,9 +274,10 @@ def make_parser() -> ArgumentParser:
             description=command.description,
             epilog=f"example: {PROGRAM} {command.example}",
             allow_abbrev=False,
+            conflict_handler="resolve",  # bench has a --json of its own
         )
-        command.add_arguments(sub)
         sub.add_argument("--json", action="store_true", help="print JSON instead of text")
+        command.add_arguments(sub)
         sub.set_defaults(run=command.run)
     return parser
 
@@ -230,9 +307,12 @@ def _run(args: Namespace) -> int:
         _progress("")
         sys.stderr.write(f"{PROGRAM}: error: {_one_line(error)}\n")
         return 2
-    data = {"ok": outcome.ok, **_finite(outcome.data)}
-    _print(json.dumps(data, indent=2) if args.json else outcome.text)
+    _print(_json_text(outcome) if args.json is True else outcome.text)
     return 0 if outcome.ok else 1
+
+
+def _json_text(outcome: Outcome) -> str:
+    return json.dumps({"ok": outcome.ok, **_finite(outcome.data)}, indent=2)
 
 
 def is_users_mistake(error: Exception, args: Namespace) -> bool:
@@ -273,6 +353,13 @@ def _progress(text: str) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r{text:79.79}\r")
         sys.stderr.flush()
+
+
+def _bar(done: int, total: int, what: str) -> None:
+    """Show how far a long command has come; the full bar stays on the screen."""
+    _progress(f"[{'#' * (24 * done // total):24}] {done}/{total} {what}")
+    if done == total and sys.stderr.isatty():
+        sys.stderr.write("\n")
 
 
 def _finite(data: Any) -> Any:

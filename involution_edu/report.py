@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from textwrap import fill
 
@@ -16,22 +16,50 @@ def comparison_text(comparison: Comparison) -> str:
     return "\n".join(_comparison_lines(comparison))
 
 
-def _comparison_lines(comparison: Comparison) -> Iterator[str]:
+def agreement_lines(agreements: Sequence[Agreement]) -> Iterator[str]:
+    """Yield a table of errors: a row for each backend, reference and dtype."""
     yield "Errors: max|a - reference| / max|reference|, the worst of all cases"
     yield ""
-    yield "backend     reference  dtype    cases         y       dx  dkernel  allowed"
+    yield "backend       against  dtype    cases         y       dx  dkernel  allowed"
 
     def row(a: Agreement) -> tuple[str, str, str, int, float]:
         return a.backend, a.reference, a.dtype, a.cases, a.tolerance
 
-    for (backend, reference, dtype, cases, tolerance), group in groupby(comparison.agreements, row):
-        tensors = list(group)
-        errors = " ".join(f"{_number(a.error):>8}" for a in tensors)
-        verdict = "ok" if all(a.agrees for a in tensors) else "FAIL"
+    for (backend, reference, dtype, cases, tolerance), group in groupby(agreements, row):
+        tensors = {a.tensor: a for a in group}
+        errors = " ".join(
+            f"{_number(tensors[name].error) if name in tensors else '-':>8}"
+            for name in ("y", "dx", "dkernel")
+        )
+        verdict = "ok" if all(a.agrees for a in tensors.values()) else "FAIL"
         yield (
-            f"{backend:11} {reference:10} {dtype:8} {cases:>5}  {errors} "
+            f"{backend:13} {reference:8} {dtype:8} {cases:>5}  {errors} "
             f"{_number(tolerance):>8}  {verdict}"
         )
+
+
+def verdict_lines(agreements: Sequence[Agreement]) -> Iterator[str]:
+    """Yield a line for each disagreement, or one that says there is none."""
+    wrong = [a for a in agreements if not a.agrees]
+    for a in wrong:
+        yield fill(
+            f"FAIL: {a.backend} differs from {a.reference} in {a.tensor} ({a.dtype}), case "
+            f"{a.worst!r}: error {_number(a.error)}, allowed {_number(a.tolerance)}",
+            80,
+            subsequent_indent="  ",
+        )
+    if not wrong:
+        yield "Every backend agrees with its reference."
+
+
+def absence_lines(absent: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is absent, and why."""
+    for name, reason in absent.items():
+        yield fill(f"{name} is absent: {reason}", 80, subsequent_indent="  ")
+
+
+def _comparison_lines(comparison: Comparison) -> Iterator[str]:
+    yield from agreement_lines(comparison.agreements)
     yield ""
     yield f"Milliseconds in float32, the shortest of {ROUNDS}; backward is dx and dkernel"
 
@@ -45,18 +73,8 @@ def _comparison_lines(comparison: Comparison) -> Iterator[str]:
         for t in timings:
             yield f"{t.backend:11} {t.forward_ms:10.2f} {t.backward_ms:10.2f} {t.speedup:9.1f} x"
     yield ""
-    for backend, reason in comparison.absent.items():
-        yield fill(f"{backend} is absent: {reason}", 80, subsequent_indent="  ")
-    wrong = [a for a in comparison.agreements if not a.agrees]
-    for a in wrong:
-        yield fill(
-            f"FAIL: {a.backend} differs from {a.reference} in {a.tensor} ({a.dtype}), case "
-            f"{a.worst!r}: error {_number(a.error)}, allowed {_number(a.tolerance)}",
-            80,
-            subsequent_indent="  ",
-        )
-    if not wrong:
-        yield "Every backend agrees with its reference."
+    yield from absence_lines(comparison.absent)
+    yield from verdict_lines(comparison.agreements)
 
 
 def gradcheck_text(reports: Sequence[Report]) -> str:

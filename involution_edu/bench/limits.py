@@ -1,0 +1,90 @@
+"""The limits of the machine: how fast it copies memory, and how fast it multiplies and adds.
+
+Each limit is measured in several ways; the fastest counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..backends import numba_cpu
+
+COPIED = 1 << 27  # bytes of the array that is copied: more than most caches hold
+PRODUCT = 768  # rows and columns of the matrices that are multiplied
+CHAINS = 12  # of multiply-adds that do not wait for each other
+LENGTH = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to measure a limit: ``call`` moves or computes ``amount`` bytes or operations."""
+
+    limit: str
+    name: str
+    amount: float
+    call: Callable[[], Any]
+
+
+def ways(threads: int) -> list[Way]:
+    """Return all ways to measure the limits, their memory touched and their code compiled."""
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="limits")
+    source, target = np.ones(COPIED // 4, np.float32), np.zeros(COPIED // 4, np.float32)
+    parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
+
+    def copy_parts() -> None:
+        list(pool.map(np.copyto, *zip(*parts, strict=True)))
+
+    square = np.random.default_rng(0).standard_normal((PRODUCT, PRODUCT), dtype=np.float32)
+    moved = 2 * source.nbytes  # read and written
+    found = [
+        Way("copy", "np.copyto on one thread", moved, lambda: np.copyto(target, source)),
+        Way("copy", f"np.copyto on {threads} threads", moved, copy_parts),
+        Way(
+            "multiply-add", "a product of matrices (BLAS)", 2 * PRODUCT**3, lambda: square @ square
+        ),
+    ]
+    if numba_cpu.unavailable() is None:
+        chains = _compiled_chains()
+        numbers = np.linspace(0.1, 0.9, 8 * (CHAINS + 2), dtype=np.float32)
+        width = chains(numbers, 1)
+
+        def multiply_add() -> None:
+            list(pool.map(lambda _: chains(numbers, LENGTH), range(threads)))
+
+        name = f"chains of {4 * width}-byte vectors on {threads} threads"
+        operations = 2 * CHAINS * width * LENGTH * threads
+        found.append(Way("multiply-add", name, operations, multiply_add))
+    return found
+
+
+def _compiled_chains() -> Callable[[Any, int], int]:
+    """Return f(numbers, length), which does ``length`` steps of 12 chains acc = acc * b + c."""
+    from numba import njit
+
+    from ..backends.simd import fma, lanes, load, store
+
+    @njit(nogil=True)  # type: ignore[untyped-decorator]
+    def chains(numbers: Any, length: int) -> int:
+        n = lanes(numbers)
+        b, c = load(numbers, 0), load(numbers, n)
+        # Different starts, or the compiler would see that all chains are one.
+        a0, a1, a2 = load(numbers, 2 * n), load(numbers, 3 * n), load(numbers, 4 * n)
+        a3, a4, a5 = load(numbers, 5 * n), load(numbers, 6 * n), load(numbers, 7 * n)
+        a6, a7, a8 = load(numbers, 8 * n), load(numbers, 9 * n), load(numbers, 10 * n)
+        a9, a10, a11 = load(numbers, 11 * n), load(numbers, 12 * n), load(numbers, 13 * n)
+        for _ in range(length):
+            a0, a1, a2 = fma(a0, b, c), fma(a1, b, c), fma(a2, b, c)
+            a3, a4, a5 = fma(a3, b, c), fma(a4, b, c), fma(a5, b, c)
+            a6, a7, a8 = fma(a6, b, c), fma(a7, b, c), fma(a8, b, c)
+            a9, a10, a11 = fma(a9, b, c), fma(a10, b, c), fma(a11, b, c)
+        for k, a in enumerate((a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11)):
+            store(a, numbers, (k + 2) * n)  # what is never stored is never computed
+        return n  # type: ignore[no-any-return]
+
+    function: Callable[[Any, int], int] = chains
+    return function

@@ -1,0 +1,90 @@
+"""How much memory a call needs beside its operands and its results.
+
+NumPy, Numba and PyTorch allocate in ways of their own, so one ruler is held to all of them: the
+most memory that the process had resident during the call, which Linux records. Each contender has
+a process of its own, in which what is freed goes back to the system at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..geometry import Geometry
+from .contenders import contender
+from .record import geometry_from
+
+STATUS = Path("/proc/self/status")
+RESET = Path("/proc/self/clear_refs")  # writing 5 sets the peak to what is resident now
+SETTINGS = {"MALLOC_MMAP_THRESHOLD_": "65536"}  # bytes: larger blocks are not kept when freed
+
+
+def memory_unavailable() -> str | None:
+    """Return None if memory can be measured here, else the reason."""
+    if os.access(RESET, os.W_OK):
+        return None
+    return f"memory is measured with {RESET}, which this system does not have or lets nobody write"
+
+
+def peaks(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:
+    """Return the bytes that "forward" and "both" need on every shape, measured in a new process.
+
+    Raises
+    ------
+    RuntimeError
+        If the process fails; the message is the last line that it wrote.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, name],
+        check=False,
+        capture_output=True,
+        text=True,
+        input=json.dumps([asdict(geom) for geom in shapes]),
+        env={**os.environ, **SETTINGS},
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"measuring the memory of {name}: {done.stderr.strip()[-500:]}")
+    found: list[dict[str, int]] = json.loads(done.stdout)
+    return found
+
+
+def _peaks(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:
+    found = []
+    for geom in shapes:
+        x, kernel, dy = (
+            np.full(shape, 0.5, np.float32)  # random numbers need memory while they are made
+            for shape in (geom.x_shape, geom.kernel_shape, geom.y_shape)
+        )
+        job = contender(name)(x, kernel, dy, geom)
+        found.append({"forward": _peak(job.forward, y_bytes := dy.nbytes)})
+        if job.both is not None:
+            found[-1]["both"] = _peak(job.both, y_bytes + x.nbytes + kernel.nbytes)
+    return found
+
+
+def _peak(call: Callable[[], Any], results: int) -> int:
+    """Return how far the resident memory rises during a call above its results, in bytes."""
+    call()  # compiles, starts threads
+    RESET.write_text("5")
+    before = _status("VmRSS")
+    call()
+    return max(0, _status("VmHWM") - before - results)
+
+
+def _status(field: str) -> int:
+    """Return a row of the process's status, which is in kB of 1024 bytes, as bytes."""
+    line = next(row for row in STATUS.read_text().splitlines() if row.startswith(f"{field}:"))
+    return 1024 * int(line.split()[1])
+
+
+if __name__ == "__main__":
+    geometries = [geometry_from(fields) for fields in json.load(sys.stdin)]
+    sys.stdout.write(json.dumps(_peaks(sys.argv[1], geometries)))

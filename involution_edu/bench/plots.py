@@ -1,0 +1,178 @@
+"""The charts of a benchmark: the ladder, the roofline, and how times grow."""
+
+from __future__ import annotations
+
+import math
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..viz.palette import INK, LINE, MUTED, PAPER, diverging
+from .derived import TASKS, flops, gflops, traffic
+from .record import Record
+from .text import milliseconds
+
+# Blue for the rungs, darker as they climb; orange for PyTorch. Marks differ too.
+_TONES = {"windows": -0.4, "shifts": -0.65, "numba": -1.0, "torch eager": 0.5, "torch.compile": 1.0}
+_MARKS = {"windows": "o", "shifts": "s", "numba": "D", "torch eager": "^", "torch.compile": "v"}
+DPI = 110
+
+
+def save_plot(record: Record, path: Path) -> None:
+    """Save the charts of ``record`` as PNG or SVG, whichever ``path`` ends in."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    style: dict[Any, Any] = {
+        "axes.edgecolor": _hex(LINE),
+        "axes.facecolor": _hex(PAPER),
+        "axes.labelcolor": _hex(INK),
+        "axes.titlelocation": "left",
+        "axes.titleweight": "bold",
+        "figure.facecolor": _hex(PAPER),
+        "grid.color": _hex(LINE),
+        "grid.linewidth": 0.6,
+        "svg.hashsalt": "involution_edu",  # the same file from the same record
+        "text.color": _hex(INK),
+        "xtick.color": _hex(MUTED),
+        "ytick.color": _hex(MUTED),
+    }
+    axes = [growth for growth, _ in groupby(record.growths, lambda growth: growth.axis)]
+    with rc_context(style):
+        bars = max(4.5, 0.22 * len(record.rows) / len(TASKS)) if record.rows else 0
+        growing = 5.0 if axes else 0
+        figure = Figure(figsize=(15, bars + growing), layout="constrained")
+        parts = figure.subfigures(
+            2 if bars and growing else 1,
+            1,
+            squeeze=False,
+            height_ratios=[height for height in (bars, growing) if height] or None,
+        )[:, 0]
+        if bars:
+            ladder, roof = parts[0].subplots(1, 2, width_ratios=(3, 2))
+            _ladder(ladder, record)
+            _roofline(roof, record)
+        if growing:
+            grid = parts[-1].subplots(1, len(axes), squeeze=False)[0]
+            grid[0].set_ylabel("milliseconds")
+            for ax, axis in zip(grid, axes, strict=True):
+                _growth(ax, record, axis)
+        metadata = {"Date": None} if path.suffix == ".svg" else None
+        figure.savefig(path, dpi=DPI, metadata=metadata)
+
+
+def _ladder(ax: Any, record: Record) -> None:
+    """Draw a bar for every contender on every shape, its forward time at the end."""
+    rows = [row for row in record.rows if row.task == "forward"]
+    names = list(dict.fromkeys(row.contender for row in rows))
+    shapes = list(record.shapes)
+    shortest = min(row.ms for row in rows)
+    for row in rows:
+        y = shapes.index(row.shape) + (names.index(row.contender) + 0.5) / len(names) * 0.84 - 0.42
+        ax.barh(y, row.ms, 0.78 * 0.84 / len(names), color=_colour(row.contender))
+        ax.text(row.ms * 1.06, y, milliseconds(row.ms), va="center", fontsize=8, color=_hex(INK))
+    ax.set(
+        title="Forward pass; from one line to the next, ten times slower",
+        xlabel="milliseconds",
+        xscale="log",
+        xlim=(10 ** math.floor(math.log10(shortest)), 2 * max(row.ms for row in rows)),
+        ylim=(len(shapes) - 0.5, -0.5),
+    )
+    ax.set_yticks(range(len(shapes)), [shape.replace(", ", "\n") for shape in shapes])
+    ax.grid(visible=True, axis="x")
+    ax.set_axisbelow(True)
+    ax.xaxis.set_major_formatter("{x:g}")
+    for name in names:
+        ax.barh(0, 0, color=_colour(name), label=name)
+    _legend_below(ax, len(names))
+
+
+def _roofline(ax: Any, record: Record) -> None:
+    """Draw every contender below what copying memory and multiply-adds allow."""
+    copy, peak = record.limit("copy").value, record.limit("multiply-add").value
+    rows = [row for row in record.rows if row.task == "forward"]
+    points = [
+        (flops(geom) / traffic(geom), gflops(row, geom), row.contender)
+        for row in rows
+        for geom in [record.shapes[row.shape]]
+    ]
+    intensities = np.geomspace(0.5, 4 * peak / copy, 200)
+    ax.plot(intensities, np.minimum(peak, copy * intensities), color=_hex(INK), linewidth=2)
+    ax.text(
+        0.6,
+        0.6 * copy * 1.2,
+        f"{copy:.1f} GB/s copied",
+        rotation=math.degrees(math.atan(copy)),  # along the line, whatever the scales
+        rotation_mode="anchor",
+        transform_rotates_text=True,
+    )
+    ax.text(intensities[-1], peak * 1.12, f"{peak:.0f} GFLOP/s of multiply-adds ", ha="right")
+    for name in dict.fromkeys(row.contender for row in rows):
+        mine = [(x, y) for x, y, contender in points if contender == name]
+        ax.plot(
+            *zip(*mine, strict=True),
+            linestyle="none",
+            marker=_MARKS.get(name, "o"),
+            markersize=8,
+            markeredgecolor=_hex(PAPER),
+            color=_colour(name),
+            label=name,
+        )
+    ax.set(
+        title="Roofline: how near the limits of this machine",
+        xlabel="operations per byte of x, kernel and y",
+        ylabel="GFLOP/s, forward",
+        xscale="log",
+        yscale="log",
+        xlim=(0.5, intensities[-1]),
+        ylim=(min((y for _, y, _ in points), default=1) / 2, 2 * peak),
+    )
+    for tick in (ax.xaxis, ax.yaxis):
+        tick.set_major_formatter("{x:g}")
+    ax.grid(visible=True)
+    ax.set_axisbelow(True)
+    _legend_below(ax, 3)
+
+
+def _growth(ax: Any, record: Record, axis: str) -> None:
+    """Draw times along one axis, with their exponents."""
+    growths = [growth for growth in record.growths if growth.axis == axis]
+    for growth in growths:
+        power = "" if growth.exponent is None else f": {growth.exponent:.2f}"
+        ax.plot(
+            growth.values,
+            growth.ms,
+            color=_colour(growth.contender),
+            marker=_MARKS.get(growth.contender, "o"),
+            label=f"{growth.contender}{power}",
+        )
+    values = growths[0].values
+    ax.set(title=f"Forward pass over {axis}", xlabel=axis, xscale="log", yscale="log")
+    ax.set_xticks(values, [str(value) for value in values], minor=False)
+    ax.set_xticks([], minor=True)
+    shortest, longest = (f(ms for g in growths for ms in g.ms) for f in (min, max))
+    low, high = math.floor(math.log10(shortest)), math.ceil(math.log10(longest))
+    ax.set_yticks([10.0**n for n in range(low, high + 1)])
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.grid(visible=True)
+    ax.set_axisbelow(True)
+    ax.legend(
+        title=f"exponent (theory: {growths[0].theory})",
+        frameon=False,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.16),
+    )
+
+
+def _legend_below(ax: Any, columns: int) -> None:
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=columns, frameon=False)
+
+
+def _colour(contender: str) -> str:
+    return _hex(tuple(diverging(_TONES.get(contender, 0.75), 1.0)))
+
+
+def _hex(colour: Any) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*(int(part) for part in colour))

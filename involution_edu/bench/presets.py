@@ -1,0 +1,82 @@
+"""Which shapes are timed. C_g = 16 everywhere, as in RedNet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..cases import make_geometry
+from ..geometry import Geometry
+
+CHANNELS_PER_GROUP = 16
+THREADS = "threads"
+
+
+def square(images: int, channels: int, size: int, window: int) -> Geometry:
+    """Return the geometry of ``images`` square images under square windows."""
+    shape = images, channels, size, size
+    return make_geometry(shape, channels // CHANNELS_PER_GROUP, window)
+
+
+def label(geom: Geometry) -> str:
+    """Return the name of a shape.
+
+    Examples
+    --------
+    >>> label(square(8, 64, 56, 7))
+    '8 × 64 × 56 × 56, K = 7'
+    """
+    k_h, k_w = geom.window
+    return f"{' × '.join(map(str, geom.x_shape))}, K = {k_h if k_h == k_w else geom.window}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One size varied while the others stay: time should grow with its power ``theory``."""
+
+    axis: str
+    points: tuple[tuple[int, Geometry], ...]
+    theory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What one value of ``--preset`` stands for.
+
+    ``peers`` take part where PyTorch is installed; ``scaling`` says whether sizes and threads are
+    varied; ``rounds`` is how many turns each contender gets on each shape.
+    """
+
+    shapes: tuple[Geometry, ...] = ()
+    peers: tuple[str, ...] = ()
+    scaling: bool = False
+    rounds: int = 12
+
+
+# The involutions of RedNet-50 in its four stages and its stem, for eight images of 224 x 224.
+STAGES = (
+    square(8, 64, 56, 7),
+    square(8, 128, 28, 7),
+    square(8, 256, 14, 7),
+    square(8, 512, 7, 7),
+)
+FIVE = (*STAGES, square(8, 32, 112, 3))
+SINGLE = (square(1, 64, 56, 7), square(1, 64, 224, 7))
+REDNET50 = (*FIVE, *SINGLE)
+
+
+def sweeps(threads: int) -> tuple[Sweep, ...]:
+    """Return what is varied, with up to ``threads`` threads."""
+    return (
+        Sweep("H·W", tuple((s * s, square(1, 64, s, 7)) for s in (14, 28, 56, 112, 224)), 1),
+        Sweep("K", tuple((k, square(1, 64, 56, k)) for k in (3, 5, 7, 9, 11)), 2),
+        Sweep("C", tuple((c, square(1, c, 56, 7)) for c in (16, 32, 64, 128, 256, 512)), 1),
+        Sweep(THREADS, tuple((t, STAGES[0]) for t in range(1, threads + 1)), -1),
+    )
+
+
+PRESETS = {
+    "rednet50": Preset(REDNET50, ("torch eager", "torch.compile")),
+    "quick": Preset((square(1, 64, 28, 7), square(1, 32, 56, 3)), ("torch eager",), rounds=3),
+    "scaling": Preset(scaling=True),
+    "all": Preset(REDNET50, ("torch eager", "torch.compile"), scaling=True),
+}
