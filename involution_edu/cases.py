@@ -13,6 +13,9 @@ from .geometry import Array, Geometry, IntOrPair, Padding, Pair, as_pair, resolv
 
 # Largest error allowed between two rungs, relative to the largest number of the reference.
 TOLERANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-12}
+# For float16, which GPUs store and sum in float32, against float64 sums of the same operands: the
+# result is rounded once, to half a unit in its 11th bit, 2^-11 = 4.9e-4 of itself at most.
+HALF_TOLERANCE = 5e-4
 
 
 def make_geometry(

@@ -1,0 +1,162 @@
+"""``involution.cu`` compiled by g++ and run on NumPy arrays: the same source, without a GPU.
+
+For tests and for counting traffic (``traffic``), not for speed. What takes CUDA's place is in
+``cuda_host.h``: threads are fibers, so that barriers work and the order of the threads can be
+chosen, and shared memory starts out as NaN.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ...geometry import Array, Geometry
+from ..cuda_versions import Launch, struct_of_sizes
+
+HERE = Path(__file__).parent
+SOURCE = HERE.parent / "involution.cu"
+ORDERS = ("forward", "reverse", "shuffled")
+FAILURES = {
+    1: "some threads of a block met a barrier that others did not",
+    2: "a block wrote beyond its shared memory",
+}
+# What makes g++ run a CUDA kernel of a given name.
+ENTRY = """
+extern "C" int launch_{index}(
+    unsigned blocks, unsigned wide, unsigned tall, std::size_t bytes, int order, unsigned seed,
+    const void* a, const void* b, void* result, const Sizes* sizes) {{
+  using T = {storage};
+  return host::launch(
+      blocks, dim3{{wide, tall}}, bytes, static_cast<host::Order>(order), seed, {name},
+      static_cast<const T*>(a), static_cast<const T*>(b), static_cast<T*>(result), *sizes);
+}}
+"""
+
+
+@cache
+def unavailable() -> str | None:
+    """Return None, or why nothing can be compiled here."""
+    if shutil.which("g++") is None:
+        return "g++ is not installed: install GCC 12 or newer"
+    probe = subprocess.run(
+        ["g++", "-std=c++17", "-fsyntax-only", "-include", HERE / "cuda_host.h", "-x", "c++", "-"],
+        check=False,
+        capture_output=True,
+        text=True,
+        input="",
+    )
+    if probe.returncode:
+        first = next((line for line in probe.stderr.splitlines() if "error" in line), "no reason")
+        return f"g++ cannot compile for this machine ({first}): install GCC 12 or newer"
+    return None
+
+
+class Program:
+    """``source`` compiled for the C++ names given, such as ``"forward_v1<float, 7>"``.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The CUDA kernels to compile.
+    folder : path
+        Where the compiled library is put.
+    source : str, optional
+        CUDA C++ instead of what ``involution.cu`` holds.
+    options : sequence of str
+        More options for g++.
+    prelude : str
+        C++ to put before the source, after ``cuda_host.h``.
+
+    Raises
+    ------
+    RuntimeError
+        If g++ is absent or refuses the source; the message is g++'s own.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        folder: Path,
+        *,
+        source: str | None = None,
+        options: Sequence[str] = (),
+        prelude: str = "",
+    ) -> None:
+        if reason := unavailable():
+            raise RuntimeError(reason)
+        entries = (
+            ENTRY.format(index=index, name=name, storage=name.partition("<")[2].partition(",")[0])
+            for index, name in enumerate(names)
+        )
+        if source is None:
+            source = SOURCE.read_text(encoding="utf-8")
+        code = "\n".join(['#include "cuda_host.h"', prelude, source, *entries])
+        path, library = folder / "involution_host.cpp", folder / "involution_host.so"
+        path.write_text(code, encoding="utf-8")
+        command = ["g++", "-std=c++17", "-O1", "-fno-strict-aliasing", "-fPIC", "-shared"]
+        done = subprocess.run(
+            [*command, *options, "-I", HERE, path, "-o", library],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise RuntimeError(f"g++ refuses the source: {done.stderr}")
+        self.library = ctypes.CDLL(str(library))
+        self.names = list(names)
+
+    def run(
+        self,
+        launch: Launch,
+        a: Array,
+        b: Array,
+        result: Array,
+        geom: Geometry,
+        *,
+        order: str = "forward",
+        seed: int = 0,
+    ) -> None:
+        """Run ``launch`` with operands ``a`` and ``b``, and fill ``result``.
+
+        Parameters
+        ----------
+        order : {"forward", "reverse", "shuffled"}
+            Of the threads of a block, between two barriers.
+        seed : int
+            Of the shuffling.
+
+        Raises
+        ------
+        RuntimeError
+            If threads miss a barrier or write beyond the block's shared memory.
+        """
+        function = getattr(self.library, f"launch_{self.names.index(launch.name)}")
+        sizes = struct_of_sizes(geom)
+        wide, tall = launch.block
+        outcome = function(
+            ctypes.c_uint(launch.grid),
+            ctypes.c_uint(wide),
+            ctypes.c_uint(tall),
+            ctypes.c_size_t(launch.shared),
+            ctypes.c_int(ORDERS.index(order)),
+            ctypes.c_uint(seed),
+            *(ctypes.c_void_p(array.ctypes.data) for array in (a, b, result, sizes)),
+        )
+        if outcome:
+            raise RuntimeError(f"{launch.name} on {launch}: {FAILURES[outcome]}")
+
+
+def empty_result(task: str, geom: Geometry, dtype: np.dtype[np.floating]) -> Array:
+    """Return an array for what ``task`` computes, filled with NaN."""
+    shape = {
+        "forward": geom.y_shape,
+        "backward_input": geom.x_shape,
+        "backward_kernel": geom.kernel_shape,
+    }[task]
+    return np.full(shape, np.nan, dtype)

@@ -1,0 +1,108 @@
+// As much of CUDA as involution.cu uses, for g++: the very same source, run on the processor.
+//
+// The threads of a block are fibers on one thread of the processor. A fiber runs until it meets
+// __syncthreads, which hands over to the next one. So a barrier works, and between two barriers
+// the threads run one after the other: in order, backwards or shuffled. What must not depend on
+// the order of the threads can be seen to depend on it. Shared memory holds nothing but NaN when
+// a block starts, so that what was never written cannot pass for a number.
+#pragma once
+
+#include <ucontext.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <functional>
+#include <numeric>
+#include <random>
+#include <vector>
+
+#define __global__
+#define __device__
+#define __shared__
+#define __launch_bounds__(...)
+
+using __half = _Float16;
+using std::min;
+
+struct dim3 {
+  unsigned x = 1, y = 1, z = 1;
+};
+inline dim3 threadIdx, blockIdx, blockDim;
+
+constexpr std::size_t SHARED_BYTES = 227 * 1024;  // as much as a block of an H100 can have
+constexpr std::size_t GUARD_BYTES = 4096;         // behind it; must stay as it is
+inline double shared[(SHARED_BYTES + GUARD_BYTES) / sizeof(double)];
+
+namespace host {
+
+enum Order { FORWARD, REVERSE, SHUFFLED };
+enum Outcome { FINE, BARRIER_MISSED, SHARED_OVERRUN };
+
+struct Fiber {
+  ucontext_t context;
+  std::vector<char> stack = std::vector<char>(64 * 1024);
+  bool finished = false;
+};
+
+inline std::vector<Fiber> fibers;
+inline ucontext_t scheduler;
+inline Fiber* running;
+inline std::function<void()> body;
+
+inline void run_fiber() {
+  body();
+  running->finished = true;
+}
+
+// Run all threads of one block; return whether all of them met every barrier.
+inline bool run_block(Order order, std::mt19937& random) {
+  const unsigned threads = blockDim.x * blockDim.y;
+  if (fibers.size() < threads) fibers.resize(threads);
+  for (unsigned t = 0; t < threads; ++t) {
+    Fiber& fiber = fibers[t];
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = fiber.stack.data();
+    fiber.context.uc_stack.ss_size = fiber.stack.size();
+    fiber.context.uc_link = &scheduler;
+    fiber.finished = false;
+    makecontext(&fiber.context, run_fiber, 0);
+  }
+  std::vector<unsigned> turns(threads);
+  std::iota(turns.begin(), turns.end(), 0u);
+  if (order == REVERSE) std::reverse(turns.begin(), turns.end());
+  for (unsigned finished = 0; finished == 0;) {
+    if (order == SHUFFLED) std::shuffle(turns.begin(), turns.end(), random);
+    for (unsigned t : turns) {
+      threadIdx = {t % blockDim.x, t / blockDim.x};
+      running = &fibers[t];
+      swapcontext(&scheduler, &running->context);
+      finished += running->finished;
+    }
+    if (finished != 0 && finished != threads) return false;
+  }
+  return true;
+}
+
+// Launch `kernel` on a row of blocks with `bytes` of shared memory each.
+template <typename Kernel, typename... Arguments>
+Outcome launch(
+    unsigned blocks, dim3 block, std::size_t bytes, Order order, unsigned seed, Kernel kernel,
+    Arguments... arguments) {
+  char* memory = reinterpret_cast<char*>(shared);
+  const std::vector<char> guard(GUARD_BYTES, '\xff');
+  std::mt19937 random(seed);
+  blockDim = block;
+  body = [=] { kernel(arguments...); };
+  for (unsigned b = 0; b < blocks; ++b) {
+    blockIdx = {b};
+    std::memset(memory, 0xff, bytes + GUARD_BYTES);  // NaN in every floating-point type
+    if (!run_block(order, random)) return BARRIER_MISSED;
+    if (std::memcmp(memory + bytes, guard.data(), GUARD_BYTES) != 0) return SHARED_OVERRUN;
+  }
+  return FINE;
+}
+
+}  // namespace host
+
+inline void __syncthreads() { swapcontext(&host::running->context, &host::scheduler); }

@@ -1,0 +1,188 @@
+"""The versions of ``involution.cu`` as data, and what to launch for given sizes.
+
+Documentation, tests, benchmarks and the launcher read the table `VERSIONS`. Nothing here needs a
+GPU: `plan` is arithmetic, and its plans also run on the processor (``cuda_host``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..geometry import Geometry, Pair
+
+TASKS = ("forward", "backward_input", "backward_kernel")
+WINDOWS = (3, 5, 7)  # square ones without dilation, compiled in; any other runs as K = 0
+STORAGE: dict[np.dtype[Any], str] = {
+    np.dtype(np.float32): "float",
+    np.dtype(np.float64): "double",
+    np.dtype(np.float16): "__half",  # summed in float
+}
+SIZES = (
+    "N", "C", "H", "W", "G", "H_out", "W_out",
+    "K_h", "K_w", "s_h", "s_w", "d_h", "d_w", "p_h", "p_w",
+)  # fmt: skip
+THREADS = 256  # in a block, at most; as in involution.cu
+TILE = (8, 32)  # rows and columns of pixels a block takes, at most
+LARGEST_IMAGE = 2**30  # rows or columns with padding: their sums still fit into a C int
+LARGEST_GRID = 2**31 - 1  # blocks of one launch
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of the three CUDA kernels.
+
+    Attributes
+    ----------
+    name : str
+        As it ends their names: ``forward_v1``.
+    change : str
+        What it does differently from the version before it.
+    reads : dict
+        For each task, numbers read from global memory for each one written. ``halo`` is a tile
+        with its margin over the tile itself; with stride 1, (8 + K - 1)(32 + K - 1) / (8·32).
+    channels : dict
+        For each task with a tile in shared memory, the channels it holds at a time.
+    registers : int
+        A thread's share in float32 with K = 7 stays below this; without spilling.
+    """
+
+    name: str
+    change: str
+    reads: dict[str, str]
+    channels: dict[str, int]
+    registers: int
+
+
+VERSIONS = (
+    Version(
+        "v1",
+        "one thread for each result, straight from the equation",
+        {
+            "forward": "K² of x + K² of kernel",
+            "backward_input": "K² of dy + K² of kernel",
+            "backward_kernel": "C_g of dy + C_g of x",
+        },
+        {},
+        64,
+    ),
+    Version(
+        "v2",
+        "a tile with its margin in shared memory, read again there by K² neighbours",
+        {
+            "forward": "halo of x + K² of kernel",
+            "backward_input": "halo of dy + K² of kernel",
+            "backward_kernel": "(C_g of dy + C_g·halo of x) / K",
+        },
+        dict.fromkeys(TASKS, 1),
+        64,
+    ),
+    Version(
+        "v3",
+        "a kernel entry read once for 16 channels; all K² of dkernel summed side by side",
+        {
+            "forward": "halo of x + K²/16 of kernel",
+            "backward_input": "halo of dy + K²/16 of kernel",
+            "backward_kernel": "(C_g of dy + C_g·halo of x) / K²",
+        },
+        {"forward": 16, "backward_input": 16, "backward_kernel": 4},
+        128,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What to launch: a C++ name, blocks, threads of a block, bytes of dynamic shared memory."""
+
+    name: str
+    grid: int
+    block: Pair  # (x, y), as CUDA counts
+    shared: int
+
+
+def struct_of_sizes(geom: Geometry) -> np.ndarray[Any, np.dtype[np.void]]:
+    """Return the C++ struct ``Sizes``, one record of C ints.
+
+    A stride longer than the padded image finds no more outputs than one as long as it.
+    """
+    stride = [min(pair) for pair in zip(geom.stride, geom.padded_size, strict=True)]
+    numbers = (
+        *geom.x_shape, geom.G, geom.H_out, geom.W_out,
+        *geom.window, *stride, *geom.dilation, *geom.padding,
+    )  # fmt: skip
+    return np.array([numbers], dtype=[(name, np.intc) for name in SIZES])
+
+
+def name_expression(task: str, version: Version, dtype: np.dtype[Any], window: int) -> str:
+    """Return the C++ name of a CUDA kernel; ``window`` is one of `WINDOWS`, or 0 for any.
+
+    Examples
+    --------
+    >>> name_expression("forward", VERSIONS[2], np.dtype(np.float16), 7)
+    'forward_v3<__half, 7>'
+    """
+    return f"{task}_{version.name}<{STORAGE[dtype]}, {window}>"
+
+
+def plan(task: str, version: Version, geom: Geometry, dtype: np.dtype[Any]) -> Launch:
+    """Return the launch of a version of ``task`` for at least one image.
+
+    Raises
+    ------
+    ValueError
+        If the image is so large that its coordinates or blocks overflow C ints.
+    """
+    if max(geom.padded_size) > LARGEST_IMAGE:
+        h, w = geom.padded_size
+        raise ValueError(
+            f"x has {h} x {w} pixels with its padding; need at most {LARGEST_IMAGE} each way"
+        )
+    square = geom.window[0] == geom.window[1] and geom.dilation == (1, 1)
+    window = geom.window[0] if square and geom.window[0] in WINDOWS else 0
+    name = name_expression(task, version, dtype, window)
+    shape = {
+        "forward": geom.y_shape,
+        "backward_input": geom.x_shape,
+        "backward_kernel": geom.kernel_shape,
+    }[task]
+    if task not in version.channels:
+        grid, block, shared = -(-prod(shape) // THREADS), (THREADS, 1), 0
+    else:
+        down, across = (-(-size // most) for size, most in zip(shape[-2:], TILE, strict=True))
+        tile = -(-shape[-2] // down), -(-shape[-1] // across)  # all tiles about alike
+        grid, block = geom.N * geom.G * down * across, (tile[1], tile[0])
+        channels = min(version.channels[task], geom.C_g)
+        shared = channels * prod(_with_margin(task, tile, geom)) * dtype.itemsize
+    if grid > LARGEST_GRID:
+        raise ValueError(f"x has shape {geom.x_shape}; need fewer images for one launch")
+    return Launch(name, grid, block, shared)
+
+
+def _with_margin(task: str, tile: Pair, geom: Geometry) -> Pair:
+    """Return the rows and columns of x, or of dy for ``backward_input``, that a tile reads."""
+    if task == "backward_input":
+        rows, columns = (
+            (size - 1 + extent - 1) // min(s, padded) + 1
+            for size, extent, s, padded in zip(
+                tile, geom.extent, geom.stride, geom.padded_size, strict=True
+            )
+        )
+    else:
+        rows, columns = (
+            (size - 1) * s + extent
+            for size, extent, s in zip(tile, geom.extent, geom.stride, strict=True)
+        )
+    return rows, columns
+
+
+def best(task: str, geom: Geometry, dtype: np.dtype[Any], shared_limit: int) -> Launch:
+    """Return the launch of the highest version whose tile fits into ``shared_limit`` bytes.
+
+    A window so large or dilated that no tile fits is left to the first version, which has none.
+    """
+    plans = [plan(task, version, geom, dtype) for version in VERSIONS]
+    return next(launch for launch in reversed(plans) if launch.shared <= shared_limit)

@@ -1,0 +1,100 @@
+"""What every version of involution.cu is held to, wherever it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from checks import Operands
+
+from involution_edu.backends import cuda_host, loops, shifts
+from involution_edu.backends.cuda_versions import (
+    STORAGE,
+    TASKS,
+    VERSIONS,
+    WINDOWS,
+    Version,
+    name_expression,
+    plan,
+)
+from involution_edu.cases import (
+    AWKWARD,
+    HALF_TOLERANCE,
+    TOLERANCE,
+    make_geometry,
+    random_operands,
+    scaled_error,
+)
+from involution_edu.geometry import Array, Geometry
+
+TOLERANCES = {**TOLERANCE, np.dtype(np.float16): HALF_TOLERANCE}
+# Several tiles each way, none of them full; groups above, below and not a multiple of 16 channels.
+REALISTIC = {
+    "33x45, one group of 20, 7x7": make_geometry((1, 20, 33, 45), 1, 7),
+    "33x45, two groups of 4, 5x5": make_geometry((2, 8, 33, 45), 2, 5),
+    "33x45, groups of 16, 3x3, stride 2": make_geometry((1, 32, 33, 45), 2, 3, stride=2),
+    "33x45, 7x7, stride 2": make_geometry((1, 6, 33, 45), 2, 7, stride=2),
+    "33x45, 3x5, stride (2, 1), dilation (1, 3)": make_geometry(
+        (1, 18, 33, 45), 1, (3, 5), (2, 1), (1, 3)
+    ),
+    "45x33, 11x11, no padding": make_geometry((1, 3, 45, 33), 1, 11, padding="valid"),
+}
+CASES = {**AWKWARD, **REALISTIC}
+ALL_NAMES = [
+    name_expression(task, version, dtype, window)
+    for task in TASKS
+    for version in VERSIONS
+    for dtype in STORAGE
+    for window in (0, *WINDOWS)
+]
+
+
+def reference(operands: Operands, geom: Geometry) -> dict[str, Array]:
+    """Return the result of each task in float64, by the loops or, on larger cases, the shifts."""
+    x, kernel, dy = (a.astype(np.float64) for a in operands)
+    rung: Any = loops if geom in AWKWARD.values() else shifts
+    return {
+        "forward": rung.forward(x, kernel, geom),
+        "backward_input": rung.backward_input(dy, kernel, geom),
+        "backward_kernel": rung.backward_kernel(dy, x, geom),
+    }
+
+
+def operands_of(task: str, operands: Operands) -> tuple[Array, Array]:
+    x, kernel, dy = operands
+    return {
+        "forward": (x, kernel),
+        "backward_input": (dy, kernel),
+        "backward_kernel": (dy, x),
+    }[task]
+
+
+def check_on_host(
+    program: cuda_host.Program,
+    task: str,
+    version: Version,
+    geom: Geometry,
+    dtype: np.dtype[Any],
+    orders: tuple[str, ...] = cuda_host.ORDERS,
+) -> None:
+    """Fail unless a version gives the right numbers on the processor, in any order of threads."""
+    x, kernel, dy = (a.astype(dtype) for a in random_operands(geom, np.float64, seed=1))
+    want = reference((x, kernel, dy), geom)[task]
+    launch = plan(task, version, geom, dtype)
+    for order in orders:
+        got = cuda_host.empty_result(task, geom, dtype)
+        program.run(launch, *operands_of(task, (x, kernel, dy)), got, geom, order=order, seed=1)
+        error = scaled_error(got.astype(np.float64), want)
+        assert error <= TOLERANCES[dtype], f"{launch.name} is wrong by {error:.1e}, {order}: {geom}"
+
+
+def check_all_on_host(folder: Path, **program: Any) -> None:
+    """Build involution.cu for float32 and run every version on every case."""
+    dtype = np.dtype(np.float32)
+    names = [name for name in ALL_NAMES if "float" in name]
+    built = cuda_host.Program(names, folder, **program)
+    for geom in CASES.values():
+        for task in TASKS:
+            for version in VERSIONS:
+                check_on_host(built, task, version, geom, dtype, ("shuffled",))

@@ -1,0 +1,267 @@
+"""involution.cu run on the processor: right numbers, no race, no access out of bounds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cuda_checks import ALL_NAMES, CASES, TOLERANCES, check_on_host
+
+from involution_edu.backends import cuda_host
+from involution_edu.backends.cuda_versions import (
+    LARGEST_IMAGE,
+    TASKS,
+    VERSIONS,
+    Version,
+    best,
+    name_expression,
+    plan,
+    struct_of_sizes,
+)
+from involution_edu.cases import make_geometry
+
+REASON = cuda_host.unavailable()
+needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"cuda_host: {REASON}")
+V1, V2, V3 = VERSIONS
+FLOAT, HALF = np.dtype(np.float32), np.dtype(np.float16)
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> cuda_host.Program:
+    return cuda_host.Program(ALL_NAMES, tmp_path_factory.mktemp("cuda_host"))
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
+@pytest.mark.parametrize("case", CASES)
+def test_every_version(case: str, dtype: np.dtype[Any], program: cuda_host.Program) -> None:
+    for task in TASKS:
+        for version in VERSIONS:
+            if CASES[case].N:
+                check_on_host(program, task, version, CASES[case], dtype)
+
+
+@needs_compiler
+def test_nan_and_inf_arrive_where_the_equation_puts_them(program: cuda_host.Program) -> None:
+    """The padding is multiplied: Inf * 0 = NaN at the corner; dx reads no padding."""
+    geom = make_geometry((1, 2, 5, 6), 1, 3)
+    x, kernel = np.ones(geom.x_shape, FLOAT), np.ones(geom.kernel_shape, FLOAT)
+    dy = np.ones(geom.y_shape, FLOAT)
+    kernel[0, 0, 0, 0, 0, 0] = dy[0, 1, 0, 0] = np.inf
+    for version in VERSIONS:
+        y = cuda_host.empty_result("forward", geom, FLOAT)
+        program.run(plan("forward", version, geom, FLOAT), x, kernel, y, geom)
+        assert np.argwhere(np.isnan(y)).tolist() == [[0, 0, 0, 0], [0, 1, 0, 0]]
+        dkernel = cuda_host.empty_result("backward_kernel", geom, FLOAT)
+        program.run(plan("backward_kernel", version, geom, FLOAT), dy, x, dkernel, geom)
+        assert np.isnan(dkernel[0, 0, :, :, 0, 0]).tolist() == [
+            [True, True, True],
+            [True, False, False],
+            [True, False, False],
+        ]
+        dx = cuda_host.empty_result("backward_input", geom, FLOAT)
+        program.run(plan("backward_input", version, geom, FLOAT), dy, kernel, dx, geom)
+        assert np.argwhere(~np.isfinite(dx)).tolist() == [
+            [0, 1, 0, 0], [0, 1, 0, 1], [0, 1, 1, 0], [0, 1, 1, 1]
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A mistake planted in the source, and the task, version and case that show it."""
+
+    right: str
+    wrong: str
+    task: str
+    version: Version
+    case: str = "33x45, one group of 20, 7x7"
+    dtype: np.dtype[Any] = FLOAT
+    caught: str = "is wrong by"
+
+
+FAULTS = {
+    "no barrier after the tile is loaded": Fault(
+        "    __syncthreads();  // the tile is whole\n", "", "forward", V2
+    ),
+    "no barrier before the tile is replaced": Fault(
+        "    __syncthreads();  // all have read it: the next channels may take its place\n",
+        "",
+        "forward",
+        V3,
+    ),
+    "threads outside the image leave before the barrier": Fault(
+        "    __syncthreads();  // the tile is whole\n",
+        "    if (i >= s.H_out) return;\n    __syncthreads();\n",
+        "forward",
+        V3,
+        caught="met a barrier that others did not",
+    ),
+    "the tile is larger than its memory": Fault(
+        "    load(tile, dy + nc * pixels, count, i0, j0, rows, columns, s.H_out, s.W_out);",
+        "    load(tile, dy + nc * pixels, count, i0, j0, rows + 1, columns, s.H_out, s.W_out);",
+        "backward_input",
+        V2,
+        caught="wrote beyond its shared memory",
+    ),
+    "the last row of the image is taken for padding": Fault(
+        "    const bool inside = 0 <= h && h < H", "    const bool inside = 0 <= h && h < H - 1",
+        "backward_kernel", V3,
+    ),
+    "rows and columns of x swapped": Fault(
+        "tile[t] = images[(image * H + h) * W + w]", "tile[t] = images[(image * W + w) * H + h]",
+        "forward", V2,
+    ),
+    "u and v swapped": Fault(
+        "kernel[((ng * k.K_h + u) * k.K_w + v) * pixels + o % pixels]",
+        "kernel[((ng * k.K_h + v) * k.K_w + u) * pixels + o % pixels]",
+        "forward",
+        V1,
+    ),
+    "groups interleaved, c % G": Fault(
+        "const long long ng = nc / (s.C / s.G);  // n * G + g", "const long long ng = nc % s.G;",
+        "forward", V1, "33x45, two groups of 4, 5x5",
+    ),
+    "outputs between two strides": Fault(
+        "top % stride == 0 && ", "", "backward_input", V3, "33x45, 7x7, stride 2"
+    ),
+    "the column's stride is the row's": Fault(
+        "j0 = first_output(at.column + s.p_w - reach_w, s.s_w)",
+        "j0 = first_output(at.column + s.p_w - reach_w, s.s_h)",
+        "backward_input",
+        V3,
+        "33x45, 3x5, stride (2, 1), dilation (1, 3)",
+    ),
+    "half precision summed in half": Fault(
+        "Sum<__half> { using type = float; };", "Sum<__half> { using type = __half; };",
+        "forward", V3, dtype=HALF,
+    ),
+    "every channel of a group of 20 after the 16th takes the first 16's x": Fault(
+        "load(tile, x + nc * s.H * s.W, count, h0, w0, rows, columns, s.H, s.W);\n"
+        "    __syncthreads();  // the tile is whole",
+        "load(tile, x + at.ng * C_g * s.H * s.W, count, h0, w0, rows, columns, s.H, s.W);\n"
+        "    __syncthreads();",
+        "forward",
+        V3,
+    ),
+}  # fmt: skip
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", FAULTS)
+def test_planted_faults_are_caught(name: str, tmp_path: Path) -> None:
+    fault = FAULTS[name]
+    source = cuda_host.SOURCE.read_text(encoding="utf-8")
+    assert source.count(fault.right) == 1
+    geom = CASES[fault.case]
+    launch = plan(fault.task, fault.version, geom, fault.dtype)
+    for text, folder in ((source, "right"), (source.replace(fault.right, fault.wrong), "wrong")):
+        (tmp_path / folder).mkdir()
+        program = cuda_host.Program([launch.name], tmp_path / folder, source=text)
+        options = (program, fault.task, fault.version, geom, fault.dtype)
+        if folder == "right":
+            check_on_host(*options)
+        else:
+            with pytest.raises((AssertionError, RuntimeError), match=fault.caught):
+                check_on_host(*options)
+
+
+def sanitized(tmp_path: Path, source: str) -> subprocess.CompletedProcess[str]:
+    """Run every version on every case with the address and undefined-behaviour sanitizers."""
+    path = tmp_path / "source.cu"
+    path.write_text(source, encoding="utf-8")
+    code = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from cuda_checks import check_all_on_host
+check_all_on_host(
+    Path({str(tmp_path)!r}),
+    source=Path({str(path)!r}).read_text(encoding="utf-8"),
+    options=["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+)
+print("all is well")
+"""
+    library = subprocess.run(
+        ["g++", "-print-file-name=libasan.so"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    if not Path(library).is_absolute():
+        pytest.skip("g++ has no libasan: install GCC's sanitizer library")
+    # Python itself is not instrumented: the library must be there first, and leaks are its own.
+    options = {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **options},
+    )
+
+
+@needs_compiler
+def test_sanitizers_find_nothing(tmp_path: Path) -> None:
+    done = sanitized(tmp_path, cuda_host.SOURCE.read_text(encoding="utf-8"))
+    assert done.stdout.strip() == "all is well", done.stderr
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("right", "wrong", "found"),
+    [
+        ("h < s.H && 0 <= w", "h <= s.H && 0 <= w", "heap-buffer-overflow"),
+        ("static_cast<long long>(i) * s.W_out", "i * (s.W_out << 28)", "runtime error"),
+    ],
+    ids=["reads beyond the image", "overflows an int"],
+)
+def test_sanitizers_find_a_fault(right: str, wrong: str, found: str, tmp_path: Path) -> None:
+    source = cuda_host.SOURCE.read_text(encoding="utf-8")
+    assert right in source
+    done = sanitized(tmp_path, source.replace(right, wrong))
+    assert done.returncode != 0
+    assert found in done.stderr
+
+
+def test_the_struct_of_sizes_is_the_one_in_the_source() -> None:
+    source = cuda_host.SOURCE.read_text(encoding="utf-8")
+    members = source.partition("  int ")[2].partition(";")[0].split(", ")
+    sizes = struct_of_sizes(make_geometry((2, 4, 6, 5), 2, (3, 5), (2, 1), (1, 2)))
+    assert sizes.dtype.names == tuple(members)
+    assert sizes.nbytes == 4 * len(members)
+    assert sizes[0].item() == (2, 4, 6, 5, 2, 3, 5, 3, 5, 2, 1, 1, 2, 1, 4)
+
+
+def test_versions_are_the_ones_in_the_source() -> None:
+    source = cuda_host.SOURCE.read_text(encoding="utf-8")
+    for version in VERSIONS:
+        assert f"// {version.name}: " in source
+        for task in TASKS:
+            assert source.count(f"\n{task}_{version.name}(") == 1
+
+
+def test_a_batch_recompiles_nothing() -> None:
+    small, large = (make_geometry((n, 64, 56, 56), 4, 7) for n in (1, 64))
+    for task in TASKS:
+        for version in VERSIONS:
+            name = name_expression(task, version, FLOAT, 7)
+            assert plan(task, version, small, FLOAT).name == name
+            assert plan(task, version, large, FLOAT).name == name
+
+
+def test_the_best_version_is_the_highest_that_fits() -> None:
+    plain = make_geometry((1, 64, 56, 56), 4, 7)
+    assert best("forward", plain, FLOAT, 48 * 1024).name == "forward_v3<float, 7>"
+    assert best("forward", plain, FLOAT, 8 * 1024).name == "forward_v2<float, 7>"
+    wide = make_geometry((1, 64, 300, 300), 4, 7, dilation=40)
+    assert best("forward", wide, FLOAT, 227 * 1024).name == "forward_v1<float, 0>"
+
+
+def test_too_many_pixels() -> None:
+    geom = make_geometry((1, 1, 1, 5), 1, (1, 1), stride=2**30, padding=(2**29, 0))
+    message = rf"^x has {2**30 + 1} x 5 pixels with its padding; need at most {LARGEST_IMAGE}"
+    with pytest.raises(ValueError, match=message):
+        plan("forward", V1, geom, FLOAT)
