@@ -190,7 +190,7 @@ def _bench(args: Namespace) -> Outcome:
     if isinstance(args.json, Path):
         with written_whole(args.json, force=args.force) as temporary:
             temporary.write_text(f"{_json_text(outcome)}\n", encoding="utf-8")
-    if args.plot is not None:
+    if args.plot is not None and (record.rows or record.growths):  # else all were refused
         from .bench.plots import save_plot
 
         with written_whole(args.plot, force=args.force) as temporary:
