@@ -20,6 +20,7 @@ Pair = tuple[int, int]
 IntOrPair = int | tuple[int, int]
 Padding = int | tuple[int, int] | str
 
+MOST_NUMBERS = 1 << 48  # of a padded image: more than any memory holds, few enough to count
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 LARGEST = 2**31 - 1  # compiled rungs count pixels in C ints
 
@@ -143,6 +144,12 @@ class Geometry:
         if self.G < 1 or self.C % self.G:
             raise ValueError(
                 f"kernel has G = {self.G} groups; need a divisor of the C = {self.C} channels of x"
+            )
+        numbers = self.N * self.C * self.padded_size[0] * self.padded_size[1]
+        if numbers > MOST_NUMBERS:
+            raise ValueError(
+                f"padding is {self.padding}; need less, for x would have {numbers} numbers with "
+                f"it, and {MOST_NUMBERS} is the most"
             )
         if min(self.H_out, self.W_out) < 1:
             (h, w), (e_h, e_w) = self.padded_size, self.extent
