@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -219,6 +220,23 @@ def test_reduce_must_not_run_on_another_input_before_backward() -> None:
     dx = layer.backward(y)
     layer.generate_kernel(2 * x)  # in evaluation mode backward generates everything again
     assert np.array_equal(layer.backward(y), dx)
+
+
+def test_bands_need_an_eighth_of_the_memory() -> None:
+    layer = nn.Involution2d(64, 7, rng=0).eval()
+    x = random((1, 64, 256, 256), np.float32, 0)
+    layer(x[:, :, :9])  # whatever is made once
+
+    def peak(band_rows: int | None) -> int:
+        layer.band_rows = band_rows
+        tracemalloc.start()
+        try:
+            layer(x)
+            return tracemalloc.get_traced_memory()[1] - x.nbytes  # y is as large as x
+        finally:
+            tracemalloc.stop()
+
+    assert peak(None) <= peak(x.shape[2]) / 8
 
 
 def test_the_mode_must_not_change_between_forward_and_backward() -> None:
