@@ -5,31 +5,19 @@ Exit codes: 0 all is well, 1 a check failed, 2 a mistake in what was typed, 130 
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from . import __version__
 from .backends import LADDER, BackendUnavailable
-from .files import check_writable, written_whole
+from .outcome import Outcome
 
 PROGRAM = "involution-edu"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a command found: to be read, to be processed, and whether all is well."""
-
-    text: str
-    data: dict[str, Any]
-    ok: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,67 +123,15 @@ def _doctor(args: Namespace) -> Outcome:
 
 
 def _bench_arguments(parser: ArgumentParser) -> None:
-    from .bench.presets import PRESETS
+    from .bench.command import add_arguments
 
-    parser.add_argument(
-        "--preset",
-        choices=PRESETS,
-        default="rednet50",
-        help="shapes to time: those of RedNet-50, two small ones, sizes that grow, or the first "
-        "and the third (default: rednet50, about three minutes)",
-    )
-    parser.add_argument(
-        "--rounds",
-        type=int,
-        metavar="N",
-        help="most turns of each contender on each shape (default: the preset's)",
-    )
-    parser.add_argument(
-        "--backends",
-        nargs="+",
-        metavar="NAME",
-        help="time only these, beside PyTorch (default: all)",
-    )
-    parser.add_argument(
-        "--json",
-        type=_json_target,
-        metavar="FILE",
-        help="write the record to FILE as well; - prints it instead of text",
-    )
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it, as .png or .svg")
-    parser.add_argument("--force", action="store_true", help="replace files that exist")
-
-
-def _json_target(text: str) -> Path | bool:
-    return True if text == "-" else Path(text)
+    add_arguments(parser)
 
 
 def _bench(args: Namespace) -> Outcome:
-    from .bench.derived import data_of
-    from .bench.run import run
-    from .bench.text import bench_text
+    from .bench.command import bench
 
-    files = [path for path in (args.json, args.plot) if isinstance(path, Path)]
-    check_writable(*files, force=args.force)
-    if args.plot is not None and args.plot.suffix not in {".png", ".svg"}:
-        raise ValueError(f"plot is {args.plot}; need a name that ends in .png or .svg")
-    record = run(
-        args.preset,
-        rounds=args.rounds,
-        backends=args.backends,
-        date=date.today().isoformat(),
-        progress=_bar,
-    )
-    outcome = Outcome(bench_text(record), data_of(record), record.agrees)
-    if isinstance(args.json, Path):
-        with written_whole(args.json, force=args.force) as temporary:
-            temporary.write_text(f"{_json_text(outcome)}\n", encoding="utf-8")
-    if args.plot is not None and (record.rows or record.growths):  # else all were refused
-        from .bench.plots import save_plot
-
-        with written_whole(args.plot, force=args.force) as temporary:
-            save_plot(record, temporary)
-    return outcome
+    return bench(args, _bar)
 
 
 COMMANDS = (
@@ -307,12 +243,8 @@ def _run(args: Namespace) -> int:
         _progress("")
         sys.stderr.write(f"{PROGRAM}: error: {_one_line(error)}\n")
         return 2
-    _print(_json_text(outcome) if args.json is True else outcome.text)
+    _print(outcome.json() if args.json is True else outcome.text)
     return 0 if outcome.ok else 1
-
-
-def _json_text(outcome: Outcome) -> str:
-    return json.dumps({"ok": outcome.ok, **_finite(outcome.data)}, indent=2)
 
 
 def is_users_mistake(error: Exception, args: Namespace) -> bool:
@@ -360,12 +292,3 @@ def _bar(done: int, total: int, what: str) -> None:
     _progress(f"[{'#' * (24 * done // total):24}] {done}/{total} {what}")
     if done == total and sys.stderr.isatty():
         sys.stderr.write("\n")
-
-
-def _finite(data: Any) -> Any:
-    """Return ``data`` with None for infinity and NaN, which JSON lacks."""
-    if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_finite(value) for value in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data

@@ -9,6 +9,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from textwrap import fill
 
 from ..files import written_whole
 from .derived import (
@@ -83,17 +84,8 @@ def page(record: Record) -> str:
 
 
 def _lines(record: Record) -> Iterator[str]:
-    machine = record.machine
-    versions = ", ".join(f"{name} {v}" for name, v in machine.versions.items() if v)
     yield INTRODUCTION
-    yield f"- Machine: {machine.processor}, {machine.cores} cores, {machine.system}"
-    yield f"- Software: Python {machine.python}, {versions}"
-    others = "" if record.others is None else f"; others kept {record.others:.2f} cores busy"
-    yield f"- Run: {record.date}, {machine.threads} threads, {record.seconds:.0f} s{others}"
-    for limit in record.limits:
-        unit = "GB/s" if limit.name == "copy" else "GFLOP/s"
-        tried = ", ".join(f"{way} {value:.1f}" for way, value in limit.ways.items())
-        yield f"- Limit of {limit.name}: **{limit.value:.1f} {unit}** ({tried})"
+    yield from map(_bullet, _facts(record))
     yield ""
     yield from _summary(record)
     if record.rows:
@@ -107,6 +99,23 @@ def _lines(record: Record) -> Iterator[str]:
     yield METHOD
     yield REPEAT.format(preset=record.preset).rstrip("\n")
     yield ""
+
+
+def _facts(record: Record) -> Iterator[str]:
+    machine = record.machine
+    versions = ", ".join(f"{name} {v}" for name, v in machine.versions.items() if v)
+    others = "" if record.others is None else f"; others kept {record.others:.2f} cores busy"
+    yield f"Machine: {machine.processor}, {machine.cores} cores, {machine.system}"
+    yield f"Software: Python {machine.python}, {versions}"
+    yield f"Run: {record.date}, {machine.threads} threads, {record.seconds:.0f} s{others}"
+    for limit in record.limits:
+        unit = "GB/s" if limit.name == "copy" else "GFLOP/s"
+        tried = ", ".join(f"{way} {value:.1f}" for way, value in limit.ways.items())
+        yield f"Limit of {limit.name}: **{limit.value:.1f} {unit}** ({tried})"
+
+
+def _bullet(text: str) -> str:
+    return fill(text, 100, initial_indent="- ", subsequent_indent="  ", break_long_words=False)
 
 
 def _summary(record: Record) -> Iterator[str]:
@@ -216,7 +225,7 @@ def _errors(record: Record) -> Iterator[str]:
     )
     if record.absent:
         yield "Not there:\n"
-        yield from (f"- {name}: {reason}" for name, reason in record.absent.items())
+        yield from (_bullet(f"{name}: {reason}") for name, reason in record.absent.items())
         yield ""
 
 

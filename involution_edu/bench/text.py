@@ -30,7 +30,10 @@ def bench_text(record: Record) -> str:
 def _lines(record: Record) -> Iterator[str]:
     machine = record.machine
     versions = ", ".join(f"{name} {v}" for name, v in machine.versions.items() if v)
-    yield f"{machine.processor}, {machine.cores} cores, {machine.threads} threads, {machine.system}"
+    yield fill(
+        f"{machine.processor}, {machine.cores} cores, {machine.threads} threads, {machine.system}",
+        80,
+    )
     yield fill(f"Python {machine.python}, {versions}; {record.date}", 80)
     if record.others is not None:
         yield f"Other processes kept {record.others:.2f} cores busy meanwhile"
