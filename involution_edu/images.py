@@ -89,7 +89,7 @@ def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]
     if scale >= 1:
         return np.asarray(image), None
     small = max(1, round(width * scale)), max(1, round(height * scale))
-    notice = f"scaled down from {height} x {width} pixels to {small[1]} x {small[0]}"
+    notice = f"Scaled down from {height} x {width} pixels to {small[1]} x {small[0]}."
     return np.asarray(image.resize(small, Image.Resampling.LANCZOS)), notice
 
 

@@ -33,7 +33,7 @@ def pixels(path: Path) -> list[Any]:
 def test_the_default_is_the_portrait() -> None:
     photo, notice = load_photo(None, 72)
     assert photo.shape == (72, 61, 3)
-    assert notice == "scaled down from 600 x 512 pixels to 72 x 61"
+    assert notice == "Scaled down from 600 x 512 pixels to 72 x 61."
     assert sample_photo().is_file()
 
 
@@ -134,7 +134,7 @@ def test_a_large_photo_is_scaled_down_with_a_notice(tmp_path: Path) -> None:
     image = Image.new("RGB", (4000, 3000), RED)
     image.paste(BLUE, (2000, 0, 4000, 3000))
     photo, notice = load_photo(saved(tmp_path, image, ".jpg"), 72)
-    assert notice == "scaled down from 3000 x 4000 pixels to 54 x 72"
+    assert notice == "Scaled down from 3000 x 4000 pixels to 54 x 72."
     assert photo.shape == (54, 72, 3)
     np.testing.assert_allclose(photo[:, :30], np.broadcast_to(RED, (54, 30, 3)), atol=3)
     np.testing.assert_allclose(photo[:, 42:], np.broadcast_to(BLUE, (54, 30, 3)), atol=3)
