@@ -224,7 +224,7 @@ def test_reduce_must_not_run_on_another_input_before_backward() -> None:
 
 def test_bands_need_an_eighth_of_the_memory() -> None:
     layer = nn.Involution2d(64, 7, rng=0).eval()
-    x = random((1, 64, 256, 256), np.float32, 0)
+    x = random((1, 64, 512, 512), np.float32, 0)
     layer(x[:, :, :9])  # whatever is made once
 
     def peak(band_rows: int | None) -> int:
