@@ -14,8 +14,8 @@ from typing import Any
 
 from . import __version__
 from .backends import Backend, available_backends, select
-from .cases import TOLERANCE, make_geometry, random_operands, scaled_error
-from .geometry import Array, Geometry
+from .cases import TOLERANCE, random_operands, scaled_error
+from .geometry import Array, Geometry, make_geometry
 
 REQUIRED = ("numpy", "numba", "matplotlib", "pillow")
 OPTIONAL = ("cupy-cuda12x", "cupy-cuda13x", "numba-cuda", "torch")

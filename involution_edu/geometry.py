@@ -276,6 +276,20 @@ class Geometry:
         return a.reshape(self.N, self.G, self.C_g, *a.shape[2:])
 
 
+def make_geometry(
+    x_shape: tuple[int, int, int, int],
+    groups: int,
+    window: IntOrPair,
+    stride: IntOrPair = 1,
+    dilation: IntOrPair = 1,
+    padding: Padding = "same",
+) -> Geometry:
+    """Return a `Geometry` from the arguments as a user of the operator writes them."""
+    w, d = as_pair("window", window), as_pair("dilation", dilation)
+    p = resolve_padding(padding, w, d)
+    return Geometry(*x_shape, groups, w, as_pair("stride", stride), d, p)
+
+
 def check_array(name: str, a: object, dtype: np.dtype[Any] | None = None) -> Array:
     """Return ``a`` as a contiguous native-endian array; raise `TypeError` unless it is floats."""
     if not isinstance(a, np.ndarray):

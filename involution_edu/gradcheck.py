@@ -113,7 +113,7 @@ def check_operator(
     Examples
     --------
     >>> from involution_edu.backends import select
-    >>> from involution_edu.cases import make_geometry
+    >>> from involution_edu.geometry import make_geometry
     >>> geom = make_geometry((1, 4, 4, 5), groups=2, window=3)
     >>> for check in check_operator(select("shifts"), geom):
     ...     print(check.tensor, "-", check.method, "-", check.checked, "-", check.wrong)

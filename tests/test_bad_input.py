@@ -11,8 +11,8 @@ import pytest
 from checks import RUNGS
 
 import involution_edu as inv
-from involution_edu.cases import AWKWARD, make_geometry
-from involution_edu.geometry import LARGEST
+from involution_edu.cases import AWKWARD
+from involution_edu.geometry import LARGEST, make_geometry
 
 
 class Tensor:

@@ -9,9 +9,9 @@ from operator import itemgetter
 import numpy as np
 
 from ..backends import LADDER
-from ..cases import TOLERANCE, make_geometry, random_operands, scaled_error
+from ..cases import TOLERANCE, random_operands, scaled_error
 from ..compare import Agreement
-from ..geometry import Array, Geometry
+from ..geometry import Array, Geometry, make_geometry
 from .contenders import PEERS, Job, Prepare, contender
 from .presets import label
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..cases import make_geometry
-from ..geometry import Array, Geometry, IntOrPair, as_int, as_pair
+from ..geometry import Array, Geometry, IntOrPair, as_int, as_pair, make_geometry
 from ..ops import involution, involution_backward
 from .layers import AvgPool2d, BatchNorm2d, Conv2d, ReLU, Rng, as_features, as_generator
 from .module import Module, Sequential

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..backends.windows import fold, windows
-from ..cases import make_geometry
 from ..geometry import (
     Array,
     Geometry,
@@ -17,6 +16,7 @@ from ..geometry import (
     as_int,
     as_pair,
     check_array,
+    make_geometry,
     resolve_padding,
 )
 from .module import Module, Parameter, as_dtype
