@@ -5,6 +5,7 @@ Exit codes: 0 all is well, 1 a check failed, 2 a mistake in what was typed, 130 
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -57,7 +58,7 @@ def _demo_arguments(parser: ArgumentParser) -> None:
         "--seed",
         type=_seed,
         default=0,
-        help="of the random weights, an integer >= 0 (default: 0)",
+        help="of the random weights, a whole number below 2**31 (default: 0)",
     )
     parser.add_argument(
         "--pixel",
@@ -97,8 +98,18 @@ def _compare(args: Namespace) -> Outcome:
 def _gradcheck_arguments(parser: ArgumentParser) -> None:
     names = ", ".join(rung.name for rung in LADDER)
     parser.add_argument(
-        "--backend", metavar="NAME", help=f"check only this one: {names} (default: all)"
+        "--backend",
+        metavar="NAME",
+        type=_backend,
+        help=f"check only this one: {names} (default: all)",
     )
+
+
+def _backend(text: str) -> str:
+    names = [rung.name for rung in LADDER]
+    if text not in names:
+        raise ArgumentTypeError(f"{text!r} is no backend; need one of {', '.join(names)}")
+    return text
 
 
 def _gradcheck(args: Namespace) -> Outcome:
@@ -137,7 +148,7 @@ def _bench(args: Namespace) -> Outcome:
 COMMANDS = (
     Command(
         "demo",
-        "explain involution on a photo: kernels, one pixel by hand, gradients",
+        "explain involution on a photo: its kernels, and one pixel by hand",
         "Run a random involution layer on a photo, explain one output pixel number by number, and "
         "write pictures of the kernels it generated. Existing pictures are kept unless --force.",
         "demo cat.jpg --pixel 20 31 --out pictures",
@@ -224,14 +235,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _run(make_parser().parse_args(argv))
         finally:
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except KeyboardInterrupt:
         _progress("")
         sys.stderr.write(f"{PROGRAM}: interrupted\n")
         return 130
     except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
         return 141
+    except OSError as error:  # such as a full disk behind the standard output
+        if sys.stdout is not None:
+            _silence_stdout()
+        sys.stderr.write(f"{PROGRAM}: error: the output cannot be written: {error.strerror}\n")
+        return 2
+
+
+def _silence_stdout() -> None:
+    """Let Python write what it still holds back to nowhere, when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(args: Namespace) -> int:
@@ -269,6 +291,8 @@ def _one_line(error: Exception | str) -> str:
 
 def _print(text: str) -> None:
     """Write ``text`` to stdout, in plain letters where its encoding lacks some."""
+    if sys.stdout is None:  # closed before the program began
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     encoding = sys.stdout.encoding or "utf-8"
     try:
         text.encode(encoding)
