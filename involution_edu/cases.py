@@ -9,27 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from .geometry import Array, Geometry, IntOrPair, Padding, Pair, as_pair, resolve_padding
+from .geometry import Array, Geometry, Pair, make_geometry
 
 # Largest error allowed between two rungs, relative to the largest number of the reference.
 TOLERANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-12}
 # For float16, which GPUs store and sum in float32, against float64 sums of the same operands: the
 # result is rounded once, to half a unit in its 11th bit, 2^-11 = 4.9e-4 of itself at most.
 HALF_TOLERANCE = 5e-4
-
-
-def make_geometry(
-    x_shape: tuple[int, int, int, int],
-    groups: int,
-    window: IntOrPair,
-    stride: IntOrPair = 1,
-    dilation: IntOrPair = 1,
-    padding: Padding = "same",
-) -> Geometry:
-    """Return a `Geometry` from the arguments as a user of the operator writes them."""
-    w, d = as_pair("window", window), as_pair("dilation", dilation)
-    p = resolve_padding(padding, w, d)
-    return Geometry(*x_shape, groups, w, as_pair("stride", stride), d, p)
 
 
 # Each case has H != W; together they cover what implementations get wrong.

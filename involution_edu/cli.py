@@ -5,31 +5,20 @@ Exit codes: 0 all is well, 1 a check failed, 2 a mistake in what was typed, 130 
 
 from __future__ import annotations
 
-import json
-import math
+import errno
 import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from . import __version__
 from .backends import LADDER, BackendUnavailable
-from .files import check_writable, written_whole
+from .outcome import Outcome
 
 PROGRAM = "involution-edu"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a command found: to be read, to be processed, and whether all is well."""
-
-    text: str
-    data: dict[str, Any]
-    ok: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +58,7 @@ def _demo_arguments(parser: ArgumentParser) -> None:
         "--seed",
         type=_seed,
         default=0,
-        help="of the random weights, an integer >= 0 (default: 0)",
+        help="of the random weights, a whole number below 2**31 (default: 0)",
     )
     parser.add_argument(
         "--pixel",
@@ -109,8 +98,18 @@ def _compare(args: Namespace) -> Outcome:
 def _gradcheck_arguments(parser: ArgumentParser) -> None:
     names = ", ".join(rung.name for rung in LADDER)
     parser.add_argument(
-        "--backend", metavar="NAME", help=f"check only this one: {names} (default: all)"
+        "--backend",
+        metavar="NAME",
+        type=_backend,
+        help=f"check only this one: {names} (default: all)",
     )
+
+
+def _backend(text: str) -> str:
+    names = [rung.name for rung in LADDER]
+    if text not in names:
+        raise ArgumentTypeError(f"{text!r} is no backend; need one of {', '.join(names)}")
+    return text
 
 
 def _gradcheck(args: Namespace) -> Outcome:
@@ -135,73 +134,21 @@ def _doctor(args: Namespace) -> Outcome:
 
 
 def _bench_arguments(parser: ArgumentParser) -> None:
-    from .bench.presets import PRESETS
+    from .bench.command import add_arguments
 
-    parser.add_argument(
-        "--preset",
-        choices=PRESETS,
-        default="rednet50",
-        help="shapes to time: those of RedNet-50, two small ones, sizes that grow, or the first "
-        "and the third (default: rednet50, about three minutes)",
-    )
-    parser.add_argument(
-        "--rounds",
-        type=int,
-        metavar="N",
-        help="most turns of each contender on each shape (default: the preset's)",
-    )
-    parser.add_argument(
-        "--backends",
-        nargs="+",
-        metavar="NAME",
-        help="time only these, beside PyTorch (default: all)",
-    )
-    parser.add_argument(
-        "--json",
-        type=_json_target,
-        metavar="FILE",
-        help="write the record to FILE as well; - prints it instead of text",
-    )
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it, as .png or .svg")
-    parser.add_argument("--force", action="store_true", help="replace files that exist")
-
-
-def _json_target(text: str) -> Path | bool:
-    return True if text == "-" else Path(text)
+    add_arguments(parser)
 
 
 def _bench(args: Namespace) -> Outcome:
-    from .bench.derived import data_of
-    from .bench.run import run
-    from .bench.text import bench_text
+    from .bench.command import bench
 
-    files = [path for path in (args.json, args.plot) if isinstance(path, Path)]
-    check_writable(*files, force=args.force)
-    if args.plot is not None and args.plot.suffix not in {".png", ".svg"}:
-        raise ValueError(f"plot is {args.plot}; need a name that ends in .png or .svg")
-    record = run(
-        args.preset,
-        rounds=args.rounds,
-        backends=args.backends,
-        date=date.today().isoformat(),
-        progress=_bar,
-    )
-    outcome = Outcome(bench_text(record), data_of(record), record.agrees)
-    if isinstance(args.json, Path):
-        with written_whole(args.json, force=args.force) as temporary:
-            temporary.write_text(f"{_json_text(outcome)}\n", encoding="utf-8")
-    if args.plot is not None:
-        from .bench.plots import save_plot
-
-        with written_whole(args.plot, force=args.force) as temporary:
-            save_plot(record, temporary)
-    return outcome
+    return bench(args, _bar)
 
 
 COMMANDS = (
     Command(
         "demo",
-        "explain involution on a photo: kernels, one pixel by hand, gradients",
+        "explain involution on a photo: its kernels, and one pixel by hand",
         "Run a random involution layer on a photo, explain one output pixel number by number, and "
         "write pictures of the kernels it generated. Existing pictures are kept unless --force.",
         "demo cat.jpg --pixel 20 31 --out pictures",
@@ -288,14 +235,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _run(make_parser().parse_args(argv))
         finally:
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except KeyboardInterrupt:
         _progress("")
         sys.stderr.write(f"{PROGRAM}: interrupted\n")
         return 130
     except BrokenPipeError:  # the reader, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence_stdout()
         return 141
+    except OSError as error:  # such as a full disk behind the standard output
+        if sys.stdout is not None:
+            _silence_stdout()
+        sys.stderr.write(f"{PROGRAM}: error: the output cannot be written: {error.strerror}\n")
+        return 2
+
+
+def _silence_stdout() -> None:
+    """Let Python write what it still holds back to nowhere, when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(args: Namespace) -> int:
@@ -307,12 +265,8 @@ def _run(args: Namespace) -> int:
         _progress("")
         sys.stderr.write(f"{PROGRAM}: error: {_one_line(error)}\n")
         return 2
-    _print(_json_text(outcome) if args.json is True else outcome.text)
+    _print(outcome.json() if args.json is True else outcome.text)
     return 0 if outcome.ok else 1
-
-
-def _json_text(outcome: Outcome) -> str:
-    return json.dumps({"ok": outcome.ok, **_finite(outcome.data)}, indent=2)
 
 
 def is_users_mistake(error: Exception, args: Namespace) -> bool:
@@ -337,6 +291,8 @@ def _one_line(error: Exception | str) -> str:
 
 def _print(text: str) -> None:
     """Write ``text`` to stdout, in plain letters where its encoding lacks some."""
+    if sys.stdout is None:  # closed before the program began
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     encoding = sys.stdout.encoding or "utf-8"
     try:
         text.encode(encoding)
@@ -360,12 +316,3 @@ def _bar(done: int, total: int, what: str) -> None:
     _progress(f"[{'#' * (24 * done // total):24}] {done}/{total} {what}")
     if done == total and sys.stderr.isatty():
         sys.stderr.write("\n")
-
-
-def _finite(data: Any) -> Any:
-    """Return ``data`` with None for infinity and NaN, which JSON lacks."""
-    if isinstance(data, dict):
-        return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, list | tuple):
-        return [_finite(value) for value in data]
-    return None if isinstance(data, float) and not math.isfinite(data) else data

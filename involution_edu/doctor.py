@@ -6,14 +6,16 @@ import os
 import platform
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .backends import available_backends, select
-from .cases import TOLERANCE, make_geometry, random_operands, scaled_error
+from .backends import Backend, available_backends, select
+from .cases import TOLERANCE, random_operands, scaled_error
+from .geometry import Array, Geometry, make_geometry
 
 REQUIRED = ("numpy", "numba", "matplotlib", "pillow")
 OPTIONAL = ("cupy-cuda12x", "cupy-cuda13x", "numba-cuda", "torch")
@@ -99,26 +101,34 @@ def _cores() -> int:
 def _failure(name: str) -> str | None:
     """Return None if the backend called ``name`` gives the numbers of the loops, else why not."""
     geom = make_geometry((1, 4, 5, 6), 2, 3)
-    x, kernel, _ = random_operands(geom, "float32", seed=0)
+    operands = random_operands(geom, "float32", seed=0)
     try:
-        y = select(name).forward(x, kernel, geom)
+        found = _results(select(name), geom, operands)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the diagnosis
         reason = " ".join(str(error).split())
         return f"{CACHE_FIX} ({reason})" if "cannot cache" in reason else f"fails with {reason}"
-    off = scaled_error(y, select("loops").forward(x, kernel, geom))
-    if off <= TOLERANCE[x.dtype]:
+    right = _results(select("loops"), geom, operands)
+    off = max(map(scaled_error, found, right))
+    if off <= TOLERANCE[operands[0].dtype]:
         return None
     return f"gives wrong numbers, off by {off:.1e}; involution-edu compare says where"
 
 
+def _results(backend: Backend, geom: Geometry, operands: Sequence[Array]) -> list[Array]:
+    x, kernel, dy = operands
+    return [
+        backend.forward(x, kernel, geom),
+        backend.backward_input(dy, kernel, geom),
+        backend.backward_kernel(dy, x, geom),
+    ]
+
+
 def _numba() -> tuple[int, str]:
     """Return Numba's number of threads and the folder of its compiled functions."""
-    import numba
-
-    from .backends import numba_channels
+    from .backends import numba_channels, numba_cpu
 
     dispatcher: Any = numba_channels.forward
-    return numba.get_num_threads(), dispatcher.stats.cache_path
+    return numba_cpu.max_threads(), dispatcher.stats.cache_path
 
 
 def _writable(folder: Path) -> bool:

@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
-def check_writable(*paths: Path, force: bool = False) -> None:
+def check_writable(*paths: Path, force: bool = False, choice: str = "another file") -> None:
     """Raise before long work starts if a path cannot be written when it ends.
+
+    Parameters
+    ----------
+    paths : Path
+    force : bool
+        Whether files that exist may be replaced.
+    choice : str
+        What the messages tell the user to choose instead.
 
     Raises
     ------
     FileExistsError
-        If a path exists and ``force`` is not set.
-    NotADirectoryError, PermissionError, IsADirectoryError
-        If its folder is missing or not writable, or the path is a folder.
+        If a path exists, be it a link to nothing, and ``force`` is not set.
+    NotADirectoryError, IsADirectoryError
+        If its folder is missing, or the path is a folder.
+    OSError
+        If no file can be made in its folder.
     """
     for path in paths:
         folder = path.parent
         if not folder.is_dir():
-            raise NotADirectoryError(f"{folder} is not a folder; make it first")
+            raise NotADirectoryError(f"{folder} is not a folder; make it first or choose {choice}")
         if path.is_dir():
-            raise IsADirectoryError(f"{path} is a folder; need the name of a file")
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(f"{folder} is not writable; choose another folder")
-        if path.exists() and not force:
-            raise FileExistsError(f"{path} exists; pass --force to replace it, or choose another")
+            raise IsADirectoryError(f"{path} is a folder; choose {choice}")
+        if os.path.lexists(path) and not force:
+            raise FileExistsError(f"{path} exists; pass --force to replace it or choose {choice}")
+        temporary = _beside(path)
+        try:  # only trying tells: permissions mean little to root, and nothing in /proc
+            temporary.touch()
+            temporary.unlink()
+        except OSError as error:
+            raise OSError(f"{path} cannot be made ({error.strerror}); choose {choice}") from error
 
 
 @contextmanager
 def written_whole(path: Path, *, force: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside ``path``, renamed to it when the block ends without error.
+
+    Raises
+    ------
+    OSError
+        As `check_writable`; and if writing fails, with ``path`` as its ``filename``.
 
     Examples
     --------
@@ -44,9 +64,18 @@ def written_whole(path: Path, *, force: bool = False) -> Iterator[Path]:
     'all of it'
     """
     check_writable(path, force=force)
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
+    temporary = _beside(path)
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        if error.filename not in (None, str(temporary)):  # another file's
+            raise
+        code, reason = error.errno or errno.EIO, error.strerror or str(error)
+        raise OSError(code, reason, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")

@@ -20,6 +20,7 @@ Pair = tuple[int, int]
 IntOrPair = int | tuple[int, int]
 Padding = int | tuple[int, int] | str
 
+MOST_NUMBERS = 1 << 48  # of a padded image: more than any memory holds, few enough to count
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 LARGEST = 2**31 - 1  # compiled rungs count pixels in C ints
 
@@ -144,6 +145,12 @@ class Geometry:
             raise ValueError(
                 f"kernel has G = {self.G} groups; need a divisor of the C = {self.C} channels of x"
             )
+        numbers = self.N * self.C * self.padded_size[0] * self.padded_size[1]
+        if numbers > MOST_NUMBERS:
+            raise ValueError(
+                f"padding is {self.padding}; need less, for x would have {numbers} numbers with "
+                f"it, and {MOST_NUMBERS} is the most"
+            )
         if min(self.H_out, self.W_out) < 1:
             (h, w), (e_h, e_w) = self.padded_size, self.extent
             raise ValueError(
@@ -267,6 +274,20 @@ class Geometry:
     def by_group(self, a: Array) -> Array:
         """Split the channels of ``a`` (N, C, ...) into (N, G, C_g, ...), a view."""
         return a.reshape(self.N, self.G, self.C_g, *a.shape[2:])
+
+
+def make_geometry(
+    x_shape: tuple[int, int, int, int],
+    groups: int,
+    window: IntOrPair,
+    stride: IntOrPair = 1,
+    dilation: IntOrPair = 1,
+    padding: Padding = "same",
+) -> Geometry:
+    """Return a `Geometry` from the arguments as a user of the operator writes them."""
+    w, d = as_pair("window", window), as_pair("dilation", dilation)
+    p = resolve_padding(padding, w, d)
+    return Geometry(*x_shape, groups, w, as_pair("stride", stride), d, p)
 
 
 def check_array(name: str, a: object, dtype: np.dtype[Any] | None = None) -> Array:

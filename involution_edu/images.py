@@ -24,9 +24,10 @@ STD = np.array([58.395, 57.12, 57.375])
 def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]:
     """Read a photo as red, green and blue bytes, scaled down to ``longest_side`` pixels.
 
-    Grey, palette, CMYK and 16-bit files become 8-bit RGB; transparent pixels lie on white; a
-    turned photo is set upright by its EXIF orientation; an animation gives its first frame. A
-    photo that is small enough keeps every pixel.
+    Grey, palette, CMYK and 16-bit files become 8-bit RGB, and so do floating-point numbers, from
+    the darkest to the brightest; transparent pixels lie on white; a turned photo is set upright
+    by its EXIF orientation; an animation gives its first frame. A photo that is small enough
+    keeps every pixel.
 
     Parameters
     ----------
@@ -46,7 +47,8 @@ def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]
     FileNotFoundError, IsADirectoryError, PermissionError
         If there is no file to read.
     ValueError
-        If the file holds no image, a damaged one or one too large to unpack.
+        If it is a pipe or a device, or holds no image, a damaged one, one too large to unpack or
+        one of numbers that have no agreed range.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -55,6 +57,8 @@ def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]
         raise FileNotFoundError(f"image is {source}; there is no such file")
     if source.is_dir():
         raise IsADirectoryError(f"image is {source}, a folder; need a file such as a PNG or JPEG")
+    if not source.is_file():  # reading a pipe would wait for its writer
+        raise ValueError(f"image is {source}, a pipe or a device; need a file of its own")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -62,6 +66,9 @@ def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]
             with Image.open(source) as opened:
                 if opened.format == "EPS":
                     raise ValueError("EPS is a program, not pixels")
+                # PNG and PPM have no more than 16 bits, yet may come in the mode of 32.
+                if opened.mode == "I" and opened.format not in {"PNG", "PPM"}:
+                    raise ValueError("its integers are of 32 bits or signed: no agreed range")
                 image = _upright_rgb(opened)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise ValueError(
@@ -82,10 +89,7 @@ def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]
     if scale >= 1:
         return np.asarray(image), None
     small = max(1, round(width * scale)), max(1, round(height * scale))
-    notice = (
-        f"{source.name}: {height} x {width} pixels (rows x columns) scaled down to "
-        f"{small[1]} x {small[0]}"
-    )
+    notice = f"Scaled down from {height} x {width} pixels to {small[1]} x {small[0]}."
     return np.asarray(image.resize(small, Image.Resampling.LANCZOS)), notice
 
 
@@ -120,7 +124,9 @@ def _upright_rgb(image: PILImage) -> PILImage:
     if image.mode.startswith("I"):  # 16-bit grey; 65535 = 255 * 257
         return Image.fromarray(_bytes(np.asarray(image) / 257)).convert("RGB")
     if image.mode == "F":  # no agreed range: the darkest is black, the brightest white
-        values = np.asarray(image)
+        values = np.asarray(image, np.float64)  # the range of float32 may not fit into float32
+        if not np.isfinite(values).all():
+            raise ValueError("it holds infinity or NaN")
         span = float(np.ptp(values)) or 1.0
         return Image.fromarray(_bytes((values - values.min()) / span * 255)).convert("RGB")
     if image.has_transparency_data:

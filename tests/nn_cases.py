@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from involution_edu import nn
-from involution_edu.cases import make_geometry
-from involution_edu.geometry import Array, Geometry
+from involution_edu.geometry import Array, Geometry, make_geometry
 
 
 @dataclass(frozen=True)

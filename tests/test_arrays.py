@@ -12,14 +12,8 @@ from checks import RUNGS, check_nonfinite, definition, run
 
 import involution_edu as inv
 from involution_edu.backends import loops
-from involution_edu.cases import (
-    AWKWARD,
-    make_geometry,
-    operator_options,
-    random_operands,
-    scaled_error,
-)
-from involution_edu.geometry import Array, Geometry
+from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
+from involution_edu.geometry import Array, Geometry, make_geometry
 
 GEOM = AWKWARD["stride 2, odd sizes"]
 

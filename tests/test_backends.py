@@ -128,7 +128,7 @@ import os, signal, sys, warnings
 warnings.simplefilter("ignore")  # Python's own, of forking with threads
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from checks import check_rung, small_integers
-from involution_edu.cases import make_geometry
+from involution_edu.geometry import make_geometry
 geom = make_geometry((2, 8, 9, 11), 4, 3)
 operands = small_integers(geom, "f4", seed=1)
 check_rung({backend!r}, geom, operands, 0.0)

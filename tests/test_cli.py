@@ -62,8 +62,9 @@ MISTAKES = [
     ("compare fast", "unrecognized arguments: fast"),
     ("doctor --force", "--force"),
     ("gradcheck --backend", "--backend: expected one argument"),
-    ("gradcheck --backend cuda", "backend is 'cuda'; need 'auto' or one of 'loops', 'windows'"),
-    ("gradcheck --backend NUMBA", "backend is 'NUMBA'; need"),
+    ("gradcheck --backend cuda", "--backend: 'cuda' is no backend; need one of loops, windows"),
+    ("gradcheck --backend NUMBA", "--backend: 'NUMBA' is no backend; need"),
+    ("gradcheck --backend auto", "--backend: 'auto' is no backend; need"),
     ("gradcheck --back loops", "--back"),
     ("demo photo.png photo.png", "unrecognized arguments: photo.png"),
     ("demo photo.png --pixel 1", "--pixel: expected 2 arguments"),
@@ -81,7 +82,7 @@ MISTAKES = [
     ("demo text.png", "image is text.png, which cannot be read"),
     ("demo empty.png", "image is empty.png, which cannot be read"),
     ("demo cut.png", "image is cut.png, which cannot be read"),
-    ("demo dot.png", "image is 1 x 1 pixel; need 2 or more"),
+    ("demo dot.png", "image has one colour everywhere; need two or more"),
     ("demo photo.png --out missing", "missing is not a folder"),
     ("demo photo.png --out text.png", "text.png is not a folder"),
     ("demo photo.png --out text.png/inside", "text.png/inside is not a folder"),
@@ -356,3 +357,18 @@ def test_a_closed_pipe_makes_no_noise(closed_pipe: int) -> None:
     done = command("--help", stdout=closed_pipe)  # printed by argparse, which may hide the error
     assert done.returncode in (0, 141)
     assert done.stderr == ""
+
+
+def test_output_that_cannot_be_written_is_one_line() -> None:
+    commands = [
+        f"exec {sys.executable} -m involution_edu doctor {end}" for end in (">&-", ">/dev/full")
+    ]
+    for command in commands:
+        if command.endswith("/dev/full") and not Path("/dev/full").exists():
+            continue
+        done = subprocess.run(
+            ["sh", "-c", command], check=False, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 2, command
+        assert done.stderr.count("\n") == 1
+        assert "error: the output cannot be written: " in done.stderr

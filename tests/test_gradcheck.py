@@ -11,8 +11,8 @@ from test_faults import WRONG_INDICES, mean_over_channels, misread, summed_acros
 
 from involution_edu import gradcheck, nn
 from involution_edu.backends import loops, select, shifts, use_backend
-from involution_edu.cases import AWKWARD, make_geometry, random_operands
-from involution_edu.geometry import Array, Geometry
+from involution_edu.cases import AWKWARD, random_operands
+from involution_edu.geometry import Array, Geometry, make_geometry
 from involution_edu.gradcheck import LAYERS, Check, check_all, check_layer, check_operator
 
 
@@ -144,8 +144,8 @@ def test_wrong_in_the_same_way_everywhere_goes_unseen(monkeypatch: pytest.Monkey
 
 def apply_branch(self: nn.Involution2d, dy: Array) -> Array:
     """Return dx_apply, by another backend than the one under test."""
-    x, value, _ = self.saved(dy)
-    kernel = self.generate_kernel(x)
+    dy, _, value, features = self.saved(dy)
+    kernel = self.span(features)
     geom = Geometry.of(value, kernel, stride=self.stride, dilation=self.dilation)
     return self.project.backward(shifts.backward_input(dy, kernel, geom))
 
@@ -176,7 +176,7 @@ def mask_ignored(self: nn.ReLU, dy: Array) -> Array:
 
 def statistics_held_fixed(self: nn.BatchNorm2d, dy: Array) -> Array:
     """Use the formula of evaluation mode while training."""
-    x_hat, inverse_std, _ = self.saved(dy)
+    dy, x_hat, inverse_std, _ = self.saved(dy)
     self.save(dy, x_hat, inverse_std, False)
     return RIGHT_NORM_BACKWARD(self, dy)
 
@@ -199,7 +199,7 @@ def weight_doubled(self: nn.Conv2d, dy: Array) -> Array:
 
 
 def share_forgotten(self: nn.AvgPool2d, dy: Array) -> Array:
-    _, count, _ = self.saved(dy)
+    dy, _, count, _ = self.saved(dy)
     return RIGHT_POOL_BACKWARD(self, dy * count)
 
 
@@ -268,6 +268,14 @@ def test_kinks_are_skipped_and_counted() -> None:
         assert (checks[name].skipped, checks[name].checked) == (4, x.size - 4)
         assert checks[name].wrong is None
     assert checks["dx_apply"].skipped == 0
+
+
+def test_bands_hide_no_kink() -> None:
+    layer, x = gradcheck.make_layer("a group per channel, no BatchNorm", seed=0)
+    layer.eval().band_rows = 1
+    x[0, :, 1, 2] = 0
+    dx = {check.tensor: check for check in check_layer(layer, x, entries=100)}["dx"]
+    assert (dx.skipped, dx.wrong) == (4, None)
 
 
 def test_skipping_everything_is_a_failure() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def pixels(path: Path) -> list[Any]:
 def test_the_default_is_the_portrait() -> None:
     photo, notice = load_photo(None, 72)
     assert photo.shape == (72, 61, 3)
-    assert notice == "grace_hopper.jpg: 600 x 512 pixels (rows x columns) scaled down to 72 x 61"
+    assert notice == "Scaled down from 600 x 512 pixels to 72 x 61."
     assert sample_photo().is_file()
 
 
@@ -71,10 +72,22 @@ KINDS: list[tuple[str, Callable[[], Image.Image], str, list[list[tuple[int, int,
         [[(0,) * 3, (200,) * 3, WHITE]],
     ),
     (
+        "16-bit grey in the mode of 32",
+        lambda: Image.fromarray(np.array([[0, 257 * 200, 65535]], np.uint16)),
+        ".pgm",
+        [[(0,) * 3, (200,) * 3, WHITE]],
+    ),
+    (
         "floats",
         lambda: Image.fromarray(np.array([[-1.0, 0.0, 1.0]], np.float32)),
         ".tiff",
         [[(0,) * 3, (128,) * 3, WHITE]],
+    ),
+    (
+        "the largest floats",
+        lambda: Image.fromarray(np.array([[-3e38, 3e38]], np.float32)),
+        ".tiff",
+        [[(0,) * 3, WHITE]],
     ),
     ("one float", lambda: Image.fromarray(np.full((1, 1), 7, np.float32)), ".tiff", [[(0,) * 3]]),
     ("CMYK", lambda: Image.new("CMYK", (1, 2), (0, 255, 255, 0)), ".tiff", [[RED], [RED]]),
@@ -121,7 +134,7 @@ def test_a_large_photo_is_scaled_down_with_a_notice(tmp_path: Path) -> None:
     image = Image.new("RGB", (4000, 3000), RED)
     image.paste(BLUE, (2000, 0, 4000, 3000))
     photo, notice = load_photo(saved(tmp_path, image, ".jpg"), 72)
-    assert notice == "photo.jpg: 3000 x 4000 pixels (rows x columns) scaled down to 54 x 72"
+    assert notice == "Scaled down from 3000 x 4000 pixels to 54 x 72."
     assert photo.shape == (54, 72, 3)
     np.testing.assert_allclose(photo[:, :30], np.broadcast_to(RED, (54, 30, 3)), atol=3)
     np.testing.assert_allclose(photo[:, 42:], np.broadcast_to(BLUE, (54, 30, 3)), atol=3)
@@ -169,6 +182,28 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
         load_photo(tmp_path / "nowhere.png", 72)
     with pytest.raises(IsADirectoryError, match=r"a folder; need a file"):
         load_photo(tmp_path, 72)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.array([[0.0, np.inf]], np.float32), "it holds infinity or NaN"),
+        (np.array([[np.nan, 1.0]], np.float32), "it holds infinity or NaN"),
+        (np.array([[0, 1 << 20]], np.int32), "its integers are of 32 bits or signed"),
+        (np.array([[0, 255]], np.int32), "its integers are of 32 bits or signed"),
+    ],
+)
+def test_numbers_without_a_range_are_refused(tmp_path: Path, values: Any, message: str) -> None:
+    path = saved(tmp_path, Image.fromarray(values), ".tiff")
+    with pytest.raises(ValueError, match=f"^image is .*, which cannot be read .{message}"):
+        load_photo(path, 72)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="a pipe or a device; need a file of its own"):
+        load_photo(tmp_path / "pipe", 72)
 
 
 @pytest.mark.parametrize("limit", [600, 1000])  # Pillow raises above 2 * limit, and warns above it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -208,6 +209,36 @@ def test_a_band_is_as_large_as_its_kernels_may_be(monkeypatch: pytest.MonkeyPatc
     assert spanned == [3, 3, 4]
 
 
+def test_reduce_must_not_run_on_another_input_before_backward() -> None:
+    layer, x = nn.Involution2d(16, 3, rng=0), random((2, 16, 4, 5), np.float32, 0)
+    y = layer(x)
+    layer.generate_kernel(2 * x)
+    with pytest.raises(RuntimeError, match=r"needs reduce\(\) or generate_kernel\(\) not to"):
+        layer.backward(y)
+    layer.eval()
+    y = layer(x)
+    dx = layer.backward(y)
+    layer.generate_kernel(2 * x)  # in evaluation mode backward generates everything again
+    assert np.array_equal(layer.backward(y), dx)
+
+
+def test_bands_need_an_eighth_of_the_memory() -> None:
+    layer = nn.Involution2d(64, 7, rng=0).eval()
+    x = random((1, 64, 512, 512), np.float32, 0)
+    layer(x[:, :, :9])  # whatever is made once
+
+    def peak(band_rows: int | None) -> int:
+        layer.band_rows = band_rows
+        tracemalloc.start()
+        try:
+            layer(x)
+            return tracemalloc.get_traced_memory()[1] - x.nbytes  # y is as large as x
+        finally:
+            tracemalloc.stop()
+
+    assert peak(None) <= peak(x.shape[2]) / 8
+
+
 def test_the_mode_must_not_change_between_forward_and_backward() -> None:
     layer, x = nn.Involution2d(16, 3, rng=0), random((2, 16, 4, 5), np.float32, 0)
     y = layer(x)
@@ -246,14 +277,21 @@ def test_state_dict_round_trip_and_a_failed_load_changes_nothing() -> None:
     before = second.state_dict()
     assert before["conv1.bn.num_batches_tracked"] == 1
     wrong = {**state, "conv2.conv.bias": np.zeros(3)}
+    text: Any = {**state, "conv2.conv.bias": np.full(9, "x", dtype=object)}
+    listed = {**state, "conv2.conv.bias": [0.0] * 9}
+    imaginary = {**state, "conv2.conv.bias": np.zeros(9, complex)}
     missing = {name: array for name, array in state.items() if name != "conv1.conv.weight"}
     surplus = {**state, "conv3.weight": np.zeros(3)}
-    for bad, message in (
+    cases: tuple[tuple[Any, str], ...] = (
+        (text, r"conv2\.conv\.bias'\] is object; need an array that casts to float32"),
+        (listed, r"conv2\.conv\.bias'\] is list; need an array"),
+        (imaginary, r"conv2\.conv\.bias'\] is complex128; need"),
         ({**wrong, "conv1.conv.weight": 0 * state["conv1.conv.weight"]}, r"conv2\.conv\.bias"),
         (missing, r"lacks conv1\.conv\.weight"),
         (surplus, r"unknown conv3\.weight"),
-    ):
-        with pytest.raises(ValueError, match=message):
+    )
+    for bad, message in cases:
+        with pytest.raises((TypeError, ValueError), match=message):
             second.load_state_dict(bad)
         for name, array in second.state_dict().items():
             assert np.array_equal(array, before[name])
@@ -268,6 +306,34 @@ def test_train_and_eval_reach_every_module() -> None:
     layer(x)
     assert all(np.array_equal(a, before[name]) for name, a in layer.state_dict().items())
     assert all(module.training for _, module in layer.train().named_modules())
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: nn.Involution2d(8, 3, groups=2, rng=0), *(row[0] for row in SIMPLE.values())]
+)
+def test_no_layout_of_x_or_dy_is_a_mistake(make: Callable[..., nn.Module]) -> None:
+    layer = make(np.float32) if make.__code__.co_argcount else make()
+    channels = 8 if isinstance(layer, nn.Involution2d) else 6
+    x = random((2, channels, 6, 7), np.float32, 0)
+    dy = random(layer(x).shape, np.float32, 1)
+    want = {name: array.copy() for name, array in run(layer, x, dy).items()}
+    strided = np.asfortranarray(x), np.asfortranarray(dy)
+    swapped = x.astype(">f4"), dy.astype(">f4")
+    for other_x, other_dy in (strided, swapped):
+        got = run(layer, other_x, other_dy)
+        assert got["y"].dtype == got["dx"].dtype == np.float32
+        for name in ("y", "dx"):
+            assert scaled_error(got[name], want[name]) < 1e-6, name
+
+
+def test_training_accepts_no_images() -> None:
+    layer = nn.Involution2d(16, 3, stride=2, rng=0)
+    state = layer.state_dict()
+    y = layer(np.ones((0, 16, 4, 5), np.float32))
+    assert y.shape == (0, 16, 2, 3)
+    assert layer.backward(y).shape == (0, 16, 4, 5)
+    assert all(np.array_equal(array, state[name]) for name, array in layer.state_dict().items())
+    assert not any(parameter.grad.any() for parameter in layer.parameters())
 
 
 def test_eval_accepts_no_images_and_one_pixel() -> None:
@@ -291,7 +357,7 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "reduction": (lambda: nn.Involution2d(16, reduction=17), ValueError, "reduction is 17; need"),
     "sigma": (lambda: nn.Involution2d(16, sigma="tanh"), ValueError, "sigma is 'tanh'; need one"),
     "stride": (lambda: nn.Involution2d(16, stride=0), ValueError, "stride is 0; need"),
-    "dtype": (lambda: nn.Involution2d(16, dtype=np.int32), TypeError, "dtype is int32; need"),
+    "dtype": (lambda: nn.Involution2d(16, dtype=np.int32), TypeError, "dtype is .*int32.*; need"),
     "conv channels": (lambda: nn.Conv2d(3, 0), ValueError, "out_channels is 0; need"),
     "x channels": (
         lambda: nn.Involution2d(16)(np.zeros((1, 8, 5, 5), np.float32)),
@@ -316,8 +382,29 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "one value": (
         lambda: nn.BatchNorm2d(2)(np.zeros((1, 2, 1, 1), np.float32)),
         ValueError,
-        "1 value a channel; .* at least 2",
+        "one value per channel; .* at least 2",
     ),
+    "relu of a list": (lambda: nn.ReLU()([1.0]), TypeError, "x is a list; need a NumPy array"),  # type: ignore[arg-type]
+    "relu of ints": (
+        lambda: nn.ReLU()(np.zeros((1, 2), int)),
+        TypeError,
+        "x has dtype int64; need",
+    ),
+    "pool of nothing": (
+        lambda: nn.AvgPool2d(2)(np.zeros((1, 2, 0, 3))),
+        ValueError,
+        r"x has shape \(1, 2, 0, 3\); need at least one channel, one row",
+    ),
+    "conv padding": (lambda: nn.Conv2d(2, 2, 3, padding=-1), ValueError, "padding is -1; need"),
+    "conv stride": (lambda: nn.Conv2d(2, 2, 3, stride=0), ValueError, "stride is 0; need"),
+    "eps": (lambda: nn.BatchNorm2d(2, eps=-1.0), ValueError, r"eps is -1\.0; need a number from 0"),
+    "momentum": (
+        lambda: nn.BatchNorm2d(2, momentum=None),  # type: ignore[arg-type]
+        ValueError,
+        "momentum is None; need a number from 0 to 1",
+    ),
+    "rng": (lambda: nn.Conv2d(2, 2, rng=-1), ValueError, "rng is -1; need a Generator"),
+    "dtype name": (lambda: nn.Conv2d(2, 2, dtype="foo"), TypeError, "dtype is 'foo'; need float32"),
     "backward first": (
         lambda: nn.ReLU().backward(np.zeros((1, 2, 1, 1))),
         RuntimeError,

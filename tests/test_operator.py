@@ -21,14 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import involution_edu as inv
-from involution_edu.cases import (
-    AWKWARD,
-    TOLERANCE,
-    make_geometry,
-    operator_options,
-    random_operands,
-)
-from involution_edu.geometry import Geometry
+from involution_edu.cases import AWKWARD, TOLERANCE, operator_options, random_operands
+from involution_edu.geometry import Geometry, make_geometry
 
 DTYPES = [np.float32, np.float64]
 

@@ -25,7 +25,7 @@ LAYERS: dict[str, dict[str, Any]] = {
 
 
 def recorded(name: str, dtype: Any = np.float64, size: tuple[int, int] = (7, 9)) -> Trace:
-    layer = nn.Involution2d(**LAYERS[name], rng=3, dtype=dtype)
+    layer = nn.Involution2d(**LAYERS[name], rng=3, dtype=dtype).eval()
     rng = np.random.default_rng(4)
     x = rng.standard_normal((2, LAYERS[name]["channels"], *size)).astype(dtype)
     return record(layer, x)
@@ -65,13 +65,33 @@ def test_patches_and_kernels_are_views() -> None:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_recording_leaves_the_parameters_alone(name: str) -> None:
-    layer = nn.Involution2d(**LAYERS[name], rng=3)
-    before = {key: p.data.copy() for key, p in layer.named_parameters().items()}
+def test_recording_leaves_the_layer_alone(name: str) -> None:
+    layer = nn.Involution2d(**LAYERS[name], rng=3).eval()
+    before = layer.state_dict()
     record(layer, np.random.default_rng(0).standard_normal((1, layer.channels, 5, 6)).astype("f4"))
-    for key, parameter in layer.named_parameters().items():
-        np.testing.assert_array_equal(parameter.data, before[key])
-    assert layer.training
+    for key, array in layer.state_dict().items():
+        np.testing.assert_array_equal(array, before[key])
+
+
+def test_a_layer_in_training_mode_is_refused() -> None:
+    layer = nn.Involution2d(**LAYERS["RGB, one group"])
+    with pytest.raises(ValueError, match=r"layer is in training mode; need .* call eval"):
+        record(layer, np.zeros((1, 3, 5, 6), np.float32))
+
+
+def test_the_statistics_of_batch_norm_are_the_fixed_ones() -> None:
+    layer = nn.Involution2d(**LAYERS["two groups, reduced"], rng=3, dtype=np.float64)
+    rng = np.random.default_rng(4)
+    layer(3 + 2 * rng.standard_normal((2, 8, 7, 9)))  # moves the running statistics
+    trace = record(layer.eval(), rng.standard_normal((2, 8, 7, 9)))
+    mean, std = (trace.statistics[name][:, np.newaxis, np.newaxis] for name in ("mean", "std"))
+    assert not np.allclose(mean, 0)
+    np.testing.assert_allclose(trace.stages["bn"], (trace.stages["conv"] - mean) / std, rtol=1e-9)
+
+
+def test_a_layer_without_batch_norm_has_no_statistics() -> None:
+    layer = nn.Involution2d(**LAYERS["RGB, one group"], sigma="relu", rng=3).eval()
+    assert record(layer, np.ones((1, 3, 5, 6), np.float32)).statistics == {}
 
 
 def swap_u_v(x: Array, kernel: Array, **options: Any) -> Array:

@@ -47,21 +47,41 @@ def dot4(
     second = lanes(x)
     a = b = c = d = a2 = b2 = c2 = d2 = zeros(x)
     for u in range(count_u):
-        for v in range(count_v):
-            at_k, at_x = k0 + u * k_u + v * k_v, x0 + u * x_u + v * x_v
-            prefetch(k, at_k + AHEAD)
-            entry = splat(k, at_k)
-            a = fma(entry, load(x, at_x), a)
-            a2 = fma(entry, load(x, at_x + second), a2)
-            entry = splat(k, at_k + 1)
-            b = fma(entry, load(x, at_x + x_j), b)
-            b2 = fma(entry, load(x, at_x + x_j + second), b2)
-            entry = splat(k, at_k + 2)
-            c = fma(entry, load(x, at_x + 2 * x_j), c)
-            c2 = fma(entry, load(x, at_x + 2 * x_j + second), c2)
-            entry = splat(k, at_k + 3)
-            d = fma(entry, load(x, at_x + 3 * x_j), d)
-            d2 = fma(entry, load(x, at_x + 3 * x_j + second), d2)
+        at_k, at_x = k0 + u * k_u, x0 + u * x_u
+        if x_v == x_j:  # what a pixel meets at v, its left neighbour meets at v + 1: load it once
+            p, p2 = load(x, at_x), load(x, at_x + second)
+            q, q2 = load(x, at_x + x_j), load(x, at_x + x_j + second)
+            r, r2 = load(x, at_x + 2 * x_j), load(x, at_x + 2 * x_j + second)
+            for _ in range(count_v):
+                prefetch(k, at_k + AHEAD)
+                entry = splat(k, at_k)
+                a, a2 = fma(entry, p, a), fma(entry, p2, a2)
+                p, p2 = q, q2
+                entry = splat(k, at_k + 1)
+                b, b2 = fma(entry, q, b), fma(entry, q2, b2)
+                q, q2 = r, r2
+                entry = splat(k, at_k + 2)
+                c, c2 = fma(entry, r, c), fma(entry, r2, c2)
+                r, r2 = load(x, at_x + 3 * x_j), load(x, at_x + 3 * x_j + second)
+                entry = splat(k, at_k + 3)
+                d, d2 = fma(entry, r, d), fma(entry, r2, d2)
+                at_k, at_x = at_k + k_v, at_x + x_j
+        else:
+            for _ in range(count_v):
+                prefetch(k, at_k + AHEAD)
+                entry = splat(k, at_k)
+                a = fma(entry, load(x, at_x), a)
+                a2 = fma(entry, load(x, at_x + second), a2)
+                entry = splat(k, at_k + 1)
+                b = fma(entry, load(x, at_x + x_j), b)
+                b2 = fma(entry, load(x, at_x + x_j + second), b2)
+                entry = splat(k, at_k + 2)
+                c = fma(entry, load(x, at_x + 2 * x_j), c)
+                c2 = fma(entry, load(x, at_x + 2 * x_j + second), c2)
+                entry = splat(k, at_k + 3)
+                d = fma(entry, load(x, at_x + 3 * x_j), d)
+                d2 = fma(entry, load(x, at_x + 3 * x_j + second), d2)
+                at_k, at_x = at_k + k_v, at_x + x_v
     store(a, y, y0)
     store(b, y, y0 + y_j)
     store(c, y, y0 + 2 * y_j)
@@ -132,7 +152,7 @@ def forward(
     depth = filled_up(C_g, x)
     pitch = (W + 2 * p_w) * depth
     taller = d_h * (K_h - 1) + 1 - s_h  # rows of input beyond s_h a row of output
-    last = np.zeros((rows * s_h + taller) * pitch, x.dtype)  # a band of x, channels last
+    x_band = np.zeros((rows * s_h + taller) * pitch, x.dtype)  # a band of x, channels last
     sums = np.empty(W_out * depth, x.dtype)  # a row of y, channels last
     k_u, k_v = K_w * H_out * W_out, H_out * W_out
     x_u, x_v, x_j = d_h * pitch, d_w * depth, s_w * depth
@@ -146,22 +166,22 @@ def forward(
             if 0 <= row < H:
                 transposed_copy(
                     x, (group * C_g * H + row) * W, H * W,
-                    last, h * pitch + p_w * depth, depth, C_g, W,
+                    x_band, h * pitch + p_w * depth, depth, C_g, W,
                 )  # fmt: skip
             else:
-                last[h * pitch : (h + 1) * pitch] = 0
+                x_band[h * pitch : (h + 1) * pitch] = 0
         for i in range(i0, i1):
             k0 = (group * K_h * K_w * H_out + i) * W_out
             for c in range(0, depth, 2 * lanes(x)):
                 x0 = (i - i0) * s_h * pitch + c
                 for j in range(0, W_out - 3, 4):
                     dot4(
-                        kernel, k0 + j, k_u, k_v, last, x0 + j * x_j, x_u, x_v, x_j,
+                        kernel, k0 + j, k_u, k_v, x_band, x0 + j * x_j, x_u, x_v, x_j,
                         sums, j * depth + c, depth, K_h, K_w,
                     )  # fmt: skip
                 for j in range(W_out // 4 * 4, W_out):
                     dot1(
-                        kernel, k0 + j, k_u, k_v, last, x0 + j * x_j, x_u, x_v,
+                        kernel, k0 + j, k_u, k_v, x_band, x0 + j * x_j, x_u, x_v,
                         sums, j * depth + c, K_h, K_w,
                     )  # fmt: skip
             y0 = (group * C_g * H_out + i) * W_out
@@ -172,17 +192,17 @@ def forward(
 def readers(h: int, K: int, s: int, p: int, d: int, size: int) -> tuple[int, int, int, int]:
     """Return which places of the window see input row (or column) h, and from which output.
 
-    They are u, u + step, ..., `count` of them, seen from outputs i, i - step*d/s, ...:
+    They are u, u - step, ..., `count` of them, seen from outputs i, i + step*d/s, ...:
     those with h + p - u*d = i*s for an i of 0 to size - 1.
     """
     u = step = count = 0
-    for place in range(K):
+    for place in range(K - 1, -1, -1):
         reach = h + p - place * d
         if reach % s == 0 and 0 <= reach < s * size:
             if count == 0:
                 u = place
             elif count == 1:
-                step = place - u
+                step = u - place
             count += 1
     return u, step, count, (h + p - u * d) // s
 
@@ -200,12 +220,12 @@ def backward_input(
     dy, kernel, dx = dy.reshape(-1), kernel.reshape(-1), dx.reshape(-1)
     depth = filled_up(C_g, dy)
     pitch = W_out * depth
-    band_out = (rows + d_h * (K_h - 1)) // s_h + 1  # most output rows that see a band
-    last = np.zeros(band_out * pitch, dy.dtype)  # those rows of dy, channels last
+    most = min(H_out, (rows + d_h * (K_h - 1)) // s_h + 1)  # output rows that see a band
+    dy_band = np.zeros(most * pitch, dy.dtype)  # those rows of dy, channels last
     sums = np.empty(W * depth, dy.dtype)  # a row of dx, channels last
-    seen = np.empty((W, 4), np.intp)
+    column = np.empty((W, 4), np.intp)
     for w in range(W):
-        seen[w] = readers(w, K_w, s_w, p_w, d_w, W_out)
+        column[w] = readers(w, K_w, s_w, p_w, d_w, W_out)
     bands = (H + rows - 1) // rows
     for task in range(start, stop):
         group, band = task // bands, task % bands  # group is n*G + g
@@ -216,7 +236,7 @@ def backward_input(
         for i in range(i0, i1):
             transposed_copy(
                 dy, (group * C_g * H_out + i) * W_out, H_out * W_out,
-                last, (i - i0) * pitch, depth, C_g, W_out,
+                dy_band, (i - i0) * pitch, depth, C_g, W_out,
             )  # fmt: skip
         for h in range(h0, h1):
             u, u_step, count_u, i = readers(h, K_h, s_h, p_h, d_h, H_out)
@@ -225,27 +245,27 @@ def backward_input(
                 for phase in range(s_w):
                     w = phase
                     while w < W:
-                        v, v_step, count_v, j = seen[w]
+                        v, v_step, count_v, j = column[w]
                         j_step = v_step * d_w // s_w
                         k0 = (((group * K_h + u) * K_w + v) * H_out + i) * W_out + j
-                        k_u = (u_step * K_w * H_out - i_step) * W_out
-                        k_v = v_step * H_out * W_out - j_step
+                        k_u = (i_step - u_step * K_w * H_out) * W_out
+                        k_v = j_step - v_step * H_out * W_out
                         y0 = (i - i0) * pitch + j * depth + c
                         w3 = w + 3 * s_w
                         # The first and last place never go back from one pixel to the next, so
                         # if both ends of the four have the same, the two in between have too.
-                        same = w3 < W and seen[w3, 0] == v and seen[w3, 2] == count_v
+                        same = w3 < W and column[w3, 0] == v and column[w3, 2] == count_v
                         if same and count_v > 0:
                             dot4(
                                 kernel, k0, k_u, k_v,
-                                last, y0, -i_step * pitch, -j_step * depth, depth,
+                                dy_band, y0, i_step * pitch, j_step * depth, depth,
                                 sums, w * depth + c, s_w * depth, count_u, count_v,
                             )  # fmt: skip
                             w += 4 * s_w
                         else:
                             dot1(
                                 kernel, k0, k_u, k_v,
-                                last, y0, -i_step * pitch, -j_step * depth,
+                                dy_band, y0, i_step * pitch, j_step * depth,
                                 sums, w * depth + c, count_u, count_v,
                             )  # fmt: skip
                             w += s_w

@@ -23,7 +23,7 @@ import numpy as np
 
 from ..geometry import Array, Geometry, as_int
 
-THIN = 4
+THIN = 4  # channels of a group, below which a vector of them is mostly empty
 BAND_BYTES = 1 << 18  # of input laid out for one band: half of a common second-level cache
 
 
@@ -31,9 +31,13 @@ BAND_BYTES = 1 << 18  # of input laid out for one band: half of a common second-
 def unavailable() -> str | None:
     """Return None, or why Numba cannot be used."""
     try:
-        import numba  # noqa: F401
-    except ImportError as error:
-        return f"numba cannot be imported ({error}): pip install --upgrade numba"
+        import numba
+
+        if numba.config.DISABLE_JIT:
+            return "NUMBA_DISABLE_JIT is set: unset it"
+        from . import numba_channels, numba_pixels  # noqa: F401
+    except Exception as error:  # noqa: BLE001 - whatever stops it is the reason
+        return f"numba cannot be used ({error}): pip install --upgrade numba"
     return None
 
 
@@ -124,7 +128,8 @@ def _share(
     cuts = [tasks * t // threads for t in range(threads + 1)]
     (s_h, s_w), (h, w) = geom.stride, geom.padded_size
     stride = min(s_h, h), min(s_w, w)  # a longer one finds no more outputs, only fills memory
-    options = (*arrays, stride, geom.padding, geom.dilation, rows)
+    writeable = [np.require(a, requirements="W") for a in arrays]  # else Numba compiles it again
+    options = (*writeable, stride, geom.padding, geom.dilation, rows)
     if (function, arrays[0].dtype) not in _ready:
         _compile(function, options)
     others = [
@@ -147,6 +152,8 @@ def _compile(function: Callable[..., None], options: tuple[Any, ...]) -> None:
     )
     notice.daemon = True
     notice.start()
-    function(*options, 0, 0)
-    notice.cancel()
+    try:
+        function(*options, 0, 0)
+    finally:
+        notice.cancel()
     _ready.add((function, dtype))

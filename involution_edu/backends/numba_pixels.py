@@ -225,14 +225,15 @@ def copy_rows(
 def correlate(
     dy: Array, x: Array, x0: int, x_r: int, offsets: Places, out: Array, C_g: int
 ) -> None:
-    """Sum dy * x over the channels of a group, for every place of the window.
+    """Sum dy * x over the channels of a group, for every place of the window; five at a time.
 
     out[t] = sum over r of dy[r] * x[x0 + r*x_r + offsets[t]], a vector of neighbouring pixels
-    each, five places at a time.
+    each.
     """
     apart()
     size = lanes(x)
-    for t in range(0, offsets.size, 5):
+    for block in range(0, offsets.size, 5):
+        t = min(block, offsets.size - 5)  # the last block reaches back over the one before
         a = b = c = d = e = zeros(x)
         at_a, at_b, at_c = x0 + offsets[t], x0 + offsets[t + 1], x0 + offsets[t + 2]
         at_d, at_e = x0 + offsets[t + 3], x0 + offsets[t + 4]
@@ -264,10 +265,9 @@ def backward_kernel(
     taller = dilation[0] * (K_h - 1) + 1 - stride[0]
     x_r = (rows * stride[0] + taller) * pitch
     parts = np.zeros(C_g * x_r + size, x.dtype)
-    places = (K_h * K_w + 4) // 5 * 5
-    offsets = place_offsets((K_h, K_w), stride, dilation, pitch, places)
+    offsets = place_offsets((K_h, K_w), stride, dilation, pitch, max(5, K_h * K_w))
     pixels = np.zeros(C_g * size, x.dtype)
-    found = np.empty(places * size, x.dtype)
+    block = np.empty(offsets.size * size, x.dtype)
     bands = (H_out + rows - 1) // rows
     for task in range(start, stop):
         group, i0 = task // bands, task % bands * rows  # group is n*G + g
@@ -280,10 +280,10 @@ def backward_kernel(
             )  # fmt: skip
         for i in range(i0, i1):
             for j in range(0, W_out, size):
-                n = min(size, W_out - j)
+                n, k_t = min(size, W_out - j), H_out * W_out
                 y0 = (group * C_g * H_out + i) * W_out + j
-                copy_rows(dy, y0, H_out * W_out, pixels, 0, size, C_g, n)
+                copy_rows(dy, y0, k_t, pixels, 0, size, C_g, n)
                 x0 = (i - i0) * stride[0] * pitch + j
-                correlate(pixels, parts, x0, x_r, offsets, found, C_g)
+                correlate(pixels, parts, x0, x_r, offsets, block, C_g)
                 k0 = (group * K_h * K_w * H_out + i) * W_out + j
-                copy_rows(found, 0, size, dkernel, k0, H_out * W_out, K_h * K_w, n)
+                copy_rows(block, 0, size, dkernel, k0, k_t, K_h * K_w, n)

@@ -6,15 +6,13 @@ becomes one or a few instructions, on any processor that LLVM knows. They are ca
 functions compiled by Numba, like ``acc = fma(splat(kernel, k), load(x, i), acc)``.
 
 Indices count elements from the start of a contiguous array; they are never checked.
-
-Numba keeps what it compiles until the file that calls it changes: after a change here, save
-those files again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from llvmlite import ir
@@ -34,6 +32,9 @@ def compiled(function: F) -> F:
     dispatcher = njit(nogil=True, error_model="numpy")(function)
     with suppress(RuntimeError):  # no folder to keep it in: every process compiles anew
         dispatcher.enable_caching()
+        # Numba compiles again when the function's own file changes; it should for this one too.
+        kept = dispatcher._cache._cache_file
+        kept._source_stamp = (kept._source_stamp, Path(__file__).stat().st_mtime)
     return cast(F, dispatcher)
 
 

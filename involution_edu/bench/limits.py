@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ def ways(threads: int) -> list[Way]:
     return found
 
 
+@cache
 def _compiled_chains() -> Callable[[Any, int], int]:
     """Return f(numbers, length), which does ``length`` steps of 12 chains acc = acc * b + c."""
     from numba import njit

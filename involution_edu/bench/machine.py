@@ -23,9 +23,21 @@ def machine() -> Machine:
         threads=threads(),
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
-        load=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         versions={"involution_edu": __version__, **{name: _version(name) for name in PACKAGES}},
     )
+
+
+def seconds_of_others() -> float | None:
+    """Return the processor time that all processes but this one have used, if that is known.
+
+    A child that has ended counts as a part of this process.
+    """
+    table = Path("/proc/stat")
+    if not table.exists():
+        return None
+    user, nice, system, _, _, irq, softirq = map(int, table.read_text().split()[1:8])
+    everyone = (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+    return everyone - sum(os.times()[:4])
 
 
 def _processor() -> str:

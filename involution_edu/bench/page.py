@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from textwrap import fill
 
 from ..files import written_whole
 from .derived import (
@@ -43,7 +44,8 @@ METHOD = """\
   dkernel. A wrong one is named and not timed.
 - **Then timed, in turns.** In one process, each contender gets a turn after the other, so that a
   busy moment of the machine hits all of them. The shortest time counts. Whatever compiles has
-  compiled before. A slow contender gets fewer turns.
+  compiled before. A slow contender gets fewer turns. PyTorch's threads wait for each other and
+  so suffer most from other processes: what those took meanwhile is in the list above.
 - **float32, C_g = 16, the same number of threads for all.** Shapes are N × C × H × W.
 - **PyTorch eager** is the formula that the authors of involution published: unfold, multiply,
   sum, and autograd for the gradients. **torch.compile** is the same, compiled for each shape;
@@ -82,17 +84,8 @@ def page(record: Record) -> str:
 
 
 def _lines(record: Record) -> Iterator[str]:
-    machine = record.machine
-    versions = ", ".join(f"{name} {v}" for name, v in machine.versions.items() if v)
     yield INTRODUCTION
-    yield f"- Machine: {machine.processor}, {machine.cores} cores, {machine.system}"
-    yield f"- Software: Python {machine.python}, {versions}"
-    load = "" if machine.load is None else f"; load before it {machine.load:.1f}"
-    yield f"- Run: {record.date}, {machine.threads} threads, {record.seconds:.0f} s{load}"
-    for limit in record.limits:
-        unit = "GB/s" if limit.name == "copy" else "GFLOP/s"
-        others = ", ".join(f"{way} {value:.1f}" for way, value in limit.ways.items())
-        yield f"- Limit of {limit.name}: **{limit.value:.1f} {unit}** ({others})"
+    yield from map(_bullet, _facts(record))
     yield ""
     yield from _summary(record)
     if record.rows:
@@ -106,6 +99,23 @@ def _lines(record: Record) -> Iterator[str]:
     yield METHOD
     yield REPEAT.format(preset=record.preset).rstrip("\n")
     yield ""
+
+
+def _facts(record: Record) -> Iterator[str]:
+    machine = record.machine
+    versions = ", ".join(f"{name} {v}" for name, v in machine.versions.items() if v)
+    others = "" if record.others is None else f"; others kept {record.others:.2f} cores busy"
+    yield f"Machine: {machine.processor}, {machine.cores} cores, {machine.system}"
+    yield f"Software: Python {machine.python}, {versions}"
+    yield f"Run: {record.date}, {machine.threads} threads, {record.seconds:.0f} s{others}"
+    for limit in record.limits:
+        unit = "GB/s" if limit.name == "copy" else "GFLOP/s"
+        tried = ", ".join(f"{way} {value:.1f}" for way, value in limit.ways.items())
+        yield f"Limit of {limit.name}: **{limit.value:.1f} {unit}** ({tried})"
+
+
+def _bullet(text: str) -> str:
+    return fill(text, 100, initial_indent="- ", subsequent_indent="  ", break_long_words=False)
 
 
 def _summary(record: Record) -> Iterator[str]:
@@ -215,7 +225,7 @@ def _errors(record: Record) -> Iterator[str]:
     )
     if record.absent:
         yield "Not there:\n"
-        yield from (f"- {name}: {reason}" for name, reason in record.absent.items())
+        yield from (_bullet(f"{name}: {reason}") for name, reason in record.absent.items())
         yield ""
 
 
@@ -227,14 +237,16 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield ""
 
 
-def main(argv: Sequence[str]) -> int:
-    """Read the record ``argv[0]`` and write the page ``argv[1]``."""
-    source, target = map(Path, argv)
-    text = page(from_json(source.read_text(encoding="utf-8")))
-    with written_whole(target, force=True) as temporary:
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read a record and write its page."""
+    parser = ArgumentParser(description="Make the page of benchmarks from a record of bench.")
+    parser.add_argument("record", type=Path, help="what involution-edu bench --json wrote")
+    parser.add_argument("page", type=Path, help="the Markdown file to write or replace")
+    args = parser.parse_args(argv)
+    text = page(from_json(args.record.read_text(encoding="utf-8")))
+    with written_whole(args.page, force=True) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

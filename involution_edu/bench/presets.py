@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..cases import make_geometry
-from ..geometry import Geometry
+from ..geometry import Geometry, make_geometry
 
 CHANNELS_PER_GROUP = 16
 THREADS = "threads"

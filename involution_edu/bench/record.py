@@ -14,17 +14,13 @@ from ..geometry import Geometry
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the numbers were measured on.
-
-    ``load`` is how many processes wanted a core in the minute before the run, if that is known.
-    """
+    """What the numbers were measured on."""
 
     processor: str
     cores: int
     threads: int
     system: str
     python: str
-    load: float | None
     versions: dict[str, str | None]
 
 
@@ -78,12 +74,14 @@ class Growth:
 class Record:
     """One run: what was measured, nothing derived.
 
-    ``absent`` says why a contender, or a column, is not there.
+    ``others`` is how many cores other processes kept busy meanwhile, if that is known; ``absent``
+    says why a contender, or a column, is not there.
     """
 
     date: str
     preset: str
     seconds: float
+    others: float | None
     machine: Machine
     limits: tuple[Limit, ...]
     shapes: dict[str, Geometry]
@@ -121,6 +119,7 @@ def from_json(text: str) -> Record:
             date=data["date"],
             preset=data["preset"],
             seconds=data["seconds"],
+            others=data["others"],
             machine=Machine(**data["machine"]),
             limits=tuple(Limit(**fields) for fields in data["limits"]),
             shapes={name: geometry_from(fields) for name, fields in data["shapes"].items()},

@@ -16,7 +16,7 @@ from ..geometry import Geometry, as_int
 from .check import DEFINITION, DTYPE, check
 from .contenders import PEERS, Prepare, contender, threads, torch_unavailable
 from .limits import ways
-from .machine import machine
+from .machine import machine, seconds_of_others
 from .memory import memory_unavailable, peaks
 from .presets import PRESETS, THREADS, Preset, Sweep, label, sweeps
 from .record import Growth, Limit, Record, Row
@@ -60,7 +60,7 @@ def run(
         raise ValueError(f"preset is {preset!r}; need one of {', '.join(map(repr, PRESETS))}")
     plan = PRESETS[preset]
     rounds = as_int("rounds", plan.rounds if rounds is None else rounds)
-    start, here = time.perf_counter(), machine()
+    start, others = time.perf_counter(), seconds_of_others()
     contenders, absent = _contenders(plan, backends)
     varied = sweeps(threads()) if plan.scaling else ()
     if (no_memory := memory_unavailable()) is not None:
@@ -89,7 +89,7 @@ def run(
     return Record(
         date=date,
         preset=preset,
-        machine=here,
+        machine=machine(),
         limits=limits,
         shapes={label(geom): geom for geom in plan.shapes},
         agreements=tuple(agreements),
@@ -97,7 +97,16 @@ def run(
         growths=tuple(g for sweep in varied for g in _vary(right, sweep, rounds, step)),
         absent=absent,
         seconds=round(time.perf_counter() - start, 1),
+        others=_cores_of_others(others, start),
     )
+
+
+def _cores_of_others(seconds: float | None, start: float) -> float | None:
+    """Return how many cores others kept busy since ``start``, when they had used ``seconds``."""
+    now = seconds_of_others()
+    if seconds is None or now is None:
+        return None
+    return round(max(0.0, now - seconds) / (time.perf_counter() - start), 2)
 
 
 def _contenders(

@@ -30,10 +30,13 @@ def bench_text(record: Record) -> str:
 def _lines(record: Record) -> Iterator[str]:
     machine = record.machine
     versions = ", ".join(f"{name} {v}" for name, v in machine.versions.items() if v)
-    yield f"{machine.processor}, {machine.cores} cores, {machine.threads} threads, {machine.system}"
+    yield fill(
+        f"{machine.processor}, {machine.cores} cores, {machine.threads} threads, {machine.system}",
+        80,
+    )
     yield fill(f"Python {machine.python}, {versions}; {record.date}", 80)
-    if machine.load is not None:
-        yield f"Load before the run: {machine.load:.1f}; on a quiet machine it is near 0"
+    if record.others is not None:
+        yield f"Other processes kept {record.others:.2f} cores busy meanwhile"
     yield ""
     yield from agreement_lines(record.agreements)
     yield ""

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..cases import make_geometry
-from ..geometry import Array, Geometry, IntOrPair, as_int, as_pair
+from ..geometry import Array, Geometry, IntOrPair, as_int, as_pair, make_geometry
 from ..ops import involution, involution_backward
-from .layers import AvgPool2d, BatchNorm2d, Conv2d, ReLU, Rng, check_features
+from .layers import AvgPool2d, BatchNorm2d, Conv2d, ReLU, Rng, as_features, as_generator
 from .module import Module, Sequential
 
 BAND_BYTES = 1 << 22  # of kernels in a band: what a last-level cache holds beside the rest
@@ -81,6 +80,8 @@ class Involution2d(Module):
     (2, 32, 5, 6)
     """
 
+    _reduced: Array | None = None  # what reduce() returned last
+
     def __init__(
         self,
         channels: int,
@@ -110,7 +111,7 @@ class Involution2d(Module):
             raise ValueError(f"reduction is {reduction}; need 1 to channels = {channels}")
         if sigma not in SIGMAS:
             raise ValueError(f"sigma is {sigma!r}; need one of {', '.join(map(repr, SIGMAS))}")
-        rng = np.random.default_rng(rng)
+        rng = as_generator(rng)
         hidden = channels // reduction
         between: dict[str, Module] = {}
         if sigma == "bn-relu":
@@ -131,7 +132,8 @@ class Involution2d(Module):
 
     def reduce(self, x: Array) -> Array:
         """Return the features (N, C // r, H_out, W_out) that the kernels are made of."""
-        return self.conv1(self.pool(x))
+        self._reduced = self.conv1(self.pool(x))
+        return self._reduced
 
     def span(self, features: Array) -> Array:
         """Return the kernels (N, G, K_h, K_w, H_out, W_out) made of the reduced features."""
@@ -141,7 +143,7 @@ class Involution2d(Module):
 
     def generate_kernel(self, x: Array) -> Array:
         """Return the kernel of every pixel, (N, G, K_h, K_w, H_out, W_out)."""
-        check_features(x, self.channels, self.conv2.parameters()[0].data.dtype)
+        x = as_features(x, self.channels, self.conv2.parameters()[0].data.dtype)
         return self.span(self.reduce(x))
 
     def span_backward(self, dkernel: Array) -> Array:
@@ -155,7 +157,7 @@ class Involution2d(Module):
 
     def forward(self, x: Array) -> Array:
         """Return y (N, out_channels, H_out, W_out)."""
-        check_features(x, self.channels, self.conv2.parameters()[0].data.dtype)
+        x = as_features(x, self.channels, self.conv2.parameters()[0].data.dtype)
         value = self.project(x)
         features = self.reduce(x) if self.training else None
         geom = self._geometry(value)
@@ -169,9 +171,14 @@ class Involution2d(Module):
 
     def backward(self, dy: Array) -> Array:
         """Return dx = dx_apply + dx_generate, (N, C, H, W)."""
-        x, value, features = self.saved(dy)
+        dy, x, value, features = self.saved(dy)
         if self.training != (features is not None):
             raise RuntimeError("Involution2d.backward() needs the mode of the forward pass")
+        if self.training and self._reduced is not features:
+            raise RuntimeError(
+                "Involution2d.backward() needs reduce() or generate_kernel() not to have run "
+                "since the forward pass: what reduce keeps for its own backward is of another x"
+            )
         geom = self._geometry(value)
         dvalue, dx_generate = np.zeros_like(value), np.empty_like(x)
         dfeatures = np.empty_like(features) if self.training else None

@@ -8,20 +8,50 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..backends.windows import fold, windows
-from ..cases import make_geometry
-from ..geometry import Array, Geometry, IntOrPair, as_int, as_pair, check_array
+from ..geometry import (
+    Array,
+    Geometry,
+    IntOrPair,
+    Padding,
+    as_int,
+    as_pair,
+    check_array,
+    make_geometry,
+    resolve_padding,
+)
 from .module import Module, Parameter, as_dtype
 
 Rng = np.random.Generator | int | None
 
 
-def check_features(x: Array, channels: int, dtype: np.dtype[Any]) -> None:
-    """Raise unless ``x`` is (N, ``channels``, H, W) of ``dtype``."""
-    check_array("x", x)
-    if x.ndim != 4 or x.shape[1] != channels:
-        raise ValueError(f"x has shape {x.shape}; need (N, C, H, W) with C = {channels}")
-    if x.dtype != dtype:
+def as_features(x: Array, channels: int | None = None, dtype: np.dtype[Any] | None = None) -> Array:
+    """Return ``x`` (N, C, H, W), contiguous; raise unless C is ``channels`` and it has ``dtype``."""
+    x = check_array("x", x)
+    if x.ndim != 4 or channels not in (None, x.shape[1]):
+        wanted = "" if channels is None else f" with C = {channels}"
+        raise ValueError(f"x has shape {x.shape}; need (N, C, H, W){wanted}")
+    if min(x.shape[1:]) < 1:
+        raise ValueError(
+            f"x has shape {x.shape}; need at least one channel, one row and one column"
+        )
+    if dtype not in (None, x.dtype):
         raise TypeError(f"x has dtype {x.dtype}; need {dtype}, the dtype of the layer")
+    return x
+
+
+def as_generator(rng: Rng) -> np.random.Generator:
+    """Return the random numbers that ``rng`` stands for: its own, a seed's, or new ones."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        raise ValueError(f"rng is {rng!r}; need a Generator, an int >= 0 or None") from None
+
+
+def as_fraction(name: str, value: object) -> float:
+    """Return ``value`` as a float from 0 to 1."""
+    if not isinstance(value, int | float | np.floating) or not 0 <= value <= 1:
+        raise ValueError(f"{name} is {value!r}; need a number from 0 to 1")
+    return float(value)
 
 
 def kaiming_normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
@@ -68,18 +98,19 @@ class Conv2d(Module):
         kernel_size: IntOrPair = 1,
         *,
         stride: IntOrPair = 1,
-        padding: IntOrPair | str = 0,
+        padding: Padding = 0,
         dilation: IntOrPair = 1,
         bias: bool = True,
         rng: Rng = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.window = as_pair("kernel_size", kernel_size)
-        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.stride, self.dilation = as_pair("stride", stride), as_pair("dilation", dilation)
+        self.padding = resolve_padding(padding, self.window, self.dilation)
         channels = as_int("out_channels", out_channels), as_int("in_channels", in_channels)
         shape = (*channels, *self.window)
         dtype = as_dtype(dtype)
-        self.weight = Parameter(kaiming_normal(np.random.default_rng(rng), shape, dtype))
+        self.weight = Parameter(kaiming_normal(as_generator(rng), shape, dtype))
         self.bias = Parameter(np.zeros(out_channels, dtype)) if bias else None
 
     def _columns(self, x: Array, geom: Geometry) -> Array:
@@ -95,7 +126,7 @@ class Conv2d(Module):
         """Return y (N, out_channels, H_out, W_out)."""
         weight = self.weight.data
         out_channels, in_channels = weight.shape[:2]
-        check_features(x, in_channels, weight.dtype)
+        x = as_features(x, in_channels, weight.dtype)
         geom = make_geometry(x.shape, 1, self.window, self.stride, self.dilation, self.padding)
         y = weight.reshape(out_channels, -1) @ self._columns(x, geom)
         if self.bias is not None:
@@ -106,7 +137,7 @@ class Conv2d(Module):
 
     def backward(self, dy: Array) -> Array:
         """Return dx (N, in_channels, H, W)."""
-        x, geom = self.saved(dy)
+        dy, x, geom = self.saved(dy)
         out_channels = dy.shape[1]
         dy = dy.reshape(geom.N, out_channels, geom.H_out * geom.W_out)
         columns = self._columns(x, geom)
@@ -159,7 +190,7 @@ class BatchNorm2d(Module):
         momentum: float = 0.1,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        self.eps, self.momentum = eps, momentum
+        self.eps, self.momentum = as_fraction("eps", eps), as_fraction("momentum", momentum)
         channels, dtype = as_int("channels", channels), as_dtype(dtype)
         self.weight = Parameter(np.ones(channels, dtype))
         self.bias = Parameter(np.zeros(channels, dtype))
@@ -170,12 +201,13 @@ class BatchNorm2d(Module):
     def forward(self, x: Array) -> Array:
         """Return y, of the shape of ``x``."""
         weight = self.weight.data
-        check_features(x, len(weight), weight.dtype)
-        if self.training:
+        x = as_features(x, len(weight), weight.dtype)
+        use_batch = self.training and len(x) > 0  # no images have no statistics
+        if use_batch:
             count = x.size // len(weight)
             if count < 2:
                 raise ValueError(
-                    f"x has shape {x.shape}, {count} value a channel; BatchNorm2d in training "
+                    f"x has shape {x.shape}, one value per channel; BatchNorm2d in training "
                     "mode needs at least 2 for a variance: call eval()"
                 )
             mean, var = x.mean(axis=(0, 2, 3)), x.var(axis=(0, 2, 3))
@@ -187,17 +219,17 @@ class BatchNorm2d(Module):
         inverse_std = 1 / np.sqrt(var + x.dtype.type(self.eps))
         x_hat = (x - _per_channel(mean)) * _per_channel(inverse_std)
         y = _per_channel(weight) * x_hat + _per_channel(self.bias.data)
-        self.save(y, x_hat, inverse_std, self.training)
+        self.save(y, x_hat, inverse_std, use_batch)
         return y
 
     def backward(self, dy: Array) -> Array:
         """Return dx; in training mode also through the batch's mean and variance."""
-        x_hat, inverse_std, training = self.saved(dy)
+        dy, x_hat, inverse_std, use_batch = self.saved(dy)
         dweight, dbias = (dy * x_hat).sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3))
         self.weight.grad += dweight
         self.bias.grad += dbias
         dx = dy
-        if training:  # x_hat cannot move along a constant (the mean) nor along itself (the var)
+        if use_batch:  # x_hat cannot move along a constant (the mean) nor along itself (the var)
             count = dy.size // len(dbias)
             dx = dy - _per_channel(dbias / count) - x_hat * _per_channel(dweight / count)
         return dx * _per_channel(self.weight.data * inverse_std)
@@ -212,13 +244,14 @@ class ReLU(Module):
 
     def forward(self, x: Array) -> Array:
         """Return y, of the shape of ``x``."""
+        x = check_array("x", x)
         y = np.maximum(x, 0)
         self.save(y, x > 0)
         return y
 
     def backward(self, dy: Array) -> Array:
         """Return ``dy`` where ``x`` was positive, else 0."""
-        (positive,) = self.saved(dy)
+        dy, positive = self.saved(dy)
         return np.where(positive, dy, 0)
 
 
@@ -256,7 +289,7 @@ class AvgPool2d(Module):
 
     def forward(self, x: Array) -> Array:
         """Return y (N, C, H_out, W_out)."""
-        check_features(x, x.shape[1] if x.ndim == 4 else 0, x.dtype)
+        x = as_features(x)
         geom = self._geometry(x)
         h, w = x.shape[2:]
         extended = np.zeros(geom.x_shape, x.dtype)
@@ -275,7 +308,7 @@ class AvgPool2d(Module):
 
     def backward(self, dy: Array) -> Array:
         """Return dx: each pixel of a window gets an equal share."""
-        geom, count, (h, w) = self.saved(dy)
+        dy, geom, count, (h, w) = self.saved(dy)
         share = dy / count
         dx = np.zeros(geom.x_shape, dy.dtype)
         for u, v in geom.window_places():

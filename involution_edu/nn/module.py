@@ -13,9 +13,10 @@ from ..geometry import DTYPES, Array, check_array, check_shape
 
 def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """Return ``dtype`` as float32 or float64; raise `TypeError` for any other."""
-    if np.dtype(dtype) not in DTYPES:
-        raise TypeError(f"dtype is {np.dtype(dtype)}; need float32 or float64")
-    return np.dtype(dtype)
+    try:
+        return DTYPES[DTYPES.index(np.dtype(dtype))]
+    except (TypeError, ValueError):
+        raise TypeError(f"dtype is {dtype!r}; need float32 or float64") from None
 
 
 class Parameter:
@@ -70,7 +71,7 @@ class Module:
         self._saved = (y.shape, y.dtype, values)
 
     def saved(self, dy: Array) -> tuple[Any, ...]:
-        """Return the values kept by `save`, after checking that ``dy`` fits the output.
+        """Return ``dy``, checked against the output, and the values kept by `save`.
 
         Raises
         ------
@@ -83,9 +84,9 @@ class Module:
         if self._saved is None:
             raise RuntimeError(f"{name}.backward() needs a forward pass first: call the layer")
         shape, dtype, values = self._saved
-        check_array("dy", dy, dtype)
+        dy = check_array("dy", dy, dtype)
         check_shape("dy", dy, shape, f"the shape of the output of {name}")
-        return values
+        return dy, *values
 
     def children(self) -> dict[str, Module]:
         """Return the modules that are attributes of this one, by name."""
@@ -142,8 +143,9 @@ class Module:
 
         Raises
         ------
-        ValueError
-            If a name is missing or unknown or a shape differs. Nothing is changed then.
+        TypeError, ValueError
+            If a name is missing or unknown, or an array has another shape or no numbers that
+            can be cast. Nothing is changed then.
         """
         own = self._state()
         for problem, names in (
@@ -155,7 +157,14 @@ class Module:
                     f"state {problem} {', '.join(sorted(names))}; need the names of state_dict()"
                 )
         for name, array in own.items():
-            check_shape(f"state[{name!r}]", state[name], array.shape, "the shape in state_dict()")
+            item: object = state[name]
+            label = f"state[{name!r}]"
+            if not isinstance(item, np.ndarray) or not np.can_cast(
+                item.dtype, array.dtype, "same_kind"
+            ):
+                kind = getattr(item, "dtype", type(item).__name__)
+                raise TypeError(f"{label} is {kind}; need an array that casts to {array.dtype}")
+            check_shape(label, item, array.shape, "the shape in state_dict()")
         for name, array in own.items():
             array[...] = state[name]
 

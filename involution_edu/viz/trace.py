@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..backends.windows import windows
 from ..cases import TOLERANCE, scaled_error
 from ..geometry import Array, Geometry, Pair
-
-if TYPE_CHECKING:
-    from ..nn import Involution2d
+from ..nn import BatchNorm2d, Involution2d
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +23,9 @@ class Trace:
         What the operator was given.
     reduce_weight : ndarray, shape (C // r, C)
         The 1x1 convolution from ``x`` to the first of the stages.
+    statistics : dict of ndarrays, shape (C // r,)
+        "mean" and "std", the fixed numbers that batch norm subtracts and divides by; std is
+        sqrt(var + eps). Empty if the layer has no batch norm.
     stages : dict of ndarrays, shape (N, C // r, H_out, W_out)
         What each module of reduce returned, by its name: "conv", then "bn" and "relu" if the
         layer has them. The last are the reduced features, of which the kernels are made.
@@ -39,6 +39,7 @@ class Trace:
 
     x: Array
     reduce_weight: Array
+    statistics: dict[str, Array]
     stages: dict[str, Array]
     span_weight: Array
     span_bias: Array
@@ -78,12 +79,14 @@ def record(layer: Involution2d, x: Array) -> Trace:
     Parameters
     ----------
     layer : Involution2d
-        Run in the mode it is in. In training mode batch norm's running statistics move, as in
-        any forward pass.
+        In evaluation mode; in training mode batch norm would use the whole of ``x``, and no
+        kernel would be made from its pixel alone.
     x : ndarray, shape (N, C, H, W)
 
     Raises
     ------
+    ValueError
+        If the layer is in training mode.
     ArithmeticError
         If the products do not sum to ``y``, or the reduced features do not span the kernels.
 
@@ -91,11 +94,18 @@ def record(layer: Involution2d, x: Array) -> Trace:
     --------
     >>> from involution_edu import nn
     >>> layer = nn.Involution2d(2, 3, groups=1, reduction=1, rng=0, dtype=float)
-    >>> trace = record(layer, np.random.default_rng(0).standard_normal((1, 2, 4, 5)))
+    >>> trace = record(layer.eval(), np.random.default_rng(0).standard_normal((1, 2, 4, 5)))
     >>> products = trace.products(1, 2)[0, 0]  # of pixel (1, 2): (C, K_h, K_w)
     >>> np.allclose(products.sum(axis=(1, 2)), trace.y[0, :, 1, 2])
     True
     """
+    if layer.training:
+        raise ValueError("layer is in training mode; need evaluation mode: call eval()")
+    norm = layer.conv1.children().get("bn")
+    statistics = {}
+    if isinstance(norm, BatchNorm2d):
+        std = np.sqrt(norm.running_var + norm.eps)
+        statistics = {"mean": norm.running_mean.copy(), "std": std}
     features, stages = layer.pool(x), {}
     for name, module in layer.conv1.children().items():
         stages[name] = features = module(features)
@@ -106,6 +116,7 @@ def record(layer: Involution2d, x: Array) -> Trace:
     trace = Trace(
         x=applied,
         reduce_weight=layer.conv1.state_dict()["conv.weight"].reshape(-1, x.shape[1]),
+        statistics=statistics,
         stages=stages,
         span_weight=span["conv.weight"].reshape(-1, features.shape[1]),
         span_bias=span["conv.bias"],

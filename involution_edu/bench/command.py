@@ -1,0 +1,76 @@
+"""``involution-edu bench``: its arguments, and the files that it writes."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+from ..files import check_writable, written_whole
+from ..outcome import Outcome
+from .presets import PRESETS
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument(
+        "--preset",
+        choices=PRESETS,
+        default="rednet50",
+        help="shapes to time: those of RedNet-50, two small ones, sizes that grow, or the first "
+        "and the third (default: rednet50, about three minutes)",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        metavar="N",
+        help="most turns of each contender on each shape (default: the preset's)",
+    )
+    parser.add_argument(
+        "--backends",
+        nargs="+",
+        metavar="NAME",
+        help="time only these, beside PyTorch (default: all)",
+    )
+    parser.add_argument(
+        "--json",
+        type=_file_or_stdout,
+        metavar="FILE",
+        help="write the record to FILE as well; - prints it instead of text",
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it, as .png or .svg")
+    parser.add_argument("--force", action="store_true", help="replace files that exist")
+
+
+def _file_or_stdout(text: str) -> Path | bool:
+    return True if text == "-" else Path(text)  # True is what --json gives the other commands
+
+
+def bench(args: Namespace, progress: Callable[[int, int, str], None]) -> Outcome:
+    """Run the benchmark and write the files that were asked for."""
+    from .derived import data_of
+    from .run import run
+    from .text import bench_text
+
+    files = [path for path in (args.json, args.plot) if isinstance(path, Path)]
+    check_writable(*files, force=args.force)
+    if args.plot is not None and args.plot.suffix not in {".png", ".svg"}:
+        raise ValueError(f"plot is {args.plot}; need a name that ends in .png or .svg")
+    record = run(
+        args.preset,
+        rounds=args.rounds,
+        backends=args.backends,
+        date=date.today().isoformat(),
+        progress=progress,
+    )
+    outcome = Outcome(bench_text(record), data_of(record), record.agrees)
+    if isinstance(args.json, Path):
+        with written_whole(args.json, force=args.force) as temporary:
+            temporary.write_text(f"{outcome.json()}\n", encoding="utf-8")
+    if args.plot is not None and (record.rows or record.growths):  # else all were refused
+        from .plots import save_plot
+
+        with written_whole(args.plot, force=args.force) as temporary:
+            save_plot(record, temporary)
+    return outcome

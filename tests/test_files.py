@@ -1,0 +1,77 @@
+"""Files are written whole or not at all, and errors name the file that the user knows."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from involution_edu.files import check_writable, written_whole
+
+
+def test_a_check_leaves_nothing(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a.txt", tmp_path / "b.txt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_written_is_named_with_a_way_out(tmp_path: Path) -> None:
+    (tmp_path / "kept.txt").touch()
+    for name, error, message in (
+        ("kept.txt", FileExistsError, "kept.txt exists; pass --force to replace it or choose soup"),
+        ("no/a.txt", NotADirectoryError, "no is not a folder; make it first or choose soup"),
+        ("kept.txt/a.txt", NotADirectoryError, "kept.txt is not a folder; make it first or choose"),
+        ("../.", IsADirectoryError, "is a folder; choose soup"),
+    ):
+        with pytest.raises(error, match=message):
+            check_writable(tmp_path / name, choice="soup")
+    check_writable(tmp_path / "kept.txt", force=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is a part of Linux")
+def test_a_folder_without_files_is_found_early() -> None:
+    with pytest.raises(OSError, match=r"^/proc/a\.txt cannot be made \(.+\); choose another file$"):
+        check_writable(Path("/proc/a.txt"))
+
+
+def test_a_link_to_nothing_exists(tmp_path: Path) -> None:
+    link = tmp_path / "a.txt"
+    link.symlink_to("nowhere")
+    with pytest.raises(FileExistsError, match=r"a\.txt exists"):
+        check_writable(link)
+    with written_whole(link, force=True) as temporary:
+        temporary.write_text("all of it")
+    assert not link.is_symlink()
+    assert link.read_text() == "all of it"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError("encoder error -2 when writing image file"), "encoder error -2"),
+    ],
+)
+def test_an_error_names_the_file_that_the_user_knows(
+    tmp_path: Path, error: OSError, reason: str
+) -> None:
+    def write() -> None:
+        with written_whole(tmp_path / "a.txt"), written_whole(tmp_path / "b.txt") as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(OSError, match=reason) as caught:
+        write()
+    assert caught.value.filename == str(tmp_path / "b.txt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_with_the_temporary_name_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, written_whole(tmp_path / "a.txt"):
+        pass  # nothing is written, so nothing can be renamed
+    assert caught.value.filename == str(tmp_path / "a.txt")
+
+
+def test_an_error_of_another_file_is_left_alone(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"other\.txt"), written_whole(tmp_path / "a.txt"):
+        (tmp_path / "other.txt").read_text()
