@@ -96,7 +96,7 @@ def _compare(args: Namespace) -> Outcome:
 
 
 def _gradcheck_arguments(parser: ArgumentParser) -> None:
-    names = ", ".join(rung.name for rung in LADDER)
+    names = ", ".join(_backends())
     parser.add_argument(
         "--backend",
         metavar="NAME",
@@ -105,8 +105,12 @@ def _gradcheck_arguments(parser: ArgumentParser) -> None:
     )
 
 
+def _backends() -> list[str]:
+    return [rung.name for rung in LADDER if rung.arrays == "numpy"]
+
+
 def _backend(text: str) -> str:
-    names = [rung.name for rung in LADDER]
+    names = _backends()
     if text not in names:
         raise ArgumentTypeError(f"{text!r} is no backend; need one of {', '.join(names)}")
     return text

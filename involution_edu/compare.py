@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 
-from .backends import Backend, available_backends, select
+from .backends import Backend, on_numpy_arrays, select
 from .cases import AWKWARD, TOLERANCE, random_operands, scaled_error
 from .geometry import Array, Geometry, make_geometry
 
@@ -89,7 +89,7 @@ def compare() -> Comparison:
     sizes it is ``windows``, and the others are timed in float32: in turns, so that a busy moment
     of the machine hits all of them, after one round to warm up.
     """
-    reasons = available_backends()
+    reasons = on_numpy_arrays()
     backends = {name: select(name) for name, reason in reasons.items() if reason is None}
     fast = {name: backend for name, backend in backends.items() if name != "loops"}
     timings = [timing for case, geom in REALISTIC.items() for timing in _times(fast, case, geom)]

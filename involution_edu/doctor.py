@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .backends import Backend, available_backends, select
+from .backends import LADDER, Backend, available_backends, select
 from .cases import TOLERANCE, random_operands, scaled_error
 from .geometry import Array, Geometry, make_geometry
 
@@ -21,6 +21,7 @@ REQUIRED = ("numpy", "numba", "matplotlib", "pillow")
 OPTIONAL = ("cupy-cuda12x", "cupy-cuda13x", "numba-cuda", "torch")
 # The backends that need nothing but the required packages: one that fails is a fault.
 BASE = ("loops", "windows", "shifts", "numba")
+ON_NUMPY = [rung.name for rung in LADDER if rung.arrays == "numpy"]
 CACHE_FIX = "set the environment variable NUMBA_CACHE_DIR to a folder that can be written"
 
 
@@ -56,7 +57,7 @@ class Diagnosis:
 
 
 def examine() -> Diagnosis:
-    """Look at the installation and run every backend once on a small case."""
+    """Look at the installation and run every backend for NumPy once on a small case."""
     versions = {name: _version(name) for name in (*REQUIRED, *OPTIONAL)}
     problems = [
         f"{name} is not installed: pip install {name}"
@@ -64,7 +65,7 @@ def examine() -> Diagnosis:
         if versions[name] is None
     ]
     backends = {
-        name: _failure(name) if reason is None else reason
+        name: _failure(name) if reason is None and name in ON_NUMPY else reason
         for name, reason in available_backends().items()
     }
     problems += [f"{name}: {backends[name]}" for name in BASE if backends[name]]

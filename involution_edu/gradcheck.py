@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from . import nn
-from .backends import Backend, available_backends, select, use_backend
+from .backends import Backend, on_numpy_arrays, select, use_backend
 from .cases import AWKWARD, TOLERANCE, random_operands, scaled_error
 from .geometry import Array, Geometry
 from .ops import involution, involution_backward
@@ -245,7 +245,7 @@ def check_all(backends: Iterable[str] | None = None) -> Iterator[Report]:
     """
     entries = 16  # of each tensor, to take seconds on the loops too; adjoints see the others
     if backends is None:
-        backends = [name for name, reason in available_backends().items() if reason is None]
+        backends = [name for name, reason in on_numpy_arrays().items() if reason is None]
     for name in backends:
         backend = select(name)
         for dtype in ("float32", "float64"):

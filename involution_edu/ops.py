@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from .backends import select
-from .geometry import Array, Geometry, IntOrPair, Padding, check_array, check_shape
+from .backends import Backend, select
+from .geometry import (
+    Array,
+    Geometry,
+    IntOrPair,
+    Padding,
+    check_array,
+    check_place,
+    check_shape,
+    kind_of_array,
+)
 
 
 def involution(
@@ -28,7 +37,8 @@ def involution(
     Parameters
     ----------
     x : ndarray, shape (N, C, H, W), float32 or float64
-        Input.
+        Input. A CuPy array runs on its GPU, and may be of float16, which is summed in float32;
+        all arrays are then CuPy arrays on that GPU, and so is the result.
     kernel : ndarray, shape (N, G, K_h, K_w, H_out, W_out), dtype of ``x``
         One K_h x K_w kernel for each image, group and output pixel; G divides C.
     stride, dilation : int or (int, int)
@@ -37,7 +47,7 @@ def involution(
         Zeros on each side of the image, in pixels. "same" is d(K-1)/2 and needs an odd window.
     backend : str
         A name from `available_backends`, or "auto": the one chosen by `use_backend`, else the
-        fastest usable one.
+        fastest usable one for this kind of array.
 
     Returns
     -------
@@ -47,7 +57,8 @@ def involution(
     Raises
     ------
     TypeError
-        If an array is no NumPy array of float32 or float64, or if their dtypes differ.
+        If an array is no NumPy or CuPy array of such floats, if their kinds or dtypes differ, or
+        if ``backend`` takes the other kind.
     ValueError
         If a shape, a size or the backend's name is wrong; the message says what is needed.
     BackendUnavailable
@@ -71,7 +82,7 @@ def involution(
     array([[[[1., 1., 5.]]]])
     """
     x, kernel, geom = _checked(x, kernel, stride, padding, dilation)
-    return select(backend).forward(x, kernel, geom)
+    return _select(backend, x).forward(x, kernel, geom)
 
 
 def involution_backward(
@@ -125,16 +136,22 @@ def involution_backward(
     array([20., 30.,  0.])
     """
     x, kernel, geom = _checked(x, kernel, stride, padding, dilation)
-    dy = check_array("dy", dy, x.dtype)
+    dy = check_array("dy", dy, x.dtype, gpu=True)
+    check_place("dy", dy, x)
     check_shape("dy", dy, geom.y_shape, "(N, C, H_out, W_out)")
-    rung = select(backend)
+    rung = _select(backend, x)
     return rung.backward_input(dy, kernel, geom), rung.backward_kernel(dy, x, geom)
+
+
+def _select(backend: str, x: Array) -> Backend:
+    return select(backend, kind_of_array(x) or "numpy")
 
 
 def _checked(
     x: Array, kernel: Array, stride: IntOrPair, padding: Padding, dilation: IntOrPair
 ) -> tuple[Array, Array, Geometry]:
-    x = check_array("x", x)
-    kernel = check_array("kernel", kernel, x.dtype)
+    x = check_array("x", x, gpu=True)
+    kernel = check_array("kernel", kernel, x.dtype, gpu=True)
+    check_place("kernel", kernel, x)
     geom = Geometry.of(x, kernel, stride=stride, padding=padding, dilation=dilation)
     return x, kernel, geom

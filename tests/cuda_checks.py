@@ -17,16 +17,16 @@ from involution_edu.backends.cuda_versions import (
     Version,
     name_expression,
     plan,
+    struct_of_sizes,
 )
 from involution_edu.cases import (
     AWKWARD,
     HALF_TOLERANCE,
     TOLERANCE,
-    make_geometry,
     random_operands,
     scaled_error,
 )
-from involution_edu.geometry import Array, Geometry
+from involution_edu.geometry import Array, Geometry, make_geometry
 
 TOLERANCES = {**TOLERANCE, np.dtype(np.float16): HALF_TOLERANCE}
 # Several tiles each way, none of them full; groups above, below and not a multiple of 16 channels.
@@ -84,7 +84,8 @@ def check_on_host(
     launch = plan(task, version, geom, dtype)
     for order in orders:
         got = cuda_host.empty_result(task, geom, dtype)
-        program.run(launch, *operands_of(task, (x, kernel, dy)), got, geom, order=order, seed=1)
+        pair = operands_of(task, (x, kernel, dy))
+        program.run(launch, *pair, got, struct_of_sizes(geom), order=order, seed=1)
         error = scaled_error(got.astype(np.float64), want)
         assert error <= TOLERANCES[dtype], f"{launch.name} is wrong by {error:.1e}, {order}: {geom}"
 

@@ -24,7 +24,7 @@ from involution_edu.backends.cuda_versions import (
     plan,
     struct_of_sizes,
 )
-from involution_edu.cases import make_geometry
+from involution_edu.geometry import make_geometry
 
 REASON = cuda_host.unavailable()
 needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"cuda_host: {REASON}")
@@ -52,21 +52,21 @@ def test_nan_and_inf_arrive_where_the_equation_puts_them(program: cuda_host.Prog
     """The padding is multiplied: Inf * 0 = NaN at the corner; dx reads no padding."""
     geom = make_geometry((1, 2, 5, 6), 1, 3)
     x, kernel = np.ones(geom.x_shape, FLOAT), np.ones(geom.kernel_shape, FLOAT)
-    dy = np.ones(geom.y_shape, FLOAT)
+    dy, sizes = np.ones(geom.y_shape, FLOAT), struct_of_sizes(geom)
     kernel[0, 0, 0, 0, 0, 0] = dy[0, 1, 0, 0] = np.inf
     for version in VERSIONS:
         y = cuda_host.empty_result("forward", geom, FLOAT)
-        program.run(plan("forward", version, geom, FLOAT), x, kernel, y, geom)
+        program.run(plan("forward", version, geom, FLOAT), x, kernel, y, sizes)
         assert np.argwhere(np.isnan(y)).tolist() == [[0, 0, 0, 0], [0, 1, 0, 0]]
         dkernel = cuda_host.empty_result("backward_kernel", geom, FLOAT)
-        program.run(plan("backward_kernel", version, geom, FLOAT), dy, x, dkernel, geom)
+        program.run(plan("backward_kernel", version, geom, FLOAT), dy, x, dkernel, sizes)
         assert np.isnan(dkernel[0, 0, :, :, 0, 0]).tolist() == [
             [True, True, True],
             [True, False, False],
             [True, False, False],
         ]
         dx = cuda_host.empty_result("backward_input", geom, FLOAT)
-        program.run(plan("backward_input", version, geom, FLOAT), dy, kernel, dx, geom)
+        program.run(plan("backward_input", version, geom, FLOAT), dy, kernel, dx, sizes)
         assert np.argwhere(~np.isfinite(dx)).tolist() == [
             [0, 1, 0, 0], [0, 1, 0, 1], [0, 1, 1, 0], [0, 1, 1, 1]
         ]  # fmt: skip

@@ -9,7 +9,8 @@ new ones::
     unavailable() -> None, or why it cannot run here and what to do about it
 
 To add a rung, write such a module and add its row to `LADDER`: the tests, ``compare`` and
-``gradcheck`` read that table.
+``gradcheck`` read that table. The type of the arrays decides which rungs can take part: NumPy
+arrays never hop to a GPU, nor CuPy arrays to the processor.
 """
 
 from __future__ import annotations
@@ -42,11 +43,15 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One row of the ladder: its name, its module and what it does better than the row above."""
+    """One row of the ladder: its name, its module and what it does better than the row above.
+
+    ``arrays`` is the kind of array it takes and returns, "numpy" or "cupy".
+    """
 
     name: str
     module: str
     idea: str
+    arrays: str = "numpy"
 
 
 LADDER = (
@@ -54,6 +59,7 @@ LADDER = (
     Rung("windows", "windows", "every window laid out as a view, one einsum"),
     Rung("shifts", "shifts", "K_h·K_w shifted multiply-adds, no window ever copied"),
     Rung("numba", "numba_cpu", "the loops compiled, run on all cores"),
+    Rung("cupy", "cupy_raw", "CUDA C++: a thread of the GPU for each pixel", arrays="cupy"),
 )
 
 _chosen: ContextVar[str] = ContextVar("involution_edu_backend", default="auto")
@@ -79,14 +85,26 @@ def available_backends() -> dict[str, str | None]:
     return {rung.name: load(rung).unavailable() for rung in LADDER}
 
 
-def select(name: str = "auto") -> Backend:
+def on_numpy_arrays() -> dict[str, str | None]:
+    """Return each backend's name with None if it can run here on NumPy arrays, else why not."""
+    return {
+        rung.name: load(rung).unavailable()
+        or (None if rung.arrays == "numpy" else "takes CuPy arrays: run pytest -m gpu")
+        for rung in LADDER
+    }
+
+
+def select(name: str = "auto", arrays: str = "numpy") -> Backend:
     """Return the backend called ``name``.
 
     Parameters
     ----------
     name : str
         A name of the ladder, which runs or raises and never falls back; or "auto", which is the
-        choice of the surrounding `use_backend`, else the highest rung that can run here.
+        choice of the surrounding `use_backend`, else the highest rung that can run here on
+        such arrays.
+    arrays : {"numpy", "cupy"}
+        The kind of array it will be handed.
 
     Raises
     ------
@@ -94,17 +112,36 @@ def select(name: str = "auto") -> Backend:
         If no backend has this name.
     BackendUnavailable
         If it has one that cannot run here.
+    TypeError
+        If that backend takes the other kind of array.
     """
     if name == "auto":
         name = _chosen.get()
     if name == "auto":
-        return next(b for b in map(load, reversed(LADDER)) if b.unavailable() is None)
+        rungs = [rung for rung in LADDER if rung.arrays == arrays]
+        usable = (rung for rung in reversed(rungs) if load(rung).unavailable() is None)
+        rung = next(usable, rungs[-1])
+    else:
+        rung = _called(name)
+    backend = load(rung)
+    if reason := backend.unavailable():
+        raise BackendUnavailable(f"backend {rung.name!r} cannot run here: {reason}")
+    if rung.arrays != arrays:
+        raise TypeError(OTHER[arrays].format(name))
+    return backend
+
+
+# What to do with an array of this kind when the backend takes the other.
+OTHER = {
+    "numpy": "x is a NumPy array; need a CuPy array for backend {!r}, such as cupy.asarray(x)",
+    "cupy": "x is a CuPy array; need a NumPy array for backend {!r}, such as cupy.asnumpy(x)",
+}
+
+
+def _called(name: str) -> Rung:
     for rung in LADDER:
         if rung.name == name:
-            backend = load(rung)
-            if reason := backend.unavailable():
-                raise BackendUnavailable(f"backend {name!r} cannot run here: {reason}")
-            return backend
+            return rung
     names = ", ".join(repr(rung.name) for rung in LADDER)
     raise ValueError(f"backend is {name!r}; need 'auto' or one of {names}")
 
@@ -129,7 +166,8 @@ def use_backend(name: str) -> Iterator[None]:
     array([[4., 4.],
            [4., 4.]])
     """
-    select(name)
+    if name != "auto":
+        select(name, _called(name).arrays)
     token = _chosen.set(name)
     try:
         yield

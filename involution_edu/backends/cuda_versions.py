@@ -128,6 +128,15 @@ def name_expression(task: str, version: Version, dtype: np.dtype[Any], window: i
     return f"{task}_{version.name}<{STORAGE[dtype]}, {window}>"
 
 
+def result_shape(task: str, geom: Geometry) -> tuple[int, ...]:
+    """Return the shape of y, dx or dkernel, whichever ``task`` computes."""
+    return {
+        "forward": geom.y_shape,
+        "backward_input": geom.x_shape,
+        "backward_kernel": geom.kernel_shape,
+    }[task]
+
+
 def plan(task: str, version: Version, geom: Geometry, dtype: np.dtype[Any]) -> Launch:
     """Return the launch of a version of ``task`` for at least one image.
 
@@ -144,11 +153,7 @@ def plan(task: str, version: Version, geom: Geometry, dtype: np.dtype[Any]) -> L
     square = geom.window[0] == geom.window[1] and geom.dilation == (1, 1)
     window = geom.window[0] if square and geom.window[0] in WINDOWS else 0
     name = name_expression(task, version, dtype, window)
-    shape = {
-        "forward": geom.y_shape,
-        "backward_input": geom.x_shape,
-        "backward_kernel": geom.kernel_shape,
-    }[task]
+    shape = result_shape(task, geom)
     if task not in version.channels:
         grid, block, shared = -(-prod(shape) // THREADS), (THREADS, 1), 0
     else:

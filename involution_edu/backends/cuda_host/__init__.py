@@ -13,11 +13,12 @@ import subprocess
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...geometry import Array, Geometry
-from ..cuda_versions import Launch, struct_of_sizes
+from ..cuda_versions import Launch, result_shape
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parent / "involution.cu"
@@ -117,15 +118,17 @@ class Program:
         a: Array,
         b: Array,
         result: Array,
-        geom: Geometry,
+        sizes: np.ndarray[Any, np.dtype[np.void]],
         *,
         order: str = "forward",
         seed: int = 0,
     ) -> None:
-        """Run ``launch`` with operands ``a`` and ``b``, and fill ``result``.
+        """Run ``launch`` on contiguous ``a`` and ``b``, and fill ``result``.
 
         Parameters
         ----------
+        sizes : ndarray
+            From `struct_of_sizes`.
         order : {"forward", "reverse", "shuffled"}
             Of the threads of a block, between two barriers.
         seed : int
@@ -137,7 +140,6 @@ class Program:
             If threads miss a barrier or write beyond the block's shared memory.
         """
         function = getattr(self.library, f"launch_{self.names.index(launch.name)}")
-        sizes = struct_of_sizes(geom)
         wide, tall = launch.block
         outcome = function(
             ctypes.c_uint(launch.grid),
@@ -154,9 +156,4 @@ class Program:
 
 def empty_result(task: str, geom: Geometry, dtype: np.dtype[np.floating]) -> Array:
     """Return an array for what ``task`` computes, filled with NaN."""
-    shape = {
-        "forward": geom.y_shape,
-        "backward_input": geom.x_shape,
-        "backward_kernel": geom.kernel_shape,
-    }[task]
-    return np.full(shape, np.nan, dtype)
+    return np.full(result_shape(task, geom), np.nan, dtype)

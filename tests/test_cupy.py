@@ -1,0 +1,237 @@
+"""The launcher, with a CuPy that runs the same CUDA source under g++; and choosing by array."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fake_cupy
+import numpy as np
+import pytest
+from checks import definition, run
+from cuda_checks import TOLERANCES
+
+import involution_edu as inv
+from involution_edu import nn
+from involution_edu.backends import cuda_host, cupy_raw, select
+from involution_edu.backends.cuda_versions import VERSIONS
+from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
+from involution_edu.geometry import make_geometry
+
+REASON = cuda_host.unavailable()
+needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"cuda_host: {REASON}")
+GEOM = AWKWARD["stride 2, odd sizes"]
+
+
+def forget() -> None:
+    for function in (cupy_raw.unavailable, cupy_raw._function, cupy_raw._shared_limit):
+        function.cache_clear()
+
+
+@pytest.fixture
+def cupy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    fake = fake_cupy.make(tmp_path)
+    monkeypatch.setitem(sys.modules, "cupy", fake)
+    forget()
+    yield fake
+    forget()
+
+
+def on_gpu(dtype: Any = np.float32, gpu: int = 0) -> tuple[Any, Any, Any]:
+    x, kernel, dy = random_operands(GEOM, dtype, seed=1)
+    return tuple(fake_cupy.asarray(a, gpu) for a in (x, kernel, dy))
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
+def test_the_operator_on_gpu_arrays(dtype: np.dtype[Any], cupy: Any) -> None:
+    operands = on_gpu(dtype, gpu=1)
+    got = run("auto", operands, operator_options(GEOM))
+    x, kernel, dy = (np.asarray(a, np.float64) for a in operands)
+    want = definition((x, kernel, dy), GEOM)
+    for name, result in got.items():
+        assert type(result) is fake_cupy.ndarray
+        assert result.device == fake_cupy.Device(1)
+        assert result.dtype == dtype
+        error = scaled_error(np.asarray(result, np.float64), want[name])
+        assert error <= TOLERANCES[dtype], name
+    assert fake_cupy.Device.current == 0
+
+
+@needs_compiler
+def test_any_layout_and_no_images(cupy: Any) -> None:
+    operands = on_gpu()
+    turned = tuple(fake_cupy.asarray(a.T).T for a in operands)
+    assert not turned[0].flags.c_contiguous
+    options = operator_options(GEOM)
+    want = run("cupy", operands, options)
+    for name, result in run("cupy", turned, options).items():
+        np.testing.assert_array_equal(result, want[name])
+    empty = tuple(a[:0] for a in operands)
+    for name, result in run("cupy", empty, options).items():
+        assert result.shape == (0, *want[name].shape[1:])
+
+
+@needs_compiler
+def test_another_size_compiles_nothing(cupy: Any) -> None:
+    for shape in ((1, 4, 5, 6), (3, 8, 7, 4)):
+        geom = make_geometry(shape, 2, 3)
+        x, kernel, dy = (fake_cupy.asarray(a) for a in random_operands(geom, "f4", seed=1))
+        inv.involution(x, kernel)
+        inv.involution_backward(dy, x, kernel)
+    tasks = "forward", "backward_input", "backward_kernel"
+    assert cupy.compiled == [f"{task}_v3<float, 3>" for task in tasks]
+
+
+@needs_compiler
+def test_a_tile_beyond_48_kilobytes_is_asked_for(cupy: Any) -> None:
+    geom = make_geometry((1, 16, 32, 32), 1, 7)
+    x, kernel, _ = random_operands(geom, np.float64, seed=1)
+    a, b = fake_cupy.asarray(x), fake_cupy.asarray(kernel)
+    y = cupy_raw.launch("forward", a, b, geom, VERSIONS[2])
+    want = inv.involution(x, kernel, backend="shifts")
+    assert scaled_error(np.asarray(y), want) <= 1e-12
+    assert cupy_raw._function("forward_v3<double, 7>").max_dynamic_shared_size_bytes > 48 * 1024
+
+
+@needs_compiler
+def test_what_cannot_be_launched_says_so(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    geom = make_geometry((1, 16, 90, 90), 1, 7, dilation=9)
+    x, kernel = (fake_cupy.asarray(np.ones(s)) for s in (geom.x_shape, geom.kernel_shape))
+    needs = r"^forward_v3<double, 0> needs \d+ bytes of shared memory for Geometry\(N=1, C=16"
+    with pytest.raises(ValueError, match=needs + r".*; need at most 101376 on this GPU: use an"):
+        cupy_raw.launch("forward", x, kernel, geom, VERSIONS[2])
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise fake_cupy.CUDADriverError("CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES")
+
+    monkeypatch.setattr(fake_cupy.Function, "__call__", refuse)
+    sizes = r"Launch\(name='forward_v3<float, 3>', grid=4, block=\(5, 4\), .*N=2, C=4, H=7, W=9"
+    with pytest.raises(RuntimeError, match=rf"^{sizes}.*: CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES$"):
+        inv.involution(*on_gpu()[:2], stride=2)
+
+
+def absent(fake: Any) -> None:
+    sys.modules.update({"cupy": None})  # type: ignore[dict-item] # import takes it for absent
+
+
+def no_driver(fake: Any) -> None:
+    def count() -> int:
+        raise fake_cupy.CUDARuntimeError("cudaErrorInsufficientDriver")
+
+    fake.cuda.runtime.getDeviceCount = count
+
+
+def no_gpu(fake: Any) -> None:
+    fake.cuda.runtime.getDeviceCount = lambda: 0
+
+
+def no_nvrtc(fake: Any) -> None:
+    def version() -> tuple[int, int]:
+        raise RuntimeError("no libnvrtc")
+
+    fake.cuda.nvrtc.getVersion = version
+
+
+@pytest.mark.parametrize(
+    ("lack", "reason"),
+    [
+        (absent, r"cupy cannot be imported \(.*\): pip install cupy-cuda13x, with an NVIDIA GPU"),
+        (
+            no_driver,
+            r"no CUDA driver \(cudaErrorInsufficientDriver\): install NVIDIA's driver, on a .* GPU",
+        ),
+        (no_gpu, r"no GPU is visible: unset CUDA_VISIBLE_DEVICES"),
+        (
+            no_nvrtc,
+            r"no NVRTC, CUDA's compiler \(no libnvrtc\): pip install 'cuda-toolkit\[nvrtc,.*\]'",
+        ),
+    ],
+)
+def test_why_it_cannot_run(lack: Callable[[Any], None], reason: str, cupy: Any) -> None:
+    lack(cupy)
+    found = inv.available_backends()["cupy"]
+    assert found is not None
+    assert re.fullmatch(reason, found)
+    message = rf"^backend 'cupy' cannot run here: {reason}$"
+    with pytest.raises(inv.BackendUnavailable, match=message):
+        select("cupy")
+    with pytest.raises(inv.BackendUnavailable, match=message), inv.use_backend("cupy"):
+        pytest.fail("the block must not start")
+    if lack is not absent:  # an array of a GPU never falls back to the processor
+        x, kernel, _ = on_gpu()
+        with pytest.raises(inv.BackendUnavailable, match=message):
+            inv.involution(x, kernel, stride=2)
+
+
+CPU_X, CPU_KERNEL, CPU_DY = random_operands(GEOM, np.float32, seed=1)
+
+
+@pytest.mark.usefixtures("cupy")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"x": CPU_X, "kernel": CPU_KERNEL, "dy": CPU_DY, "backend": "cupy"},
+            r"x is a NumPy array; need a CuPy array for backend 'cupy', such as cupy.asarray\(x\)",
+        ),
+        (
+            {"backend": "shifts"},
+            r"x is a CuPy array; need a NumPy array for backend 'shifts', such as cupy.asnum.*",
+        ),
+        ({"kernel": CPU_KERNEL}, r"kernel is a NumPy array; need a CuPy array, as x is"),
+        ({"dy": CPU_DY}, r"dy is a NumPy array; need a CuPy array, as x is"),
+        ({"x": CPU_X}, r"kernel is a CuPy array; need a NumPy array, as x is"),
+        ({"dy": on_gpu(gpu=1)[2]}, r"dy is on <CUDA Device 1>; need <CUDA Device 0>, where x is"),
+        ({"x": on_gpu(int)[0]}, r"x has dtype int64; need float16, float32 or float64"),
+        (
+            {"kernel": on_gpu(np.float16)[1]},
+            r"kernel has dtype float16; need float32, the dtype of x",
+        ),
+    ],
+)
+def test_the_wrong_kind_of_array(arguments: dict[str, Any], message: str) -> None:
+    x, kernel, dy = on_gpu()
+    options: dict[str, Any] = {"dy": dy, "x": x, "kernel": kernel, "stride": 2, **arguments}
+    with pytest.raises((TypeError, ValueError), match=f"^{message}$"):
+        inv.involution_backward(**options)
+    if "dy" not in arguments or "backend" in arguments:
+        del options["dy"]
+        with pytest.raises((TypeError, ValueError), match=f"^{message}$"):
+            inv.involution(**options)
+
+
+@pytest.mark.usefixtures("cupy")
+def test_the_surrounding_choice_holds_for_gpu_arrays_too() -> None:
+    x, kernel, _ = on_gpu()
+    with (
+        inv.use_backend("shifts"),
+        pytest.raises(TypeError, match="need a NumPy array for backend"),
+    ):
+        inv.involution(x, kernel, stride=2)
+    with inv.use_backend("cupy"), pytest.raises(TypeError, match="need a CuPy array for backend"):
+        inv.involution(CPU_X, CPU_KERNEL, stride=2)
+
+
+@pytest.mark.usefixtures("cupy")
+def test_layers_refuse_gpu_arrays() -> None:
+    layer = nn.Involution2d(4, kernel_size=3, groups=2, rng=0)
+    with pytest.raises(TypeError, match=r"^x is a cupy\.ndarray; need a NumPy array$"):
+        layer(on_gpu()[0])
+
+
+def test_numpy_arrays_never_import_cupy() -> None:
+    code = """
+import sys
+import numpy as np
+import involution_edu as inv
+x, kernel = np.ones((1, 1, 2, 2)), np.ones((1, 1, 3, 3, 2, 2))
+inv.involution_backward(inv.involution(x, kernel), x, kernel)
+print("cupy" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,134 @@
+"""involution.cu through CUDA's own compiler, which needs no GPU: no spills, few registers."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from cuda_checks import ALL_NAMES
+
+from involution_edu.backends.cuda_versions import (
+    STORAGE,
+    TASKS,
+    VERSIONS,
+    WINDOWS,
+    Version,
+    name_expression,
+)
+from involution_edu.backends.cupy_raw import SOURCE
+
+INSTALL = "pip install cuda-bindings 'cuda-toolkit[nvrtc,cudart]'"
+ARCHITECTURES = ("sm_80", "sm_90")
+MOST_REGISTERS = 255  # of any thread: what CUDA has
+
+
+def absent() -> str | None:
+    """Return None, or why nothing can be compiled here."""
+    try:
+        nvrtc = importlib.import_module("cuda.bindings.nvrtc")
+        nvrtc.nvrtcVersion()
+        if headers() is None:
+            return f"CUDA's headers are not installed: {INSTALL}"
+    except (ImportError, RuntimeError) as error:
+        return f"no NVRTC ({error}): {INSTALL}"
+    return None
+
+
+def headers() -> Path | None:
+    """Return the folder of cuda_fp16.h inside the installed packages of NVIDIA."""
+    nvidia: ModuleType = importlib.import_module("nvidia")
+    found = (
+        file.parent for root in nvidia.__path__ for file in Path(root).glob("*/include/cuda_fp16.h")
+    )
+    return next(found, None)
+
+
+REASON = absent()
+pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
+
+
+def compiled(source: str, names: list[str], architecture: str) -> tuple[str, dict[str, str]]:
+    """Return the compiler's log, and the mangled name of each C++ name."""
+    nvrtc: Any = importlib.import_module("cuda.bindings.nvrtc")
+    options = [
+        f"--gpu-architecture={architecture}",
+        "--std=c++17",
+        "--ptxas-options=-v",
+        f"--include-path={headers()}",
+    ]
+    _, program = nvrtc.nvrtcCreateProgram(source.encode(), b"involution.cu", 0, [], [])
+    for name in names:
+        nvrtc.nvrtcAddNameExpression(program, name.encode())
+    (result,) = nvrtc.nvrtcCompileProgram(program, len(options), [o.encode() for o in options])
+    _, size = nvrtc.nvrtcGetProgramLogSize(program)
+    buffer = b" " * size
+    nvrtc.nvrtcGetProgramLog(program, buffer)
+    log = buffer.decode()
+    assert result == nvrtc.nvrtcResult.NVRTC_SUCCESS, log
+    lowered = {
+        name: nvrtc.nvrtcGetLoweredName(program, name.encode())[1].decode() for name in names
+    }
+    nvrtc.nvrtcDestroyProgram(program)
+    return log, lowered
+
+
+def resources(log: str, mangled: str) -> tuple[int, int]:
+    """Return the registers of a thread and the bytes it spills, from what ptxas reports."""
+    _, found, report = log.partition(f"Compiling entry function '{mangled}' ")
+    assert found, f"{mangled} is not in the log"
+    report = report.partition("Compiling entry function")[0]
+    registers = re.search(r"Used (\d+) registers", report)
+    spills = re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", report)
+    assert registers, report
+    assert spills, report
+    return int(registers[1]), int(spills[1]) + int(spills[2])
+
+
+@cache
+def everything(architecture: str) -> dict[str, tuple[int, int]]:
+    log, lowered = compiled(SOURCE.read_text(encoding="utf-8"), ALL_NAMES, architecture)
+    return {name: resources(log, mangled) for name, mangled in lowered.items()}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_nothing_spills(architecture: str) -> None:
+    found = everything(architecture)
+    assert len(found) == len(TASKS) * len(VERSIONS) * len(STORAGE) * (1 + len(WINDOWS))
+    assert {name: spills for name, (_, spills) in found.items() if spills} == {}
+    assert max(registers for registers, _ in found.values()) <= MOST_REGISTERS
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
+def test_registers(version: Version, architecture: str) -> None:
+    """Few enough for as many blocks at once as the table of versions promises, in float32."""
+    for task in TASKS:
+        for window in (0, *WINDOWS):
+            name = name_expression(task, version, np.dtype(np.float32), window)
+            registers, _ = everything(architecture)[name]
+            assert registers <= version.registers, f"{name} uses {registers} registers"
+
+
+def test_a_spill_is_seen() -> None:
+    """All rows of the window unrolled at once: the addresses alone fill the registers."""
+    source = SOURCE.read_text(encoding="utf-8")
+    fault = source.replace("#pragma unroll 1  // all rows", "#pragma unroll  // all rows")
+    fault = fault.replace("d_h(K ? 1 : s.d_h), d_w(K ? 1 : s.d_w)", "d_h(s.d_h), d_w(s.d_w)")
+    assert fault != source
+    log, lowered = compiled(fault, ["forward_v3<float, 7>"], "sm_90")
+    assert resources(log, lowered["forward_v3<float, 7>"])[1] > 0
+
+
+def test_a_mistake_is_refused() -> None:
+    with pytest.raises(AssertionError, match='identifier "__syncthread" is undefined'):
+        compiled(
+            SOURCE.read_text(encoding="utf-8").replace("__syncthreads()", "__syncthread()"),
+            ["forward_v2<float, 3>"],
+            "sm_80",
+        )
