@@ -1,0 +1,157 @@
+"""What each version of ``involution.cu`` reads and writes, counted on the processor.
+
+``python -m involution_edu.backends.traffic`` prints the table that explains the versions. The
+source runs under g++ with a storage type that counts: every number that is read or written is in
+global memory, in the block's shared memory, or in a register, where it costs nothing.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from ..cases import random_operands
+from ..geometry import Geometry, make_geometry
+from . import cuda_host
+from .cuda_versions import TASKS, VERSIONS, plan, result_shape, struct_of_sizes
+
+# The involution of RedNet-50's first stage, on one group of 16 channels.
+STAGE = make_geometry((1, 16, 56, 56), 1, 7)
+DTYPE = np.dtype(np.float32)
+WIDTHS = 12, 12, 10, 12, 12  # of the columns of numbers
+COUNTED = """
+// A float that counts where it is read and written. What lies on the stack of a fiber is in a
+// register of the GPU, or nowhere.
+inline unsigned long long reads[2], writes[2];  // of global memory, of shared memory
+
+struct Counted {
+  float value;
+  Counted() = default;
+  explicit Counted(float v) : value(v) {}
+  explicit operator float() const { return count(reads), value; }
+  Counted& operator=(const Counted& other) {
+    value = static_cast<float>(other);
+    count(writes);
+    return *this;
+  }
+  void count(unsigned long long* counts) const {
+    const char* here = reinterpret_cast<const char*>(this);
+    const char* memory = reinterpret_cast<const char*>(shared);
+    const std::vector<char>& stack = host::running->stack;
+    if (memory <= here && here < memory + sizeof(shared)) {
+      ++counts[1];
+    } else if (here < stack.data() || stack.data() + stack.size() <= here) {
+      ++counts[0];
+    }
+  }
+};
+"""
+AFTER = """
+template <> struct Sum<Counted> { using type = float; };
+
+extern "C" void take_counts(unsigned long long* taken) {
+  for (int memory : {0, 1}) {
+    taken[2 * memory] = reads[memory];
+    taken[2 * memory + 1] = writes[memory];
+    reads[memory] = writes[memory] = 0;
+  }
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Numbers read and written for each number of the result.
+
+    Attributes
+    ----------
+    task, version : str
+    global_reads, global_writes, shared_reads, shared_writes : float
+    least : float
+        Of global memory, read and written: both operands and the result, once each.
+    """
+
+    task: str
+    version: str
+    global_reads: float
+    global_writes: float
+    shared_reads: float
+    shared_writes: float
+    least: float
+
+    @property
+    def excess(self) -> float:
+        """Global reads and writes over the least there can be."""
+        return (self.global_reads + self.global_writes) / self.least
+
+
+def measure(geom: Geometry = STAGE) -> list[Traffic]:
+    """Count the traffic of every version of every task, in float32.
+
+    Raises
+    ------
+    RuntimeError
+        If g++ is absent; the message says what to install.
+    """
+    launches = {
+        (task, version.name): replace(
+            launch := plan(task, version, geom, DTYPE),
+            name=launch.name.replace("<float", "<Counted"),
+        )
+        for task in TASKS
+        for version in VERSIONS
+    }
+    x, kernel, dy = random_operands(geom, DTYPE, seed=0)
+    operands = {"forward": (x, kernel), "backward_input": (dy, kernel), "backward_kernel": (dy, x)}
+    source = cuda_host.SOURCE.read_text(encoding="utf-8") + AFTER
+    names = [launch.name for launch in launches.values()]
+    found = []
+    with TemporaryDirectory() as folder:
+        program = cuda_host.Program(names, Path(folder), source=source, prelude=COUNTED)
+        for (task, version), launch in launches.items():
+            a, b = operands[task]
+            result = np.empty(result_shape(task, geom), DTYPE)
+            program.run(launch, a, b, result, struct_of_sizes(geom))
+            counts = (ctypes.c_ulonglong * 4)()
+            program.library.take_counts(counts)
+            least = (a.size + b.size + result.size) / result.size
+            read, written, shared_read, shared_written = (n / result.size for n in counts)
+            found.append(Traffic(task, version, read, written, shared_read, shared_written, least))
+    return found
+
+
+def table(found: list[Traffic]) -> Iterator[str]:
+    """Yield the lines of a table for a terminal of 80 columns."""
+    yield "Numbers read and written for each number of the result:"
+    yield ""
+    yield f"{'':22}{'global memory':>24}{'least':>10}{'shared memory':>24}"  # as wide as WIDTHS
+    heads = "read", "written", "", "read", "written"
+    yield f"{'':22}" + "".join(
+        f"{head:>{width}}" for head, width in zip(heads, WIDTHS, strict=True)
+    )
+    for t in found:
+        numbers = t.global_reads, t.global_writes, t.least, t.shared_reads, t.shared_writes
+        yield f"{t.task + ' ' + t.version:22}" + "".join(
+            f"{number:{width}.2f}" for number, width in zip(numbers, WIDTHS, strict=True)
+        )
+
+
+def main() -> int:
+    """Print the table, or why it cannot be counted here."""
+    try:
+        found = measure()
+    except RuntimeError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.writelines(f"{line}\n" for line in table(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

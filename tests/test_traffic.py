@@ -1,0 +1,70 @@
+"""The traffic of every version, against numbers countable by hand."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import pytest
+
+from involution_edu.backends import cuda_host, traffic
+from involution_edu.geometry import make_geometry
+
+REASON = cuda_host.unavailable()
+needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"cuda_host: {REASON}")
+HALO = 14 * 38 / (8 * 32)  # of a full tile, K = 7
+
+
+@needs_compiler
+def test_counts_are_those_of_the_table_of_versions() -> None:
+    """No padding and full tiles, 16 channels in a group: no read falls away at an edge."""
+    geom = make_geometry((1, 16, 22, 70), 1, 7, padding="valid")
+    found = {(t.task, t.version): t for t in traffic.measure(geom)}
+    reads = {
+        ("forward", "v1"): 49 + 49,
+        ("forward", "v2"): HALO + 49,
+        ("forward", "v3"): HALO + 49 / 16,
+        ("backward_kernel", "v1"): 16 + 16,
+        ("backward_kernel", "v2"): 16 * (1 + HALO) / 7,
+        ("backward_kernel", "v3"): 16 * (1 + HALO) / 49,
+    }
+    for row, expected in reads.items():
+        assert math.isclose(found[row].global_reads, expected), row
+    shared = {
+        ("forward", "v1"): (0, 0),
+        ("forward", "v2"): (49, HALO),
+        ("forward", "v3"): (49, HALO),
+        ("backward_kernel", "v2"): (16, 16 * HALO / 7),
+        ("backward_kernel", "v3"): (16, 16 * HALO / 49),
+    }
+    for row, (read, written) in shared.items():
+        assert math.isclose(found[row].shared_reads, read), row
+        assert math.isclose(found[row].shared_writes, written), row
+    assert all(t.global_writes == 1 for t in found.values())
+    assert math.isclose(found["forward", "v1"].least, 22 * 70 / (16 * 64) + 49 / 16 + 1)
+
+
+@needs_compiler
+def test_every_version_moves_less_than_the_one_before() -> None:
+    found = traffic.measure()
+    for task in ("forward", "backward_input", "backward_kernel"):
+        v1, v2, v3 = (t.excess for t in found if t.task == task)
+        assert v1 > 1.8 * v2 > 3 * v3
+        assert 1 < v3 < 1.25
+    lines = list(traffic.table(found))
+    assert len(lines) == 4 + len(found)
+    assert max(map(len, lines)) <= 80
+
+
+def test_without_a_compiler_it_says_so() -> None:
+    code = """
+import shutil, sys
+shutil.which = lambda name: None
+from involution_edu.backends import traffic
+sys.exit(traffic.main())
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == "g++ is not installed: install GCC 12 or newer\n"
