@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from involution_edu.backends import cuda_host, traffic
+from involution_edu.backends.cuda_versions import VERSIONS
 from involution_edu.geometry import make_geometry
 
 REASON = cuda_host.unavailable()
 needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"cuda_host: {REASON}")
+README = Path(__file__).parent.parent / "README.md"
 HALO = 14 * 38 / (8 * 32)  # of a full tile, K = 7
 
 
@@ -55,6 +58,18 @@ def test_every_version_moves_less_than_the_one_before() -> None:
     lines = list(traffic.table(found))
     assert len(lines) == 4 + len(found)
     assert max(map(len, lines)) <= 80
+
+
+@needs_compiler
+def test_the_readme_has_these_numbers() -> None:
+    change = {version.name: version.change for version in VERSIONS}
+    rows = [
+        f"| {t.version} | {t.global_reads + t.global_writes:.1f} | {t.least:.1f} | "
+        f"{change[t.version]} |"
+        for t in traffic.measure()
+        if t.task == "forward"
+    ]
+    assert "\n".join(rows) in README.read_text(encoding="utf-8")
 
 
 def test_without_a_compiler_it_says_so() -> None:

@@ -359,7 +359,8 @@ backward_kernel_v2(
 // backward_input:  halo of dy, K*K / 16 of kernel for one dx
 // backward_kernel: (C_g of dy, C_g * halo of x) / (K*K) for one dkernel
 // Beyond the margins, which the cache shares among neighbouring blocks, this is the minimum
-// where C_g <= 16; the next 16 channels of a larger group read the kernel again.
+// where C_g <= 16; the next 16 channels of a larger group read the kernel again. What is left is
+// shared memory: it still answers K*K reads for each y, one for every multiply-add.
 // ---------------------------------------------------------------------------------------------
 
 template <typename T, int K>
