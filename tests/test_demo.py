@@ -18,6 +18,7 @@ from involution_edu import demo
 from involution_edu.cases import TOLERANCE, scaled_error
 from involution_edu.images import Photo, load_photo, photo_to_x
 from involution_edu.viz import animation, record, stills
+from involution_edu.viz.canvas import tick_step
 from involution_edu.viz.palette import EMPTY, as_photo, diverging, limit_of
 from involution_edu.viz.trace import varied_pixels
 
@@ -352,6 +353,34 @@ def test_the_sheet_shows_recorded_kernels_over_their_windows(portrait: demo.Demo
     left = sheet[y : y + 72 * scale : scale, stills.LEFT + scale // 2 :: scale][:, :61]
     same = (left == photo).all(axis=2)
     assert same.mean() > 0.98  # all but what the outlines and letters hide
+
+
+@pytest.mark.parametrize("size", [(2, 3), (1, 2), (15, 20)], ids=str)
+def test_letters_lie_inside_large_pixels(size: tuple[int, int]) -> None:
+    scale = stills.PANEL // max(size)
+    pixels = [(i, j) for i in range(size[0]) for j in range(size[1])]
+    for (i, j), (x, y) in zip(pixels, stills.tag_places(pixels, size, scale), strict=True):
+        assert j * scale <= x - 11 < x + 11 <= (j + 1) * scale
+        assert i * scale <= y - 11 < y + 11 <= (i + 1) * scale
+
+
+@pytest.mark.parametrize("size", [(9, 72), (72, 9), (1, 72), (72, 1), (2, 60)], ids=str)
+def test_letters_lie_beside_slim_photos(size: tuple[int, int]) -> None:
+    scale = stills.PANEL // max(size)
+    pixels = [(i, j) for i in range(min(2, size[0])) for j in range(min(2, size[1]))]
+    places = stills.tag_places(pixels, size, scale)
+    for n, (x, y) in enumerate(places):
+        assert y + 11 < 0 or x - 11 > size[1] * scale
+        for other_x, other_y in places[:n]:
+            assert max(abs(x - other_x), abs(y - other_y)) > 22  # discs apart
+
+
+@pytest.mark.parametrize("size", [(9, 72), (72, 9), (72, 3), (72, 61), (2, 3), (288, 30)], ids=str)
+def test_both_sides_have_numbers(size: tuple[int, int]) -> None:
+    scale = max(1, stills.PANEL // max(size))
+    for pixels in size:
+        count = -(-pixels // tick_step(pixels, scale, room=14))
+        assert 1 < count <= 9
 
 
 @pytest.mark.parametrize(
