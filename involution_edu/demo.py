@@ -211,8 +211,8 @@ def _reduce_lines(trace: Trace, photo: Photo, i: int, j: int) -> Iterator[str]:
         total = f"{value:z{width - 1}.{digits}f}"
         yield f"   {_row(weights, digits, width - 1)} |{products} ={total}"
     yield f"   conv  {_row(conv, digits, width)}"
-    yield f"   mean  {_row(trace.statistics['mean'], digits, width)}   of conv over this photo,"
-    yield f"   std   {_row(std, digits, width)}   fixed for every pixel"
+    yield f"   mean  {_row(trace.statistics['mean'], digits, width)}   of conv, over the whole photo"
+    yield f"   std   {_row(std, digits, width)}   = sqrt(var + eps), both fixed"
     yield f"   bn    {_row(trace.stages['bn'][0, :, i, j], 3, width)}   = (conv - mean) / std"
     yield f"   relu  {_row(trace.reduced[0, :, i, j], 3, width)}   the reduced features"
 

@@ -18,6 +18,7 @@ from involution_edu import demo
 from involution_edu.cases import TOLERANCE, scaled_error
 from involution_edu.images import Photo, load_photo, photo_to_x
 from involution_edu.viz import animation, record, stills
+from involution_edu.viz.canvas import tick_step
 from involution_edu.viz.palette import EMPTY, as_photo, diverging, limit_of
 from involution_edu.viz.trace import varied_pixels
 
@@ -224,8 +225,30 @@ def test_the_animation_is_small_and_slow_enough(
             gif.seek(n)
             assert gif.info["duration"] == scene.milliseconds
     assert plan[0].pixel == portrait.pixel
-    assert len({scene.pixel for scene in plan if scene.slow}) == 6
+    assert len({scene.pixel for scene in plan if scene.slow}) == 3
     assert plan[-1].milliseconds >= 3000
+
+
+def test_the_window_slides_and_then_the_rows_fill_in(
+    portrait: demo.Demo, plan: list[animation.Scene]
+) -> None:
+    i, j = portrait.pixel
+    slide = [scene for scene in plan if not scene.slow]
+    assert [scene.pixel for scene in slide] == [(i, column) for column in range(j, j + len(slide))]
+    assert len(slide) >= 12
+    for n, scene in enumerate(slide, start=1):
+        assert {(i, column) for column in range(j, j + n)} == set(scene.visited)
+    rows = [scene.filled / portrait.photo.shape[1] for scene in plan if scene.filled]
+    assert rows == list(range(2, 73, 2))
+
+
+@pytest.mark.parametrize("columns", [3, 18, 30])
+def test_the_slide_stays_inside(tmp_path: Path, columns: int) -> None:
+    image = save_photo(tmp_path / "photo.png", 8, columns)
+    result = demo.run(image, out_dir=tmp_path, pixel=(7, columns - 1), progress=silent)
+    plan = animation.scenes(result.trace, varied_pixels(result.trace, result.pixel, 2, 3))
+    shown = [scene.pixel[1] for scene in plan if not scene.slow]
+    assert shown == list(range(max(0, columns - animation.SLIDE), columns))
 
 
 def test_every_frame_shows_the_recorded_kernel_of_its_pixel(
@@ -244,10 +267,10 @@ def test_every_frame_shows_the_recorded_kernel_of_its_pixel(
             expected = np.broadcast_to(np.array(EMPTY, np.uint8), (5, 5, 3))
         np.testing.assert_array_equal(cell_colours(frame, stage, 1), expected)
     shown = {cell_colours(frame, stage, 1).tobytes() for frame in frames}
-    assert len(shown) > 20  # the kernel changes from frame to frame
+    assert len(shown) == 1 + animation.SLIDE + animation.OTHERS  # and the empty grid at first
 
 
-def test_slow_frames_show_the_window_and_its_products(
+def test_every_frame_shows_the_window_and_its_products(
     portrait: demo.Demo,
     frames: list[Photo],
     plan: list[animation.Scene],
@@ -255,17 +278,16 @@ def test_slow_frames_show_the_window_and_its_products(
 ) -> None:
     trace = portrait.trace
     x_limit, _, product_limit = stage.limits
-    slow = [n for n, scene in enumerate(plan) if scene.slow and scene.step >= 3]
-    assert len(slow) == 8  # two steps at the first pixel, five other pixels, the end
     padded = np.pad(trace.x[0, 0], 2)
-    for n in slow:
-        i, j = plan[n].pixel
+    for scene, frame in zip(plan, frames, strict=True):
+        i, j = scene.pixel
         window = padded[i : i + 5, j : j + 5]
         products = window * trace.kernel[0, 0, :, :, i, j]
-        np.testing.assert_array_equal(cell_colours(frames[n], stage, 0), diverging(window, x_limit))
-        np.testing.assert_array_equal(
-            cell_colours(frames[n], stage, 2), diverging(products, product_limit)
-        )
+        for column, values, limit in ((0, window, x_limit), (2, products, product_limit)):
+            expected = diverging(values, limit)
+            if scene.step < 3:
+                expected = np.broadcast_to(np.array(EMPTY, np.uint8), (5, 5, 3))
+            np.testing.assert_array_equal(cell_colours(frame, stage, column), expected)
 
 
 def test_the_output_fills_in_until_it_is_all_there(
@@ -331,6 +353,34 @@ def test_the_sheet_shows_recorded_kernels_over_their_windows(portrait: demo.Demo
     left = sheet[y : y + 72 * scale : scale, stills.LEFT + scale // 2 :: scale][:, :61]
     same = (left == photo).all(axis=2)
     assert same.mean() > 0.98  # all but what the outlines and letters hide
+
+
+@pytest.mark.parametrize("size", [(2, 3), (1, 2), (15, 20)], ids=str)
+def test_letters_lie_inside_large_pixels(size: tuple[int, int]) -> None:
+    scale = stills.PANEL // max(size)
+    pixels = [(i, j) for i in range(size[0]) for j in range(size[1])]
+    for (i, j), (x, y) in zip(pixels, stills.tag_places(pixels, size, scale), strict=True):
+        assert j * scale <= x - 11 < x + 11 <= (j + 1) * scale
+        assert i * scale <= y - 11 < y + 11 <= (i + 1) * scale
+
+
+@pytest.mark.parametrize("size", [(9, 72), (72, 9), (1, 72), (72, 1), (2, 60)], ids=str)
+def test_letters_lie_beside_slim_photos(size: tuple[int, int]) -> None:
+    scale = stills.PANEL // max(size)
+    pixels = [(i, j) for i in range(min(2, size[0])) for j in range(min(2, size[1]))]
+    places = stills.tag_places(pixels, size, scale)
+    for n, (x, y) in enumerate(places):
+        assert y + 11 < 0 or x - 11 > size[1] * scale
+        for other_x, other_y in places[:n]:
+            assert max(abs(x - other_x), abs(y - other_y)) > 22  # discs apart
+
+
+@pytest.mark.parametrize("size", [(9, 72), (72, 9), (72, 3), (72, 61), (2, 3), (288, 30)], ids=str)
+def test_both_sides_have_numbers(size: tuple[int, int]) -> None:
+    scale = max(1, stills.PANEL // max(size))
+    for pixels in size:
+        count = -(-pixels // tick_step(pixels, scale, room=14))
+        assert 1 < count <= 9
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import multiprocessing
 import os
 import shutil
@@ -10,6 +11,8 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +65,21 @@ def test_any_cut_into_bands_gives_the_same_bits(
     operands = random_operands(geom, np.float32, 0)
     want = run("numba", operands, operator_options(geom))
     monkeypatch.setattr(numba_cpu, "BAND_BYTES", budget)
+    monkeypatch.setattr(numba_cpu, "PRODUCTS", 1)
     with numba_cpu.use_threads(1):
         got = run("numba", operands, operator_options(geom))
     for name, array in got.items():
         assert np.array_equal(array, want[name]), name
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_as_many_threads_as_there_are(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small as these are, one thread would do."""
+    operands, options = random_operands(WIDE[name], np.float32, 0), operator_options(WIDE[name])
+    want = run("numba", operands, options)
+    monkeypatch.setattr(numba_cpu, "PRODUCTS", 1)
+    for tensor, array in run("numba", operands, options).items():
+        assert np.array_equal(array, want[tensor]), tensor
 
 
 @pytest.mark.parametrize("count", [0, -1, 10_000])
@@ -87,11 +101,20 @@ def test_worker_processes(method: str) -> None:
     """Like a data loader's: the parent has used its threads, then the workers compute."""
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"this system has no {method}")
-    geom = make_geometry((2, 32, 12, 13), 2, 3)
+    geom = make_geometry((2, 32, 56, 57), 2, 7)
+    assert math.prod(geom.y_shape) * 49 > 2 * numba_cpu.PRODUCTS  # enough for two threads
     want = [_sum_of_gradients(geom, seed) for seed in range(4)]
     with multiprocessing.get_context(method).Pool(2) as pool:
         got = pool.starmap_async(_sum_of_gradients, [(geom, seed) for seed in range(4)])
         assert got.get(timeout=120) == want
+
+
+def test_threads_of_python_on_top_of_its_own() -> None:
+    geom = make_geometry((2, 32, 56, 57), 2, 7)
+    want = [_sum_of_gradients(geom, seed) for seed in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        for _ in range(3):
+            assert list(pool.map(partial(_sum_of_gradients, geom), range(6))) == want
 
 
 def installed_copy(folder: Path) -> Path:

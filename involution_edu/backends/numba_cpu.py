@@ -9,6 +9,7 @@ once or when it forks.
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ import numpy as np
 from ..geometry import Array, Geometry, as_int
 
 THIN = 4  # channels of a group, below which a vector of them is mostly empty
+PRODUCTS = 1 << 21  # that keep a thread busy for longer than it takes to wake it
 BAND_BYTES = 1 << 18  # of input laid out for one band: half of a common second-level cache
 
 
@@ -118,7 +120,9 @@ def _share(
     function: Callable[..., None], geom: Geometry, height: int, row: int, *arrays: Array
 ) -> None:
     """Run ``function`` on all tasks, cutting ``height`` rows of ``row`` numbers into bands."""
-    threads, groups = _threads.get() or max_threads(), geom.N * geom.G
+    products = math.prod(geom.y_shape) * math.prod(geom.window)
+    threads = max(1, min(_threads.get() or max_threads(), products // PRODUCTS))
+    groups = geom.N * geom.G
     rows = BAND_BYTES // (row * arrays[0].itemsize) - geom.extent[0]
     rows = max(rows, geom.extent[0])  # a band needs extent - 1 rows of its neighbours as well
     if groups < 2 * threads:

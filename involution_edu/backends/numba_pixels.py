@@ -225,18 +225,19 @@ def copy_rows(
 def correlate(
     dy: Array, x: Array, x0: int, x_r: int, offsets: Places, out: Array, C_g: int
 ) -> None:
-    """Sum dy * x over the channels of a group, for every place of the window; five at a time.
+    """Sum dy * x over the channels of a group, for every place of the window; seven at a time.
 
     out[t] = sum over r of dy[r] * x[x0 + r*x_r + offsets[t]], a vector of neighbouring pixels
     each.
     """
     apart()
     size = lanes(x)
-    for block in range(0, offsets.size, 5):
-        t = min(block, offsets.size - 5)  # the last block reaches back over the one before
-        a = b = c = d = e = zeros(x)
+    for block in range(0, offsets.size, 7):
+        t = min(block, offsets.size - 7)  # the last block reaches back over the one before
+        a = b = c = d = e = f = g = zeros(x)
         at_a, at_b, at_c = x0 + offsets[t], x0 + offsets[t + 1], x0 + offsets[t + 2]
-        at_d, at_e = x0 + offsets[t + 3], x0 + offsets[t + 4]
+        at_d, at_e, at_f = x0 + offsets[t + 3], x0 + offsets[t + 4], x0 + offsets[t + 5]
+        at_g = x0 + offsets[t + 6]
         for r in range(C_g):
             pixels = load(dy, r * size)
             a = fma(pixels, load(x, at_a + r * x_r), a)
@@ -244,11 +245,15 @@ def correlate(
             c = fma(pixels, load(x, at_c + r * x_r), c)
             d = fma(pixels, load(x, at_d + r * x_r), d)
             e = fma(pixels, load(x, at_e + r * x_r), e)
+            f = fma(pixels, load(x, at_f + r * x_r), f)
+            g = fma(pixels, load(x, at_g + r * x_r), g)
         store(a, out, t * size)
         store(b, out, (t + 1) * size)
         store(c, out, (t + 2) * size)
         store(d, out, (t + 3) * size)
         store(e, out, (t + 4) * size)
+        store(f, out, (t + 5) * size)
+        store(g, out, (t + 6) * size)
 
 
 @compiled
@@ -265,7 +270,7 @@ def backward_kernel(
     taller = dilation[0] * (K_h - 1) + 1 - stride[0]
     x_r = (rows * stride[0] + taller) * pitch
     parts = np.zeros(C_g * x_r + size, x.dtype)
-    offsets = place_offsets((K_h, K_w), stride, dilation, pitch, max(5, K_h * K_w))
+    offsets = place_offsets((K_h, K_w), stride, dilation, pitch, max(7, K_h * K_w))
     pixels = np.zeros(C_g * size, x.dtype)
     block = np.empty(offsets.size * size, x.dtype)
     bands = (H_out + rows - 1) // rows

@@ -19,7 +19,9 @@ PANEL = 288  # most rows and columns of the sheet for the photo, and for the out
 GRID = 200  # rows and columns of the sheet for a kernel, a window or its products
 COLUMNS = (176, 480, 784)  # the middles of the three columns
 PANEL_TOP, GRID_TOP = 118, 500
-SWEEP = 24  # frames in which the window crosses the whole photo, faster and faster
+SLIDE = 18  # pixels that the window slides over, one a frame
+OTHERS = 2  # pixels with numbers after the first
+FILL = 36  # frames, at most, in which the rest of the output fills in, row by row
 STEPS = (
     "1  One pixel makes {count} numbers: reduce, then span. No neighbour is looked at.",
     "2  Reshaped, the {count} numbers are this pixel's own {K_h} × {K_w} kernel.",
@@ -45,7 +47,7 @@ class Scene:
     caption : str
     milliseconds : int
     slow : bool
-        Whether there is time to read numbers; else only the window and its kernel are drawn.
+        Whether there is time to read numbers; else only their colours are drawn.
     """
 
     pixel: Pair
@@ -58,29 +60,32 @@ class Scene:
 
 
 def scenes(trace: Trace, stops: list[Pair]) -> Iterator[Scene]:
-    """Yield the frames: the first stop step by step, the other stops, then a sweep of all."""
+    """Yield the frames: one pixel step by step, a slide along its row, others, then all rows."""
     K_h, K_w = trace.geom.window
+    H, W = trace.geom.H_out, trace.geom.W_out
+    (row, column), *others = stops[: 1 + OTHERS]
+    visited: tuple[Pair, ...] = ()
     for step, text in enumerate(STEPS, start=1):
-        visited = tuple(stops[:1]) if step == len(STEPS) else ()
+        if step == len(STEPS):
+            visited = ((row, column),)
         caption = text.format(count=K_h * K_w, K_h=K_h, K_w=K_w)
-        yield Scene(stops[0], step, 0, visited, caption, 2200)
-    for count, pixel in enumerate(stops[1:], start=2):
-        caption = "Another pixel, another kernel: the same steps again."
-        yield Scene(pixel, len(STEPS), 0, tuple(stops[:count]), caption, 1200)
-    pixels, columns = trace.geom.H_out * trace.geom.W_out, trace.geom.W_out
-    for frame in range(1, SWEEP):
-        last = int((pixels - 1) * (frame / SWEEP) ** 2.5)
-        yield Scene(
-            divmod(last, columns),
-            len(STEPS),
-            last + 1,
-            tuple(stops),
-            "Every pixel in turn, each with its own kernel ...",
-            120,
-            slow=False,
-        )
+        yield Scene((row, column), step, 0, visited, caption, 2200)
+    caption = "The window slides on: the next pixel, its own kernel, the same steps."
+    start = max(0, min(column, W - SLIDE))
+    for j in range(start, min(start + SLIDE, W)):
+        visited += ((row, j),)
+        yield Scene((row, j), len(STEPS), 0, visited, caption, 260, slow=False)
+    caption = "Elsewhere in the photo: other colours make another kernel."
+    for pixel in others:
+        visited += (pixel,)
+        yield Scene(pixel, len(STEPS), 0, visited, caption, 1800)
+    caption = "All other pixels in the same way, row by row, each with its own kernel ..."
+    rows = -(-H // FILL)  # a frame
+    for filled in range(rows * W, H * W, rows * W):
+        yield Scene(visited[-1], len(STEPS), filled, visited, caption, 80)
+    pixels = H * W
     end = f"Done: {pixels} pixels, {pixels} kernels, all made by the same two 1×1 convolutions."
-    yield Scene(stops[0], len(STEPS), pixels, (), end, 5000)
+    yield Scene(visited[-1], len(STEPS), pixels, (), end, 5000)
 
 
 class Stage:
@@ -131,7 +136,7 @@ class Stage:
         sheet.arrow((photo_edge + 8, PANEL_TOP + 38), (COLUMNS[1] - 126, PANEL_TOP + 38))
         for column, top, bottom, label in (
             (0, PANEL_TOP + PANEL + 14, GRID_TOP - 30, "cut out"),
-            (1, PANEL_TOP + 58, PANEL_TOP + 100, "reduce: 1×1 convolution,\nbatch norm, ReLU"),
+            (1, PANEL_TOP + 58, PANEL_TOP + 100, "reduce:\n1×1 convolution,\nbatch norm, ReLU"),
             (1, PANEL_TOP + 140, PANEL_TOP + 182, "span: 1×1 convolution"),
             (1, PANEL_TOP + 244, GRID_TOP - 30, "reshape"),
         ):
@@ -191,12 +196,12 @@ class Stage:
     def _draw_grids(self, sheet: Canvas, scene: Scene) -> None:
         trace, (i, j), cell = self.trace, scene.pixel, (self.cell(), self.cell())
         x_limit, kernel_limit, product_limit = self.limits
+        digits = 2 if scene.slow else None
         if scene.step >= 2:
-            digits = 2 if scene.slow else None
             sheet.cells(self.grid(1), trace.kernels[0, 0, i, j], cell, kernel_limit, digits)
-        if scene.step >= 3 and scene.slow:
-            sheet.cells(self.grid(0), trace.patches[0, 0, 0, i, j], cell, x_limit, 2)
-            sheet.cells(self.grid(2), trace.products(i, j)[0, 0, 0], cell, product_limit, 2)
+        if scene.step >= 3:
+            sheet.cells(self.grid(0), trace.patches[0, 0, 0, i, j], cell, x_limit, digits)
+            sheet.cells(self.grid(2), trace.products(i, j)[0, 0, 0], cell, product_limit, digits)
         if scene.step == len(STEPS) and scene.slow:
             y = number(trace.y[0, 0, i, j], 2)
             sheet.text((COLUMNS[2] + 12, GRID_TOP - 62), f"sum = {y}", 17, bold=True, anchor="lm")
@@ -216,7 +221,7 @@ def save_animation(
     trace, photo
         What `record` returned for the photo's x, and the photo.
     stops : list of (int, int)
-        Output pixels to visit slowly, the first of them step by step.
+        Output pixels to visit slowly, the first of them step by step; no more than 1 + `OTHERS`.
     path : Path
     progress : callable
         Called with the steps done and their number: one for each frame and one for the encoding.

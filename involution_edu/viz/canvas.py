@@ -153,16 +153,27 @@ class Canvas:
         """Write numbers at some rows and columns of the photo of ``size`` at ``place``."""
         x, y = place
         rows, columns = size
-        step = next(s for s in (1, 2, 5, 10, 20, 50, 100) if max(size) / s <= 9)
-        for row in range(0, rows, step):
+        widest = font(text_size).getlength(f"{columns - 1}")
+        for row in range(0, rows, tick_step(rows, scale, text_size + 2)):
             middle = y + row * scale + scale // 2
             self.pen.line((x - 6, middle, x - 2, middle), fill=MUTED)
             self.text((x - 9, middle), f"{row}", text_size, colour=MUTED, anchor="rm")
-        for column in range(0, columns, step):
+        for column in range(0, columns, tick_step(columns, scale, widest + 6)):
             middle = x + column * scale + scale // 2
             bottom = y + rows * scale
             self.pen.line((middle, bottom + 1, middle, bottom + 5), fill=MUTED)
             self.text((middle, bottom + 8), f"{column}", text_size, colour=MUTED, anchor="ma")
+
+
+def tick_step(pixels: int, scale: int, room: float) -> int:
+    """Return how many of ``pixels`` to go from number to number: at most 9, ``room`` apart.
+
+    Examples
+    --------
+    >>> tick_step(72, scale=9, room=16), tick_step(8, scale=9, room=16), tick_step(3, 9, room=16)
+    (10, 2, 2)
+    """
+    return next(s for s in (1, 2, 5, 10, 20, 50, 100) if pixels <= 9 * s and room <= scale * s)
 
 
 def number(value: float, digits: int) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from ..geometry import Pair
 from ..images import Photo
-from .canvas import Canvas
-from .palette import INK, MUTED, diverging, limit_of
+from .canvas import Canvas, Place
+from .palette import ACCENT, INK, MUTED, diverging, limit_of
 from .trace import Trace
 
 WIDTH = 1500
@@ -18,6 +19,9 @@ LEFT, MIDDLE, TOP = 90, 810, 160
 GAP = 2  # pixels of the photo left between two kernels
 LETTERS = "abcdef"  # names of the pixels whose kernels are seen close up
 CELL = 32  # of a kernel seen close up
+LARGE = 32  # rows and columns of the sheet for a pixel that has room for its letter
+SLIM = 150  # a photo of fewer rows or columns of the sheet would be hidden by letters
+MARGIN = 26  # for letters beside a slim photo
 
 
 def kernel_map(trace: Trace, photo: Photo, limit: float) -> tuple[Photo, list[Pair]]:
@@ -42,7 +46,9 @@ def draw_kernels(trace: Trace, photo: Photo, close_ups: list[Pair]) -> Canvas:
     """Return the sheet: the photo, its kernels, and up to six of them close up with numbers."""
     (H, W), (K_h, K_w) = photo.shape[:2], trace.geom.window
     scale = max(1, PANEL // max(H, W))
-    bottom = TOP + H * scale + 60
+    above = H * scale < SLIM  # the letters
+    top = TOP + MARGIN * above
+    bottom = top + H * scale + 60
     sheet = Canvas(WIDTH, bottom + 96 + CELL * K_h + 90)
     limit = limit_of(trace.kernel)
     panel, pixels = kernel_map(trace, photo, limit)
@@ -60,16 +66,23 @@ def draw_kernels(trace: Trace, photo: Photo, close_ups: list[Pair]) -> Canvas:
         (MIDDLE, "Its kernels", panel),
     ):
         sheet.text((x, TOP - 30), title, 18, bold=True)
-        sheet.photo((x, TOP), picture, scale)
-        sheet.ticks((x, TOP), (H, W), scale, 14)
-        sheet.text((x - 48, TOP - 24), "row", 14, colour=MUTED)
-        sheet.text((x + W * scale, TOP + H * scale + 28), "column", 14, colour=MUTED, anchor="ra")
+        sheet.photo((x, top), picture, scale)
+        sheet.ticks((x, top), (H, W), scale, 14)
+        sheet.text((x - 48, top - 24), "row", 14, colour=MUTED)
+        sheet.text((x + W * scale, top + H * scale + 28), "column", 14, colour=MUTED, anchor="ra")
     for pixel in pixels:
-        sheet.outline((MIDDLE, TOP), (H, W), scale, pixel, (K_h, K_w), colour=INK, width=1)
-    for letter, (i, j) in zip(LETTERS, close_ups, strict=False):
-        sheet.outline((LEFT, TOP), (H, W), scale, (i, j))
-        beside = scale + 16 if i * scale < 30 else -16  # below the pixel at the top of the photo
-        sheet.tag((LEFT + j * scale + scale // 2, TOP + i * scale + beside), letter)
+        sheet.outline((MIDDLE, top), (H, W), scale, pixel, (K_h, K_w), colour=INK, width=1)
+    tags = tag_places(close_ups, (H, W), scale)
+    for (i, j), (x, y) in zip(close_ups, tags, strict=True):
+        nearest = (  # point of the pixel to its letter
+            min(max(x, j * scale), (j + 1) * scale),
+            min(max(y, i * scale), (i + 1) * scale),
+        )
+        ends = LEFT + x, top + y, LEFT + nearest[0], top + nearest[1]
+        sheet.pen.line(ends, fill=ACCENT)
+    for letter, (i, j), (x, y) in zip(LETTERS, close_ups, tags, strict=False):
+        sheet.outline((LEFT, top), (H, W), scale, (i, j))
+        sheet.tag((LEFT + x, top + y), letter)
     sheet.text((LEFT, bottom), "Some of them close up", 18, bold=True)
     sheet.text(
         (MIDDLE, bottom + 2),
@@ -94,6 +107,34 @@ def draw_kernels(trace: Trace, photo: Photo, close_ups: list[Pair]) -> Canvas:
     return sheet
 
 
+def tag_places(pixels: list[Pair], size: Pair, scale: int) -> list[Place]:
+    """Return where the letter of each pixel goes, (x, y) from the corner of the photo.
+
+    It goes inside a pixel that is drawn large, beside a slim photo, and else above the pixel or,
+    at the top of the photo, below it.
+
+    Examples
+    --------
+    >>> tag_places([(0, 1)], (2, 3), scale=216)
+    [(232, 16)]
+    >>> tag_places([(4, 2), (7, 3)], (9, 72), scale=9)  # above, with room for both
+    [(22, -16), (46, -16)]
+    """
+    H, W = size
+    corners = [(j * scale, i * scale) for i, j in pixels]
+    if scale >= LARGE:
+        return [(x + LARGE // 2, y + LARGE // 2) for x, y in corners]
+    middles = [(x + scale // 2, y + scale // 2) for x, y in corners]
+    if H * scale < SLIM:
+        return [(x, -16) for x in _spread([x for x, _ in middles])]
+    if W * scale < SLIM:
+        return [(W * scale + 18, y) for y in _spread([y for _, y in middles])]
+    return [
+        (x, y - 16 if y >= 30 else y + scale + 16)
+        for (x, _), (_, y) in zip(middles, corners, strict=True)
+    ]
+
+
 def save_kernels(trace: Trace, photo: Photo, close_ups: list[Pair], path: Path) -> None:
     """Save the sheet of `draw_kernels` as a PNG file."""
     draw_kernels(trace, photo, close_ups).image.save(path, format="PNG")
@@ -105,3 +146,12 @@ def _middles(pixels: int, k: int) -> list[int]:
     count = max(1, (pixels + GAP) // step)
     start = (pixels - (count * step - GAP)) // 2 + k // 2
     return [start + n * step for n in range(count)]
+
+
+def _spread(places: list[int]) -> list[int]:
+    """Return ``places``, those too close to the one before moved on."""
+    order = sorted(range(len(places)), key=places.__getitem__)
+    spread = list(places)
+    for before, at in pairwise(order):
+        spread[at] = max(spread[at], spread[before] + MARGIN - 2)
+    return spread
