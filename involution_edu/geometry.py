@@ -1,4 +1,4 @@
-"""Every size rule of involution, and every check of the operator's arguments.
+"""Every size rule of involution, and every check of a size; ``arrays.py`` checks the arrays.
 
 Read this after ``backends/loops.py``: the loops say what is summed, this file says over which
 indices. Nothing else in the package computes a size or a padding.
@@ -7,7 +7,6 @@ indices. Nothing else in the package computes a size or a padding.
 from __future__ import annotations
 
 import operator
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -23,7 +22,6 @@ Padding = int | tuple[int, int] | str
 
 MOST_NUMBERS = 1 << 48  # of a padded image: more than any memory holds, few enough to count
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
-GPU_DTYPES = (np.dtype(np.float16), *DTYPES)
 LARGEST = 2**31 - 1  # compiled rungs count pixels in C ints
 
 
@@ -290,59 +288,6 @@ def make_geometry(
     w, d = as_pair("window", window), as_pair("dilation", dilation)
     p = resolve_padding(padding, w, d)
     return Geometry(*x_shape, groups, w, as_pair("stride", stride), d, p)
-
-
-def kind_of_array(a: object) -> str | None:
-    """Return "numpy", "cupy", or None for anything else; CuPy is not imported to tell."""
-    if (type(a).__module__, type(a).__qualname__) == ("cupy", "ndarray"):
-        return "cupy"
-    return "numpy" if isinstance(a, np.ndarray) else None
-
-
-def check_array(
-    name: str, a: object, dtype: np.dtype[Any] | None = None, *, gpu: bool = False
-) -> Array:
-    """Return ``a`` as a contiguous native-endian array; raise `TypeError` unless it is floats.
-
-    With ``gpu``, it may also be a CuPy array, which stays on its device and may be of float16.
-    """
-    if kind_of_array(a) not in ("numpy", "cupy" if gpu else "numpy"):
-        kind = f"{type(a).__module__}.{type(a).__qualname__}".removeprefix("builtins.")
-        raise TypeError(f"{name} is a {kind}; need a NumPy {'or CuPy ' if gpu else ''}array")
-    if kind_of_array(a) == "cupy":
-        return _check_cupy(name, a, dtype)
-    assert isinstance(a, np.ndarray)
-    native = a.dtype.newbyteorder("=")
-    if isinstance(a, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array; need one without a mask, such as a.filled(0)")
-    if native not in DTYPES:
-        raise TypeError(f"{name} has dtype {a.dtype}; need float32 or float64")
-    _check_dtype(name, native, dtype)
-    return np.asarray(a, dtype=native, order="C")
-
-
-def _check_cupy(name: str, a: Any, dtype: np.dtype[Any] | None) -> Array:
-    if a.dtype not in GPU_DTYPES:
-        raise TypeError(f"{name} has dtype {a.dtype}; need float16, float32 or float64")
-    _check_dtype(name, a.dtype, dtype)
-    with a.device:
-        contiguous: Array = sys.modules["cupy"].ascontiguousarray(a)
-    return contiguous
-
-
-def _check_dtype(name: str, found: np.dtype[Any], dtype: np.dtype[Any] | None) -> None:
-    if dtype is not None and found != dtype:
-        raise TypeError(f"{name} has dtype {found}; need {dtype}, the dtype of x")
-
-
-def check_place(name: str, a: Array, x: Array) -> None:
-    """Raise unless ``a`` lies where ``x`` does: both in NumPy, or on the same GPU in CuPy."""
-    kinds = {"numpy": "NumPy", "cupy": "CuPy"}
-    found, need = (kinds[str(kind_of_array(b))] for b in (a, x))
-    if found != need:
-        raise TypeError(f"{name} is a {found} array; need a {need} array, as x is")
-    if need == "CuPy" and a.device != x.device:
-        raise ValueError(f"{name} is on {a.device}; need {x.device}, where x is")
 
 
 def check_shape(name: str, a: Array, shape: tuple[int, ...], axes: str) -> None:

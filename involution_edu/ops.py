@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from .arrays import check_array, check_place, kind_of_array
 from .backends import Backend, select
 from .geometry import (
     Array,
     Geometry,
     IntOrPair,
     Padding,
-    check_array,
-    check_place,
     check_shape,
-    kind_of_array,
 )
 
 

@@ -44,10 +44,11 @@ class Version:
     reads : dict
         For each task, numbers read from global memory for each one written. ``halo`` is a tile
         with its margin over the tile itself; with stride 1, (8 + K - 1)(32 + K - 1) / (8·32).
+        K²/16 holds where C_g is a multiple of 16.
     channels : dict
         For each task with a tile in shared memory, the channels it holds at a time.
     registers : int
-        A thread's share in float32 with K = 7 stays below this; without spilling.
+        Of a thread in float32, at most; none is spilled in any dtype.
     """
 
     name: str

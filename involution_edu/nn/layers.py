@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arrays import check_array
 from ..backends.windows import fold, windows
 from ..geometry import (
     Array,
@@ -15,7 +16,6 @@ from ..geometry import (
     Padding,
     as_int,
     as_pair,
-    check_array,
     make_geometry,
     resolve_padding,
 )

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..geometry import DTYPES, Array, check_array, check_shape
+from ..arrays import check_array
+from ..geometry import DTYPES, Array, check_shape
 
 
 def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:

@@ -1,0 +1,65 @@
+"""The checks of single arrays: their kind, their dtype and where they lie."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from .geometry import DTYPES, Array
+
+GPU_DTYPES = (np.dtype(np.float16), *DTYPES)
+
+
+def kind_of_array(a: object) -> str | None:
+    """Return "numpy", "cupy", or None for anything else; CuPy is not imported to tell."""
+    if (type(a).__module__, type(a).__qualname__) == ("cupy", "ndarray"):
+        return "cupy"
+    return "numpy" if isinstance(a, np.ndarray) else None
+
+
+def check_array(
+    name: str, a: object, dtype: np.dtype[Any] | None = None, *, gpu: bool = False
+) -> Array:
+    """Return ``a`` as a contiguous native-endian array; raise `TypeError` unless it is floats.
+
+    With ``gpu``, it may also be a CuPy array, which stays on its device and may be of float16.
+    """
+    if kind_of_array(a) not in ("numpy", "cupy" if gpu else "numpy"):
+        kind = f"{type(a).__module__}.{type(a).__qualname__}".removeprefix("builtins.")
+        raise TypeError(f"{name} is a {kind}; need a NumPy {'or CuPy ' if gpu else ''}array")
+    if kind_of_array(a) == "cupy":
+        return _check_cupy(name, a, dtype)
+    assert isinstance(a, np.ndarray)
+    native = a.dtype.newbyteorder("=")
+    if isinstance(a, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array; need one without a mask, such as a.filled(0)")
+    if native not in DTYPES:
+        raise TypeError(f"{name} has dtype {a.dtype}; need float32 or float64")
+    _check_dtype(name, native, dtype)
+    return np.asarray(a, dtype=native, order="C")
+
+
+def _check_cupy(name: str, a: Any, dtype: np.dtype[Any] | None) -> Array:
+    if a.dtype not in GPU_DTYPES:
+        raise TypeError(f"{name} has dtype {a.dtype}; need float16, float32 or float64")
+    _check_dtype(name, a.dtype, dtype)
+    with a.device:
+        contiguous: Array = sys.modules["cupy"].ascontiguousarray(a)
+    return contiguous
+
+
+def _check_dtype(name: str, found: np.dtype[Any], dtype: np.dtype[Any] | None) -> None:
+    if dtype is not None and found != dtype:
+        raise TypeError(f"{name} has dtype {found}; need {dtype}, the dtype of x")
+
+
+def check_place(name: str, a: Array, x: Array) -> None:
+    """Raise unless ``a`` lies where ``x`` does: both in NumPy, or on the same GPU in CuPy."""
+    kinds = {"numpy": "NumPy", "cupy": "CuPy"}
+    found, need = (kinds[str(kind_of_array(b))] for b in (a, x))
+    if found != need:
+        raise TypeError(f"{name} is a {found} array; need a {need} array, as x is")
+    if need == "CuPy" and a.device != x.device:
+        raise ValueError(f"{name} is on {a.device}; need {x.device}, where x is")
