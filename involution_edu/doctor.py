@@ -57,7 +57,7 @@ class Diagnosis:
 
 
 def examine() -> Diagnosis:
-    """Look at the installation and run every backend for NumPy once on a small case."""
+    """Look at the installation and run every backend once on a small case."""
     versions = {name: _version(name) for name in (*REQUIRED, *OPTIONAL)}
     problems = [
         f"{name} is not installed: pip install {name}"
@@ -65,7 +65,7 @@ def examine() -> Diagnosis:
         if versions[name] is None
     ]
     backends = {
-        name: _failure(name) if reason is None and name in ON_NUMPY else reason
+        name: _failure(name) if reason is None else reason
         for name, reason in available_backends().items()
     }
     problems += [f"{name}: {backends[name]}" for name in BASE if backends[name]]
@@ -104,7 +104,10 @@ def _failure(name: str) -> str | None:
     geom = make_geometry((1, 4, 5, 6), 2, 3)
     operands = random_operands(geom, "float32", seed=0)
     try:
-        found = _results(select(name), geom, operands)
+        if name in ON_NUMPY:
+            found = _results(select(name), geom, operands)
+        else:
+            found = _results_on_gpu(select(name, "cupy"), geom, operands)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the diagnosis
         reason = " ".join(str(error).split())
         return f"{CACHE_FIX} ({reason})" if "cannot cache" in reason else f"fails with {reason}"
@@ -112,7 +115,8 @@ def _failure(name: str) -> str | None:
     off = max(map(scaled_error, found, right))
     if off <= TOLERANCE[operands[0].dtype]:
         return None
-    return f"gives wrong numbers, off by {off:.1e}; involution-edu compare says where"
+    where = "involution-edu compare" if name in ON_NUMPY else "pytest -m gpu"
+    return f"gives wrong numbers, off by {off:.1e}; {where} says where"
 
 
 def _results(backend: Backend, geom: Geometry, operands: Sequence[Array]) -> list[Array]:
@@ -122,6 +126,13 @@ def _results(backend: Backend, geom: Geometry, operands: Sequence[Array]) -> lis
         backend.backward_input(dy, kernel, geom),
         backend.backward_kernel(dy, x, geom),
     ]
+
+
+def _results_on_gpu(backend: Backend, geom: Geometry, operands: Sequence[Array]) -> list[Array]:
+    import cupy
+
+    found = _results(backend, geom, [cupy.asarray(a) for a in operands])
+    return [cupy.asnumpy(a) for a in found]
 
 
 def _numba() -> tuple[int, str]:

@@ -70,6 +70,10 @@ def asarray(a: Any, gpu: int = 0) -> Any:
     return array
 
 
+def asnumpy(a: Any) -> Any:
+    return np.asarray(a).view(np.ndarray)
+
+
 def empty(shape: tuple[int, ...], dtype: Any) -> Any:
     array = np.full(shape, np.nan, dtype).view(ndarray)
     array.gpu = Device.current
@@ -120,7 +124,12 @@ def make(folder: Path) -> Any:
 
     cupy: Any = ModuleType("cupy")
     cupy.compiled, cupy.RawModule, cupy.ndarray = compiled, RawModule, ndarray
-    cupy.asarray, cupy.empty, cupy.ascontiguousarray = asarray, empty, ascontiguousarray
+    cupy.asnumpy, cupy.asarray, cupy.empty, cupy.ascontiguousarray = (
+        asnumpy,
+        asarray,
+        empty,
+        ascontiguousarray,
+    )
     cupy.cuda = SimpleNamespace(
         Device=Device,
         runtime=SimpleNamespace(getDeviceCount=lambda: 2, CUDARuntimeError=CUDARuntimeError),

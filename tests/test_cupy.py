@@ -16,7 +16,7 @@ from checks import definition, run
 from cuda_checks import TOLERANCES
 
 import involution_edu as inv
-from involution_edu import nn
+from involution_edu import doctor, nn
 from involution_edu.backends import cuda_host, cupy_raw, select
 from involution_edu.backends.cuda_versions import VERSIONS
 from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
@@ -203,6 +203,15 @@ def test_the_wrong_kind_of_array(arguments: dict[str, Any], message: str) -> Non
         del options["dy"]
         with pytest.raises((TypeError, ValueError), match=f"^{message}$"):
             inv.involution(**options)
+
+
+@needs_compiler
+@pytest.mark.usefixtures("cupy")
+def test_doctor_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.examine().backends["cupy"] is None
+    monkeypatch.setattr(cupy_raw, "forward", lambda x, *_: 0 * x)
+    wrong = "gives wrong numbers, off by 1.0e+00; pytest -m gpu says where"
+    assert doctor.examine().backends["cupy"] == wrong
 
 
 @pytest.mark.usefixtures("cupy")
