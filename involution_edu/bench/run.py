@@ -9,7 +9,7 @@ from contextlib import nullcontext
 
 import numpy as np
 
-from ..backends import LADDER, available_backends
+from ..backends import LADDER, on_numpy_arrays
 from ..backends.numba_cpu import use_threads
 from ..cases import random_operands
 from ..geometry import Geometry, as_int
@@ -118,7 +118,7 @@ def _contenders(
     }
     names = [rung.name for rung in LADDER if rung.name != DEFINITION]
     if backends is None:
-        reasons = available_backends()
+        reasons = on_numpy_arrays()
         absent |= {name: reason for name in names if (reason := reasons[name]) is not None}
         backends = [name for name in names if name not in absent]
     for name in backends:
