@@ -22,8 +22,7 @@ the comparison of the backends in ``compare`` can.
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -33,42 +32,10 @@ from numpy.typing import DTypeLike
 
 from . import nn
 from .backends import Backend, on_numpy_arrays, select, use_backend
-from .cases import AWKWARD, TOLERANCE, random_operands, scaled_error
+from .cases import AWKWARD, TOLERANCE, random_operands
+from .differences import STEP, Check, Differences, adjoint_identity, dot
 from .geometry import Array, Geometry
 from .ops import involution, involution_backward
-
-STEP = 1e-5
-# Looser than TOLERANCE: the step leaves some h^2 = 1e-10 of curvature, and 1e-16 / h = 1e-11 of
-# rounding, each times numbers of the order of ten.
-STEP_TOLERANCE = 1e-8
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One gradient held against the forward pass.
-
-    Attributes
-    ----------
-    tensor : str
-        The gradient's name: "dkernel", "dx", or the name of a parameter.
-    method : str
-        "central difference" or "adjoint identity".
-    entries, checked, skipped : int
-        Entries of the tensor, those compared, and those left out because of a ReLU kink.
-    error, tolerance : float
-        Largest difference relative to the largest reference, and how much is allowed.
-    wrong : str or None
-        The first wrong entry with both values; None if all is well.
-    """
-
-    tensor: str
-    method: str
-    entries: int
-    checked: int
-    skipped: int
-    error: float
-    tolerance: float
-    wrong: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +91,16 @@ def check_operator(
     """
     x, kernel, dy = (np.rint(4 * a) for a in random_operands(geom, dtype, seed))
     tolerance = TOLERANCE[np.dtype(dtype)]
-    differences = _Differences(
+    differences = Differences(
         lambda: backend.forward(x, kernel, geom), dy, step=1.0, tolerance=tolerance
     )
-    loss = _dot(dy, differences.y())
+    loss = dot(dy, differences.y())
     checks = []
     for tensor, operand, gradient in (
         ("dkernel", kernel, backend.backward_kernel(dy, x, geom)),
         ("dx", x, backend.backward_input(dy, kernel, geom)),
     ):
-        identity = _adjoint_identity(tensor, gradient, operand, loss, tolerance)
+        identity = adjoint_identity(tensor, gradient, operand, loss, tolerance)
         searched = operand.size if identity.wrong else entries
         checks += [differences.check(tensor, gradient, operand, searched, seed), identity]
     return checks
@@ -188,7 +155,7 @@ def check_layer(layer: nn.Module, x: Array, *, entries: int = 1000, seed: int = 
     dy = np.random.default_rng(seed).standard_normal(layer(x).shape)
     dx = layer.backward(dy)
     relus = [module for _, module in layer.named_modules() if isinstance(module, nn.ReLU)]
-    whole = _Differences(lambda: layer(x), dy, relus)
+    whole = Differences(lambda: layer(x), dy, relus)
     rows = [
         (whole, name, parameter.grad.copy(), parameter.data)  # the branches add to grad again
         for name, parameter in reversed(layer.named_parameters().items())
@@ -259,75 +226,9 @@ def check_all(backends: Iterable[str] | None = None) -> Iterator[Report]:
             yield Report(name, "layer", str(x.dtype), case, tuple(checks))
 
 
-@dataclass(frozen=True, slots=True)
-class _Differences:
-    """Central differences of <dy, y()> by steps in one of the arrays that y reads."""
-
-    y: Callable[[], Array]
-    dy: Array
-    relus: Sequence[nn.ReLU] = ()
-    step: float = STEP
-    tolerance: float = STEP_TOLERANCE
-
-    def slope(self, a: Array, index: tuple[int, ...]) -> float | None:
-        """Return the slope along ``a[index]``; None if the two steps see different masks."""
-        kept = a[index]
-        ends, ys, masks = [], [], []
-        for end in (kept + self.step, kept - self.step):
-            a[index] = end
-            ends.append(float(a[index]))  # as rounded to the dtype of a
-            ys.append(self.y().astype(np.float64))
-            masks.append([relu._saved[2][0] for relu in self.relus if relu._saved])
-        a[index] = kept
-        if not all(map(np.array_equal, *masks)):
-            return None
-        return _dot(self.dy, ys[0] - ys[1]) / (ends[0] - ends[1])
-
-    def check(self, tensor: str, gradient: Array, a: Array, entries: int, seed: int) -> Check:
-        """Hold ``gradient`` against the slopes at up to ``entries`` random places of ``a``."""
-        method = "central difference"
-        if wrong := _wrong_kind(tensor, gradient, a):
-            return Check(tensor, method, a.size, 0, 0, math.inf, self.tolerance, wrong)
-        rng = np.random.default_rng(seed)
-        chosen = np.sort(rng.choice(a.size, min(entries, a.size), replace=False))
-        places = np.transpose(np.unravel_index(chosen, a.shape)).tolist()
-        slopes = {place: self.slope(a, place) for place in map(tuple, places)}
-        kept = {place: slope for place, slope in slopes.items() if slope is not None}
-        reference = np.array(list(kept.values()))
-        found = np.array([gradient[place] for place in kept], dtype=np.float64)
-        error = scaled_error(found, reference)
-        if not kept and a.size:
-            error, wrong = math.inf, f"{tensor} was checked nowhere: every step met a kink of ReLU"
-        elif error > self.tolerance:
-            allowed = self.tolerance * np.abs(reference).max()
-            first = int(np.argmax(~(np.abs(found - reference) <= allowed)))
-            place = ", ".join(map(str, list(kept)[first]))
-            wrong = (
-                f"{tensor}[{place}] is {found[first]:.9g}; "
-                f"need {reference[first]:.9g} ({method}, h = {self.step:g})"
-            )
-        skipped = len(slopes) - len(kept)
-        return Check(tensor, method, a.size, len(kept), skipped, error, self.tolerance, wrong)
-
-
-def _adjoint_identity(
-    tensor: str, gradient: Array, operand: Array, loss: float, tolerance: float
-) -> Check:
-    """Check <gradient, operand> = <dy, y> = ``loss``."""
-    method, size = "adjoint identity", operand.size
-    if wrong := _wrong_kind(tensor, gradient, operand):
-        return Check(tensor, method, size, 0, 0, math.inf, tolerance, wrong)
-    found = _dot(gradient, operand)
-    error = scaled_error(np.array(found), np.array(loss))
-    if error > tolerance:
-        name = tensor.removeprefix("d")
-        wrong = f"<{tensor}, {name}> is {found:.9g}; need <dy, y> = {loss:.9g} ({method})"
-    return Check(tensor, method, size, size, 0, error, tolerance, wrong)
-
-
 def _branches(
     layer: nn.Involution2d, x: Array, dy: Array, relus: Sequence[nn.ReLU]
-) -> list[tuple[_Differences, str, Array, Array]]:
+) -> list[tuple[Differences, str, Array, Array]]:
     """Return dkernel, dx_generate and dx_apply of ``layer``, each with what it is checked by."""
     apply = partial(involution, stride=layer.stride, dilation=layer.dilation)
     kernel = layer.generate_kernel(x)
@@ -335,9 +236,9 @@ def _branches(
     dheld, dkernel = involution_backward(
         dy, held, kernel, stride=layer.stride, dilation=layer.dilation
     )
-    linear = partial(_Differences, dy=dy, step=1.0, tolerance=TOLERANCE[x.dtype])
+    linear = partial(Differences, dy=dy, step=1.0, tolerance=TOLERANCE[x.dtype])
     product = linear(lambda: apply(held, kernel))
-    generated = _Differences(lambda: apply(held, layer.generate_kernel(x)), dy, relus)
+    generated = Differences(lambda: apply(held, layer.generate_kernel(x)), dy, relus)
     applied = linear(lambda: apply(layer.project(x), kernel))
     dx_generate = layer.reduce_backward(layer.span_backward(dkernel))
     return [
@@ -345,14 +246,3 @@ def _branches(
         (generated, "dx_generate", dx_generate, x),
         (applied, "dx_apply", layer.project.backward(dheld), x),
     ]
-
-
-def _wrong_kind(tensor: str, gradient: Array, a: Array) -> str | None:
-    if (gradient.shape, gradient.dtype) == (a.shape, a.dtype):
-        return None
-    return f"{tensor} is {gradient.dtype} {gradient.shape}; need {a.dtype} {a.shape}"
-
-
-def _dot(a: Array, b: Array) -> float:
-    """Return the inner product <a, b>, summed in float64."""
-    return float(np.vdot(a.astype(np.float64), b.astype(np.float64)))

@@ -7,8 +7,9 @@ from itertools import groupby
 from textwrap import fill
 
 from .compare import ROUNDS, Agreement, Comparison, Timing
+from .differences import Check
 from .doctor import Diagnosis
-from .gradcheck import Check, Report
+from .gradcheck import Report
 
 
 def comparison_text(comparison: Comparison) -> str:

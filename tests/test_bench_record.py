@@ -141,3 +141,17 @@ def test_the_page_is_made_from_the_record(tmp_path: Path) -> None:
     made = (tmp_path / "a.md").read_text(encoding="utf-8")
     assert made == (DOCS / "benchmarks.md").read_text(encoding="utf-8")
     assert (DOCS / "benchmarks.png").is_file()
+
+
+def test_the_readme_quotes_the_record() -> None:
+    record = from_json((DOCS / "benchmarks.json").read_text(encoding="utf-8"))
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    means = {
+        mean.quick: mean.times
+        for mean in geometric_means(record)
+        if (mean.slow, mean.task) == ("torch eager", "forward")
+    }
+    assert set(means) == {"windows", "shifts", "numba"}
+    for name, times in means.items():
+        row = next(line for line in readme.splitlines() if line.startswith(f"| [`{name}`]"))
+        assert row.endswith(f" {times:.1f} × |")

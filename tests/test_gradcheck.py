@@ -12,8 +12,9 @@ from test_faults import WRONG_INDICES, mean_over_channels, misread, summed_acros
 from involution_edu import gradcheck, nn
 from involution_edu.backends import loops, select, shifts, use_backend
 from involution_edu.cases import AWKWARD, random_operands
+from involution_edu.differences import Check
 from involution_edu.geometry import Array, Geometry, make_geometry
-from involution_edu.gradcheck import LAYERS, Check, check_all, check_layer, check_operator
+from involution_edu.gradcheck import LAYERS, check_all, check_layer, check_operator
 
 
 def first_wrong(checks: list[Check]) -> Check:

@@ -1,0 +1,123 @@
+"""Ways to know a gradient without its backward pass: central differences and adjoints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .cases import scaled_error
+from .geometry import Array
+from .nn import ReLU
+
+STEP = 1e-5
+# Looser than TOLERANCE: the step leaves some h^2 = 1e-10 of curvature, and 1e-16 / h = 1e-11 of
+# rounding, each times numbers of the order of ten.
+STEP_TOLERANCE = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One gradient held against the forward pass.
+
+    Attributes
+    ----------
+    tensor : str
+        The gradient's name: "dkernel", "dx", or the name of a parameter.
+    method : str
+        "central difference" or "adjoint identity".
+    entries, checked, skipped : int
+        Entries of the tensor, those compared, and those left out because of a ReLU kink.
+    error, tolerance : float
+        Largest difference relative to the largest reference, and how much is allowed.
+    wrong : str or None
+        The first wrong entry with both values; None if all is well.
+    """
+
+    tensor: str
+    method: str
+    entries: int
+    checked: int
+    skipped: int
+    error: float
+    tolerance: float
+    wrong: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Central differences of <dy, y()> by steps in one of the arrays that y reads."""
+
+    y: Callable[[], Array]
+    dy: Array
+    relus: Sequence[ReLU] = ()
+    step: float = STEP
+    tolerance: float = STEP_TOLERANCE
+
+    def slope(self, a: Array, index: tuple[int, ...]) -> float | None:
+        """Return the slope along ``a[index]``; None if the two steps see different masks."""
+        kept = a[index]
+        ends, ys, masks = [], [], []
+        for end in (kept + self.step, kept - self.step):
+            a[index] = end
+            ends.append(float(a[index]))  # as rounded to the dtype of a
+            ys.append(self.y().astype(np.float64))
+            masks.append([relu._saved[2][0] for relu in self.relus if relu._saved])
+        a[index] = kept
+        if not all(map(np.array_equal, *masks)):
+            return None
+        return dot(self.dy, ys[0] - ys[1]) / (ends[0] - ends[1])
+
+    def check(self, tensor: str, gradient: Array, a: Array, entries: int, seed: int) -> Check:
+        """Hold ``gradient`` against the slopes at up to ``entries`` random places of ``a``."""
+        method = "central difference"
+        if wrong := _wrong_kind(tensor, gradient, a):
+            return Check(tensor, method, a.size, 0, 0, math.inf, self.tolerance, wrong)
+        rng = np.random.default_rng(seed)
+        chosen = np.sort(rng.choice(a.size, min(entries, a.size), replace=False))
+        places = np.transpose(np.unravel_index(chosen, a.shape)).tolist()
+        slopes = {place: self.slope(a, place) for place in map(tuple, places)}
+        kept = {place: slope for place, slope in slopes.items() if slope is not None}
+        reference = np.array(list(kept.values()))
+        found = np.array([gradient[place] for place in kept], dtype=np.float64)
+        error = scaled_error(found, reference)
+        if not kept and a.size:
+            error, wrong = math.inf, f"{tensor} was checked nowhere: every step met a kink of ReLU"
+        elif error > self.tolerance:
+            allowed = self.tolerance * np.abs(reference).max()
+            first = int(np.argmax(~(np.abs(found - reference) <= allowed)))
+            place = ", ".join(map(str, list(kept)[first]))
+            wrong = (
+                f"{tensor}[{place}] is {found[first]:.9g}; "
+                f"need {reference[first]:.9g} ({method}, h = {self.step:g})"
+            )
+        skipped = len(slopes) - len(kept)
+        return Check(tensor, method, a.size, len(kept), skipped, error, self.tolerance, wrong)
+
+
+def adjoint_identity(
+    tensor: str, gradient: Array, operand: Array, loss: float, tolerance: float
+) -> Check:
+    """Check <gradient, operand> = <dy, y> = ``loss``."""
+    method, size = "adjoint identity", operand.size
+    if wrong := _wrong_kind(tensor, gradient, operand):
+        return Check(tensor, method, size, 0, 0, math.inf, tolerance, wrong)
+    found = dot(gradient, operand)
+    error = scaled_error(np.array(found), np.array(loss))
+    if error > tolerance:
+        name = tensor.removeprefix("d")
+        wrong = f"<{tensor}, {name}> is {found:.9g}; need <dy, y> = {loss:.9g} ({method})"
+    return Check(tensor, method, size, size, 0, error, tolerance, wrong)
+
+
+def _wrong_kind(tensor: str, gradient: Array, a: Array) -> str | None:
+    if (gradient.shape, gradient.dtype) == (a.shape, a.dtype):
+        return None
+    return f"{tensor} is {gradient.dtype} {gradient.shape}; need {a.dtype} {a.shape}"
+
+
+def dot(a: Array, b: Array) -> float:
+    """Return the inner product <a, b>, summed in float64."""
+    return float(np.vdot(a.astype(np.float64), b.astype(np.float64)))
