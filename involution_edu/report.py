@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from textwrap import fill
 
+from .backends import LADDER
 from .compare import ROUNDS, Agreement, Comparison, Timing
 from .differences import Check
 from .doctor import Diagnosis
@@ -136,9 +137,11 @@ def _diagnosis_lines(diagnosis: Diagnosis) -> Iterator[str]:
     for name, value in (facts | diagnosis.versions).items():
         yield f"{name:15} {value or '-'}"
     yield ""
-    for name, reason in diagnosis.backends.items():
+    for rung in LADDER:
+        yield f"{rung.name:15} {rung.idea}"
+        reason = diagnosis.backends[rung.name]
         verdict = f"cannot run here: {reason}" if reason else "runs and agrees with the loops"
-        yield fill(f"{name:15} {verdict}", 80, subsequent_indent=" " * 16)
+        yield fill(verdict, 80, initial_indent=" " * 16, subsequent_indent=" " * 16)
     yield ""
     for problem in diagnosis.problems:
         yield fill(f"Problem: {problem}", 80, subsequent_indent="  ", break_long_words=False)
