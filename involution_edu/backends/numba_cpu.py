@@ -24,7 +24,7 @@ import numpy as np
 
 from ..geometry import Array, Geometry, as_int
 
-THIN = 4  # channels of a group, below which a vector of them is mostly empty
+THIN = 4  # channels of a group, or places of the window: fewer leave little to share
 PRODUCTS = 1 << 21  # that keep a thread busy for longer than it takes to wake it
 BAND_BYTES = 1 << 18  # of input laid out for one band: half of a common second-level cache
 
@@ -112,8 +112,8 @@ def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
 
 
 def _thin(geom: Geometry) -> bool:
-    """Return whether a group has too few channels to lay them side by side."""
-    return geom.C_g < THIN
+    """Return whether laying channels side by side costs more than it saves."""
+    return geom.C_g < THIN or math.prod(geom.window) < THIN
 
 
 def _share(
