@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+from ..bench.presets import PRESETS
 from ..files import check_writable, written_whole
 from ..outcome import Outcome
-from .presets import PRESETS
+from ..progress import bar
+from .command import Command
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -47,11 +48,11 @@ def _file_or_stdout(text: str) -> Path | bool:
     return True if text == "-" else Path(text)  # True is what --json gives the other commands
 
 
-def bench(args: Namespace, progress: Callable[[int, int, str], None]) -> Outcome:
+def bench(args: Namespace) -> Outcome:
     """Run the benchmark and write the files that were asked for."""
-    from .derived import data_of
-    from .run import run
-    from .text import bench_text
+    from ..bench.derived import data_of
+    from ..bench.run import run
+    from ..bench.text import bench_text
 
     files = [path for path in (args.json, args.plot) if isinstance(path, Path)]
     check_writable(*files, force=args.force)
@@ -62,15 +63,27 @@ def bench(args: Namespace, progress: Callable[[int, int, str], None]) -> Outcome
         rounds=args.rounds,
         backends=args.backends,
         date=date.today().isoformat(),
-        progress=progress,
+        progress=bar,
     )
     outcome = Outcome(bench_text(record), data_of(record), record.agrees)
     if isinstance(args.json, Path):
         with written_whole(args.json, force=args.force) as temporary:
             temporary.write_text(f"{outcome.json()}\n", encoding="utf-8")
     if args.plot is not None and (record.rows or record.growths):  # else all were refused
-        from .plots import save_plot
+        from ..bench.plots import save_plot
 
         with written_whole(args.plot, force=args.force) as temporary:
             save_plot(record, temporary)
     return outcome
+
+
+COMMAND = Command(
+    "bench",
+    "time every backend beside PyTorch and the limits of the machine",
+    "Hold every backend, and PyTorch where it is installed, against a reference on the shapes "
+    "to be timed; then time the right ones in turns, forward and with both gradients, beside "
+    "the speed at which this machine copies, multiplies and adds. Exit code 1 if one is wrong.",
+    "bench --json bench.json --plot bench.png",
+    add_arguments,
+    bench,
+)

@@ -1,0 +1,16 @@
+"""The commands of ``involution-edu``: a module each, and one table.
+
+To add one, write a module with its `Command` and add that to `COMMANDS`. Whatever is heavy is
+imported in its ``run``, for every start of the program imports this table.
+"""
+
+from . import bench, compare, demo, doctor, gradcheck
+from .command import Command
+
+COMMANDS: tuple[Command, ...] = (
+    demo.COMMAND,
+    compare.COMMAND,
+    gradcheck.COMMAND,
+    bench.COMMAND,
+    doctor.COMMAND,
+)
