@@ -83,10 +83,16 @@ def test_the_statistics_of_batch_norm_are_the_fixed_ones() -> None:
     layer = nn.Involution2d(**LAYERS["two groups, reduced"], rng=3, dtype=np.float64)
     rng = np.random.default_rng(4)
     layer(3 + 2 * rng.standard_normal((2, 8, 7, 9)))  # moves the running statistics
+    state = layer.state_dict()
+    for name in ("conv1.bn.weight", "conv1.bn.bias"):
+        state[name] = rng.standard_normal(state[name].shape)
+    layer.load_state_dict(state)
     trace = record(layer.eval(), rng.standard_normal((2, 8, 7, 9)))
-    mean, std = (trace.statistics[name][:, np.newaxis, np.newaxis] for name in ("mean", "std"))
+    mean, std, scale, shift = (a[:, np.newaxis, np.newaxis] for a in trace.statistics.values())
+    assert list(trace.statistics) == ["mean", "std", "scale", "shift"]
     assert not np.allclose(mean, 0)
-    np.testing.assert_allclose(trace.stages["bn"], (trace.stages["conv"] - mean) / std, rtol=1e-9)
+    normal = (trace.stages["conv"] - mean) / std
+    np.testing.assert_allclose(trace.stages["bn"], scale * normal + shift, rtol=1e-9)
 
 
 def test_a_layer_without_batch_norm_has_no_statistics() -> None:

@@ -24,8 +24,9 @@ class Trace:
     reduce_weight : ndarray, shape (C // r, C)
         The 1x1 convolution from ``x`` to the first of the stages.
     statistics : dict of ndarrays, shape (C // r,)
-        "mean" and "std", the fixed numbers that batch norm subtracts and divides by; std is
-        sqrt(var + eps). Empty if the layer has no batch norm.
+        "mean" and "std", the fixed numbers that batch norm subtracts and divides by, std being
+        sqrt(var + eps); then "scale" and "shift", the learned ones that it multiplies by and
+        adds. Empty if the layer has no batch norm.
     stages : dict of ndarrays, shape (N, C // r, H_out, W_out)
         What each module of reduce returned, by its name: "conv", then "bn" and "relu" if the
         layer has them. The last are the reduced features, of which the kernels are made.
@@ -104,8 +105,12 @@ def record(layer: Involution2d, x: Array) -> Trace:
     norm = layer.conv1.children().get("bn")
     statistics = {}
     if isinstance(norm, BatchNorm2d):
-        std = np.sqrt(norm.running_var + norm.eps)
-        statistics = {"mean": norm.running_mean.copy(), "std": std}
+        statistics = {
+            "mean": norm.running_mean.copy(),
+            "std": np.sqrt(norm.running_var + norm.eps),
+            "scale": norm.weight.data.copy(),
+            "shift": norm.bias.data.copy(),
+        }
     features, stages = layer.pool(x), {}
     for name, module in layer.conv1.children().items():
         stages[name] = features = module(features)
