@@ -19,6 +19,17 @@ def kind_of_array(a: object) -> str | None:
     return "numpy" if isinstance(a, np.ndarray) else None
 
 
+def array_module(a: object) -> Any:
+    """Return cupy for a CuPy array, else numpy: the module whose functions take ``a``.
+
+    Examples
+    --------
+    >>> array_module(np.ones(3)) is np
+    True
+    """
+    return sys.modules["cupy"] if kind_of_array(a) == "cupy" else np
+
+
 def check_array(
     name: str, a: object, dtype: np.dtype[Any] | None = None, *, gpu: bool = False
 ) -> Array:

@@ -89,6 +89,29 @@ SIMPLE: dict[str, tuple[Callable[[Any], nn.Module], str]] = {
         lambda dtype: nn.AvgPool2d(5, stride=(1, 4)),
         "AvgPool2d(5, (1, 4), ceil_mode=True)",
     ),
+    "max pool 2": (lambda dtype: nn.MaxPool2d(2), "MaxPool2d(2)"),
+    "max pool 3, stride 2, padding 1": (
+        lambda dtype: nn.MaxPool2d(3, stride=2, padding=1),
+        "MaxPool2d(3, 2, 1)",
+    ),
+    "max pool (5, 2), stride (1, 3), padding (2, 0)": (
+        lambda dtype: nn.MaxPool2d((5, 2), stride=(1, 3), padding=(2, 0)),
+        "MaxPool2d((5, 2), (1, 3), (2, 0))",
+    ),
+    "global pool": (
+        lambda dtype: nn.GlobalAvgPool2d(),
+        "Sequential(AdaptiveAvgPool2d(1), Flatten())",
+    ),
+    "global pool, linear": (
+        lambda dtype: nn.Sequential(nn.GlobalAvgPool2d(), nn.Linear(6, 5, rng=0, dtype=dtype)),
+        "Sequential(Sequential(AdaptiveAvgPool2d(1), Flatten()), Linear(6, 5))",
+    ),
+    "global pool, linear without bias": (
+        lambda dtype: nn.Sequential(
+            nn.GlobalAvgPool2d(), nn.Linear(6, 1, bias=False, rng=0, dtype=dtype)
+        ),
+        "Sequential(Sequential(AdaptiveAvgPool2d(1), Flatten()), Linear(6, 1, bias=False))",
+    ),
 }
 
 
@@ -114,6 +137,21 @@ def test_layers_equal_torch(name: str, size: tuple[int, int], training: bool, dt
         dy = random(tuple(theirs(torch.tensor(x)).shape), dtype, 9)
     reference.load(theirs, ours.state_dict())  # that pass moved the running statistics
     assert_same(run(ours, x, dy), reference.module_results(theirs, x, dy), dtype)
+
+
+@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"stride": 1}])
+def test_max_pool_gives_equal_pixels_as_torch_does(options: dict[str, int]) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    import torch_reference as reference
+
+    x = np.random.default_rng(0).integers(-1, 2, (2, 3, 7, 10)).astype(float)
+    x[0, 0] = -np.inf  # the first pixel inside the image, not the padding
+    ours, theirs = nn.MaxPool2d(3, **options), torch.nn.MaxPool2d(3, **options)
+    dy = random(ours(x).shape, float, 1)
+    got, want = run(ours, x, dy), reference.module_results(theirs, x, dy)
+    np.testing.assert_array_equal(got["y"], want["y"])
+    np.testing.assert_allclose(got["dx"], want["dx"], rtol=1e-12)
+    assert np.isclose(got["dx"].sum(), dy.sum(), rtol=1e-12)
 
 
 def test_names_are_those_of_the_authors_checkpoints() -> None:
@@ -394,6 +432,37 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
         lambda: nn.AvgPool2d(2)(np.zeros((1, 2, 0, 3))),
         ValueError,
         r"x has shape \(1, 2, 0, 3\); need at least one channel, one row",
+    ),
+    "max pool padding": (
+        lambda: nn.MaxPool2d(3, padding=2),
+        ValueError,
+        "padding is 2; need at most half of kernel_size = 3",
+    ),
+    "max pool larger than the image": (
+        lambda: nn.MaxPool2d(5)(np.zeros((1, 2, 4, 6))),
+        ValueError,
+        "window that spans 5 x 5 pixels; need at most the 4 x 6",
+    ),
+    "global pool rank": (
+        lambda: nn.GlobalAvgPool2d()(np.zeros((1, 2))),
+        ValueError,
+        r"x has shape \(1, 2\); need \(N, C, H, W\)",
+    ),
+    "linear features": (lambda: nn.Linear(0, 3), ValueError, "in_features is 0; need an int"),
+    "linear rank": (
+        lambda: nn.Linear(4, 3)(np.zeros((1, 4, 1, 1), np.float32)),
+        ValueError,
+        r"x has shape \(1, 4, 1, 1\); need \(N, 4\)",
+    ),
+    "linear width": (
+        lambda: nn.Linear(4, 3)(np.zeros((2, 3), np.float32)),
+        ValueError,
+        r"x has shape \(2, 3\); need \(N, 4\)",
+    ),
+    "linear dtype": (
+        lambda: nn.Linear(4, 3)(np.zeros((2, 4))),
+        TypeError,
+        "x has dtype float64; need float32, the dtype of the layer",
     ),
     "conv padding": (lambda: nn.Conv2d(2, 2, 3, padding=-1), ValueError, "padding is -1; need"),
     "conv stride": (lambda: nn.Conv2d(2, 2, 3, stride=0), ValueError, "stride is 0; need"),

@@ -11,15 +11,22 @@
 (1, 32, 9, 12)
 """
 
+from .activation import ReLU
+from .conv import Conv2d
 from .involution2d import Involution2d
-from .layers import AvgPool2d, BatchNorm2d, Conv2d, ReLU
+from .linear import Linear
 from .module import Module, Parameter, Sequential
+from .norm import BatchNorm2d
+from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 
 __all__ = [
     "AvgPool2d",
     "BatchNorm2d",
     "Conv2d",
+    "GlobalAvgPool2d",
     "Involution2d",
+    "Linear",
+    "MaxPool2d",
     "Module",
     "Parameter",
     "ReLU",

@@ -10,8 +10,12 @@ from numpy.typing import DTypeLike
 
 from ..geometry import Array, Geometry, IntOrPair, as_int, as_pair, make_geometry
 from ..ops import involution, involution_backward
-from .layers import AvgPool2d, BatchNorm2d, Conv2d, ReLU, Rng, as_features, as_generator
+from .activation import ReLU
+from .arguments import Rng, as_features, as_generator
+from .conv import Conv2d
 from .module import Module, Sequential
+from .norm import BatchNorm2d
+from .pooling import AvgPool2d
 
 BAND_BYTES = 1 << 22  # of kernels in a band: what a last-level cache holds beside the rest
 SIGMAS = ("bn-relu", "relu", "identity")

@@ -1,0 +1,86 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..arrays import check_array
+from ..geometry import Array, as_int
+from .arguments import Rng, as_generator
+from .module import Module, Parameter, as_dtype
+
+
+class Linear(Module):
+    """Every output is a weighted sum of all inputs.
+
+    .. code-block:: text
+
+        y[n, o] = bias[o] + sum over c of weight[o, c] * x[n, c]
+
+    Parameters
+    ----------
+    in_features, out_features : int
+    bias : bool
+        Whether a number per output is added.
+    rng : Generator, int or None
+        Source of the weights: normal, of variance 1 / in_features, which gives y the variance of
+        x; the bias starts at zero.
+    dtype : float32 or float64
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a size is no int or below 1, or ``dtype`` is another.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> linear = Linear(2, 1, rng=0, dtype=float)
+    >>> linear.weight.data[...] = [[1.0, -2.0]]
+    >>> linear(np.array([[5.0, 1.0], [0.0, 3.0]]))
+    array([[ 3.],
+           [-6.]])
+    >>> linear.backward(np.array([[1.0], [10.0]]))
+    array([[  1.,  -2.],
+           [ 10., -20.]])
+    >>> linear.weight.grad  # 1 * (5, 1) + 10 * (0, 3)
+    array([[ 5., 31.]])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        bias: bool = True,
+        rng: Rng = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        shape = as_int("out_features", out_features), as_int("in_features", in_features)
+        dtype = as_dtype(dtype)
+        weight = as_generator(rng).normal(0.0, 1 / np.sqrt(in_features), shape)
+        self.weight = Parameter(weight.astype(dtype))
+        self.bias = Parameter(np.zeros(out_features, dtype)) if bias else None
+
+    def forward(self, x: Array) -> Array:
+        """Return y (N, out_features) for ``x`` (N, in_features)."""
+        weight = self.weight.data
+        x = check_array("x", x)
+        if x.ndim != 2 or x.shape[1] != weight.shape[1]:
+            raise ValueError(f"x has shape {x.shape}; need (N, {weight.shape[1]})")
+        if x.dtype != weight.dtype:
+            raise TypeError(f"x has dtype {x.dtype}; need {weight.dtype}, the dtype of the layer")
+        y = x @ weight.T
+        if self.bias is not None:
+            y += self.bias.data
+        self.save(y, x)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx (N, in_features)."""
+        dy, x = self.saved(dy)
+        self.weight.grad += dy.T @ x
+        if self.bias is not None:
+            self.bias.grad += dy.sum(axis=0)
+        return dy @ self.weight.data

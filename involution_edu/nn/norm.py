@@ -1,0 +1,102 @@
+"""Batch normalisation."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..geometry import Array, as_int
+from .arguments import as_features, as_fraction
+from .module import Module, Parameter, as_dtype
+
+
+class BatchNorm2d(Module):
+    """Give each channel zero mean and unit variance, then scale and shift it.
+
+    .. code-block:: text
+
+        x_hat = (x - mean) / sqrt(var + eps);  y = weight * x_hat + bias
+
+    In training mode mean and var (biased) are those of the batch, over N, H and W, and the
+    running ones move towards them by ``momentum`` (the running variance towards the unbiased
+    one); in evaluation mode the running ones are used.
+
+    Parameters
+    ----------
+    channels : int
+    eps, momentum : float
+    dtype : float32 or float64
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bn = BatchNorm2d(1, eps=0.0, dtype=float)
+    >>> bn(np.array([1.0, 3.0]).reshape(1, 1, 1, 2))
+    array([[[[-1.,  1.]]]])
+    >>> bn.running_mean  # a tenth of the way from 0 to 2
+    array([0.2])
+    """
+
+    buffer_names: ClassVar[tuple[str, ...]] = (
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+    )
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.eps, self.momentum = as_fraction("eps", eps), as_fraction("momentum", momentum)
+        channels, dtype = as_int("channels", channels), as_dtype(dtype)
+        self.weight = Parameter(np.ones(channels, dtype))
+        self.bias = Parameter(np.zeros(channels, dtype))
+        self.running_mean = np.zeros(channels, dtype)
+        self.running_var = np.ones(channels, dtype)
+        self.num_batches_tracked = np.zeros((), np.int64)
+
+    def forward(self, x: Array) -> Array:
+        """Return y, of the shape of ``x``."""
+        weight = self.weight.data
+        x = as_features(x, len(weight), weight.dtype)
+        use_batch = self.training and len(x) > 0  # no images have no statistics
+        if use_batch:
+            count = x.size // len(weight)
+            if count < 2:
+                raise ValueError(
+                    f"x has shape {x.shape}, one value per channel; BatchNorm2d in training "
+                    "mode needs at least 2 for a variance: call eval()"
+                )
+            mean, var = x.mean(axis=(0, 2, 3)), x.var(axis=(0, 2, 3))
+            self.running_mean += self.momentum * (mean - self.running_mean)
+            self.running_var += self.momentum * (var * (count / (count - 1)) - self.running_var)
+            self.num_batches_tracked += 1
+        else:
+            mean, var = self.running_mean, self.running_var
+        inverse_std = 1 / np.sqrt(var + x.dtype.type(self.eps))
+        x_hat = (x - _per_channel(mean)) * _per_channel(inverse_std)
+        y = _per_channel(weight) * x_hat + _per_channel(self.bias.data)
+        self.save(y, x_hat, inverse_std, use_batch)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx; in training mode also through the batch's mean and variance."""
+        dy, x_hat, inverse_std, use_batch = self.saved(dy)
+        dweight, dbias = (dy * x_hat).sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3))
+        self.weight.grad += dweight
+        self.bias.grad += dbias
+        dx = dy
+        if use_batch:  # x_hat cannot move along a constant (the mean) nor along itself (the var)
+            count = dy.size // len(dbias)
+            dx = dy - _per_channel(dbias / count) - x_hat * _per_channel(dweight / count)
+        return dx * _per_channel(self.weight.data * inverse_std)
+
+
+def _per_channel(a: Array) -> Array:
+    return a[:, None, None]  # (C,) -> (C, 1, 1), to meet (N, C, H, W)

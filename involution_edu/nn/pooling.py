@@ -1,0 +1,190 @@
+"""Pooling: the mean or the maximum of every window, and the mean of whole images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+
+from ..arrays import array_module
+from ..geometry import Array, IntOrPair, Pair, as_pair, make_geometry
+from .arguments import as_features
+from .module import Module
+
+Slices = tuple[slice, slice]
+
+
+def overlaps(
+    size: Pair, out_size: Pair, window: Pair, stride: Pair, padding: Pair = (0, 0)
+) -> Iterator[tuple[Slices, Slices]]:
+    """Yield, for every place of the window, the outputs that have a pixel there, and the pixels.
+
+    So neither an image nor a gradient is made larger for windows that hang over the edge.
+    """
+    for u, v in product(range(window[0]), range(window[1])):
+        i, h = _overlap(size[0], out_size[0], u - padding[0], stride[0])
+        j, w = _overlap(size[1], out_size[1], v - padding[1], stride[1])
+        yield (i, j), (h, w)
+
+
+def _overlap(pixels: int, outputs: int, shift: int, stride: int) -> Slices:
+    """Return the outputs i for which the pixel i*stride + shift exists, and those pixels."""
+    first = max(0, -(shift // stride))
+    last = max(first, min(outputs, -((shift - pixels) // stride)))
+    start = first * stride + shift
+    return slice(first, last), slice(start, start + (last - first) * stride, stride)
+
+
+class AvgPool2d(Module):
+    """The mean of every window, with a last, smaller window where the image does not divide.
+
+    Sizes round up ("ceil mode"), so that stride s gives ceil(H / s) rows like the operator;
+    a window that hangs over the edge is the mean of the pixels it really has.
+
+    Parameters
+    ----------
+    kernel_size : int or (int, int)
+    stride : int or (int, int), optional
+        ``kernel_size`` if not given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> AvgPool2d(2)(np.array([1.0, 3.0, 5.0]).reshape(1, 1, 1, 3))
+    array([[[[2., 5.]]]])
+    """
+
+    def __init__(self, kernel_size: IntOrPair, stride: IntOrPair | None = None) -> None:
+        self.window = as_pair("kernel_size", kernel_size)
+        self.stride = self.window if stride is None else as_pair("stride", stride)
+
+    def forward(self, x: Array) -> Array:
+        """Return y (N, C, H_out, W_out)."""
+        x = as_features(x)
+        xp = array_module(x)
+        n, c, h, w = x.shape
+        h_out, w_out = map(_ceil_windows, (h, w), self.window, self.stride)
+        y: Array = xp.zeros((n, c, h_out, w_out), x.dtype)
+        count = xp.zeros((h_out, w_out), x.dtype)  # of the pixels in each window
+        for outputs, pixels in overlaps((h, w), (h_out, w_out), self.window, self.stride):
+            y[:, :, *outputs] += x[:, :, *pixels]
+            count[outputs] += 1
+        y /= count
+        self.save(y, x.shape, count)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx: each pixel of a window gets an equal share."""
+        dy, shape, count = self.saved(dy)
+        dx: Array = array_module(dy).zeros(shape, dy.dtype)
+        share = dy / count
+        for outputs, pixels in overlaps(shape[2:], dy.shape[2:], self.window, self.stride):
+            dx[:, :, *pixels] += share[:, :, *outputs]
+        return dx
+
+
+def _ceil_windows(pixels: int, k: int, s: int) -> int:
+    """Return how many windows start inside the image, the last one possibly cut off."""
+    count = -(-(pixels - k) // s) + 1
+    return count - 1 if (count - 1) * s >= pixels else max(count, 1)
+
+
+class MaxPool2d(Module):
+    """The largest number of every window; its gradient goes to the pixel that had it.
+
+    .. code-block:: text
+
+        y[n, c, i, j] = max over u, v of x[n, c, i*s + u - p, j*s + v - p]
+
+    over the pixels inside the image; sizes round down. Of several equal pixels, the first, row by
+    row, gets the whole gradient.
+
+    Parameters
+    ----------
+    kernel_size : int or (int, int)
+    stride : int or (int, int), optional
+        ``kernel_size`` if not given.
+    padding : int or (int, int)
+        How far windows reach over the edge, in pixels; at most half of ``kernel_size``, so that
+        every window has a pixel.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a size is no int, out of range, or too large for ``x``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pool = MaxPool2d(2)
+    >>> pool(np.array([[1.0, 3.0, 7.0, 7.0], [3.0, 2.0, 7.0, 7.0]]).reshape(1, 1, 2, 4))
+    array([[[[3., 7.]]]])
+    >>> pool.backward(np.array([5.0, 6.0]).reshape(1, 1, 1, 2))[0, 0]
+    array([[0., 5., 6., 0.],
+           [0., 0., 0., 0.]])
+    """
+
+    def __init__(
+        self, kernel_size: IntOrPair, stride: IntOrPair | None = None, padding: IntOrPair = 0
+    ) -> None:
+        self.window = as_pair("kernel_size", kernel_size)
+        self.stride = self.window if stride is None else as_pair("stride", stride)
+        self.padding = as_pair("padding", padding, minimum=0)
+        if any(2 * p > k for p, k in zip(self.padding, self.window, strict=True)):
+            raise ValueError(
+                f"padding is {padding}; need at most half of kernel_size = {kernel_size}"
+            )
+
+    def _overlaps(self, x: Array, y: Array) -> Iterator[tuple[Slices, Slices]]:
+        return overlaps(x.shape[2:], y.shape[2:], self.window, self.stride, self.padding)
+
+    def forward(self, x: Array) -> Array:
+        """Return y (N, C, H_out, W_out), with H_out = (H + 2p - K) // s + 1."""
+        x = as_features(x)
+        xp = array_module(x)
+        geom = make_geometry(x.shape, 1, self.window, self.stride, padding=self.padding)
+        y: Array = xp.full(geom.y_shape, -np.inf, x.dtype)
+        for outputs, pixels in self._overlaps(x, y):
+            largest = y[:, :, *outputs]
+            xp.maximum(largest, x[:, :, *pixels], out=largest)
+        self.save(y, x, y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx (N, C, H, W)."""
+        dy, x, y = self.saved(dy)
+        xp = array_module(dy)
+        dx: Array = xp.zeros_like(x)
+        open_ = xp.ones(y.shape, bool)  # until the first pixel that is the largest was met
+        for outputs, pixels in self._overlaps(x, y):
+            hit = x[:, :, *pixels] == y[:, :, *outputs]
+            hit &= open_[:, :, *outputs]
+            open_[:, :, *outputs] ^= hit
+            dx[:, :, *pixels] += xp.where(hit, dy[:, :, *outputs], 0)
+        return dx
+
+
+class GlobalAvgPool2d(Module):
+    """The mean of every channel of every image: (N, C, H, W) -> (N, C).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> GlobalAvgPool2d()(np.array([[1.0, 3.0], [5.0, 7.0]]).reshape(1, 2, 1, 2))
+    array([[2., 6.]])
+    """
+
+    def forward(self, x: Array) -> Array:
+        """Return y (N, C)."""
+        x = as_features(x)
+        y: Array = x.mean(axis=(2, 3))
+        self.save(y, x.shape)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx (N, C, H, W): each pixel gets an equal share."""
+        dy, (n, c, h, w) = self.saved(dy)
+        dx: Array = array_module(dy).empty((n, c, h, w), dy.dtype)
+        dx[...] = (dy / (h * w))[:, :, None, None]
+        return dx
