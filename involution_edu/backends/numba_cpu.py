@@ -148,9 +148,9 @@ _ready: set[tuple[Callable[..., None], np.dtype[Any]]] = set()
 
 
 def _compile(function: Callable[..., None], options: tuple[Any, ...]) -> None:
-    """Run ``function`` on no tasks; say so if that takes long, because it is being compiled."""
+    """Run ``function`` on no tasks; if that takes long, say that this is seldom so."""
     dtype = options[0].dtype
-    message = "compiling the numba backend's %s for %s; this is kept for later"
+    message = "preparing the numba backend's %s for %s: it is compiled once and kept for later"
     notice = Timer(
         1.0, logging.getLogger("involution_edu").warning, (message, function.__name__, dtype)
     )

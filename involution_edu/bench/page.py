@@ -73,7 +73,7 @@ versions of the code:
 
 ```bash
 pip install -e '.[test,bench]'
-python -m pytest tests/benchmarks/bench_operator.py --benchmark-autosave
+python -m pytest tests/benchmarks/bench_operator.py -n 0 --benchmark-autosave
 ```
 """
 
