@@ -15,20 +15,29 @@ from .activation import ReLU
 from .conv import Conv2d
 from .involution2d import Involution2d
 from .linear import Linear
+from .losses import CrossEntropy, MeanSquaredError
 from .module import Module, Parameter, Sequential
 from .norm import BatchNorm2d
+from .optim import SGD, Adam, Optimizer, clip_grad_norm, warmup_cosine
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 
 __all__ = [
+    "SGD",
+    "Adam",
     "AvgPool2d",
     "BatchNorm2d",
     "Conv2d",
+    "CrossEntropy",
     "GlobalAvgPool2d",
     "Involution2d",
     "Linear",
     "MaxPool2d",
+    "MeanSquaredError",
     "Module",
+    "Optimizer",
     "Parameter",
     "ReLU",
     "Sequential",
+    "clip_grad_norm",
+    "warmup_cosine",
 ]

@@ -1,0 +1,143 @@
+"""Losses: how far a batch of outputs is from what they should be, and which way is down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays import array_module, check_array, kind_of_array
+from ..geometry import Array, check_shape
+from .arguments import as_fraction
+
+Labels = NDArray[np.integer[Any]]
+
+
+class CrossEntropy:
+    """The cross-entropy of softmax(logits) with the labels, the mean over the batch.
+
+    .. code-block:: text
+
+        p[n, k] = exp(logits[n, k]) / sum over j of exp(logits[n, j])
+        t[n, k] = (1 - e) * [k == labels[n]] + e / K          e: label_smoothing, K: classes
+        loss = -1/N * sum over n, k of t[n, k] * log p[n, k]
+        dlogits = (p - t) / N
+
+    The largest logit of each row is subtracted before exp, so that it cannot overflow.
+
+    Parameters
+    ----------
+    label_smoothing : float
+        e, the share of the target spread evenly over all classes, 0 to 1.
+
+    References
+    ----------
+    Szegedy et al., CVPR 2016, arXiv:1512.00567, section 7: label smoothing.
+
+    Examples
+    --------
+    >>> criterion = CrossEntropy()
+    >>> logits = np.log(np.array([[0.25, 0.75]]))
+    >>> round(criterion(logits, np.array([1])), 6)  # -log 0.75
+    0.287682
+    >>> criterion.backward()
+    array([[ 0.25, -0.25]])
+    """
+
+    _dlogits: Array | None = None
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        self.label_smoothing = as_fraction("label_smoothing", label_smoothing)
+
+    def __call__(self, logits: Array, labels: Labels) -> float:
+        """Return the loss of logits (N, K) for labels (N,), each a whole number below K.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the arrays do not fit together, a label is no class, or there is no image.
+        """
+        logits = check_array("logits", logits, gpu=True)
+        if logits.ndim != 2 or 0 in logits.shape:
+            raise ValueError(f"logits has shape {logits.shape}; need (N, K), neither of them 0")
+        xp, (count, classes) = array_module(logits), logits.shape
+        _check_labels(labels, logits)
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        exp = xp.exp(shifted)
+        total = exp.sum(axis=1, keepdims=True)
+        target = xp.full_like(logits, self.label_smoothing / classes)
+        target[xp.arange(count), labels] += 1 - self.label_smoothing
+        self._dlogits = (exp / total - target) / count
+        surprise: Array = target * (xp.log(total) - shifted)
+        return float(surprise.sum() / count)
+
+    def backward(self) -> Array:
+        """Return the gradient of the last loss, dlogits (N, K)."""
+        return _saved(self, self._dlogits)
+
+
+class MeanSquaredError:
+    """The mean of (y - target)^2 over all numbers.
+
+    .. code-block:: text
+
+        loss = 1/M * sum of (y - target)^2,  dy = 2/M * (y - target)        M: how many numbers
+
+    Examples
+    --------
+    >>> criterion = MeanSquaredError()
+    >>> criterion(np.array([1.0, 4.0]), np.array([1.0, 2.0]))
+    2.0
+    >>> criterion.backward()
+    array([0., 2.])
+    """
+
+    _dy: Array | None = None
+
+    def __call__(self, y: Array, target: Array) -> float:
+        """Return the loss of ``y``; ``target`` has its shape and dtype.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the arrays do not fit together or hold no number.
+        """
+        y = check_array("y", y, gpu=True)
+        if y.size == 0:
+            raise ValueError(f"y has shape {y.shape}; need at least one number")
+        _check_kind("target", target, "y", y)
+        if target.dtype != y.dtype:
+            raise TypeError(f"target has dtype {target.dtype}; need {y.dtype}, the dtype of y")
+        check_shape("target", target, y.shape, "the shape of y")
+        difference = y - target
+        self._dy = difference * (2 / y.size)
+        return float((difference * difference).mean())
+
+    def backward(self) -> Array:
+        """Return the gradient of the last loss, of the shape of ``y``."""
+        return _saved(self, self._dy)
+
+
+def _check_labels(labels: Labels, logits: Array) -> None:
+    count, classes = logits.shape
+    _check_kind("labels", labels, "logits", logits)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"labels has dtype {labels.dtype}; need whole numbers")
+    if labels.shape != (count,):
+        raise ValueError(f"labels has shape {labels.shape}; need ({count},), one for each image")
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest >= classes:
+        raise ValueError(f"labels has {lowest} to {highest}; need 0 to {classes - 1}")
+
+
+def _check_kind(name: str, a: object, other_name: str, other: Array) -> None:
+    if kind_of_array(a) != kind_of_array(other):
+        need = type(other).__module__
+        raise TypeError(f"{name} is a {type(a).__name__}; need a {need} array, as {other_name} is")
+
+
+def _saved(criterion: object, gradient: Array | None) -> Array:
+    if gradient is None:
+        raise RuntimeError(f"{type(criterion).__name__}.backward() needs a loss first: call it")
+    return gradient

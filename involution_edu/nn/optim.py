@@ -1,0 +1,262 @@
+"""Optimisers: what a step does to every parameter; and the plan of the learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import cos, isfinite, pi, sqrt
+
+import numpy as np
+
+from ..arrays import array_module
+from ..geometry import Array, as_int, check_shape
+from .arguments import as_fraction
+from .module import Parameter
+
+
+class Optimizer:
+    """What `SGD` and `Adam` share: parameters, and a few arrays of memory for each of them.
+
+    Attributes
+    ----------
+    lr : float
+        The learning rate of the next step; a plan such as `warmup_cosine` sets it anew.
+    """
+
+    memory_names: tuple[str, ...] = ()
+
+    def __init__(self, parameters: Sequence[Parameter], lr: float, weight_decay: float) -> None:
+        self.parameters = list(parameters)
+        self.lr, self.weight_decay = as_rate("lr", lr), as_rate("weight_decay", weight_decay)
+        self.steps = 0
+        self.memory: dict[str, list[Array]] = {
+            name: [array_module(p.data).zeros_like(p.data) for p in self.parameters]
+            for name in self.memory_names
+        }
+
+    def step(self) -> None:
+        """Move every parameter, in place, against its gradient."""
+        self.steps += 1
+        for number, parameter in enumerate(self.parameters):
+            gradient = parameter.grad
+            if self.weight_decay:
+                gradient = gradient + self.weight_decay * parameter.data
+            memory = [self.memory[name][number] for name in self.memory_names]
+            parameter.data -= self.lr * self.direction(gradient, *memory)
+
+    def direction(self, gradient: Array, *memory: Array) -> Array:
+        """Return what the learning rate multiplies; update ``memory`` in place."""
+        raise TypeError(f"{type(self).__name__} has no direction(); an Optimizer must define it")
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return a copy of the memory and the count of the steps: enough to go on exactly."""
+        arrays = {
+            f"{name}.{number}": array.copy()
+            for name, arrays in self.memory.items()
+            for number, array in enumerate(arrays)
+        }
+        return {"steps": np.array(self.steps), **arrays}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Take over what `state_dict` returned.
+
+        Raises
+        ------
+        ValueError
+            If a name is missing or unknown, or a shape is another. Nothing is changed then.
+        """
+        own = self.state_dict()
+        if own.keys() != state.keys():
+            names = ", ".join(sorted(own.keys() ^ state.keys()))
+            raise ValueError(f"state has or lacks {names}; need the names of state_dict()")
+        for name, array in own.items():
+            check_shape(f"state[{name!r}]", state[name], array.shape, "the shape in state_dict()")
+        self.steps = int(state["steps"])
+        for name, arrays in self.memory.items():
+            for number, array in enumerate(arrays):
+                array[...] = array_module(array).asarray(state[f"{name}.{number}"])
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum.
+
+    .. code-block:: text
+
+        g = grad + weight_decay * w
+        v = momentum * v + g
+        w = w - lr * v                          or, with nesterov, w - lr * (g + momentum * v)
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+    lr : float
+    momentum : float
+        0 to 1.
+    nesterov : bool
+        Look one step of the momentum ahead.
+    weight_decay : float
+
+    References
+    ----------
+    Sutskever et al., ICML 2013: momentum and Nesterov's variant in this form.
+
+    Examples
+    --------
+    >>> w = Parameter(np.array([1.0]))
+    >>> w.grad[...] = 0.5
+    >>> optimizer = SGD([w], lr=0.1, momentum=0.9)
+    >>> for _ in range(2):  # v = 0.5, then 0.95
+    ...     optimizer.step()
+    >>> w.data.round(6)
+    array([0.855])
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        lr: float,
+        *,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        self.momentum, self.nesterov = as_fraction("momentum", momentum), nesterov
+        if nesterov and not momentum:
+            raise ValueError("momentum is 0; need more for nesterov to look ahead")
+        self.memory_names = ("velocity",) if momentum else ()
+        super().__init__(parameters, lr, weight_decay)
+
+    def direction(self, gradient: Array, *memory: Array) -> Array:
+        """Return the gradient, the velocity, or with nesterov the velocity after next."""
+        if not memory:
+            return gradient
+        (velocity,) = memory
+        velocity *= self.momentum
+        velocity += gradient
+        return gradient + self.momentum * velocity if self.nesterov else velocity
+
+
+class Adam(Optimizer):
+    """Adam: each number moves at its own pace, set by the size of its past gradients.
+
+    .. code-block:: text
+
+        g = grad + weight_decay * w
+        m = b1 * m + (1 - b1) * g;   v = b2 * v + (1 - b2) * g^2
+        w = w - lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)        t: steps so far
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+    lr : float
+    betas : (float, float)
+        b1 and b2, from 0 to below 1.
+    eps, weight_decay : float
+
+    References
+    ----------
+    Kingma and Ba, ICLR 2015, arXiv:1412.6980, algorithm 1.
+
+    Examples
+    --------
+    >>> w = Parameter(np.array([1.0]))
+    >>> w.grad[...] = 0.5
+    >>> Adam([w], lr=0.1, eps=0.0).step()  # the first step has the size lr
+    >>> w.data
+    array([0.9])
+    """
+
+    memory_names = ("mean", "square")
+
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        lr: float,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        first, second = betas
+        self.betas = as_fraction("betas[0]", first), as_fraction("betas[1]", second)
+        if 1 in self.betas:
+            raise ValueError(f"betas is {betas}; need numbers below 1")
+        self.eps = as_rate("eps", eps)
+        super().__init__(parameters, lr, weight_decay)
+
+    def direction(self, gradient: Array, *memory: Array) -> Array:
+        """Return the mean gradient over the root of the mean square, both without their bias."""
+        for beta, kept, value in zip(
+            self.betas, memory, (gradient, gradient * gradient), strict=True
+        ):
+            kept *= beta
+            kept += (1 - beta) * value
+        (mean, square), (first, second) = memory, self.betas
+        root = array_module(square).sqrt(square)
+        root /= sqrt(1 - second**self.steps)
+        root += self.eps
+        ratio: Array = mean / root
+        ratio /= 1 - first**self.steps
+        return ratio
+
+
+def clip_grad_norm(parameters: Sequence[Parameter], max_norm: float) -> float:
+    """Shorten the gradient of all parameters together to ``max_norm``, if it is longer.
+
+    Returns
+    -------
+    norm : float
+        Its Euclidean length before.
+
+    Examples
+    --------
+    >>> w = Parameter(np.zeros(2))
+    >>> w.grad[...] = [3, 4]
+    >>> clip_grad_norm([w], max_norm=1)
+    5.0
+    >>> w.grad
+    array([0.6, 0.8])
+    """
+    max_norm = as_rate("max_norm", max_norm)
+    norm = sqrt(sum(float((p.grad * p.grad).sum()) for p in parameters))
+    if norm > max_norm:
+        for parameter in parameters:
+            parameter.grad *= max_norm / norm
+    return norm
+
+
+def warmup_cosine(step: int, *, base_lr: float, warmup_steps: int, total_steps: int) -> float:
+    """Return the learning rate of a step: up in a line, then down along half a cosine to 0.
+
+    .. code-block:: text
+
+        step < warmup:  base_lr * (step + 1) / warmup
+        later:          base_lr * (1 + cos(pi * (step - warmup) / (total - warmup))) / 2
+
+    References
+    ----------
+    Loshchilov and Hutter, ICLR 2017, arXiv:1608.03983: the cosine. Goyal et al., 2017,
+    arXiv:1706.02677: the warm-up.
+
+    Examples
+    --------
+    >>> plan = {"base_lr": 0.8, "warmup_steps": 2, "total_steps": 6}
+    >>> [round(warmup_cosine(step, **plan), 3) for step in range(6)]
+    [0.4, 0.8, 0.8, 0.683, 0.4, 0.117]
+    """
+    total_steps = as_int("total_steps", total_steps)
+    warmup_steps = as_int("warmup_steps", warmup_steps, 0)
+    if warmup_steps >= total_steps:
+        raise ValueError(f"warmup_steps is {warmup_steps}; need less than {total_steps} in all")
+    if not 0 <= step < total_steps:
+        raise ValueError(f"step is {step}; need 0 to {total_steps - 1}")
+    if step < warmup_steps:
+        return base_lr * (step + 1) / warmup_steps
+    share = (step - warmup_steps) / (total_steps - warmup_steps)
+    return base_lr * (1 + cos(pi * share)) / 2
+
+
+def as_rate(name: str, value: object) -> float:
+    """Return ``value`` as a float of at least 0."""
+    if not isinstance(value, int | float | np.floating) or not isfinite(value) or value < 0:
+        raise ValueError(f"{name} is {value!r}; need a number of at least 0")
+    return float(value)
