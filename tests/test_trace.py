@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
 import involution_edu as inv
 from involution_edu import nn
 from involution_edu.cases import TOLERANCE, scaled_error
 from involution_edu.geometry import Array
 from involution_edu.nn import involution2d
-from involution_edu.viz import Trace, record
+from involution_edu.viz import (
+    OperatorTrace,
+    Trace,
+    involution_names,
+    load_trace,
+    record,
+    record_gradients,
+    record_operator,
+    save_trace,
+)
 from involution_edu.viz.trace import varied_pixels
 
 LAYERS: dict[str, dict[str, Any]] = {
@@ -75,7 +86,7 @@ def test_recording_leaves_the_layer_alone(name: str) -> None:
 
 def test_a_layer_in_training_mode_is_refused() -> None:
     layer = nn.Involution2d(**LAYERS["RGB, one group"])
-    with pytest.raises(ValueError, match=r"layer is in training mode; need .* call eval"):
+    with pytest.raises(ValueError, match=r"model is in training mode; need .* call eval"):
         record(layer, np.zeros((1, 3, 5, 6), np.float32))
 
 
@@ -155,3 +166,154 @@ def test_varied_pixels_lie_in_their_blocks_and_differ() -> None:
 
 def test_varied_pixels_of_a_tiny_output() -> None:
     assert varied_pixels(recorded("RGB, one group", size=(1, 2)), (0, 0), 2, 3) == [(0, 0), (0, 1)]
+
+
+# Parts, files, models, gradients
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_part_holds_the_numbers_of_its_pixels_and_groups(name: str) -> None:
+    trace = recorded(name)
+    geom, G = trace.geom, trace.geom.G
+    rows, columns = slice(1, geom.H_out - 1), slice(2, geom.W_out)
+    part = trace.part(rows, columns, slice(G - 1, G))
+    assert (part.origin, part.geom.G, part.geom.C) == ((1, 2), 1, geom.C_g)
+    assert_array_equal(part.patches, trace.patches[:, -1:, :, rows, columns])
+    assert_array_equal(part.kernels, trace.kernels[:, -1:, rows, columns])
+    assert_array_equal(part.y, trace.y[:, -geom.C_g :, rows, columns])
+    assert_array_equal(part.products(0, 1), trace.products(1, 3)[:, -1:])
+    part.check()  # its own features still span its own kernels
+    again = part.part(slice(1, 2), slice(None))
+    assert again.origin == (2, 2)
+    assert_array_equal(again.patches, part.patches[:, :, :, 1:2])
+
+
+@pytest.mark.parametrize("rows", [slice(3, 3), slice(0, 9, 2), slice(9, 12)])
+def test_an_impossible_part_is_refused(rows: slice) -> None:
+    with pytest.raises(ValueError, match=r"rows is slice\(.*\); need a slice without a step"):
+        recorded("RGB, one group").part(rows, slice(None))
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_saved_trace_comes_back(name: str, tmp_path: Path) -> None:
+    whole = recorded(name, np.float32)
+    for n, trace in enumerate((whole, whole.part(slice(0, 2), slice(1, 3)))):
+        save_trace(tmp_path / f"{n}.npz", trace)
+        loaded = load_trace(tmp_path / f"{n}.npz")
+        assert isinstance(loaded, Trace)
+        assert (loaded.geom, loaded.origin) == (trace.geom, trace.origin)
+        for field in ("x", "kernel", "y", "reduce_weight", "span_weight", "span_bias"):
+            assert_array_equal(getattr(loaded, field), getattr(trace, field))
+        assert list(loaded.stages) == list(trace.stages)
+        assert_array_equal(loaded.reduced, trace.reduced)
+        assert loaded.statistics.keys() == trace.statistics.keys()
+        loaded.check()
+
+
+def test_a_part_makes_a_small_file(tmp_path: Path) -> None:
+    trace = recorded("RGB, one group", np.float32, size=(40, 50))
+    save_trace(tmp_path / "whole.npz", trace)
+    save_trace(tmp_path / "part.npz", trace.part(slice(20, 21), slice(20, 21)))
+    sizes = [(tmp_path / f"{name}.npz").stat().st_size for name in ("whole", "part")]
+    assert sizes[0] > 100_000
+    assert sizes[1] < 8_000
+
+
+def small_trace() -> OperatorTrace:
+    rng = np.random.default_rng(2)
+    x, kernel = rng.standard_normal((1, 2, 5, 6)), rng.standard_normal((1, 1, 3, 3, 3, 3))
+    return record_operator(x, kernel, stride=2, padding=1)
+
+
+def test_a_run_of_the_operator_alone_is_saved_too(tmp_path: Path) -> None:
+    trace = small_trace()
+    save_trace(tmp_path / "a.npz", trace)
+    loaded = load_trace(tmp_path / "a.npz")
+    assert type(loaded) is OperatorTrace
+    assert_array_equal(loaded.products(2, 1), trace.products(2, 1))
+
+
+def test_files_that_hold_no_trace(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    with pytest.raises(FileNotFoundError):
+        load_trace(path)
+    save_trace(path, small_trace())
+    with pytest.raises(FileExistsError, match="pass --force"):
+        save_trace(path, small_trace())
+    with pytest.raises(ValueError, match=r"path is a\.txt; need a name that ends in \.npz"):
+        save_trace("a.txt", small_trace())
+    good = dict(np.load(path))
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match="holds no trace"):
+        load_trace(path)
+    path.write_text("not an archive")
+    with pytest.raises(ValueError, match="holds no trace"):
+        load_trace(path)
+    for bad, reason in (
+        ({"y": good["y"][:, :, :2]}, r"y has shape .*; need \(N, C, H_out, W_out\)"),
+        ({"x": np.array([None])}, "allow_pickle=False"),
+        ({"x": good["x"].astype(int)}, "x has dtype int64"),
+        ({"stride": np.array([2, 0])}, r"stride\[1\] is 0"),
+        ({"extra": good["x"]}, "it lacks 'reduce_weight'"),
+    ):
+        np.savez(path, **{**good, **bad})
+        with pytest.raises(ValueError, match=f"holds no trace .*{reason}"):
+            load_trace(path)
+    np.savez(path, x=good["x"])
+    with pytest.raises(ValueError, match="it lacks 'kernel'"):
+        load_trace(path)
+
+
+def test_a_layer_inside_of_a_model() -> None:
+    rng = np.random.default_rng(5)
+    layer = nn.Involution2d(4, 3, groups=2, rng=1, dtype=np.float64)
+    inner = nn.Sequential(nn.Conv2d(3, 4, rng=0, dtype=np.float64), inv=layer)
+    model = nn.Sequential(nn.ReLU(), body=inner, tail=nn.ReLU()).eval()
+    assert involution_names(model) == ["body.inv"]
+    x = rng.standard_normal((1, 3, 5, 6))
+    trace = record(model, x, layer="body.inv")
+    given = inner.children()["0"](np.maximum(x, 0))
+    assert_array_equal(trace.x, given)
+    assert_array_equal(trace.y, layer(given))
+    assert "forward" not in vars(layer)
+    for name in (None, "body", "inv"):
+        with pytest.raises(ValueError, match=r"layer is .*; need one of 'body\.inv'"):
+            record(model, x, layer=name)
+    layer.train()
+    with pytest.raises(ValueError, match="model is in training mode"):
+        record(model, x, layer="body.inv")
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_both_paths_back(name: str) -> None:
+    layer = nn.Involution2d(**LAYERS[name], rng=3, dtype=np.float64).eval()
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((2, layer.channels, 7, 9))
+    dy = rng.standard_normal(layer(x).shape)
+    layer.backward(dy)
+    before = [parameter.grad.copy() for parameter in layer.parameters()]
+    back = record_gradients(layer, x, dy)
+    for parameter, grad in zip(layer.parameters(), before, strict=True):
+        assert_array_equal(parameter.grad, grad)
+    # By the definition, at one pixel: dkernel = sum over the channels of dy * window.
+    trace = record(layer, x)
+    window = trace.patches[1, 0, :, 2, 1]
+    expected = (window * dy[1, : trace.geom.C_g, 2, 1, np.newaxis, np.newaxis]).sum(axis=0)
+    np.testing.assert_allclose(back.dkernel[1, 0, :, :, 2, 1], expected, rtol=1e-9)
+    # Along one path at a time, by differences: the operator is linear in x.
+    h = rng.standard_normal(x.shape)
+    moved = nn.Involution2d(**LAYERS[name], rng=3, dtype=np.float64).eval()
+    moved.load_state_dict(layer.state_dict())
+    options: dict[str, Any] = {"stride": layer.stride, "dilation": layer.dilation}
+    change = inv.involution(moved.project(h), trace.kernel, **options)
+    np.testing.assert_allclose(np.sum(dy * change), np.sum(back.dx_apply * h), rtol=1e-9)
+
+
+def test_a_wrong_gradient_cannot_be_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = nn.Involution2d(**LAYERS["two groups, reduced"], rng=3, dtype=np.float64).eval()
+    x = np.random.default_rng(0).standard_normal((1, 8, 5, 6))
+    dy = np.random.default_rng(1).standard_normal((1, 8, 5, 6))
+    backward = nn.Involution2d.backward
+    monkeypatch.setattr(nn.Involution2d, "backward", lambda self, dy: backward(self, 1.01 * dy))
+    with pytest.raises(ArithmeticError, match=r"dx is .* away"):
+        record_gradients(layer, x, dy)

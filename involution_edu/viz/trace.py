@@ -1,57 +1,40 @@
-"""What an involution layer did to an input, recorded for the pictures and the walk-through."""
+"""What an involution did to an input: every number, for the pictures and the walk-through."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 
 from ..backends.windows import windows
 from ..cases import TOLERANCE, scaled_error
 from ..geometry import Array, Geometry, Pair
-from ..nn import BatchNorm2d, Involution2d
 
 
-@dataclass(frozen=True, eq=False)
-class Trace:
-    """Every number on the way from ``x`` to ``y``; made by `record`, which checks them.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OperatorTrace:
+    """One run of the operator; made by `involution_edu.viz.record_operator`, which checks it.
 
     Attributes
     ----------
     x : ndarray, shape (N, C, H, W)
         What the operator was given.
-    reduce_weight : ndarray, shape (C // r, C)
-        The 1x1 convolution from ``x`` to the first of the stages.
-    statistics : dict of ndarrays, shape (C // r,)
-        "mean" and "std", the fixed numbers that batch norm subtracts and divides by, std being
-        sqrt(var + eps); then "scale" and "shift", the learned ones that it multiplies by and
-        adds. Empty if the layer has no batch norm.
-    stages : dict of ndarrays, shape (N, C // r, H_out, W_out)
-        What each module of reduce returned, by its name: "conv", then "bn" and "relu" if the
-        layer has them. The last are the reduced features, of which the kernels are made.
-    span_weight, span_bias : ndarray, shapes (G*K_h*K_w, C // r) and (G*K_h*K_w,)
-        The 1x1 convolution from ``reduced`` to ``kernel``.
     kernel : ndarray, shape (N, G, K_h, K_w, H_out, W_out)
     y : ndarray, shape (N, C, H_out, W_out)
         What the operator returned.
     geom : Geometry
+    origin : (int, int)
+        Row and column, in the whole output, of the first output pixel that is kept; (0, 0)
+        unless `part` has cut it out.
     """
 
     x: Array
-    reduce_weight: Array
-    statistics: dict[str, Array]
-    stages: dict[str, Array]
-    span_weight: Array
-    span_bias: Array
     kernel: Array
     y: Array
     geom: Geometry
-
-    @property
-    def reduced(self) -> Array:
-        """The reduced features (N, C // r, H_out, W_out)."""
-        return list(self.stages.values())[-1]
+    origin: Pair = (0, 0)
 
     @property
     def patches(self) -> Array:
@@ -70,70 +53,110 @@ class Trace:
         """
         return self.patches[:, :, :, i, j] * self.kernels[:, :, np.newaxis, i, j]
 
+    def part(self, rows: slice, columns: slice, groups: slice = slice(None)) -> Self:
+        """Return the trace of some neighbouring output pixels and groups alone, copied.
 
-def record(layer: Involution2d, x: Array) -> Trace:
-    """Run ``layer`` on ``x`` and return the numbers it went through.
+        It is a trace like any other, of the pixels of ``x`` that those outputs read, with the
+        zeros around the image among them and no padding of its own. ``origin`` says where it
+        was.
 
-    The products are added up here once more and held against the ``y`` of the operator, so that
-    a wrong operator raises instead of drawing a picture that looks right.
+        Parameters
+        ----------
+        rows, columns, groups : slice
+            Of the output, without a step.
 
-    Parameters
+        Raises
+        ------
+        ValueError
+            If a slice has a step or keeps nothing.
+
+        Examples
+        --------
+        >>> from involution_edu.viz import record_operator
+        >>> x, kernel = np.ones((1, 4, 9, 9)), np.ones((1, 2, 3, 3, 9, 9))
+        >>> corner = record_operator(x, kernel).part(slice(0, 1), slice(7, 9), slice(1, 2))
+        >>> corner.origin, corner.x.shape, corner.y.tolist()
+        ((0, 7), (1, 2, 3, 4), [[[[6.0, 4.0]], [[6.0, 4.0]]]])
+        """
+        geom = self.geom
+        i0, i1 = _bounds("rows", rows, geom.H_out)
+        j0, j1 = _bounds("columns", columns, geom.W_out)
+        g0, g1 = _bounds("groups", groups, geom.G)
+        (s_h, s_w), (e_h, e_w) = geom.stride, geom.extent
+        channels = slice(g0 * geom.C_g, g1 * geom.C_g)
+        read_rows = slice(i0 * s_h, (i1 - 1) * s_h + e_h)
+        read_columns = slice(j0 * s_w, (j1 - 1) * s_w + e_w)
+        x = geom.pad(self.x)[:, channels, read_rows, read_columns].copy()
+        n, c, h, w = x.shape
+        return replace(
+            self,
+            x=x,
+            kernel=self.kernel[:, g0:g1, :, :, i0:i1, j0:j1].copy(),
+            y=self.y[:, channels, i0:i1, j0:j1].copy(),
+            geom=replace(geom, N=n, C=c, H=h, W=w, G=g1 - g0, padding=(0, 0)),
+            origin=(self.origin[0] + i0, self.origin[1] + j0),
+        )
+
+    def check(self) -> None:
+        """Raise `ArithmeticError` unless the products add up to ``y``."""
+        # One row of the output at a time: all products at once are K_h*K_w times as large as y.
+        sums = [self.products(i, slice(None)).sum(axis=(-2, -1)) for i in range(self.geom.H_out)]
+        y = np.stack(sums, axis=3).reshape(self.y.shape)  # (N, G, C_g, H_out, W_out) -> (N, C, ...)
+        agree("y", self.y, y)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Trace(OperatorTrace):
+    """Every number on the way from ``x`` to ``y``; made by `involution_edu.viz.record`.
+
+    Attributes
     ----------
-    layer : Involution2d
-        In evaluation mode; in training mode batch norm would use the whole of ``x``, and no
-        kernel would be made from its pixel alone.
-    x : ndarray, shape (N, C, H, W)
-
-    Raises
-    ------
-    ValueError
-        If the layer is in training mode.
-    ArithmeticError
-        If the products do not sum to ``y``, or the reduced features do not span the kernels.
-
-    Examples
-    --------
-    >>> from involution_edu import nn
-    >>> layer = nn.Involution2d(2, 3, groups=1, reduction=1, rng=0, dtype=float)
-    >>> trace = record(layer.eval(), np.random.default_rng(0).standard_normal((1, 2, 4, 5)))
-    >>> products = trace.products(1, 2)[0, 0]  # of pixel (1, 2): (C, K_h, K_w)
-    >>> np.allclose(products.sum(axis=(1, 2)), trace.y[0, :, 1, 2])
-    True
+    reduce_weight : ndarray, shape (C // r, C)
+        The 1x1 convolution from the layer's input to the first of the stages.
+    statistics : dict of ndarrays, shape (C // r,)
+        "mean" and "std", the fixed numbers that batch norm subtracts and divides by, std being
+        sqrt(var + eps); then "scale" and "shift", the learned ones that it multiplies by and
+        adds. Empty if the layer has no batch norm.
+    stages : dict of ndarrays, shape (N, C // r, H_out, W_out)
+        What each module of reduce returned, by its name: "conv", then "bn" and "relu" if the
+        layer has them. The last are the reduced features, of which the kernels are made.
+    span_weight, span_bias : ndarray, shapes (G*K_h*K_w, C // r) and (G*K_h*K_w,)
+        The 1x1 convolution from ``reduced`` to ``kernel``.
     """
-    if layer.training:
-        raise ValueError("layer is in training mode; need evaluation mode: call eval()")
-    norm = layer.conv1.children().get("bn")
-    statistics = {}
-    if isinstance(norm, BatchNorm2d):
-        statistics = {
-            "mean": norm.running_mean.copy(),
-            "std": np.sqrt(norm.running_var + norm.eps),
-            "scale": norm.weight.data.copy(),
-            "shift": norm.bias.data.copy(),
-        }
-    features, stages = layer.pool(x), {}
-    for name, module in layer.conv1.children().items():
-        stages[name] = features = module(features)
-    kernel = layer.span(features)
-    y = layer(x)
-    applied = layer.project(x)
-    span = layer.conv2.state_dict()
-    trace = Trace(
-        x=applied,
-        reduce_weight=layer.conv1.state_dict()["conv.weight"].reshape(-1, x.shape[1]),
-        statistics=statistics,
-        stages=stages,
-        span_weight=span["conv.weight"].reshape(-1, features.shape[1]),
-        span_bias=span["conv.bias"],
-        kernel=kernel,
-        y=y,
-        geom=Geometry.of(applied, kernel, stride=layer.stride, dilation=layer.dilation),
-    )
-    _check(trace)
-    return trace
+
+    reduce_weight: Array
+    statistics: dict[str, Array]
+    stages: dict[str, Array]
+    span_weight: Array
+    span_bias: Array
+
+    @property
+    def reduced(self) -> Array:
+        """The reduced features (N, C // r, H_out, W_out)."""
+        return list(self.stages.values())[-1]
+
+    def part(self, rows: slice, columns: slice, groups: slice = slice(None)) -> Self:
+        """Return the trace of some output pixels and groups alone; see `OperatorTrace.part`."""
+        part = super().part(rows, columns, groups)
+        of_a_group = self.geom.window[0] * self.geom.window[1]
+        g0, g1, _ = groups.indices(self.geom.G)
+        spanned = slice(g0 * of_a_group, g1 * of_a_group)
+        return replace(
+            part,
+            stages={name: a[:, :, rows, columns].copy() for name, a in self.stages.items()},
+            span_weight=self.span_weight[spanned].copy(),
+            span_bias=self.span_bias[spanned].copy(),
+        )
+
+    def check(self) -> None:
+        """Raise `ArithmeticError` unless the features span the kernels and the products add up."""
+        spanned = np.einsum("oc,nchw->nohw", self.span_weight, self.reduced)
+        spanned += self.span_bias[:, np.newaxis, np.newaxis]
+        agree("kernel", self.kernel.reshape(spanned.shape), spanned)
+        super().check()
 
 
-def varied_pixels(trace: Trace, first: Pair, rows: int, columns: int) -> list[Pair]:
+def varied_pixels(trace: OperatorTrace, first: Pair, rows: int, columns: int) -> list[Pair]:
     """Return ``first`` and a pixel (i, j) of each other of rows x columns blocks of the output.
 
     Each is the pixel of its block whose kernel is least like the kernels chosen before. The way
@@ -160,19 +183,18 @@ def _blocks(pixels: int, count: int) -> list[Pair]:
     return list(pairwise(edges))
 
 
-def _check(trace: Trace) -> None:
-    spanned = np.einsum("oc,nchw->nohw", trace.span_weight, trace.reduced)
-    spanned += trace.span_bias[:, np.newaxis, np.newaxis]
-    # One row of the output at a time: all products at once are K_h*K_w times as large as y.
-    sums = [trace.products(i, slice(None)).sum(axis=(-2, -1)) for i in range(trace.geom.H_out)]
-    y = np.stack(sums, axis=3).reshape(trace.y.shape)  # (N, G, C_g, H_out, W_out) -> (N, C, ...)
-    for name, array, reference in (
-        ("kernel", trace.kernel.reshape(spanned.shape), spanned),
-        ("y", trace.y, y),
-    ):
-        error, allowed = scaled_error(array, reference), TOLERANCE[reference.dtype]
-        if error > allowed:
-            raise ArithmeticError(
-                f"{name} is {error:.1e} away from the sum of its recorded products, relative to "
-                f"the largest; need at most {allowed:.0e}"
-            )
+def _bounds(name: str, part: slice, size: int) -> Pair:
+    start, stop, step = part.indices(size)
+    if step != 1 or stop <= start:
+        raise ValueError(f"{name} is {part}; need a slice without a step that keeps some of {size}")
+    return start, stop
+
+
+def agree(name: str, array: Array, reference: Array) -> None:
+    """Raise `ArithmeticError` unless ``array`` is ``reference`` but for rounding."""
+    error, allowed = scaled_error(array, reference), TOLERANCE[reference.dtype]
+    if error > allowed:
+        raise ArithmeticError(
+            f"{name} is {error:.1e} away from the sum of its recorded products, relative to "
+            f"the largest; need at most {allowed:.0e}"
+        )

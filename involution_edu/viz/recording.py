@@ -1,0 +1,240 @@
+"""Running the operator, a layer, or a layer inside of a model, and keeping every number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..cases import operator_options
+from ..geometry import Array, Geometry, IntOrPair, Padding
+from ..nn import BatchNorm2d, Involution2d, Module
+from ..ops import involution, involution_backward
+from .trace import OperatorTrace, Trace, agree
+
+
+def record_operator(
+    x: Array,
+    kernel: Array,
+    *,
+    stride: IntOrPair = 1,
+    padding: Padding = "same",
+    dilation: IntOrPair = 1,
+) -> OperatorTrace:
+    """Apply ``kernel`` to ``x`` and return the numbers, their products added up once more.
+
+    A kernel that is the same at every pixel makes it a convolution of each channel.
+
+    Parameters
+    ----------
+    x, kernel, stride, padding, dilation
+        As in `involution_edu.involution`, which checks them.
+
+    Raises
+    ------
+    ArithmeticError
+        If the products do not sum to ``y``.
+
+    Examples
+    --------
+    >>> trace = record_operator(np.ones((1, 1, 4, 5)), np.ones((1, 1, 3, 3, 2, 3)), padding=0)
+    >>> trace.y[0, 0].tolist()
+    [[9.0, 9.0, 9.0], [9.0, 9.0, 9.0]]
+    """
+    y = involution(x, kernel, stride=stride, padding=padding, dilation=dilation)
+    geom = Geometry.of(x, kernel, stride=stride, padding=padding, dilation=dilation)
+    trace = OperatorTrace(x=x, kernel=kernel, y=y, geom=geom)
+    trace.check()
+    return trace
+
+
+def record(model: Module, x: Array, *, layer: str | None = None) -> Trace:
+    """Run an involution layer and return the numbers it went through.
+
+    The products are added up here once more and held against the ``y`` of the operator, so that
+    a wrong operator raises instead of drawing a picture that looks right.
+
+    Parameters
+    ----------
+    model : Module
+        An `Involution2d`, or a model with some inside. In evaluation mode: in training mode
+        batch norm would use the whole of ``x``, and no kernel would be made from its pixel alone.
+    x : ndarray, shape (N, C, H, W)
+        The input of ``model``.
+    layer : str, optional
+        Name of an involution inside of ``model``; `involution_names` lists them.
+
+    Raises
+    ------
+    ValueError
+        If the model is in training mode, or ``layer`` is no involution in it.
+    ArithmeticError
+        If the products do not sum to ``y``, or the reduced features do not span the kernels.
+
+    Examples
+    --------
+    >>> from involution_edu import nn
+    >>> involution = nn.Involution2d(2, 3, groups=1, reduction=1, rng=0, dtype=float)
+    >>> x = np.random.default_rng(0).standard_normal((1, 2, 4, 5))
+    >>> trace = record(involution.eval(), x)
+    >>> products = trace.products(1, 2)[0, 0]  # of pixel (1, 2): (C, K_h, K_w)
+    >>> np.allclose(products.sum(axis=(1, 2)), trace.y[0, :, 1, 2])
+    True
+
+    Inside of a model, here after a ReLU:
+
+    >>> model = nn.Sequential(nn.ReLU(), involution).eval()
+    >>> bool((record(model, x, layer="1").x >= 0).all())
+    True
+    """
+    if any(module.training for _, module in model.named_modules()):
+        raise ValueError("model is in training mode; need evaluation mode: call eval()")
+    if layer is None and isinstance(model, Involution2d):
+        return _record_layer(model, x)
+    names = involution_names(model)
+    if layer not in names:
+        some = f"one of {', '.join(map(repr, names))}" if names else "a model with an Involution2d"
+        raise ValueError(f"layer is {layer!r}; need {some}")
+    target = dict(model.named_modules())[f"{layer}."]
+    assert isinstance(target, Involution2d)
+    return _record_layer(target, _input_of(target, model, x))
+
+
+def involution_names(model: Module) -> list[str]:
+    """Return the names of the involution layers inside of ``model``, in the order of its modules.
+
+    Examples
+    --------
+    >>> from involution_edu import nn
+    >>> involution_names(nn.Sequential(nn.ReLU(), inv=nn.Involution2d(16)))
+    ['inv']
+    """
+    modules = model.named_modules()
+    return [name[:-1] for name, module in modules if name and isinstance(module, Involution2d)]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Gradients:
+    """The way back from ``dy`` to ``dx`` along both paths; made by `record_gradients`.
+
+    Attributes
+    ----------
+    dy : ndarray, shape (N, C, H_out, W_out)
+        What was given.
+    dkernel : ndarray, shape (N, G, K_h, K_w, H_out, W_out)
+        dy times the window, summed over the channels of a group.
+    dreduced : ndarray, shape (N, C // r, H_out, W_out)
+        What span gives back for ``dkernel``.
+    dx_generate : ndarray, shape (N, C, H, W)
+        What reduce gives back for ``dreduced``: the path through the kernel.
+    dx_apply : ndarray, shape (N, C, H, W)
+        dy times the kernel: the path through the window.
+    dx : ndarray, shape (N, C, H, W)
+        What the layer gave back: the sum of both.
+    """
+
+    dy: Array
+    dkernel: Array
+    dreduced: Array
+    dx_generate: Array
+    dx_apply: Array
+    dx: Array
+
+
+def record_gradients(layer: Involution2d, x: Array, dy: Array) -> Gradients:
+    """Return every number on the way back through ``layer``; its own gradients stay as they were.
+
+    Parameters
+    ----------
+    layer : Involution2d
+        In evaluation mode.
+    x : ndarray, shape (N, C, H, W)
+    dy : ndarray, shape of ``layer(x)``
+
+    Raises
+    ------
+    ValueError
+        If the layer is in training mode.
+    ArithmeticError
+        If the ``dx`` of the layer is not dx_apply + dx_generate.
+
+    Examples
+    --------
+    >>> from involution_edu import nn
+    >>> layer = nn.Involution2d(2, 3, groups=1, reduction=1, rng=0, dtype=float).eval()
+    >>> x, dy = np.random.default_rng(0).standard_normal((2, 1, 2, 4, 5))
+    >>> back = record_gradients(layer, x, dy)
+    >>> np.allclose(back.dx, back.dx_apply + back.dx_generate)
+    True
+    """
+    trace = record(layer, x)
+    kept = [parameter.grad.copy() for parameter in layer.parameters()]
+    options: dict[str, Any] = dict(operator_options(trace.geom))
+    dvalue, dkernel = involution_backward(dy, trace.x, trace.kernel, **options)
+    layer.generate_kernel(x)  # what span and reduce keep for their own backward passes
+    dreduced = layer.span_backward(dkernel)
+    dx_generate = layer.reduce_backward(dreduced)
+    layer(x)
+    dx = layer.backward(dy)
+    dx_apply = layer.project.backward(dvalue)
+    for parameter, grad in zip(layer.parameters(), kept, strict=True):
+        parameter.grad[...] = grad
+    agree("dx", dx, dx_apply + dx_generate)
+    return Gradients(
+        dy=dy,
+        dkernel=dkernel,
+        dreduced=dreduced,
+        dx_generate=dx_generate,
+        dx_apply=dx_apply,
+        dx=dx,
+    )
+
+
+def _input_of(target: Involution2d, model: Module, x: Array) -> Array:
+    """Run ``model`` on ``x`` and return what ``target`` inside of it was given."""
+    given: list[Array] = []
+
+    def forward(a: Array) -> Array:
+        given.append(a)
+        return Involution2d.forward(target, a)
+
+    vars(target)["forward"] = forward  # in front of the method, for one run
+    try:
+        model(x)
+    finally:
+        del vars(target)["forward"]
+    (a,) = given
+    return a
+
+
+def _record_layer(layer: Involution2d, x: Array) -> Trace:
+    norm = layer.conv1.children().get("bn")
+    statistics = {}
+    if isinstance(norm, BatchNorm2d):
+        statistics = {
+            "mean": norm.running_mean.copy(),
+            "std": np.sqrt(norm.running_var + norm.eps),
+            "scale": norm.weight.data.copy(),
+            "shift": norm.bias.data.copy(),
+        }
+    features, stages = layer.pool(x), {}
+    for name, module in layer.conv1.children().items():
+        stages[name] = features = module(features)
+    kernel = layer.span(features)
+    y = layer(x)
+    applied = layer.project(x)
+    span = layer.conv2.state_dict()
+    trace = Trace(
+        x=applied,
+        reduce_weight=layer.conv1.state_dict()["conv.weight"].reshape(-1, x.shape[1]),
+        statistics=statistics,
+        stages=stages,
+        span_weight=span["conv.weight"].reshape(-1, features.shape[1]),
+        span_bias=span["conv.bias"],
+        kernel=kernel,
+        y=y,
+        geom=Geometry.of(applied, kernel, stride=layer.stride, dilation=layer.dilation),
+    )
+    trace.check()
+    return trace
