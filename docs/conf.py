@@ -1,0 +1,54 @@
+"""How Sphinx makes the documentation: ``sphinx-build -W -n docs docs/_build/html``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+import involution_edu
+from involution_edu.cli import make_parser
+from involution_edu.commands import COMMANDS
+
+project = "involution_edu"
+author = "The involution_edu authors"
+project_copyright = f"2026, {author}"
+version = release = involution_edu.__version__
+
+extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
+exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+html_theme = "pydata_sphinx_theme"
+html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
+
+nb_execution_mode = "off"  # the notebooks keep their outputs; the tests run them
+myst_heading_anchors = 3
+autosummary_generate = True
+autodoc_typehints = "none"  # the types stand in the docstrings
+numpydoc_show_class_members = False
+
+
+class Commands(SphinxDirective):
+    """A section for every command: what it does, and what its --help says."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the sections."""
+        return list(self._sections())
+
+    def _sections(self) -> Iterator[nodes.section]:
+        parsers: Any = make_parser()._subparsers
+        for command in COMMANDS:
+            section = nodes.section(ids=[command.name])
+            section += nodes.title(text=command.name)
+            section += nodes.paragraph(text=command.description)
+            text = parsers._group_actions[0].choices[command.name].format_help()
+            section += nodes.literal_block(text=text, language="text")
+            yield section
+
+
+def setup(app: Sphinx) -> None:
+    """Add the directive."""
+    app.add_directive("commands", Commands)
