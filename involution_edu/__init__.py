@@ -11,6 +11,7 @@
 
 from . import nn
 from .backends import BackendUnavailable, available_backends, use_backend
+from .checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
 from .geometry import Geometry
 from .ops import involution, involution_backward
 
@@ -18,10 +19,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BackendUnavailable",
+    "CheckpointError",
     "Geometry",
     "available_backends",
     "involution",
     "involution_backward",
+    "load_checkpoint",
+    "load_weights",
     "nn",
+    "save_checkpoint",
     "use_backend",
 ]

@@ -1,0 +1,192 @@
+"""Weights in files: PyTorch's, Paddle's, safetensors' and NumPy's; nothing in a file is run.
+
+>>> import tempfile
+>>> from pathlib import Path
+>>> from involution_edu import nn
+>>> trained, other = (nn.Involution2d(16, kernel_size=3, rng=seed) for seed in (0, 1))
+>>> path = Path(tempfile.mkdtemp()) / "layer.safetensors"
+>>> save_checkpoint(path, trained.state_dict())
+>>> load_weights(other, path)
+>>> bool((other.conv1.conv.weight.data == trained.conv1.conv.weight.data).all())
+True
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+
+from ..files import written_whole
+from ..nn import Module
+from .names import find_state, without_prefixes
+from .npz import read_npz, write_npz
+from .paddle import as_torch, read_paddle
+from .safetensors import read_safetensors, write_safetensors
+from .tensors import ITEMSIZE, MOST_BYTES, Fault, Numbers, Tensor, quoted
+from .torch_zip import is_pickle, read_torch
+
+__all__ = ["CheckpointError", "load_checkpoint", "load_weights", "save_checkpoint"]
+
+BEFORE_1_6 = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # how PyTorch's older files begin
+WRITERS = {".npz": write_npz, ".safetensors": write_safetensors}
+
+
+class CheckpointError(ValueError):
+    """A file whose weights cannot be used; the message names the file and what is wrong in it."""
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Numbers]:
+    """Return the arrays of a file of weights, under the names that the models here use.
+
+    The content tells the format, not the name: PyTorch's zip format (since 1.6), safetensors,
+    ``.npz``, or a pickle, which is taken as Paddle's. Neither PyTorch nor Paddle is needed.
+    No code in a file is run: a pickle that asks for more than tensors and plain containers is
+    refused. PyTorch's older formats are not read; load such a file with PyTorch and save it
+    again with ``torch.save``.
+
+    - Of a dict with ``state_dict``, ``model`` or ``model_state_dict`` in it, only that is read.
+    - The prefixes ``module.`` and ``backbone.`` are dropped, and ``head.fc.`` becomes ``fc.``.
+    - Paddle's ``_mean`` and ``_variance`` become ``running_mean`` and ``running_var``, and the
+      weight of its linear layers (in, out) becomes (out, in).
+    - bfloat16 becomes float32; the other dtypes stay. Tensors that share memory in a PyTorch
+      file share it here.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    state : dict of str to ndarray
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError, PermissionError
+        If there is no file to read.
+    CheckpointError
+        If the file is damaged, of another format, larger than `MOST_BYTES` or unpacks to more.
+
+    Examples
+    --------
+    >>> load_checkpoint("missing.pth")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: path is missing.pth; there is no such file
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"path is {path}; there is no such file")
+    if path.is_dir():
+        raise IsADirectoryError(f"path is {path}, a folder; need a file of weights")
+    if not path.is_file():  # reading a pipe would wait for its writer
+        raise CheckpointError(f"path is {path}, a pipe or a device; need a file of its own")
+    if path.stat().st_size > MOST_BYTES:
+        raise CheckpointError(
+            f"path is {path}, of {path.stat().st_size} bytes; need at most {MOST_BYTES}"
+        )
+    data = path.read_bytes()
+    try:
+        return _arrays(without_prefixes(_tensors(data)))
+    except Exception as error:
+        # The decoders of zip files, JSON and NumPy's headers meet damage with almost any exception.
+        raise CheckpointError(f"path is {path}, which cannot be loaded: {_said(error)}") from error
+
+
+def load_weights(model: Module, path: str | os.PathLike[str]) -> None:
+    """Give ``model`` the weights of a file; on any error it stays as it was.
+
+    The file must have every parameter and buffer of the model and no other. Only batch norm's
+    ``num_batches_tracked``, which no result depends on, may be absent, as it is in Paddle's.
+
+    Parameters
+    ----------
+    model : Module
+    path : str or path
+
+    Raises
+    ------
+    OSError, CheckpointError
+        As `load_checkpoint`; and if a tensor is missing, surplus or of another shape.
+    """
+    state = load_checkpoint(path)
+    for name, array in model.state_dict().items():
+        if name.rpartition(".")[2] == "num_batches_tracked":
+            state.setdefault(name, array)
+    try:
+        model.load_state_dict(state)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"path is {path}, which is of another model: {error}") from error
+
+
+def save_checkpoint(
+    path: str | os.PathLike[str], state: Mapping[str, Numbers], *, force: bool = False
+) -> None:
+    """Write arrays to a file, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or path
+        Ends in ``.npz`` or ``.safetensors``.
+    state : mapping of str to ndarray
+        As `Module.state_dict` gives it.
+    force : bool
+        Whether a file that exists may be replaced.
+
+    Raises
+    ------
+    OSError
+        If the file exists or cannot be written.
+    TypeError, ValueError
+        If its name ends in neither, or a value of ``state`` is no array of numbers.
+    """
+    path = Path(path)
+    if path.suffix not in WRITERS:
+        raise ValueError(f"path is {path}; need a name that ends in {' or '.join(WRITERS)}")
+    for name in state:
+        item: object = state[name]
+        if not isinstance(item, np.ndarray) or item.dtype.str[1:] not in ITEMSIZE:
+            kind = getattr(item, "dtype", type(item).__name__)
+            raise TypeError(f"state[{quoted(name)}] is {kind}; need a NumPy array of numbers")
+    with written_whole(path, force=force) as temporary:
+        WRITERS[path.suffix](temporary, state)
+
+
+def _tensors(data: bytes) -> dict[str, Tensor]:
+    """Return the tensors of a file in any of the formats, none of them read yet."""
+    if data.startswith(b"PK\3\4"):
+        archive = ZipFile(BytesIO(data))
+        if any(map(is_pickle, archive.namelist())):
+            return find_state(read_torch(archive))
+        return find_state(read_npz(archive))
+    if data.startswith(BEFORE_1_6) or data[257:262] == b"ustar":
+        raise Fault("it is of PyTorch before 1.6; load it there and torch.save it with a newer one")
+    if data[8:9] == b"{":  # asked first: a header's length may begin like a pickle
+        return find_state(read_safetensors(data))
+    if data.startswith(b"\x80"):
+        return as_torch(find_state(read_paddle(data)))
+    raise Fault("it is no file of PyTorch since 1.6, Paddle, safetensors or NumPy (.npz)")
+
+
+def _arrays(state: Mapping[str, Tensor]) -> dict[str, Numbers]:
+    arrays: dict[str, Numbers] = {}
+    total = 0
+    for name, tensor in state.items():
+        try:
+            arrays[name] = tensor.array()
+        except Exception as error:
+            raise Fault(f"tensor {quoted(name)} {_said(error)}") from error
+        total += arrays[name].nbytes
+        if total > MOST_BYTES:
+            raise Fault(f"it unpacks to more than {MOST_BYTES} bytes; need no more")
+    return arrays
+
+
+def _said(error: Exception) -> str:
+    """Return the message of a fault that was looked for, or kind and message of any other."""
+    text = f"{error}" if isinstance(error, Fault) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())

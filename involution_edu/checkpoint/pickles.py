@@ -1,0 +1,192 @@
+"""Pickles, read without Python's unpickler: a pickle is a program, and may ask for any function.
+
+A stack machine runs the few instructions that tensors and plain containers need, and knows the
+names of a fixed table alone. Nothing is imported and nothing is called but the functions of that
+table, all of them in this package.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .tensors import Fault, quoted
+
+Known = Mapping[str, object]
+PUSHED = {
+    "BINBYTES",
+    "BINBYTES8",
+    "BINFLOAT",
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "BINSTRING",
+    "BINUNICODE",
+    "BINUNICODE8",
+    "LONG1",
+    "LONG4",
+    "SHORT_BINBYTES",
+    "SHORT_BINSTRING",
+    "SHORT_BINUNICODE",
+}
+EMPTY: dict[str, Callable[[], object]] = {
+    "EMPTY_DICT": dict,
+    "EMPTY_LIST": list,
+    "EMPTY_TUPLE": tuple,
+}
+CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+
+class Settable:
+    """What a pickle makes first and fills afterwards."""
+
+    def set_state(self, state: Any) -> None:
+        """Take what the pickle says of it."""
+
+
+class OrderedDict(dict[object, object], Settable):
+    """A dict; what PyTorch notes beside the tensors (versions of modules) is not kept."""
+
+
+def ordered_dict() -> OrderedDict:
+    """Stand in for collections.OrderedDict, which pickles make empty and fill afterwards."""
+    return OrderedDict()
+
+
+def plain_tuple(items: object) -> tuple[object, ...]:
+    """Stand in for tuple, of what is one already: a copy each time could fill the memory."""
+    if not isinstance(items, tuple):
+        raise Fault(f"its pickle makes a tuple of a {type(items).__name__}")
+    return items
+
+
+def read_pickle(
+    data: bytes, known: Known, load: Callable[[object], object] | None = None
+) -> object:
+    """Return what the pickle ``data`` describes.
+
+    Parameters
+    ----------
+    data : bytes
+    known : mapping of "module name" to what it stands for
+        A function may be called by the pickle, with any arguments; anything else is a value.
+    load : callable, optional
+        Returns what a persistent id stands for: something kept outside the pickle.
+
+    Raises
+    ------
+    Fault
+        If the pickle uses another name or another instruction.
+    Exception
+        Of almost any kind, if it is damaged.
+
+    Examples
+    --------
+    >>> import os, pickle
+    >>> read_pickle(pickle.dumps({"a": [1, 2.5, (None,)]}), {})
+    {'a': [1, 2.5, (None,)]}
+    >>> read_pickle(pickle.dumps(os.getcwd), {})
+    Traceback (most recent call last):
+        ...
+    involution_edu.checkpoint.tensors.Fault: its pickle asks for 'posix getcwd', which is no tensor nor plain container
+    """
+    return _Machine(known, load).run(data)
+
+
+class _Machine:
+    def __init__(self, known: Known, load: Callable[[object], object] | None) -> None:
+        self.known, self.load = known, load
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, object] = {}
+
+    def run(self, data: bytes) -> object:
+        for instruction, argument, _ in pickletools.genops(data):
+            if instruction.name == "STOP":
+                return self.stack.pop()
+            self.step(instruction.name, argument)
+        raise Fault("its pickle has no end")
+
+    def step(self, name: str, argument: Any) -> None:
+        stack = self.stack
+        match name:
+            case "PROTO" | "FRAME":
+                pass
+            case _ if name in PUSHED:
+                stack.append(argument)
+            case _ if name in CONSTANTS:
+                stack.append(CONSTANTS[name])
+            case _ if name in EMPTY:
+                stack.append(EMPTY[name]())
+            case "MARK":
+                self.marks.append(len(stack))
+            case "TUPLE":
+                stack.append(tuple(self.since_mark()))
+            case _ if name in TUPLES:
+                stack.append(tuple(self.top(TUPLES[name])))
+            case "APPEND" | "APPENDS":
+                items = self.top(1) if name == "APPEND" else self.since_mark()
+                self.of_kind(list).extend(items)
+            case "SETITEM" | "SETITEMS":
+                items = self.top(2) if name == "SETITEM" else self.since_mark()
+                self.set_items(items)
+            case "BINPUT" | "LONG_BINPUT":
+                self.memo[argument] = stack[-1]
+            case "MEMOIZE":
+                self.memo[len(self.memo)] = stack[-1]
+            case "BINGET" | "LONG_BINGET":
+                stack.append(self.memo[argument])
+            case "GLOBAL":
+                stack.append(self.lookup(argument))
+            case "STACK_GLOBAL":
+                stack.append(self.lookup(" ".join(self.top(2))))
+            case "REDUCE":
+                function, arguments = self.top(2)
+                if not callable(function):  # the only callables here are those of the table
+                    raise Fault(f"its pickle calls a {type(function).__name__}")
+                if not isinstance(arguments, tuple):
+                    raise Fault(f"its pickle calls with a {type(arguments).__name__}")
+                stack.append(function(*arguments))
+            case "BUILD":
+                (state,) = self.top(1)
+                self.of_kind(Settable).set_state(state)
+            case "BINPERSID" if self.load is not None:
+                stack.append(self.load(stack.pop()))
+            case _:
+                raise Fault(f"its pickle has the instruction {name}, which no tensor needs")
+
+    def lookup(self, name: str) -> object:
+        if name not in self.known:
+            raise Fault(
+                f"its pickle asks for {quoted(name)}, which is no tensor nor plain container"
+            )
+        return self.known[name]
+
+    def top(self, count: int) -> list[Any]:
+        """Take ``count`` values off the stack."""
+        if len(self.stack) < count:
+            raise Fault("its pickle takes from an empty stack")
+        values = self.stack[-count:]
+        del self.stack[-count:]
+        return values
+
+    def since_mark(self) -> list[Any]:
+        mark = self.marks.pop()
+        values = self.stack[mark:]
+        del self.stack[mark:]
+        return values
+
+    def of_kind(self, kind: type) -> Any:
+        """Return the last value, which stays on the stack."""
+        if not isinstance(self.stack[-1], kind):
+            raise Fault(f"its pickle fills a {type(self.stack[-1]).__name__}")
+        return self.stack[-1]
+
+    def set_items(self, items: list[Any]) -> None:
+        target = self.of_kind(dict)
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if not isinstance(key, str | int):  # the hash of nested tuples may take for ever
+                raise Fault(f"its pickle has a {type(key).__name__} as a key; need str or int")
+            target[key] = value

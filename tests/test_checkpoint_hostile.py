@@ -1,0 +1,208 @@
+"""Hostile files: pickles that want to run code, and small files that would fill the memory."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import struct
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import checkpoint_files as files
+import numpy as np
+import pytest
+from checkpoint_files import (
+    Call,
+    Code,
+    Filled,
+    Name,
+    assert_refused,
+    npy_file,
+    npy_header,
+    npz_file,
+    npz_of,
+    numpy_array,
+    paddle_of,
+    pickled,
+    torch_file,
+    torch_of,
+)
+
+
+class Evil:
+    """Asks Python's unpickler to call a function."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self.call
+
+
+def asked(function: Callable[..., Any], *arguments: Any, protocol: int = 2) -> bytes:
+    return pickle.dumps({"fc.weight": Evil(function, *arguments)}, protocol)
+
+
+def nested(begin: bytes, end: bytes, times: int = 50_000) -> Code:
+    return Code(begin * times + end * times)
+
+
+# A tuple of two, both the same, 60 deep: looking at all of it would never end.
+ENDLESS = b")q\0" + b"h\0h\0\x86q\0" * 60
+TOUCH = "touch RAN"
+
+# Pickles that want to run code, and what the answer names. As a Paddle file and in PyTorch's.
+HOSTILE = {
+    "os.system": (asked(os.system, TOUCH), f"asks for '{os.name} system'"),
+    "os.system, newer": (asked(os.system, TOUCH, protocol=4), f"asks for '{os.name} system'"),
+    "eval": (
+        asked(eval, "__import__('pathlib').Path('RAN').touch()"),
+        "asks for '__builtin__ eval'",
+    ),
+    "exec": (
+        asked(exec, "__import__('pathlib').Path('RAN').touch()", protocol=4),
+        "asks for 'builtins exec'",
+    ),
+    "open": (asked(open, "RAN", "w"), "asks for 'io open'"),
+    "getattr": (
+        pickled(Call(Call(Name("builtins getattr"), (Name("os "), "system")), (TOUCH,))),
+        "asks for 'builtins getattr'",
+    ),
+    "an attribute of what is allowed": (
+        pickled(
+            Call(
+                Code(
+                    files.program("collections")
+                    + files.program("OrderedDict.__class__.mro")
+                    + b"\x93"
+                ),
+                (),
+            )
+        ),
+        "asks for 'collections OrderedDict.__class__.mro'",
+    ),
+    "another name of NumPy": (pickled(Call(Name("numpy fromfile"), ("x",))), "'numpy fromfile'"),
+    "numpy.load": (pickled(Call(Name("numpy load"), ("x", None, True))), "'numpy load'"),
+    "another name of PyTorch": (pickled(Call(Name("torch load"), ("x",))), "'torch load'"),
+    "another name of its internals": (
+        pickled(Call(Name("torch._utils _import_dotted_name"), ("os.system",))),
+        "'torch._utils _import_dotted_name'",
+    ),
+    "collections": (pickled(Call(Name("collections Counter"), ("ab",))), "'collections Counter'"),
+    "a module alone": (pickled(Name("os ")), "'os '"),
+    "INST": (b"\x80\x02(X\x09\0\0\0touch RANios\nsystem\n.", "instruction INST"),
+    "OBJ": (b"\x80\x02(cos\nsystem\nX\x09\0\0\0touch RANo.", "asks for 'os system'"),
+    "NEWOBJ": (b"\x80\x02ccollections\nOrderedDict\n)\x81.", "instruction NEWOBJ"),
+    "EXT1": (b"\x80\x02\x82\x01.", "instruction EXT1"),
+    "PERSID": (b"\x80\x02Pos.system\n.", "instruction PERSID"),
+    "a call of text": (pickled(Call("os.system", (TOUCH,))), "calls a str"),
+    "a call without a tuple": (
+        pickled(Call(Name("collections OrderedDict"), [TOUCH])),
+        "calls with a list",
+    ),
+    "a call with too much": (pickled(Call(Name("collections OrderedDict"), (1,))), "TypeError"),
+    "the state of a function": (
+        pickled(Filled(Name("collections OrderedDict"), {"__class__": 1})),
+        "fills a function",
+    ),
+    "the state of a list": (pickled(Filled([], {"__class__": 1})), "fills a list"),
+    "items of a tuple": (b"\x80\x02)X\x01\0\0\0aNs.", "fills a tuple"),
+    "a key that is a tuple": (pickled({(): 1}), "has a tuple as a key"),
+    "a key nested deeply": (
+        pickled(Code(b"}" + nested(b"(", b"t").raw + b"Ns")),
+        "has a tuple as a key",
+    ),
+    "a key without end": (pickled(Code(ENDLESS + b"}h\0Ns")), "has a tuple as a key"),
+    "a name without end": (pickled(Code(ENDLESS + b"h\0h\0\x93")), "TypeError"),
+    "lists nested deeply": (pickled(nested(b"](", b"e")), "holds a list; need a dict"),
+    "nothing": (b"\x80\x02.", "IndexError"),
+    "no end": (b"\x80\x02N", "ValueError"),
+    "no such instruction": (b"\x80\x02\xff.", "ValueError"),
+    "a mark that is not there": (b"\x80\x02t.", "IndexError"),
+    "a memory that is not there": (b"\x80\x02h\x07.", "KeyError: 7"),
+    "an empty stack": (b"\x80\x02\x87.", "takes from an empty stack"),
+    "half a pair": (b"\x80\x02}(X\x01\0\0\0au.", "ValueError"),
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)  # where RAN would be
+    return Path("weights.pth")
+
+
+@pytest.mark.parametrize("within", ["pickle", "PyTorch's zip file"])
+@pytest.mark.parametrize("wrong", HOSTILE)
+def test_hostile_pickles_run_nothing(wrong: str, within: str, path: Path) -> None:
+    data, named = HOSTILE[wrong]
+    path.write_bytes(data if within == "pickle" else torch_file(data))
+    assert_refused(path, named)
+
+
+def test_the_hostile_pickles_would_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for wrong in ("os.system", "os.system, newer", "eval", "exec"):
+        pickle.loads(HOSTILE[wrong][0])
+        Path("RAN").unlink()
+
+
+# Small files that would fill the memory, and what the answer names; None if they may be loaded.
+BOMBS = {
+    "declared text": (b"\x80\x02\x8d" + struct.pack("<Q", 1 << 40) + b"ab.", "ValueError"),
+    "declared bytes": (b"\x80\x04\x8e" + struct.pack("<Q", 1 << 62) + b"ab.", "ValueError"),
+    "a large place in the memory": (b"\x80\x02Nr\xff\xff\xff\x7f.", "holds a NoneType"),
+    "many copies of a tuple": (
+        pickled(
+            Code(
+                b"(" + b"N" * 200_000 + b"t\x85q\0"
+                + files.program(Name("builtins tuple")) + b"q\1"
+                + b"h\1h\0R" * 2_000
+            )
+        ),
+        "holds a tuple",
+    ),
+    "many copies of bytes": (
+        pickled(
+            Code(
+                files.program(("a" * 200_000, "latin1")) + b"q\0"
+                + files.program(Name("_codecs encode")) + b"q\1"
+                + b"h\1h\0R" * 2_000
+            )
+        ),
+        "holds a str",
+    ),
+    "one number for a huge tensor": (torch_of(size=(1 << 40,), stride=(0,)), "need a view"),
+    "a huge shape": (paddle_of(shape=(1 << 20, 1 << 20)), "has 24 bytes; need 4398046511104"),
+    "a huge shape of npy": (npz_of(npy_header(shape="(1048576, 1048576)")), "has 24 bytes; need"),
+    "many times one array": (
+        pickled(
+            Code(
+                files.program(numpy_array(np.zeros(1 << 18)))
+                + b"q\0}("
+                + b"".join(files.program(f"{i}") + b"h\0" for i in range(60))
+                + b"u"
+            )
+        ),
+        "unpacks to more than 16777216 bytes",
+    ),
+    "zeros": (
+        npz_file({"a.npy": npy_file(npy_header(shape="(10000000,)"), bytes(40_000_000))}),
+        "unpacks to 400000",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_small_files_stay_small(bomb: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("checkpoint", "checkpoint.npz"):
+        monkeypatch.setattr(f"involution_edu.{module}.MOST_BYTES", 1 << 24)
+    data, named = BOMBS[bomb]
+    path.write_bytes(data)
+    tracemalloc.start()
+    try:
+        assert_refused(path, named)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 26
+    finally:
+        tracemalloc.stop()
