@@ -1,0 +1,41 @@
+"""The exercises of the notebooks, and the check that says what is wrong with an answer.
+
+>>> from involution_edu import course
+>>> def groups(C, G):
+...     return [c % G for c in range(C)]
+>>> course.check(groups)
+Not yet: for groups(6, 2)
+[1] is 1; need 0, and 1 more of 6 are wrong
+The likely mistake: that is the order of the Keras example; here the channels of a group are neighbours.
+>>> def groups(C, G):
+...     return [c // (C // G) for c in range(C)]
+>>> course.check(groups)
+Right: groups gives the right answer in all 4 cases.
+"""
+
+from . import counting, operators
+from .exercise import Exercise, Function, Mistake, Verdict, judge
+
+EXERCISES: dict[str, Exercise] = {
+    exercise.name: exercise
+    for module in (operators, counting)
+    for exercise in vars(module).values()
+    if isinstance(exercise, Exercise)
+}
+
+
+def check(answer: Function) -> Verdict:
+    """Hold a function against the exercise of its name; the verdict shows itself in a notebook.
+
+    Raises
+    ------
+    ValueError
+        If there is no exercise of that name.
+    """
+    name = getattr(answer, "__name__", repr(answer))
+    if name not in EXERCISES:
+        raise ValueError(f"answer is named {name}; need one of {', '.join(EXERCISES)}")
+    return judge(EXERCISES[name], answer)
+
+
+__all__ = ["EXERCISES", "Exercise", "Mistake", "Verdict", "check", "judge"]

@@ -1,0 +1,74 @@
+"""The checks of the exercises: right answers pass, typical wrong ones are told apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import involution_edu as inv
+from involution_edu import course
+from involution_edu.course import EXERCISES, Exercise, judge
+
+MISTAKES = [
+    pytest.param(exercise, k, id=f"{exercise.name}-{k}")
+    for exercise in EXERCISES.values()
+    for k in range(len(exercise.mistakes))
+]
+
+
+@pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
+def test_the_right_answer_passes(exercise: Exercise) -> None:
+    assert judge(exercise, exercise.right, seed=3).ok
+
+
+@pytest.mark.parametrize(("exercise", "k"), MISTAKES)
+def test_a_mistake_is_found_and_named(exercise: Exercise, k: int) -> None:
+    mistake = exercise.mistakes[k]
+    verdict = judge(exercise, mistake.answer)
+    assert not verdict.ok
+    assert verdict.text.endswith(f"The likely mistake: {mistake.sentence}")
+
+
+@pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
+def test_an_answer_that_is_not_written_yet(exercise: Exercise) -> None:
+    verdict = judge(exercise, lambda *_: ...)
+    assert not verdict.ok
+    assert "it returned nothing yet" in verdict.text
+
+
+def test_the_first_wrong_index_is_named() -> None:
+    def involution(x: Any, kernel: Any) -> Any:
+        y = inv.involution(x, kernel)
+        y[0, 0, 1, 2] += 1
+        return y
+
+    text = course.check(involution).text
+    assert text.startswith("Not yet: for involution(array(1, 1, 3, 4), array(1, 1, 3, 3, 3, 4))\n")
+    assert "[0, 0, 1, 2] is " in text
+    assert "more of" not in text
+
+
+def test_what_else_can_go_wrong() -> None:
+    wrong = {
+        lambda C, G: 1 / 0: "it raised ZeroDivisionError: division by zero",
+        lambda C, G: [0]: "its shape is (1,); need (4,)",
+        lambda C, G: ["a"] * C: "; need numbers",
+        lambda C, G: [[0], 1]: "it returned [[0], 1]; need [0, 0, 0, 0]",
+        lambda C, G: np.full(C, np.nan): "[0] is nan; need 0, and 3 more of 4 are wrong",
+    }
+    for answer, message in wrong.items():
+        assert message in judge(EXERCISES["groups"], answer).text
+
+    def involution(x: Any, kernel: Any) -> Any:
+        y = inv.involution(x, kernel)
+        x[...] = 0
+        return y
+
+    assert "it changed its argument 0; work on a copy" in course.check(involution).text
+
+
+def test_a_name_that_is_no_exercise() -> None:
+    with pytest.raises(ValueError, match=r"^answer is named <lambda>; need one of involution, "):
+        course.check(lambda x: x)
