@@ -1,4 +1,4 @@
-"""involution.cu run on the processor: right numbers, no race, no access out of bounds."""
+"""The CUDA source run on the processor: right numbers, no race, no access out of bounds."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from involution_edu.backends.cuda_versions import (
     VERSIONS,
     Version,
     best,
+    cuda_source,
     name_expression,
     plan,
     struct_of_sizes,
@@ -157,7 +158,7 @@ FAULTS = {
 def test_planted_faults_are_caught(name: str, tmp_path: Path) -> None:
     """By the very check that the unharmed source passes in `test_every_version`."""
     fault = FAULTS[name]
-    source = cuda_host.SOURCE.read_text(encoding="utf-8")
+    source = cuda_source()
     assert source.count(fault.right) == 1
     geom = CASES[fault.case]
     launch = plan(fault.task, fault.version, geom, fault.dtype)
@@ -167,8 +168,8 @@ def test_planted_faults_are_caught(name: str, tmp_path: Path) -> None:
         check_on_host(program, fault.task, fault.version, geom, fault.dtype)
 
 
-def sanitized(tmp_path: Path, source: str) -> subprocess.CompletedProcess[str]:
-    """Run every version on every case with the address and undefined-behaviour sanitizers."""
+def sanitized(tmp_path: Path, source: str, names: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run what is called so on every case with the address and undefined-behaviour sanitizers."""
     path = tmp_path / "source.cu"
     path.write_text(source, encoding="utf-8")
     code = f"""
@@ -178,6 +179,7 @@ from pathlib import Path
 from cuda_checks import check_all_on_host
 check_all_on_host(
     Path({str(tmp_path)!r}),
+    {names!r},
     source=Path({str(path)!r}).read_text(encoding="utf-8"),
     options=["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
 )
@@ -201,29 +203,37 @@ print("all is well")
 
 @needs_compiler
 def test_sanitizers_find_nothing(tmp_path: Path) -> None:
-    done = sanitized(tmp_path, cuda_host.SOURCE.read_text(encoding="utf-8"))
+    names = [name for name in ALL_NAMES if "float" in name]
+    done = sanitized(tmp_path, cuda_source(), names)
     assert done.stdout.strip() == "all is well", done.stderr
 
 
 @needs_compiler
 @pytest.mark.parametrize(
-    ("right", "wrong", "found"),
+    ("right", "wrong", "name", "found"),
     [
-        ("h < s.H && 0 <= w", "h <= s.H && 0 <= w", "heap-buffer-overflow"),
-        ("static_cast<long long>(i) * s.W_out", "i * (s.W_out << 28)", "runtime error"),
+        ("h < s.H && 0 <= w", "h <= s.H && 0 <= w", "forward_v1", "heap-buffer-overflow"),
+        (
+            "static_cast<long long>(i) * s.W_out",
+            "i * (s.W_out << 28)",
+            "forward_v2",
+            "runtime error",
+        ),
     ],
     ids=["reads beyond the image", "overflows an int"],
 )
-def test_sanitizers_find_a_fault(right: str, wrong: str, found: str, tmp_path: Path) -> None:
-    source = cuda_host.SOURCE.read_text(encoding="utf-8")
+def test_sanitizers_find_a_fault(
+    right: str, wrong: str, name: str, found: str, tmp_path: Path
+) -> None:
+    source = cuda_source()
     assert right in source
-    done = sanitized(tmp_path, source.replace(right, wrong))
+    done = sanitized(tmp_path, source.replace(right, wrong), [f"{name}<float, 3>"])
     assert done.returncode != 0
     assert found in done.stderr
 
 
 def test_the_struct_of_sizes_is_the_one_in_the_source() -> None:
-    source = cuda_host.SOURCE.read_text(encoding="utf-8")
+    source = cuda_source()
     members = source.partition("  int ")[2].partition(";")[0].split(", ")
     sizes = struct_of_sizes(make_geometry((2, 4, 6, 5), 2, (3, 5), (2, 1), (1, 2)))
     assert sizes.dtype.names == tuple(members)
@@ -232,7 +242,7 @@ def test_the_struct_of_sizes_is_the_one_in_the_source() -> None:
 
 
 def test_versions_are_the_ones_in_the_source() -> None:
-    source = cuda_host.SOURCE.read_text(encoding="utf-8")
+    source = cuda_source()
     for version in VERSIONS:
         assert f"// {version.name}: " in source
         for task in TASKS:

@@ -1,4 +1,4 @@
-"""involution.cu on a GPU: every version against the processor. ``pytest -m gpu``."""
+"""The CUDA source on a GPU: every version against the processor. ``pytest -m gpu``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checks import definition, run
-from cuda_checks import CASES, TOLERANCES, operands_of, reference
+from cuda_checks import CASES, TOLERANCES, operands_and_results
 
 import involution_edu as inv
 from involution_edu.backends import cupy_raw
@@ -28,9 +28,9 @@ def test_every_version(case: str, dtype: np.dtype[Any]) -> None:
     import cupy
 
     geom = CASES[case]
-    x, kernel, dy = (a.astype(dtype) for a in random_operands(geom, np.float64, seed=1))
-    for task, want in reference((x, kernel, dy), geom).items():
-        a, b = map(cupy.asarray, operands_of(task, (x, kernel, dy)))
+    operands, results = operands_and_results(geom, dtype)
+    for task, want in results.items():
+        a, b = map(cupy.asarray, operands[task])
         for version in VERSIONS:
             got = cupy.asnumpy(cupy_raw.launch(task, a, b, geom, version))
             error = scaled_error(got.astype(np.float64), want)

@@ -1,4 +1,4 @@
-"""involution.cu through CUDA's own compiler, which needs no GPU: no spills, few registers."""
+"""The CUDA source through CUDA's own compiler, which needs no GPU: no spills, few registers."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from involution_edu.backends.cuda_versions import (
     VERSIONS,
     WINDOWS,
     Version,
+    cuda_source,
     name_expression,
 )
-from involution_edu.backends.cupy_raw import SOURCE
 
 INSTALL = "pip install cuda-bindings 'cuda-toolkit[nvrtc,cudart]'"
 ARCHITECTURES = ("sm_80", "sm_90")
@@ -92,7 +92,7 @@ def resources(log: str, mangled: str) -> tuple[int, int]:
 
 @cache
 def everything(architecture: str) -> dict[str, tuple[int, int]]:
-    log, lowered = compiled(SOURCE.read_text(encoding="utf-8"), ALL_NAMES, architecture)
+    log, lowered = compiled(cuda_source(), ALL_NAMES, architecture)
     return {name: resources(log, mangled) for name, mangled in lowered.items()}
 
 
@@ -117,7 +117,7 @@ def test_registers(version: Version, architecture: str) -> None:
 
 def test_a_spill_is_seen() -> None:
     """All rows of the window unrolled at once: the addresses alone fill the registers."""
-    source = SOURCE.read_text(encoding="utf-8")
+    source = cuda_source()
     fault = source.replace("#pragma unroll 1  // all rows", "#pragma unroll  // all rows")
     fault = fault.replace("d_h(K ? 1 : s.d_h), d_w(K ? 1 : s.d_w)", "d_h(s.d_h), d_w(s.d_w)")
     assert fault != source
@@ -128,7 +128,7 @@ def test_a_spill_is_seen() -> None:
 def test_a_mistake_is_refused() -> None:
     with pytest.raises(AssertionError, match='identifier "__syncthread" is undefined'):
         compiled(
-            SOURCE.read_text(encoding="utf-8").replace("__syncthreads()", "__syncthread()"),
+            cuda_source().replace("__syncthreads()", "__syncthread()"),
             ["forward_v2<float, 3>"],
             "sm_80",
         )

@@ -1,4 +1,4 @@
-"""The versions of ``involution.cu`` as data, and what to launch for given sizes.
+"""The versions of the CUDA source as data, and what to launch for given sizes.
 
 Documentation, tests, benchmarks and the launcher read the table `VERSIONS`. Nothing here needs a
 GPU: `plan` is arithmetic, and its plans also run on the processor (``cuda_host``).
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..geometry import Geometry, Pair
 
+SOURCES = ("common.cu", "v1.cu", "tiles.cu")  # of the folder cuda, in this order one source
 TASKS = ("forward", "backward_input", "backward_kernel")
 WINDOWS = (3, 5, 7)  # square ones without dilation, compiled in; any other runs as K = 0
 STORAGE: dict[np.dtype[Any], str] = {
@@ -25,7 +27,7 @@ SIZES = (
     "N", "C", "H", "W", "G", "H_out", "W_out",
     "K_h", "K_w", "s_h", "s_w", "d_h", "d_w", "p_h", "p_w",
 )  # fmt: skip
-THREADS = 256  # in a block, at most; as in involution.cu
+THREADS = 256  # in a block, at most; as in common.cu
 TILE = (8, 32)  # rows and columns of pixels a block takes, at most
 LARGEST_IMAGE = 2**30  # rows or columns with padding: their sums still fit into a C int
 LARGEST_GRID = 2**31 - 1  # blocks of one launch
@@ -103,6 +105,12 @@ class Launch:
     grid: int
     block: Pair  # (x, y), as CUDA counts
     shared: int
+
+
+def cuda_source() -> str:
+    """Return the CUDA C++ source, all files of `SOURCES` as one text."""
+    folder = Path(__file__).parent / "cuda"
+    return "\n".join((folder / name).read_text(encoding="utf-8") for name in SOURCES)
 
 
 def struct_of_sizes(geom: Geometry) -> np.ndarray[Any, np.dtype[np.void]]:

@@ -1,6 +1,6 @@
-"""Rung 5: ``involution.cu``, compiled for the GPU at hand and launched on CuPy arrays.
+"""Rung 5: CUDA C++, compiled for the GPU at hand and launched on CuPy arrays.
 
-What is computed stands in ``involution.cu``, which version runs on how many blocks in
+What is computed stands in the folder ``cuda``, which version runs on how many blocks in
 ``cuda_versions.py``; here it is only launched, on the GPU that holds the arrays and on the
 stream that is current there. Sizes are arguments, so that each C++ name compiles once.
 """
@@ -8,13 +8,11 @@ stream that is current there. Sizes are arguments, so that each C++ name compile
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from ..geometry import Array, Geometry
-from .cuda_versions import Version, best, plan, result_shape, struct_of_sizes
+from .cuda_versions import Version, best, cuda_source, plan, result_shape, struct_of_sizes
 
-SOURCE = Path(__file__).parent / "involution.cu"
 PLAIN_SHARED = 48 * 1024  # bytes of shared memory that a block gets without asking
 
 
@@ -104,7 +102,7 @@ def _function(name: str) -> Any:
     import cupy
 
     module = cupy.RawModule(
-        code=SOURCE.read_text(encoding="utf-8"),
+        code=cuda_source(),
         options=("--std=c++17",),
         name_expressions=(name,),
     )

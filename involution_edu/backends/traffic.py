@@ -1,4 +1,4 @@
-"""What each version of ``involution.cu`` reads and writes, counted on the processor.
+"""What each version of the CUDA source reads and writes, counted on the processor.
 
 ``python -m involution_edu.backends.traffic`` prints the table that explains the versions. The
 source runs under g++ with a storage type that counts: every number that is read or written is in
@@ -19,7 +19,7 @@ import numpy as np
 from ..cases import random_operands
 from ..geometry import Geometry, make_geometry
 from . import cuda_host
-from .cuda_versions import TASKS, VERSIONS, plan, result_shape, struct_of_sizes
+from .cuda_versions import TASKS, VERSIONS, cuda_source, plan, result_shape, struct_of_sizes
 
 # The involution of RedNet-50's first stage, on one group of 16 channels.
 STAGE = make_geometry((1, 16, 56, 56), 1, 7)
@@ -109,11 +109,12 @@ def measure(geom: Geometry = STAGE) -> list[Traffic]:
     }
     x, kernel, dy = random_operands(geom, DTYPE, seed=0)
     operands = {"forward": (x, kernel), "backward_input": (dy, kernel), "backward_kernel": (dy, x)}
-    source = cuda_host.SOURCE.read_text(encoding="utf-8") + AFTER
     names = [launch.name for launch in launches.values()]
     found = []
     with TemporaryDirectory() as folder:
-        program = cuda_host.Program(names, Path(folder), source=source, prelude=COUNTED)
+        program = cuda_host.Program(
+            names, Path(folder), source=cuda_source() + AFTER, prelude=COUNTED
+        )
         for (task, version), launch in launches.items():
             a, b = operands[task]
             result = np.empty(result_shape(task, geom), DTYPE)

@@ -1,4 +1,4 @@
-"""``involution.cu`` compiled by g++ and run on NumPy arrays: the same source, without a GPU.
+"""The CUDA source compiled by g++ and run on NumPy arrays: the same source, without a GPU.
 
 For tests and for counting traffic (``traffic``), not for speed. What takes CUDA's place is in
 ``cuda_host.h``: threads are fibers, so that barriers work and the order of the threads can be
@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 
 from ...geometry import Array, Geometry
-from ..cuda_versions import Launch, result_shape
+from ..cuda_versions import Launch, cuda_source, result_shape
 
 HERE = Path(__file__).parent
-SOURCE = HERE.parent / "involution.cu"
 ORDERS = ("forward", "reverse", "shuffled")
 FAILURES = {
     1: "some threads of a block met a barrier that others did not",
@@ -59,7 +58,7 @@ def unavailable() -> str | None:
 
 
 class Program:
-    """``source`` compiled for the C++ names given, such as ``"forward_v1<float, 7>"``.
+    """A source compiled for the C++ names given, such as ``"forward_v1<float, 7>"``.
 
     Parameters
     ----------
@@ -68,7 +67,7 @@ class Program:
     folder : path
         Where the compiled library is put.
     source : str, optional
-        CUDA C++ instead of what ``involution.cu`` holds.
+        CUDA C++; that of `cuda_source` if not given.
     options : sequence of str
         More options for g++.
     prelude : str
@@ -95,9 +94,7 @@ class Program:
             ENTRY.format(index=index, name=name, storage=name.partition("<")[2].partition(",")[0])
             for index, name in enumerate(names)
         )
-        if source is None:
-            source = SOURCE.read_text(encoding="utf-8")
-        code = "\n".join(['#include "cuda_host.h"', prelude, source, *entries])
+        code = "\n".join(['#include "cuda_host.h"', prelude, source or cuda_source(), *entries])
         path, library = folder / "involution_host.cpp", folder / "involution_host.so"
         path.write_text(code, encoding="utf-8")
         command = ["g++", "-std=c++17", "-O1", "-fno-strict-aliasing", "-fPIC", "-shared"]

@@ -1,4 +1,4 @@
-// As much of CUDA as involution.cu uses, for g++: the very same source, run on the processor.
+// As much of CUDA as the folder cuda uses, for g++: the very same source, run on the processor.
 //
 // The threads of a block are fibers on one thread of the processor. A fiber runs until it meets
 // __syncthreads, which hands over to the next one. So a barrier works, and between two barriers
@@ -32,7 +32,7 @@ inline dim3 threadIdx, blockIdx, blockDim;
 
 constexpr std::size_t SHARED_BYTES = 227 * 1024;  // as much as a block of an H100 can have
 constexpr std::size_t GUARD_BYTES = 4096;         // behind it; must stay as it is
-inline double shared[(SHARED_BYTES + GUARD_BYTES) / sizeof(double)];
+alignas(16) inline double shared[(SHARED_BYTES + GUARD_BYTES) / sizeof(double)];
 
 namespace host {
 
