@@ -9,7 +9,7 @@
 (1, 32, 9, 12)
 """
 
-from . import nn
+from . import models, nn
 from .backends import BackendUnavailable, available_backends, use_backend
 from .checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
 from .geometry import Geometry
@@ -26,6 +26,7 @@ __all__ = [
     "involution_backward",
     "load_checkpoint",
     "load_weights",
+    "models",
     "nn",
     "save_checkpoint",
     "use_backend",

@@ -1,0 +1,48 @@
+"""RedNet and ResNet, and small ones to train on a processor.
+
+>>> import numpy as np
+>>> from involution_edu import models
+>>> model = models.rednet26(num_classes=10, rng=0).eval()
+>>> x = np.random.default_rng(0).standard_normal((1, 3, 64, 96)).astype(np.float32)
+>>> model(x).shape
+(1, 10)
+>>> {stage: array.shape for stage, array in model.features(x).items()}
+{'stem': (1, 64, 32, 48), 'layer1': (1, 256, 16, 24), 'layer2': (1, 512, 8, 12),
+ 'layer3': (1, 1024, 4, 6), 'layer4': (1, 2048, 2, 3)}
+"""
+
+from .blocks import Bottleneck
+from .named import (
+    rednet26,
+    rednet38,
+    rednet50,
+    rednet101,
+    rednet152,
+    resnet26,
+    resnet38,
+    resnet50,
+    resnet101,
+    resnet152,
+)
+from .network import ResidualNetwork
+from .photos import rednet, resnet
+from .small import small_rednet, small_resnet
+
+__all__ = [
+    "Bottleneck",
+    "ResidualNetwork",
+    "rednet",
+    "rednet26",
+    "rednet38",
+    "rednet50",
+    "rednet101",
+    "rednet152",
+    "resnet",
+    "resnet26",
+    "resnet38",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "small_rednet",
+    "small_resnet",
+]

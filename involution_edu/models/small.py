@@ -1,0 +1,111 @@
+"""Networks for images of 8x8 to 64x64 pixels: a RedNet and a ResNet of one plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..geometry import IntOrPair
+from ..nn import Involution2d
+from ..nn.arguments import Rng, as_generator
+from .blocks import Spatial
+from .network import ResidualNetwork
+from .photos import conv3x3, conv_unit
+
+
+def small_rednet(
+    num_classes: int,
+    in_channels: int = 1,
+    *,
+    blocks: Sequence[int] = (1, 1, 1),
+    channels: int = 16,
+    kernel_size: IntOrPair = 7,
+    group_channels: int = 16,
+    reduction: int = 4,
+    rng: Rng = None,
+    dtype: DTypeLike = np.float32,
+) -> ResidualNetwork:
+    """Return a RedNet for small images.
+
+    The stem is one 3x3 convolution of stride 1; no pooling follows. It differs from
+    `small_resnet` in nothing but the spatial layer of its blocks.
+
+    Parameters
+    ----------
+    num_classes : int
+    in_channels : int
+        Channels of the images: 1 for grey, 3 for RGB.
+    blocks : sequence of int
+        How many blocks each stage has. Every stage but the first halves the size of the image.
+    channels : int
+        Of the stem and of the involutions of the first stage; they double with every stage.
+    kernel_size, group_channels, reduction
+        Of every involution, as in `involution_edu.nn.Involution2d`.
+    rng : Generator, int or None
+        Source of the weights.
+    dtype : float32 or float64
+
+    Returns
+    -------
+    model : ResidualNetwork
+        It takes ``x`` (N, in_channels, H, W) and gives logits (N, num_classes).
+
+    Examples
+    --------
+    >>> from involution_edu import models
+    >>> for make in models.small_rednet, models.small_resnet:
+    ...     sum(p.data.size for p in make(10, rng=0).parameters())
+    84829
+    127354
+    """
+    spatial = partial(
+        Involution2d, kernel_size=kernel_size, group_channels=group_channels, reduction=reduction
+    )
+    return _small(num_classes, in_channels, blocks, channels, spatial, rng, dtype)
+
+
+def small_resnet(
+    num_classes: int,
+    in_channels: int = 1,
+    *,
+    blocks: Sequence[int] = (1, 1, 1),
+    channels: int = 16,
+    rng: Rng = None,
+    dtype: DTypeLike = np.float32,
+) -> ResidualNetwork:
+    """Return a ResNet for small images, of the plan of `small_rednet`; its arguments mean the same.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from involution_edu import models
+    >>> models.small_resnet(4, 3, rng=0)(np.zeros((2, 3, 16, 20), np.float32)).shape
+    (2, 4)
+    """
+    return _small(num_classes, in_channels, blocks, channels, conv3x3, rng, dtype)
+
+
+def _small(
+    num_classes: int,
+    in_channels: int,
+    blocks: Sequence[int],
+    channels: int,
+    spatial: Spatial,
+    rng: Rng,
+    dtype: DTypeLike,
+) -> ResidualNetwork:
+    rng = as_generator(rng)
+    return ResidualNetwork(
+        {"stem": conv_unit(in_channels, channels, rng=rng, dtype=dtype)},
+        {},
+        blocks,
+        spatial,
+        in_channels=channels,
+        channels=channels,
+        num_classes=num_classes,
+        rng=rng,
+        dtype=dtype,
+    )
