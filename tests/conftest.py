@@ -1,5 +1,8 @@
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import settings
 
 # Derandomized: the same examples on every machine, so that a failure can be run again.
@@ -9,3 +12,31 @@ settings.load_profile("reproducible")
 # Doctests stand in the package. What is no test here is a helper, and may need PyTorch.
 HERE = Path(__file__).parent
 collect_ignore = [path.name for path in HERE.glob("*.py") if not path.name.startswith("test_")]
+
+
+# The browser and the pages that several files open in it; nothing of them is imported elsewhere.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from browser import chromium
+
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pages")
+
+
+@pytest.fixture(scope="module")
+def photo_page(folder: Path) -> Any:
+    from explorer_cases import photo_page
+
+    return photo_page(folder)
+
+
+@pytest.fixture(scope="module")
+def group_page(folder: Path) -> Any:
+    from explorer_cases import group_page
+
+    return group_page(folder)

@@ -1,0 +1,194 @@
+"""One HTML file that shows a trace, computes its layer live, and reads nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...cases import TOLERANCE, scaled_error
+from ...files import written_whole
+from ...geometry import Array
+from ...images import MEAN, STD
+from ...nn import AvgPool2d
+from ..palette import diverging, limit_of
+from ..trace import Trace, varied_pixels
+
+# The modules of the page's script, in the order in which they need each other.
+SCRIPTS = "numbers", "layer", "maps", "state", "draw", "panels", "cards", "controls", "main"
+# Largest error allowed between the page's outputs and the recorded ones, relative to the largest
+# output: the page computes in float64 with float32 inputs, NumPy here perhaps in float32.
+PAGE_TOLERANCE = 1e-5
+
+
+class Explorer:
+    """A page on which to explore what an involution layer does to an input.
+
+    It shows one output pixel at a time, from its own numbers over its kernel to its output, and
+    the first image of the batch only. The layer is written once more in JavaScript, so that
+    painting a pixel changes its kernel at once; the page recomputes every recorded output when
+    it opens, and says how far off it is.
+
+    In a notebook the object shows itself, in a frame that may run the page's own script and
+    nothing else.
+
+    Parameters
+    ----------
+    trace : Trace
+        A whole run of a layer that applies its kernels to the very ``x`` they are made from.
+    about : str
+        A line of plain text for the head of the page: what is shown.
+    photo : bool
+        Whether ``x`` is what `involution_edu.images.photo_to_x` returned.
+    height : int
+        Of the frame in a notebook, in CSS pixels.
+
+    Raises
+    ------
+    ValueError
+        If the kernels of ``trace`` are not made from its ``x``: it is a part of a run, or of a
+        layer with a projection.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from involution_edu import nn
+    >>> from involution_edu.viz import record
+    >>> layer = nn.Involution2d(4, 3, groups=2, rng=0).eval()
+    >>> x = np.random.default_rng(0).standard_normal((1, 4, 8, 9)).astype(np.float32)
+    >>> page = Explorer(record(layer, x), about="Four channels of noise")
+    >>> page.html.startswith("<!doctype html>")
+    True
+    """
+
+    def __init__(
+        self, trace: Trace, *, about: str = "", photo: bool = False, height: int = 900
+    ) -> None:
+        _check_own(trace)
+        self.height = height
+        self.html = filled("explorer", SCRIPTS, _data(trace, about, photo), "Involution explorer")
+
+    def save(self, path: Path, *, force: bool = False) -> None:
+        """Write the page to ``path``, whole or not at all."""
+        with written_whole(path, force=force) as whole:
+            whole.write_text(self.html, encoding="utf-8", newline="\n")
+
+    def _repr_html_(self) -> str:
+        return framed(self.html, "Involution explorer", self.height)
+
+
+def filled(name: str, scripts: Sequence[str], data: Mapping[str, Any], title: str) -> str:
+    """Return the page ``name`` with its style, scripts and data inside.
+
+    Nothing but the script and the style of these very bytes may run or be loaded: the content
+    security policy names them by their SHA-256.
+    """
+    style = source(f"{name}.css")
+    script = "\n".join(source(f"{module}.js") for module in scripts)
+    policy = (
+        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    # In JSON these letters stand in texts alone, where an escape means the same; a script
+    # element would end at "</script".
+    text = json.dumps(data, separators=(",", ":")).translate(
+        {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&"}
+    )
+    parts = {
+        "policy": policy,
+        "title": html.escape(title),
+        "style": style,
+        "data": text,
+        "script": script,
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], source(f"{name}.html"))
+
+
+def source(name: str) -> str:
+    """Return a file that the pages are made of."""
+    return files(__package__).joinpath("page", name).read_text(encoding="utf-8")
+
+
+def framed(page: str, title: str, height: int) -> str:
+    """Return a frame with ``page`` inside, which runs without a server and without a kernel.
+
+    The frame is sandboxed: its script cannot reach the page around it.
+    """
+    return (
+        f'<iframe sandbox="allow-scripts" allow="clipboard-write" title="{html.escape(title)}" width="100%" '
+        f'height="{height}" style="border: 0" srcdoc="{html.escape(page)}"></iframe>'
+    )
+
+
+def base64_of(data: bytes) -> str:
+    """Return ``data`` in base64."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64_of(hashlib.sha256(text.encode()).digest())}"
+
+
+def _data(trace: Trace, about: str, photo: bool) -> dict[str, Any]:
+    geom = trace.geom
+    C = geom.C
+    # One channel of each group says enough for a scale: (G, H_out, W_out, K_h, K_w).
+    products = trace.patches[0, :, 0] * trace.kernels[0]
+    limits = {"x": trace.x[0], "kernel": trace.kernel[0], "product": products, "y": trace.y[0]}
+    arrays = {
+        "x": trace.x[0],
+        "reduce_weight": trace.reduce_weight,
+        **trace.statistics,
+        "span_weight": trace.span_weight,
+        "span_bias": trace.span_bias,
+        "y": trace.y[0],
+    }
+    at, *others = _telling(trace)
+    return {
+        "about": about,
+        "geometry": {**asdict(geom), "H_out": geom.H_out, "W_out": geom.W_out},
+        "channels": ["red", "green", "blue"] if photo else [str(c) for c in range(C)],
+        "colour": {"mean": MEAN.tolist(), "std": STD.tolist()} if photo else None,
+        "stages": list(trace.stages),
+        "limits": {name: limit_of(a) for name, a in limits.items()},
+        "anchors": diverging(np.linspace(-1, 1, 5), 1.0).tolist(),
+        "tolerance": PAGE_TOLERANCE,
+        "start": at,
+        "other": others[0] if others else None,
+        "arrays": {
+            name: base64_of(np.ascontiguousarray(a, "<f4").tobytes()) for name, a in arrays.items()
+        },
+    }
+
+
+def _telling(trace: Trace) -> list[tuple[int, int]]:
+    """Return pixels with different kernels to begin with, the strongest kernel first."""
+    kernels = trace.kernels[0, 0]
+    centre = trace.geom.H_out // 2, trace.geom.W_out // 2
+    pixels = varied_pixels(trace, centre, 2, 2)
+    return sorted(pixels, key=lambda at: -float(np.square(kernels[at]).sum()))
+
+
+def _check_own(trace: Trace) -> None:
+    """Raise unless the reduced features are made from ``x``, as the page makes them."""
+    geom, weight = trace.geom, trace.reduce_weight
+    conv = trace.stages["conv"]
+    if weight.shape[1] == geom.C:
+        pooled: Array = AvgPool2d(geom.stride)(trace.x)
+        if pooled.shape[2:] == conv.shape[2:]:
+            reduced = np.einsum("oc,nchw->nohw", weight, pooled)
+            if scaled_error(reduced, conv) <= TOLERANCE[conv.dtype]:
+                return
+    raise ValueError(
+        "trace has kernels that are not made from its x; need a whole run of a layer without "
+        "out_channels"
+    )

@@ -1,0 +1,171 @@
+// Mouse, touch and keyboard.
+
+// The pixel of a canvas's picture under the mouse.
+function pixelUnder(event, rows, columns) {
+  const box = event.currentTarget.getBoundingClientRect();
+  const part = (at, from, size, count) => clamp(Math.floor(((at - from) / size) * count), 0, count - 1);
+  return [
+    part(event.clientY, box.top, box.height, rows),
+    part(event.clientX, box.left, box.width, columns),
+  ];
+}
+
+function outputOf([h, w]) {
+  return [Math.min(Math.floor(h / s_h), H_out - 1), Math.min(Math.floor(w / s_w), W_out - 1)];
+}
+
+// Let a picture of rows x columns pixels choose the pixel that is looked at.
+function watch(canvas, rows, columns, toOutput) {
+  const chosen = (event) => toOutput(pixelUnder(event, rows, columns));
+  canvas.addEventListener("pointermove", (event) => {
+    if (paints(event, canvas)) return;
+    const follows = event.pointerType === "mouse" ? !state.pinned : event.buttons & 1;
+    if (follows) change({ at: chosen(event) });
+  });
+  canvas.addEventListener("pointerdown", (event) => {
+    if (paints(event, canvas)) return;
+    const at = chosen(event);
+    if (event.shiftKey) change({ other: at });
+    else if (event.pointerType !== "mouse") change({ at });
+    else change({ at, pinned: !(state.pinned && String(at) === String(state.at)) });
+  });
+}
+
+function paints(event, canvas) {
+  if (!state.painting || canvas !== $("input") || !(event.buttons & 1)) return false;
+  paint(...pixelUnder(event, H, W), brush(...pixelUnder(event, H, W)));
+  return true;
+}
+
+// The numbers that the brush gives input pixel (h, w): a colour, or a number for one channel.
+function brush(h, w) {
+  const { value } = $("brush");
+  if (!data.colour) return xAt(h, w).map((old, c) => (c === state.c ? Number(value) : old));
+  const { mean, std } = data.colour;
+  return mean.map((m, rgb) => {
+    const byte = parseInt(value.slice(1 + 2 * rgb, 3 + 2 * rgb), 16);
+    return Number(((byte - m) / std[rgb]).toFixed(4));
+  });
+}
+
+function move(down, right) {
+  const [i, j] = state.at;
+  change({ at: [clamp(i + down, 0, H_out - 1), clamp(j + right, 0, W_out - 1)], pinned: true });
+}
+
+function paintOwn() {
+  paint(...middle(), brush(...middle()));
+}
+
+function paintNeighbour() {
+  if (neighbour()) paint(...neighbour(), brush(...neighbour()));
+}
+
+const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
+const KEYS = {
+  Enter: () => change({ pinned: !state.pinned }),
+  Escape: () => change({ pinned: false, place: null, partial: false }),
+  " ": () => setPlaying(!timer),
+  p: paintOwn,
+  n: paintNeighbour,
+  b: () => change({ other: state.at }),
+};
+
+function onKeys(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (ARROWS[event.key]) move(...ARROWS[event.key].map((step) => step * (event.shiftKey ? 5 : 1)));
+  else if (KEYS[event.key]) KEYS[event.key]();
+  else return;
+  event.preventDefault();
+}
+
+// A grid of the window: hovering or arrow keys choose a place.
+function watchGrid(box) {
+  box.tabIndex = 0;
+  box.setAttribute("role", "group");
+  box.setAttribute("aria-label", `${box.id}: arrow keys choose a place`);
+  box.addEventListener("pointermove", (event) => {
+    const cell = event.target.closest("td");
+    if (cell) change({ place: cell.parentElement.rowIndex * K_w + cell.cellIndex, partial: false });
+  });
+  box.addEventListener("pointerleave", () => change({ place: null, partial: false }));
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") change({ place: null, partial: false });
+    const step = ARROWS[event.key];
+    if (!step) return;
+    event.preventDefault();
+    if (state.place === null) return change({ place: 0, partial: false });
+    const u = clamp(Math.floor(state.place / K_w) + step[0], 0, K_h - 1);
+    const v = clamp((state.place % K_w) + step[1], 0, K_w - 1);
+    return change({ place: u * K_w + v, partial: false });
+  });
+}
+
+let timer = 0;
+
+function setPlaying(on) {
+  clearInterval(timer);
+  timer = on ? setInterval(() => step(1), 1000 / Number($("speed").value)) : 0;
+  if (on && state.walk === "pixels") change({ pinned: true });
+  $("play").textContent = on ? "Pause" : "Play";
+  $("play").setAttribute("aria-pressed", String(on));
+}
+
+function lastStep() {
+  return state.walk === "pixels" ? H_out * W_out - 1 : K2 - 1;
+}
+
+function position() {
+  return state.walk === "pixels" ? state.at[0] * W_out + state.at[1] : (state.place ?? -1);
+}
+
+function goTo(n) {
+  if (state.walk === "pixels") change({ at: [Math.floor(n / W_out), n % W_out], pinned: true });
+  else change({ place: n, partial: true });
+}
+
+function step(by) {
+  const count = lastStep() + 1;
+  goTo((Math.max(position() + by, -1) + count) % count);
+}
+
+function drawControls() {
+  const scrub = $("scrub");
+  scrub.max = lastStep();
+  scrub.value = Math.max(0, position());
+  const [i, j] = state.at;
+  const words = state.walk === "pixels" ? `row ${i}, column ${j}` : `product ${position() + 1} of ${K2}`;
+  scrub.setAttribute("aria-valuetext", words);
+  $("pin").setAttribute("aria-pressed", String(state.pinned));
+  $("pin").textContent = state.pinned ? "Pinned" : "Pin";
+  $("paint-mode").setAttribute("aria-pressed", String(state.painting));
+  $("input").classList.toggle("painting", state.painting);
+  const checked = { [`channels-${state.c}`]: true, [`views-${state.view}`]: true };
+  for (const radio of document.querySelectorAll("#channels input, #views input")) {
+    radio.checked = Boolean(checked[radio.id]);
+  }
+}
+
+// Radio buttons for a choice among names.
+function choices(id, names, chosen) {
+  for (const [value, text] of names) {
+    const radio = Object.assign(document.createElement("input"), { type: "radio", name: id });
+    radio.id = `${id}-${value}`;
+    radio.addEventListener("change", () => chosen(value));
+    const label = Object.assign(document.createElement("label"), { textContent: text });
+    label.htmlFor = radio.id;
+    $(id).append(radio, label);
+  }
+}
+
+const MANY = 12; // channels; more of them are chosen from a list
+
+function makeChannels() {
+  if (C <= MANY) return choices("channels", data.channels.entries(), (c) => change({ c }));
+  const list = document.createElement("select");
+  list.setAttribute("aria-label", "channel");
+  data.channels.forEach((name) => list.add(new Option(name)));
+  list.addEventListener("change", () => change({ c: list.selectedIndex }));
+  return $("channels").append(list);
+}

@@ -1,0 +1,147 @@
+// Colours, pictures of many pixels, and cells with numbers in them.
+
+const INK = "#1f2430";
+const ACCENT = "#d0006f";
+
+// Blue at -1, white at 0, orange at 1, as in every picture of the project.
+function shadeOf(part) {
+  const place = ((clamp(part, -1, 1) + 1) / 2) * (data.anchors.length - 1);
+  const below = Math.min(Math.floor(place), data.anchors.length - 2);
+  return data.anchors[below].map((from, n) =>
+    Math.round(from + (place - below) * (data.anchors[below + 1][n] - from)),
+  );
+}
+
+const kept = new Map(); // name -> {stamp, picture}
+
+// A picture with one pixel for each of (rows, columns), drawn anew only if its stamp changes.
+function picture(name, stamp, rows, columns, colourAt) {
+  if (kept.get(name)?.stamp === stamp) return kept.get(name).picture;
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [columns, rows];
+  const image = new ImageData(columns, rows);
+  for (let n = 0; n < rows * columns; n++) image.data.set([...colourAt(n), 255], 4 * n);
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  kept.set(name, { stamp, picture: canvas });
+  return canvas;
+}
+
+function inputPicture() {
+  const { c, view } = state;
+  return picture("input", `${c} ${view} ${version}`, H, W, (n) => {
+    if (view === "channel") return shadeOf(run.x[c * H * W + n] / data.limits.x);
+    const { mean, std } = data.colour;
+    return mean.map((m, rgb) => clamp(Math.round(run.x[rgb * H * W + n] * std[rgb] + m), 0, 255));
+  });
+}
+
+function outputPicture(name, y) {
+  const { c, view } = state;
+  const size = H_out * W_out;
+  return picture(name, `${c} ${view} ${version}`, H_out, W_out, (n) => {
+    if (view === "channel") return shadeOf(y[c * size + n] / data.limits.y);
+    return [0, 1, 2].map((rgb) =>
+      Math.round(127.5 + 127.5 * clamp(y[rgb * size + n] / data.limits.y, -1, 1)),
+    );
+  });
+}
+
+const TALLEST = 288; // of a picture, in CSS pixels
+
+// Show a picture with square pixels as large as its column allows; return the pen for marks on
+// it, in pixels of the picture.
+function show(canvas, image, tallest = TALLEST) {
+  const room = canvas.parentElement.clientWidth;
+  const css = getComputedStyle(canvas.parentElement);
+  const free = room - parseFloat(css.paddingLeft) - parseFloat(css.paddingRight);
+  const fit = Math.min(free / image.width, tallest / image.height);
+  const scale = fit >= 4 ? Math.floor(fit) : fit;
+  const dense = window.devicePixelRatio || 1;
+  const [width, height] = [image.width * scale, image.height * scale];
+  canvas.width = Math.round(width * dense);
+  canvas.height = Math.round(height * dense);
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+  const pen = canvas.getContext("2d");
+  pen.imageSmoothingEnabled = false;
+  pen.drawImage(image, 0, 0, canvas.width, canvas.height);
+  pen.scale(canvas.width / image.width, canvas.height / image.height);
+  return { pen, unit: 1 / scale };
+}
+
+// A frame around rows x columns pixels on a pale halo, so that it is seen on any picture.
+function frame({ pen, unit }, [top, left], [rows, columns] = [1, 1], dash = []) {
+  for (const [style, width, lines] of [["#fcfbf8", 4, []], [ACCENT, 2, dash]]) {
+    pen.strokeStyle = style;
+    pen.lineWidth = width * unit;
+    pen.setLineDash(lines.map((length) => length * unit));
+    const out = unit;
+    pen.strokeRect(left - out, top - out, columns + 2 * out, rows + 2 * out);
+  }
+  pen.setLineDash([]);
+}
+
+function tag({ pen, unit }, [i, j], letter) {
+  const [x, y] = [j + 0.5, i + 0.5];
+  pen.fillStyle = ACCENT;
+  pen.strokeStyle = "#fcfbf8";
+  pen.lineWidth = 1.5 * unit;
+  pen.beginPath();
+  pen.arc(x, y, 9 * unit, 0, 2 * Math.PI);
+  pen.fill();
+  pen.stroke();
+  pen.fillStyle = "#fff";
+  pen.font = `bold ${12 * unit}px system-ui, sans-serif`;
+  pen.textAlign = "center";
+  pen.textBaseline = "middle";
+  pen.fillText(letter, x, y + unit);
+}
+
+// A table of coloured cells. What was there is kept if it has the same shape, for the focus.
+function cells(box, values, columns, limit, { size, label, outside, marked, after } = {}) {
+  const rows = values.length / columns;
+  const shape = `${rows} ${columns}`;
+  let table = box.querySelector("table");
+  if (table?.dataset.shape !== shape) {
+    table = document.createElement("table");
+    table.dataset.shape = shape;
+    for (let r = 0; r < rows; r++) {
+      const row = table.insertRow();
+      for (let column = 0; column < columns; column++) row.insertCell();
+    }
+    box.replaceChildren(table);
+  }
+  const side = size ?? clamp(Math.floor((box.clientWidth - 2) / columns) - 1, 4, 46);
+  const digits = side >= 36 ? 2 : 1;
+  const readable = side >= 28;
+  table.style.setProperty("--side", `${side}px`);
+  table.setAttribute("aria-label", label ?? "");
+  table.querySelectorAll("td").forEach((cell, k) => {
+    const shade = shadeOf(values[k] / limit);
+    cell.style.backgroundColor = `rgb(${shade})`;
+    cell.style.color = sumOf(shade) > 380 ? INK : "#fff";
+    cell.textContent = readable ? number(values[k], digits) : "";
+    cell.title = readable ? "" : number(values[k], 3);
+    cell.classList.toggle("outside", Boolean(outside?.(k)));
+    cell.classList.toggle("marked", k === marked);
+    cell.classList.toggle("later", after !== undefined && k > after);
+  });
+  return table;
+}
+
+// The scale of colours from low to high; a signed one has its zero in the middle, marked.
+function scaleOf(box, low, high) {
+  const signed = low < 0;
+  const parts = signed ? [-1, -0.5, 0, 0.5, 1] : [0, 0.5, 1];
+  const bar = document.createElement("div");
+  bar.className = signed ? "ramp signed" : "ramp";
+  bar.style.background = `linear-gradient(90deg, ${parts.map((p) => `rgb(${shadeOf(p)})`)})`;
+  const words = document.createElement("div");
+  words.className = "ends";
+  const start = low === 0 ? "0" : `≤ ${String(low).replace("-", MINUS)}`;
+  const ends = [start, ...(signed ? ["0"] : []), `≥ ${high}`];
+  words.replaceChildren(
+    ...ends.map((text) => Object.assign(document.createElement("span"), { textContent: text })),
+  );
+  box.replaceChildren(bar, words);
+}

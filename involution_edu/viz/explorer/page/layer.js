@@ -1,0 +1,139 @@
+// The layer itself, one output pixel at a time. `x` is (C, H, W), flat.
+
+// The rows and columns of x that output pixel (i, j) makes its kernel from: one pixel at stride 1.
+function cellOf(i, j) {
+  return {
+    top: i * s_h,
+    bottom: Math.min(H, (i + 1) * s_h),
+    left: j * s_w,
+    right: Math.min(W, (j + 1) * s_w),
+  };
+}
+
+function featuresAt(x, i, j) {
+  const { top, bottom, left, right } = cellOf(i, j);
+  const count = (bottom - top) * (right - left);
+  return Float64Array.from({ length: C }, (_, c) => {
+    let total = 0;
+    for (let h = top; h < bottom; h++) {
+      for (let w = left; w < right; w++) total += x[(c * H + h) * W + w];
+    }
+    return total / count;
+  });
+}
+
+// Every number from the pixel to the reduced features, by the names of the layer's stages.
+function stagesAt(x, i, j) {
+  const features = featuresAt(x, i, j);
+  const stages = { features };
+  let last = new Float64Array(hidden);
+  for (let m = 0; m < hidden; m++) {
+    for (let c = 0; c < C; c++) last[m] += recorded.reduce_weight[m * C + c] * features[c];
+  }
+  stages.conv = last;
+  if (data.stages.includes("bn")) {
+    const { mean, std, scale, shift } = recorded;
+    last = last.map((value, m) => ((value - mean[m]) / std[m]) * scale[m] + shift[m]);
+    stages.bn = last;
+  }
+  if (data.stages.includes("relu")) {
+    last = last.map((value) => Math.max(value, 0));
+    stages.relu = last;
+  }
+  stages.reduced = last;
+  return stages;
+}
+
+// The kernel of group g from the reduced features; number u*K_w + v is its place (u, v).
+function spanOf(reduced, g) {
+  const kernel = new Float64Array(K2);
+  for (let k = 0; k < K2; k++) {
+    const o = g * K2 + k;
+    kernel[k] = recorded.span_bias[o];
+    for (let m = 0; m < hidden; m++) kernel[k] += recorded.span_weight[o * hidden + m] * reduced[m];
+  }
+  return kernel;
+}
+
+function placeOf(i, j, u, v) {
+  return [i * s_h + u * d_h - p_h, j * s_w + v * d_w - p_w];
+}
+
+function windowAt(x, c, i, j) {
+  const values = new Float64Array(K2);
+  for (let u = 0; u < K_h; u++) {
+    for (let v = 0; v < K_w; v++) {
+      const [h, w] = placeOf(i, j, u, v);
+      const inside = h >= 0 && h < H && w >= 0 && w < W;
+      values[u * K_w + v] = inside ? x[(c * H + h) * W + w] : 0;
+    }
+  }
+  return values;
+}
+
+function multiplied(kernel, values) {
+  return kernel.map((entry, k) => entry * values[k]);
+}
+
+// All kernels (H_out, W_out, G, K2) and outputs (C, H_out, W_out) of an x, kept up to date by paint.
+class Run {
+  constructor(x) {
+    this.x = x;
+    this.kernels = new Float64Array(H_out * W_out * G * K2);
+    this.y = new Float64Array(C * H_out * W_out);
+    for (let i = 0; i < H_out; i++) {
+      for (let j = 0; j < W_out; j++) this.generate(i, j);
+    }
+    for (let i = 0; i < H_out; i++) {
+      for (let j = 0; j < W_out; j++) this.apply(i, j);
+    }
+  }
+
+  generate(i, j) {
+    const { reduced } = stagesAt(this.x, i, j);
+    for (let g = 0; g < G; g++) {
+      this.kernels.set(spanOf(reduced, g), ((i * W_out + j) * G + g) * K2);
+    }
+  }
+
+  apply(i, j) {
+    for (let c = 0; c < C; c++) {
+      const products = multiplied(this.kernel(i, j, Math.floor(c / C_g)), windowAt(this.x, c, i, j));
+      this.y[(c * H_out + i) * W_out + j] = sumOf(products);
+    }
+  }
+
+  kernel(i, j, g) {
+    const start = ((i * W_out + j) * G + g) * K2;
+    return this.kernels.subarray(start, start + K2);
+  }
+
+  output(c, i, j) {
+    return this.y[(c * H_out + i) * W_out + j];
+  }
+
+  // Give input pixel (h, w) new numbers, and redo the one kernel and the few outputs they reach.
+  paint(h, w, values) {
+    values.forEach((value, c) => {
+      this.x[(c * H + h) * W + w] = value;
+    });
+    const [i, j] = [Math.floor(h / s_h), Math.floor(w / s_w)];
+    if (i < H_out && j < W_out) this.generate(i, j);
+    for (let a = 0; a < H_out; a++) {
+      for (let b = 0; b < W_out; b++) {
+        const [top, left] = placeOf(a, b, 0, 0);
+        const [bottom, right] = placeOf(a, b, K_h - 1, K_w - 1);
+        const seen = h >= top && h <= bottom && w >= left && w <= right;
+        if (seen || (a === i && b === j)) this.apply(a, b);
+      }
+    }
+  }
+}
+
+// Recompute every output from the recorded input and hold it against what NumPy recorded.
+function selfTest() {
+  const { y } = new Run(Float64Array.from(recorded.x));
+  const error = largestOf(y.map((value, n) => value - recorded.y[n]));
+  const scale = largestOf(recorded.y) || 1;
+  return { outputs: y.length, error: error / scale, ok: error / scale <= data.tolerance };
+}

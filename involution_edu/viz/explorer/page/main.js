@@ -1,0 +1,75 @@
+// Put the page together.
+
+function makeBrush() {
+  const colour = { type: "color", value: "#00c2a8" };
+  const limit = data.limits.x;
+  const amount = { type: "range", min: -limit, max: limit, step: limit / 100, value: limit };
+  Object.assign($("brush"), data.colour ? colour : amount);
+}
+
+async function copy() {
+  const text = $("numpy").textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    say("copied", "Copied.");
+  } catch {
+    // Not allowed in a page inside another: select it, so that one key copies it.
+    getSelection().selectAllChildren($("numpy"));
+    say("copied", "Selected: press Ctrl+C or ⌘C.");
+  }
+}
+
+function showCheck() {
+  const { outputs, error, ok } = selfTest();
+  $("checked").dataset.ok = String(ok);
+  say(
+    "checked",
+    ok
+      ? `Checked: this page recomputed all ${outputs} outputs, and the largest is off from NumPy's by ${error.toExponential(1)} of the largest output.`
+      : `WRONG: this page's outputs differ from NumPy's by ${error.toExponential(1)} of the largest output. Do not trust it.`,
+  );
+}
+
+function start() {
+  say("about", data.about);
+  makeChannels();
+  $("views").hidden = !data.colour;
+  choices("views", [["photo", "photo"], ["channel", "one channel"]], (view) => change({ view }));
+  makeBrush();
+  makeMaps();
+  const { x, kernel, product, y } = data.limits;
+  const scales = { input: x, window: x, kernel, products: product, output: y };
+  for (const [id, limit] of Object.entries(scales)) scaleOf($(`s-${id}`), -limit, limit);
+
+  watch($("input"), H, W, outputOf);
+  for (const id of ["output", "convolution", "involution", ...MAPS.map(({ name }) => `map-${name}`)]) {
+    watch($(id), H_out, W_out, (pixel) => pixel);
+  }
+  for (const id of ["window", "kernel", "products"]) watchGrid($(id));
+  $("input").addEventListener("keydown", onKeys);
+
+  const on = (id, act) => $(id).addEventListener("click", act);
+  on("back", () => step(-1));
+  on("forth", () => step(1));
+  on("play", () => setPlaying(!timer));
+  on("pin", () => change({ pinned: !state.pinned }));
+  on("keep", () => change({ other: state.at }));
+  on("swap", () => state.other && change({ at: state.other, other: state.at, pinned: true }));
+  on("paint-own", paintOwn);
+  on("paint-neighbour", paintNeighbour);
+  on("paint-mode", () => change({ painting: !state.painting }));
+  on("paint-undo", unpaint);
+  on("copy", copy);
+  $("scrub").addEventListener("input", () => goTo(Number($("scrub").value)));
+  $("speed").addEventListener("change", () => timer && setPlaying(true));
+  $("walk").addEventListener("change", () => {
+    change({ walk: $("walk").value, place: null, partial: false });
+  });
+  addEventListener("resize", () => change({}));
+  addEventListener("hashchange", readAddress);
+  readAddress();
+  showCheck();
+}
+
+start();
+window.explorer = { selfTest, state, run, painted, mapOf, MAPS, convolved };

@@ -1,0 +1,96 @@
+// One number for a kernel, and the convolution whose one kernel is the mean of them all.
+
+function entropyOf(kernel) {
+  const total = sumOf(kernel.map(Math.abs));
+  if (total === 0 || kernel.length === 1) return 0;
+  const parts = kernel.map((entry) => Math.abs(entry) / total);
+  const nats = -sumOf(parts.map((part) => (part > 0 ? part * Math.log(part) : 0)));
+  return nats / Math.log(kernel.length);
+}
+
+// The long axis of |kernel| about its centre of mass: degrees from the horizontal, counted
+// anticlockwise, and how long it is: 0 for a round kernel, 1 for a line.
+function orientationOf(kernel) {
+  const total = sumOf(kernel.map(Math.abs));
+  let [row, column, rows, columns, both] = [0, 0, 0, 0, 0];
+  kernel.forEach((entry, k) => {
+    row += (Math.abs(entry) * Math.floor(k / K_w)) / (total || 1);
+    column += (Math.abs(entry) * (k % K_w)) / (total || 1);
+  });
+  kernel.forEach((entry, k) => {
+    const [down, right] = [Math.floor(k / K_w) - row, (k % K_w) - column];
+    rows += Math.abs(entry) * down * down;
+    columns += Math.abs(entry) * right * right;
+    both -= Math.abs(entry) * down * right; // rows are counted downwards
+  });
+  const length = rows + columns ? Math.hypot(columns - rows, 2 * both) / (rows + columns) : 0;
+  return { degrees: (Math.atan2(2 * both, columns - rows) * 90) / Math.PI, length };
+}
+
+const MAPS = [
+  {
+    name: "sum",
+    title: "Sum",
+    meaning: "How much a flat area is brightened or darkened: 1 keeps it, 0 removes it.",
+    of: sumOf,
+    ends: (values) => [-roundedLimit(values), roundedLimit(values)],
+  },
+  {
+    name: "absolute",
+    title: "Sum of sizes",
+    meaning: "How strong the kernel is, whatever its signs: Σ |kernel|.",
+    of: (kernel) => sumOf(kernel.map(Math.abs)),
+    ends: (values) => [0, roundedLimit(values)],
+  },
+  {
+    name: "entropy",
+    title: "Spread",
+    meaning: "Entropy of |kernel|: 0, a single place counts; 1, all places count alike.",
+    of: entropyOf,
+    ends: (values) => [Math.min(0.99, roundedLow(values)), 1],
+  },
+  {
+    name: "orientation",
+    title: "Orientation",
+    meaning: "Along which line the large entries lie; the longer the dash, the closer to a line.",
+    of: orientationOf,
+  },
+];
+
+// The 99th percentile in size, two digits: the few numbers beyond it get the colour of the end.
+function roundedLimit(values) {
+  const sizes = values.map(Math.abs).sort((a, b) => a - b);
+  return Math.max(0.01, Number(sizes[Math.floor((sizes.length - 1) * 0.99)].toPrecision(2)));
+}
+
+// The first percentile of what is not zero, two digits.
+function roundedLow(values) {
+  const sorted = values.filter((value) => value !== 0).sort((a, b) => a - b);
+  return Number((sorted[Math.floor(sorted.length * 0.01)] ?? 0).toPrecision(2));
+}
+
+// One value for each output pixel, (H_out, W_out).
+function mapOf(run, g, of) {
+  return Array.from({ length: H_out * W_out }, (_, n) =>
+    of(run.kernel(Math.floor(n / W_out), n % W_out, g)),
+  );
+}
+
+function meanKernel(run, g) {
+  const mean = new Float64Array(K2);
+  for (let n = 0; n < H_out * W_out; n++) {
+    const kernel = run.kernel(Math.floor(n / W_out), n % W_out, g);
+    for (let k = 0; k < K2; k++) mean[k] += kernel[k] / (H_out * W_out);
+  }
+  return mean;
+}
+
+// The output (C, H_out, W_out) with the mean kernel of each channel's group at every pixel.
+function convolved(run) {
+  const means = Array.from({ length: G }, (_, g) => meanKernel(run, g));
+  return Float64Array.from({ length: C * H_out * W_out }, (_, n) => {
+    const c = Math.floor(n / (H_out * W_out));
+    const [i, j] = [Math.floor(n / W_out) % H_out, n % W_out];
+    return sumOf(multiplied(means[Math.floor(c / C_g)], windowAt(run.x, c, i, j)));
+  });
+}

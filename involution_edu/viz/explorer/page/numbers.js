@@ -1,0 +1,41 @@
+// The recorded numbers, read from the page, in the letters of the equation:
+// y[c, i, j] = sum over u, v of kernel[g, u, v, i, j] * x[c, i*s + u*d - p, j*s + v*d - p].
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const { C, H, W, G, H_out, W_out } = data.geometry;
+const [K_h, K_w] = data.geometry.window;
+const [s_h, s_w] = data.geometry.stride;
+const [d_h, d_w] = data.geometry.dilation;
+const [p_h, p_w] = data.geometry.padding;
+const C_g = C / G;
+const K2 = K_h * K_w;
+
+// Numbers are stored as float32, the lowest byte first, and computed with as float64.
+function floatsOf(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return Float64Array.from(new Float32Array(bytes.buffer));
+}
+
+const recorded = Object.fromEntries(
+  Object.entries(data.arrays).map(([name, text]) => [name, floatsOf(text)]),
+);
+const hidden = recorded.reduce_weight.length / C; // C // r
+
+const MINUS = "−";
+
+function number(value, digits = 2) {
+  const text = Math.abs(value).toFixed(digits);
+  return (value < 0 && Number(text) !== 0 ? MINUS : "") + text;
+}
+
+function clamp(value, low, high) {
+  return Math.min(Math.max(value, low), high);
+}
+
+function sumOf(values) {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+function largestOf(values) {
+  return values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+}

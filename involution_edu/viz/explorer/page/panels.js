@@ -1,0 +1,219 @@
+// The six panels, and the sum below them.
+
+const $ = (id) => document.getElementById(id);
+
+function say(id, text) {
+  if ($(id).textContent !== text) $(id).textContent = text;
+}
+
+function nameOf(c) {
+  return data.channels[c];
+}
+
+function wordsFor(count, one, many = `${one}s`) {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+function look() {
+  const [i, j] = state.at;
+  const values = windowAt(run.x, state.c, i, j);
+  const kernel = run.kernel(i, j, group());
+  return { i, j, kernel, values, products: multiplied(kernel, values) };
+}
+
+function render() {
+  const seen = look();
+  drawPictures(seen);
+  drawGenerator(seen);
+  drawGrids(seen);
+  drawSum(seen);
+  drawControls();
+  drawPaintCard(seen);
+  drawPins();
+  drawNumpy(seen);
+  drawSlowCards();
+}
+
+function drawPictures({ i, j }) {
+  const at = middle();
+  const onInput = show($("input"), inputPicture());
+  const extent = [d_h * (K_h - 1) + 1, d_w * (K_w - 1) + 1];
+  frame(onInput, placeOf(i, j, 0, 0), extent, [4, 3]);
+  if (Math.max(d_h, d_w) > 1) {
+    for (let k = 0; k < K2; k++) dot(onInput, placeOf(i, j, Math.floor(k / K_w), k % K_w));
+  }
+  frame(onInput, at);
+  if (state.place !== null) {
+    frame(onInput, placeOf(i, j, Math.floor(state.place / K_w), state.place % K_w));
+  }
+  const onOutput = show($("output"), outputPicture("output", run.y));
+  frame(onOutput, [i, j]);
+  if (state.other) {
+    const [a, b] = state.other;
+    tag(onInput, [a * s_h, b * s_w], "B");
+    tag(onOutput, state.other, "B");
+  }
+  say("c-input", `Row ${at[0]}, column ${at[1]}, and its ${K_h} × ${K_w} window.`);
+  const shown = state.view === "photo" ? "Middle grey is 0." : `Channel ${nameOf(state.c)}.`;
+  say("c-output", `Each sum is one pixel. ${shown}`);
+  $("s-input").hidden = $("s-output").hidden = state.view === "photo";
+}
+
+function dot({ pen, unit }, [h, w]) {
+  pen.fillStyle = ACCENT;
+  pen.fillRect(w + 0.5 - unit, h + 0.5 - unit, 2 * unit, 2 * unit);
+}
+
+const FEW = 8; // numbers of the pixel that are written out; more of them are only coloured
+
+function drawGenerator({ i, j, kernel }) {
+  const stages = stagesAt(run.x, i, j);
+  const few = Math.max(C, hidden) <= FEW;
+  const rows = [[`its ${wordsFor(C, "number")}`, stages.features, data.limits.x]];
+  rows.push(["↓", `reduce: a 1 × 1 convolution, ${C} → ${hidden}`]);
+  rows.push(["conv", stages.conv, data.limits.x]);
+  if (stages.bn) rows.push(["batch norm", stages.bn, data.limits.x]);
+  if (stages.relu) rows.push(["ReLU", stages.relu, data.limits.x]);
+  rows.push(["↓", `span: a 1 × 1 convolution, ${hidden} → ${G * K2}`]);
+  const part = G === 1 ? wordsFor(K2, "number") : `${K2} for group ${group()}`;
+  rows.push([part, kernel, data.limits.kernel]);
+  const box = $("generator");
+  if (box.children.length !== rows.length) {
+    box.replaceChildren(...rows.map(() => document.createElement("div")));
+    for (const row of box.children) row.append(document.createElement("span"), document.createElement("div"));
+  }
+  rows.forEach(([label, values, limit], n) => {
+    const [word, body] = box.children[n].children;
+    const step = typeof values === "string";
+    box.children[n].className = step ? "step" : "numbers";
+    word.textContent = label;
+    if (n === 0 && data.colour) word.append(swatch(stages.features));
+    if (step) {
+      body.textContent = values;
+      return;
+    }
+    const isKernel = n === rows.length - 1;
+    const [least, most] = few && !isKernel ? [30, 46] : [8, 20];
+    const size = clamp(Math.floor((body.clientWidth - 1) / values.length) - 1, least, most);
+    const columns = Math.min(values.length, Math.floor((body.clientWidth - 1) / (size + 1)));
+    strip(body, values, columns, limit, size, isKernel ? state.place : undefined);
+  });
+  const own = s_h * s_w > 1 ? `the mean of its ${s_h} × ${s_w} cell` : "its own numbers";
+  say("c-generator", `Out of ${own}, nothing around it.`);
+}
+
+// The colour that the numbers stand for.
+function swatch(features) {
+  const { mean, std } = data.colour;
+  const spot = Object.assign(document.createElement("span"), { className: "swatch" });
+  spot.style.backgroundColor = `rgb(${mean.map((m, c) => Math.round(features[c] * std[c] + m))})`;
+  return spot;
+}
+
+// A row of cells that breaks into several rows if it must; the last may be shorter.
+function strip(box, values, columns, limit, size, marked) {
+  const rows = Math.ceil(values.length / columns);
+  const filled = Float64Array.from({ length: rows * columns }, (_, n) => values[n] ?? 0);
+  const table = cells(box, filled, columns, limit, { size, marked: marked ?? undefined });
+  table.querySelectorAll("td").forEach((cell, n) => cell.classList.toggle("none", n >= values.length));
+}
+
+function drawGrids({ i, j, kernel, values, products }) {
+  const outside = (k) => {
+    const [h, w] = placeOf(i, j, Math.floor(k / K_w), k % K_w);
+    return h < 0 || h >= H || w < 0 || w >= W;
+  };
+  const marked = state.place;
+  const after = state.partial ? state.place : undefined;
+  cells($("kernel"), kernel, K_w, data.limits.kernel, { label: "Kernel", marked });
+  cells($("window"), values, K_w, data.limits.x, { label: "Window", marked, outside });
+  cells($("products"), products, K_w, data.limits.product, { label: "Products", marked, after });
+  const g = group();
+  const members = `channels ${nameOf(g * C_g)} to ${nameOf((g + 1) * C_g - 1)}`;
+  const whose = C_g === 1 ? `channel ${nameOf(g)}` : G === 1 ? `all ${C} channels` : members;
+  say("c-kernel", `${wordsFor(K2, "number")} in ${wordsFor(K_h, "row")}, for ${whose}.`);
+  say("c-window", `Channel ${nameOf(state.c)}${values.some((_, k) => outside(k)) ? "; hatched: outside the picture, 0" : ""}.`);
+  say("c-products", "kernel × window, place by place.");
+  drawGroups({ i, j });
+}
+
+// One small kernel for each group, to choose from.
+function drawGroups({ i, j }) {
+  const box = $("groups");
+  box.hidden = G === 1;
+  if (G === 1) return;
+  while (box.children.length < G) {
+    const button = Object.assign(document.createElement("button"), { type: "button" });
+    const g = box.children.length;
+    button.append(`group ${g}`, document.createElement("canvas"));
+    button.addEventListener("click", () => change({ c: g * C_g + (state.c % C_g) }));
+    box.append(button);
+  }
+  [...box.children].forEach((button, g) => {
+    const kernel = run.kernel(i, j, g);
+    const canvas = button.querySelector("canvas");
+    [canvas.width, canvas.height] = [K_w, K_h];
+    const image = new ImageData(K_w, K_h);
+    kernel.forEach((entry, k) => image.data.set([...shadeOf(entry / data.limits.kernel), 255], 4 * k));
+    canvas.getContext("2d").putImageData(image, 0, 0);
+    button.setAttribute("aria-pressed", String(g === group()));
+  });
+}
+
+let speaking = 0;
+
+function drawSum({ i, j, kernel, values, products }) {
+  const k = state.place;
+  const [u, v] = [Math.floor(k / K_w), k % K_w];
+  const total = state.partial ? sumOf(products.slice(0, k + 1)) : sumOf(products);
+  const what = state.partial ? `after ${k + 1} of ${K2} products` : `sum of ${wordsFor(K2, "product")}`;
+  const line = `y[${nameOf(state.c)}, ${i}, ${j}] = ${what} = ${number(total, 3)}`;
+  say("equation", line);
+  say("result", `Σ = ${number(total, 3)}`);
+  const detail =
+    k === null
+      ? "Each bar is one product: orange adds, blue takes away, and the last one ends at y. Move over a cell, or play over the window, to see them one at a time."
+      : `Row ${u}, column ${v} of the window: kernel ${number(kernel[k], 3)} × x ${number(values[k], 3)} = ${number(products[k], 3)}. ${spanWords(i, j, k, kernel[k])}`;
+  say("detail", detail);
+  clearTimeout(speaking);
+  speaking = setTimeout(() => say("live", k === null ? line : `${detail} ${line}`), 500);
+  drawWaterfall(products);
+}
+
+function spanWords(i, j, k, entry) {
+  if (hidden > 4) return "";
+  const { reduced } = stagesAt(run.x, i, j);
+  const o = group() * K2 + k;
+  const parts = Array.from(reduced, (value, m) => `${number(recorded.span_weight[o * hidden + m], 3)} × ${number(value, 3)}`);
+  return `That entry of the kernel is ${parts.join(" + ")} + ${number(recorded.span_bias[o], 3)} = ${number(entry, 3)}.`;
+}
+
+// Each product as a bar from the sum before it to the sum after it.
+function drawWaterfall(products) {
+  const canvas = $("waterfall");
+  const dense = window.devicePixelRatio || 1;
+  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+  [canvas.width, canvas.height] = [width * dense, height * dense];
+  const pen = canvas.getContext("2d");
+  pen.scale(dense, dense);
+  const sums = [0];
+  products.forEach((product) => sums.push(sums.at(-1) + product));
+  const [low, high] = [Math.min(...sums), Math.max(...sums)];
+  const tall = (value) => height - 8 - ((value - low) / (high - low || 1)) * (height - 16);
+  const step = width / K2;
+  const styles = getComputedStyle(document.body);
+  pen.fillStyle = styles.getPropertyValue("--line");
+  pen.fillRect(0, tall(0) - 0.5, width, 1);
+  products.forEach((product, k) => {
+    const [from, to] = [tall(sums[k]), tall(sums[k + 1])];
+    pen.globalAlpha = state.partial && k > state.place ? 0.15 : 1;
+    pen.fillStyle = product < 0 ? "rgb(58,120,184)" : "rgb(217,124,36)";
+    pen.fillRect(k * step + 1, Math.min(from, to) - 0.5, Math.max(1, step - 2), Math.abs(to - from) + 1);
+    if (k === state.place) {
+      pen.strokeStyle = ACCENT;
+      pen.lineWidth = 2;
+      pen.strokeRect(k * step, Math.min(from, to) - 3, step, Math.abs(to - from) + 6);
+    }
+  });
+  pen.globalAlpha = 1;
+}

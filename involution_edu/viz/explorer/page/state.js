@@ -1,0 +1,123 @@
+// What the page shows, kept in the address too, so that a link shows the same.
+
+const run = new Run(Float64Array.from(recorded.x));
+const painted = new Map(); // "h,w,c" -> value
+let version = 0; // counts the strokes of paint: what is older must be drawn anew
+
+const state = {
+  at: data.start, // the output pixel looked at
+  other: data.other, // pixel B
+  c: 0,
+  view: data.colour ? "photo" : "channel",
+  place: null, // number u*K_w + v of a place of the window
+  partial: false, // whether the sum stops at that place
+  pinned: false,
+  painting: false,
+  walk: "pixels",
+};
+
+function group() {
+  return Math.floor(state.c / C_g);
+}
+
+// The input pixel in the middle of the window.
+function middle() {
+  const [h, w] = placeOf(...state.at, (K_h - 1) / 2, (K_w - 1) / 2);
+  return [clamp(h, 0, H - 1), clamp(w, 0, W - 1)];
+}
+
+// A pixel of the window that the kernel is not made from, if there is one.
+function neighbour() {
+  const [h, w] = middle();
+  const [down, right] = [d_h * Math.ceil(s_h / d_h), d_w * Math.ceil(s_w / d_w)];
+  const inReach = (step, k, d) => step <= (d * (k - 1)) / 2;
+  if (inReach(right, K_w, d_w) && w + right < W) return [h, w + right];
+  if (inReach(right, K_w, d_w) && w - right >= 0) return [h, w - right];
+  if (inReach(down, K_h, d_h) && h + down < H) return [h + down, w];
+  if (inReach(down, K_h, d_h) && h - down >= 0) return [h - down, w];
+  return null;
+}
+
+let scheduled = false;
+
+function change(patch) {
+  Object.assign(state, patch);
+  if (scheduled) return;
+  scheduled = true;
+  requestAnimationFrame(() => {
+    scheduled = false;
+    render();
+    writeAddress();
+  });
+}
+
+function paint(h, w, values) {
+  values.forEach((value, c) => painted.set(`${h},${w},${c}`, value));
+  run.paint(h, w, xAt(h, w).map((value, c) => painted.get(`${h},${w},${c}`) ?? value));
+  version += 1;
+  change({});
+}
+
+function unpaint() {
+  const pixels = new Set([...painted.keys()].map((key) => key.split(",").slice(0, 2).join()));
+  painted.clear();
+  for (const pixel of pixels) {
+    const [h, w] = pixel.split(",").map(Number);
+    run.paint(h, w, xAt(h, w, recorded.x));
+  }
+  version += 1;
+  change({});
+}
+
+function xAt(h, w, x = run.x) {
+  return Array.from({ length: C }, (_, c) => x[(c * H + h) * W + w]);
+}
+
+const LONGEST_ADDRESS = 4000; // of letters; with more paint than that the address leaves it out
+
+function writeAddress() {
+  const parts = [`at=${state.at}`, `c=${state.c}`, `view=${state.view}`];
+  if (state.other) parts.push(`b=${state.other}`);
+  if (state.pinned) parts.push("pinned=1");
+  if (state.place !== null) parts.push(`place=${state.place}`, `partial=${Number(state.partial)}`);
+  const strokes = [...painted].map(([key, value]) => `${key},${value}`).join(";");
+  if (strokes && strokes.length < LONGEST_ADDRESS) parts.push(`paint=${strokes}`);
+  try {
+    history.replaceState(null, "", `#${parts.join("&")}`);
+  } catch {
+    // A page inside another, as in a notebook, has no address of its own.
+  }
+}
+
+// Take over what an address says, as far as it makes sense: anybody may have written it.
+function readAddress() {
+  const said = new URLSearchParams(location.hash.slice(1));
+  const whole = (text, below) => (/^\d+$/.test(text ?? "") && text < below ? Number(text) : null);
+  const pixel = (text, rows, columns) => {
+    const [i, j, ...rest] = (text ?? "").split(",");
+    const read = [whole(i, rows), whole(j, columns)];
+    return rest.length || read.includes(null) ? null : read;
+  };
+  for (const stroke of (said.get("paint") ?? "").split(";")) {
+    const [h, w, c, value, ...rest] = stroke.split(",");
+    const at = pixel(`${h},${w}`, H, W);
+    const known = at && whole(c, C) !== null && value && Number.isFinite(Number(value));
+    if (known && !rest.length) {
+      const values = xAt(...at);
+      values[Number(c)] = Number(value);
+      painted.set(`${h},${w},${c}`, Number(value));
+      run.paint(...at, values);
+      version += 1;
+    }
+  }
+  const place = whole(said.get("place"), K2);
+  change({
+    at: pixel(said.get("at"), H_out, W_out) ?? state.at,
+    other: pixel(said.get("b"), H_out, W_out) ?? state.other,
+    c: whole(said.get("c"), C) ?? state.c,
+    view: data.colour && said.get("view") === "channel" ? "channel" : state.view,
+    pinned: said.get("pinned") === "1",
+    place,
+    partial: place !== null && said.get("partial") === "1",
+  });
+}

@@ -1,0 +1,72 @@
+"""Layers and inputs for the tests of the explorer page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from browser import saved
+
+from involution_edu import nn
+from involution_edu.geometry import Array
+from involution_edu.images import photo_to_x
+from involution_edu.viz import Trace, record
+from involution_edu.viz.explorer import Explorer
+
+# The name of a photo.
+HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror=hacked=1>&{{script}}.png"
+
+LAYERS: dict[str, dict[str, Any]] = {
+    "RGB, one group": {"channels": 3, "kernel_size": 5, "groups": 1, "reduction": 1},
+    "two groups": {"channels": 6, "kernel_size": 3, "groups": 2, "reduction": 2},
+    "stride 2, odd sizes": {"channels": 4, "kernel_size": 5, "groups": 2, "stride": 2},
+    "stride (1, 3), dilation (2, 1), 3x5": {
+        "channels": 4,
+        "kernel_size": (3, 5),
+        "groups": 4,
+        "stride": (1, 3),
+        "dilation": (2, 1),
+        "reduction": 1,
+    },
+    "no batch norm": {
+        "channels": 2,
+        "kernel_size": 3,
+        "groups": 1,
+        "sigma": "relu",
+        "reduction": 1,
+    },
+    "linear, 1x1": {"channels": 4, "kernel_size": 1, "groups": 2, "sigma": "identity"},
+}
+
+
+def layer_of(name: str) -> nn.Involution2d:
+    """Return a layer in evaluation mode all of whose numbers matter: no 0 and no 1 among them."""
+    layer = nn.Involution2d(**LAYERS[name], rng=3)
+    rng, state = np.random.default_rng(5), layer.state_dict()
+    for key, a in state.items():
+        if key.endswith(("bias", "running_mean")):
+            state[key] = rng.standard_normal(a.shape).astype(a.dtype)
+        elif key.endswith(("bn.weight", "running_var")):
+            state[key] = rng.uniform(0.5, 2, a.shape).astype(a.dtype)
+    layer.load_state_dict(state)
+    return layer.eval()
+
+
+def x_of(name: str, size: tuple[int, int] = (7, 11)) -> Array:
+    """Return two random images, of which the page shows the first."""
+    rng = np.random.default_rng(4)
+    return rng.standard_normal((2, LAYERS[name]["channels"], *size)).astype(np.float32)
+
+
+def photo_page(folder: Path) -> tuple[Path, Trace]:
+    """Write the page of a small photo with a hostile name."""
+    photo = np.random.default_rng(0).integers(0, 256, (10, 13, 3), np.uint8)
+    trace = record(layer_of("RGB, one group"), photo_to_x(photo))
+    return saved(folder, "photo", Explorer(trace, about=HOSTILE, photo=True).html), trace
+
+
+def group_page(folder: Path) -> tuple[Path, Trace]:
+    """Write the page of six channels in two groups."""
+    trace = record(layer_of("two groups"), x_of("two groups"))
+    return saved(folder, "groups", Explorer(trace).html), trace

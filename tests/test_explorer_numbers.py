@@ -1,0 +1,169 @@
+"""The explorer page in a browser: every number of it against NumPy's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import array, needs_browser, opened, saved, text
+from explorer_cases import LAYERS, layer_of, x_of
+
+import involution_edu as inv
+from involution_edu.cases import scaled_error
+from involution_edu.geometry import Array
+from involution_edu.viz import Trace, record
+from involution_edu.viz.explorer import Explorer, page
+
+pytestmark = needs_browser
+TOLERANCE = 1e-5
+
+
+def check(tab: Any) -> dict[str, Any]:
+    found = tab.evaluate("explorer.selfTest()")
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_pixel_is_what_numpy_recorded(name: str, browser: Any, folder: Path) -> None:
+    trace = record(layer_of(name), x_of(name))
+    geom = trace.geom
+    with opened(browser, saved(folder, name, Explorer(trace).html)) as tab:
+        found = check(tab)
+        assert found["ok"]
+        assert found["outputs"] == trace.y[0].size
+        assert found["error"] <= TOLERANCE
+        assert tab.get_attribute("#checked", "data-ok") == "true"
+        y = array(tab, "explorer.run.y", geom.y_shape[1:])
+        kernels = array(tab, "explorer.run.kernels", (geom.H_out, geom.W_out, geom.G, *geom.window))
+    assert scaled_error(y, trace.y[0].astype(float)) <= TOLERANCE
+    recorded = trace.kernels[0].transpose(1, 2, 0, 3, 4).astype(float)
+    assert scaled_error(kernels, recorded) <= TOLERANCE
+
+
+FAULTS = {
+    "u and v swapped": ("layer", "placeOf(i, j, u, v);", "placeOf(i, j, v, u);"),
+    "rows counted as columns": (
+        "layer",
+        "x[(c * H + h) * W + w] : 0",
+        "x[(c * H + w) * W + h] : 0",
+    ),
+    "interleaved groups": ("layer", "Math.floor(c / C_g)), windowAt", "c % G), windowAt"),
+    "no padding": ("layer", "u * d_h - p_h", "u * d_h"),
+    "dilation forgotten": ("layer", "u * d_h - p_h", "u - p_h"),
+    "stride forgotten": ("layer", "[i * s_h + u", "[i + u"),
+    "span transposed": ("layer", "o * hidden + m] * reduced", "m * K2 * G + o] * reduced"),
+    "no bias": ("layer", "kernel[k] = recorded.span_bias[o];", "kernel[k] = 0;"),
+    "no ReLU": ("layer", "Math.max(value, 0)", "value"),
+    "no shift": ("layer", "* scale[m] + shift[m]", "* scale[m]"),
+    "no mean over the cell": ("layer", "return total / count", "return total"),
+    "kernel mirrored": ("layer", "entry * values[k]", "entry * values[K2 - 1 - k]"),
+}
+
+
+@pytest.fixture(scope="module")
+def awkward() -> Trace:
+    layer = inv.nn.Involution2d(
+        4, (3, 5), groups=2, stride=(2, 1), dilation=(2, 1), reduction=2, rng=0
+    )
+    rng, state = np.random.default_rng(1), layer.state_dict()
+    for key in ("conv1.bn.weight", "conv1.bn.bias", "conv2.conv.bias"):
+        state[key] = rng.uniform(0.5, 1, state[key].shape).astype(np.float32)
+    layer.load_state_dict(state)
+    x = rng.standard_normal((1, 4, 7, 10)).astype(np.float32)
+    return record(layer.eval(), x)
+
+
+@pytest.mark.parametrize("fault", [None, *FAULTS])
+def test_a_wrong_page_says_so(
+    fault: str | None,
+    awkward: Trace,
+    browser: Any,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    original = page.source
+    if fault is not None:
+        module, right, wrong = FAULTS[fault]
+        assert original(f"{module}.js").count(right) == 1
+        monkeypatch.setattr(
+            page,
+            "source",
+            lambda name: (
+                original(name).replace(right, wrong) if name == f"{module}.js" else original(name)
+            ),
+        )
+    with opened(browser, saved(folder, f"fault {fault}", Explorer(awkward).html)) as tab:
+        assert check(tab)["ok"] == (fault is None)
+        assert text(tab, "#checked").startswith("Checked" if fault is None else "WRONG")
+
+
+def test_the_convolution_has_the_mean_kernel(group_page: Any, browser: Any) -> None:
+    path, trace = group_page
+    geom = trace.geom
+    mean = trace.kernel[:1].mean(axis=(4, 5), keepdims=True)
+    kernel = np.ascontiguousarray(np.broadcast_to(mean, (1, *geom.kernel_shape[1:])))
+    y = inv.involution(trace.x[:1], kernel)[0]
+    with opened(browser, path) as tab:
+        got = array(tab, "explorer.convolved(explorer.run)", y.shape)
+        assert scaled_error(got, y.astype(float)) <= TOLERANCE
+
+
+def entropy(kernel: Array) -> Array:
+    part = np.abs(kernel) / np.abs(kernel).sum(axis=(2, 3), keepdims=True)
+    spread: Array = -(part * np.log(part)).sum(axis=(2, 3)) / np.log(kernel[0, 0].size)
+    return spread
+
+
+def orientation(kernel: Array) -> tuple[Array, Array]:
+    """Return cos and sin of twice the angle, times the length: from the weighted covariance."""
+    angles = np.empty((2, *kernel.shape[:2]))
+    for pixel in np.ndindex(kernel.shape[:2]):
+        weights = np.abs(kernel[pixel])
+        rows, columns = np.indices(weights.shape)
+        places = np.stack([columns.ravel(), -rows.ravel()])
+        covariance = np.cov(places, aweights=weights.ravel(), ddof=0)
+        values, vectors = np.linalg.eigh(covariance)
+        (x, y), length = vectors[:, 1], (values[1] - values[0]) / values.sum()
+        angles[:, *pixel] = length * (x * x - y * y), length * 2 * x * y
+    return angles[0], angles[1]
+
+
+def test_the_maps_are_what_they_say(group_page: Any, browser: Any) -> None:
+    path, trace = group_page
+    kernel = trace.kernels[0, 1].astype(float)
+    with opened(browser, path) as tab:
+        got = tab.evaluate(
+            "Object.fromEntries(explorer.MAPS.map((m) => [m.name, explorer.mapOf(explorer.run, 1, m.of)]))"
+        )
+    for name, want in (
+        ("sum", kernel.sum(axis=(2, 3))),
+        ("absolute", np.abs(kernel).sum(axis=(2, 3))),
+        ("entropy", entropy(kernel)),
+    ):
+        assert scaled_error(np.array(got[name]).reshape(want.shape), want) <= TOLERANCE
+    angle = np.radians([o["degrees"] for o in got["orientation"]]).reshape(kernel.shape[:2])
+    length = np.array([o["length"] for o in got["orientation"]]).reshape(angle.shape)
+    for have, want in zip(
+        (length * np.cos(2 * angle), length * np.sin(2 * angle)), orientation(kernel), strict=True
+    ):
+        np.testing.assert_allclose(have, want, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_numpy_of_a_pixel_runs(name: str, browser: Any, folder: Path) -> None:
+    trace = record(layer_of(name), x_of(name))
+    path = saved(folder, f"numpy {name}", Explorer(trace).html)
+    with opened(browser, path, "#at=1,2") as tab:
+        for c in (0, trace.geom.C - 1):
+            tab.click(f"label[for=channels-{c}]")
+            code = text(tab, "#numpy")
+            command = [sys.executable, "-c", code]
+            printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            y = trace.y[0, c, 1, 2]
+            assert abs(float(printed) - y) <= TOLERANCE * np.abs(trace.y[0]).max()
+            assert abs(float(code.rpartition("#")[2]) - y) <= TOLERANCE * np.abs(trace.y[0]).max()

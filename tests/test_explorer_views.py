@@ -1,0 +1,149 @@
+"""The explorer page on screens and in notebooks, and what may not happen there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser import needs_browser, opened, saved, settle, text
+from explorer_cases import HOSTILE
+
+from involution_edu.viz.explorer import Explorer, Stepper
+
+pytestmark = needs_browser
+
+
+def test_copying_gives_the_text(photo_page: Any, browser: Any) -> None:
+    path, _ = photo_page
+    permissions = ["clipboard-read", "clipboard-write"]
+    with opened(browser, path, permissions=permissions) as tab:
+        tab.click("#copy")
+        tab.locator("#copied", has_text="Copied.").wait_for()
+        assert tab.evaluate("navigator.clipboard.readText()") == text(tab, "#numpy")
+
+
+def test_a_hostile_name_is_shown_and_nothing_more(photo_page: Any, browser: Any) -> None:
+    path, _ = photo_page
+    with opened(browser, path) as tab:
+        assert text(tab, "#about") == HOSTILE
+        assert tab.evaluate("window.hacked") is None
+        assert tab.locator("img").count() == 0
+
+
+def test_the_policy_stops_what_is_not_the_page(photo_page: Any, browser: Any) -> None:
+    path, _ = photo_page
+    context = browser.new_context()
+    tab = context.new_page()
+    tab.goto(path.as_uri())
+    blocked = tab.evaluate("""() => new Promise((resolve) => {
+        const found = [];
+        document.addEventListener("securitypolicyviolation", (event) => {
+            found.push(event.effectiveDirective);
+            if (found.length === 3) resolve(found.sort());
+        });
+        const script = document.createElement("script");
+        script.textContent = "window.hacked = 1";
+        document.body.append(script);
+        fetch("https://example.org/").catch(() => {});
+        document.body.append(Object.assign(new Image(), {src: "https://example.org/a.png"}));
+    })""")
+    assert blocked == ["connect-src", "img-src", "script-src-elem"]
+    assert tab.evaluate("window.hacked") is None
+    context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_the_screen(width: int, scheme: str, photo_page: Any, browser: Any) -> None:
+    path, _ = photo_page
+    viewport = {"width": width, "height": 844}
+    with opened(browser, path, viewport=viewport, color_scheme=scheme) as tab:
+        settle(tab)
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+        wide = tab.eval_on_selector_all(
+            "canvas, table, button, select",
+            "all => all.filter(e => e.getBoundingClientRect().right > innerWidth).length",
+        )
+        assert wide == 0
+        paper = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (paper == "rgb(20, 23, 29)") == (scheme == "dark")
+        order = tab.eval_on_selector_all(
+            "#stage h2", "all => all.map(e => [e.getBoundingClientRect().top, e.textContent])"
+        )
+        assert len(order) == 6
+
+
+def test_nothing_moves_by_itself_where_motion_is_reduced(photo_page: Any, browser: Any) -> None:
+    path, _ = photo_page
+    duration = "parseFloat(getComputedStyle(document.querySelector('td')).transitionDuration)"
+    for motion, still in (("reduce", True), ("no-preference", False)):
+        with opened(browser, path, reduced_motion=motion) as tab:
+            settle(tab)
+            assert (tab.evaluate(duration) == 0) == still
+
+
+def test_everything_to_be_used_has_a_name(group_page: Any, browser: Any) -> None:
+    path, _ = group_page
+    with opened(browser, path) as tab:
+        settle(tab)
+        for role in ("button", "slider", "combobox", "radio", "application", "img", "group"):
+            found = tab.get_by_role(role)
+            assert found.count() > 0, role
+            assert tab.get_by_role(role, name=re.compile(r"\w|[◀▶]")).count() == found.count(), role
+        tab.keyboard.press("Tab")
+        assert tab.evaluate("document.activeElement.id") == "back"
+
+
+def test_a_notebook_shows_it_without_a_kernel(group_page: Any, browser: Any, folder: Path) -> None:
+    _, trace = group_page
+    outer = f"<!doctype html><title>n</title><body>{Explorer(trace)._repr_html_()}</body>"
+    with opened(browser, saved(folder, "notebook", outer)) as tab:
+        frame = tab.frame_locator("iframe")
+        frame.locator("#checked[data-ok=true]").wait_for()
+        before = frame.locator("#equation").text_content()
+        frame.locator("#input").press("ArrowRight")
+        tab.wait_for_timeout(50)
+        assert frame.locator("#equation").text_content() != before
+        frame.locator("#copy").click()
+        frame.locator("#copied:not(:empty)").wait_for()
+
+
+def test_a_converted_notebook_shows_it(group_page: Any, browser: Any, folder: Path) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    nbconvert = pytest.importorskip("nbconvert")
+    _, trace = group_page
+    data = {"text/html": Explorer(trace)._repr_html_(), "text/plain": "Explorer"}
+    output = nbformat.v4.new_output("display_data", data=data)
+    cell = nbformat.v4.new_code_cell("page", outputs=[output])
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    nbformat.validate(notebook)
+    converted, _ = nbconvert.HTMLExporter(template_name="basic").from_notebook_node(notebook)
+    with opened(browser, saved(folder, "converted", converted)) as tab:
+        tab.frame_locator("iframe").locator("#checked[data-ok=true]").wait_for()
+
+
+def test_the_stepper_steps(browser: Any, folder: Path) -> None:
+    frames = [np.full((4, 6, 3), grey, np.uint8) for grey in (0, 100, 255)]
+    outer = Stepper(frames, ["night <b>", "dusk", "day"])._repr_html_()
+    colour = """image => {
+        const pen = document.createElement("canvas").getContext("2d");
+        pen.drawImage(image, 0, 0);
+        return [...pen.getImageData(2, 2, 1, 1).data, image.naturalWidth];
+    }"""
+    with opened(browser, saved(folder, "stepper", f"<!doctype html><body>{outer}")) as tab:
+        frame = tab.frame_locator("iframe")
+        steps: list[tuple[Callable[[], None], str, int]] = [
+            (lambda: None, "night <b>", 0),
+            (lambda: frame.locator("#forth").click(), "dusk", 100),
+            (lambda: frame.locator("#scrub").fill("2"), "day", 255),
+            (lambda: frame.locator("#back").click(), "dusk", 100),
+        ]
+        for act, caption, grey in steps:
+            act()
+            assert frame.locator("#caption").text_content() == caption
+            frame.locator("#picture").evaluate("image => image.decode()")
+            assert frame.locator("#picture").evaluate(colour) == [grey, grey, grey, 255, 6]
