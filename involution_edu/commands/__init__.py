@@ -4,7 +4,7 @@ To add one, write a module with its `Command` and add that to `COMMANDS`. Whatev
 imported in its ``run``, for every start of the program imports this table.
 """
 
-from . import bench, compare, demo, doctor, explore, gradcheck
+from . import bench, compare, complexity, demo, doctor, explore, gradcheck
 from .command import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -12,6 +12,7 @@ COMMANDS: tuple[Command, ...] = (
     explore.COMMAND,
     compare.COMMAND,
     gradcheck.COMMAND,
+    complexity.COMMAND,
     bench.COMMAND,
     doctor.COMMAND,
 )
