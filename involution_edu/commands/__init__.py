@@ -4,7 +4,7 @@ To add one, write a module with its `Command` and add that to `COMMANDS`. Whatev
 imported in its ``run``, for every start of the program imports this table.
 """
 
-from . import bench, compare, complexity, demo, doctor, explore, gradcheck
+from . import bench, classify, compare, complexity, demo, doctor, explore, gradcheck
 from .command import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -13,6 +13,7 @@ COMMANDS: tuple[Command, ...] = (
     compare.COMMAND,
     gradcheck.COMMAND,
     complexity.COMMAND,
+    classify.COMMAND,
     bench.COMMAND,
     doctor.COMMAND,
 )

@@ -1,0 +1,167 @@
+"""What a photo shows, according to a RedNet or ResNet with weights from a file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import models
+from .checkpoint import CheckpointError, load_weights
+from .files import check_writable, written_whole
+from .geometry import Array
+from .images import Photo, load_photo, photo_to_x
+
+MODELS = {
+    name: getattr(models, name)
+    for kind in ("rednet", "resnet")
+    for name in (f"{kind}{depth}" for depth in (26, 38, 50, 101, 152))
+}
+CLASSES = 1000  # of ImageNet
+SHORT_SIDE, CROP = 256, 224  # pixels
+FULL_SIZE = 1 << 31
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """One class, with its row of the classifier and its probability."""
+
+    number: int
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The likeliest classes, best first, and the picture of the kernels if there is one."""
+
+    image: str
+    model: str
+    guesses: tuple[Guess, ...]
+    picture: Path | None
+
+    def data(self) -> dict[str, Any]:
+        """Return all of it as JSON has it."""
+        return {**asdict(self), "picture": self.picture and str(self.picture)}
+
+    def text(self) -> str:
+        """Return a line for each class."""
+        lines = [f"{self.model} on the middle of {self.image}:"]
+        lines += [f"{100 * g.probability:6.1f} %  {g.label}" for g in self.guesses]
+        if self.picture is not None:
+            lines.append(f"Kernels of every stage: {self.picture}")
+        return "\n".join(lines)
+
+
+def classify(
+    image: str | os.PathLike[str],
+    model: str,
+    path: str | os.PathLike[str],
+    *,
+    labels: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    top: int = 5,
+) -> Classification:
+    """Classify a photo as the networks were evaluated: one crop of its middle.
+
+    Parameters
+    ----------
+    image : str or path
+        A photo, of any kind that `load_photo` reads.
+    model : str
+        A key of `MODELS`.
+    path : str or path
+        Weights, of any kind that `load_checkpoint` reads.
+    labels : str or path, optional
+        A text file with the name of each class on a line of its own, as many as the weights
+        have. Without it there are 1000 classes, which are called by their numbers.
+    out : str or path, optional
+        Where a PNG of the kernels of every stage is written; see `viz.stages.draw_stages`.
+    force : bool
+        Whether ``out`` may be replaced.
+    top : int
+        How many classes to return.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read or written.
+    ValueError
+        If one holds something else than it should.
+    """
+    if model not in MODELS:
+        raise ValueError(f"model is {model!r}; need one of {', '.join(MODELS)}")
+    if out is not None:
+        check_writable(Path(out), force=force)
+        if Path(out).suffix != ".png":
+            raise ValueError(f"out is {out}; need a name that ends in .png")
+        if not model.startswith("rednet"):
+            raise ValueError(f"out is {out}; need a rednet to draw kernels of, not {model}")
+    photo = middle(load_photo(Path(image), FULL_SIZE)[0])
+    names = None if labels is None else _read_labels(Path(labels))
+    network = MODELS[model](CLASSES if names is None else len(names), rng=0).eval()
+    load_weights(network, path)
+    x = photo_to_x(photo)
+    with np.errstate(over="ignore", invalid="ignore"):
+        logits = network(x)[0]
+    if not np.isfinite(logits).all():
+        raise CheckpointError(f"path is {path}, whose weights overflow; need those of a training")
+    probability = softmax(logits)
+    if out is not None:
+        from .viz.stages import draw_stages, record_stages
+
+        sheet = draw_stages(record_stages(network, x), photo)
+        with written_whole(Path(out), force=force) as temporary:
+            sheet.image.save(temporary, format="PNG")
+    guesses = tuple(
+        Guess(number, f"class {number}" if names is None else names[number], probability[number])
+        for number in np.argsort(-probability, kind="stable")[:top].tolist()
+    )
+    return Classification(str(image), model, guesses, None if out is None else Path(out))
+
+
+def middle(photo: Photo) -> Photo:
+    """Return what the networks are shown of ``photo`` (H, W, 3): (224, 224, 3).
+
+    The shorter side is scaled to 256 pixels (bilinear), and of that the middle is cut out; here
+    in one step, so that only what is kept is scaled.
+
+    Examples
+    --------
+    >>> middle(np.zeros((300, 900, 3), np.uint8)).shape
+    (224, 224, 3)
+    """
+    from PIL import Image
+
+    rows, columns = photo.shape[:2]
+    half = min(rows, columns) * CROP / SHORT_SIDE / 2
+    box = columns / 2 - half, rows / 2 - half, columns / 2 + half, rows / 2 + half
+    resized = Image.fromarray(photo).resize((CROP, CROP), Image.Resampling.BILINEAR, box)
+    return np.asarray(resized)
+
+
+def softmax(logits: Array) -> Array:
+    """Return the probabilities exp(logits) / sum(exp(logits)), in float64.
+
+    Examples
+    --------
+    >>> softmax(np.array([1000.0, 1000.0]))
+    array([0.5, 0.5])
+    """
+    powers = np.exp(logits - logits.max(), dtype=np.float64)
+    probabilities: Array = powers / powers.sum()
+    return probabilities
+
+
+def _read_labels(labels: Path) -> list[str]:
+    try:
+        lines = labels.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"labels is {labels}, which is no text ({error}); need UTF-8") from error
+    if not lines or not all(line.strip() for line in lines):
+        raise ValueError(f"labels is {labels}, with an empty line; need a name on every line")
+    return [line.strip() for line in lines]

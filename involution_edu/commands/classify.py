@@ -1,0 +1,63 @@
+"""``involution-edu classify``."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ..outcome import Outcome
+from .command import Command
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument("image", type=Path, metavar="IMAGE", help="a photo (PNG, JPEG, ...)")
+    parser.add_argument(
+        "--model",
+        required=True,
+        metavar="NAME",
+        help="rednet26, rednet38, rednet50, rednet101, rednet152, or a resnet of these depths",
+    )
+    parser.add_argument(
+        "--weights",
+        dest="path",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="of PyTorch (.pth), Paddle (.pdparams), safetensors or NumPy (.npz)",
+    )
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="text with the name of each class on its own line (default: numbers, 1000 classes)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="draw the kernels of every stage, as .png",
+    )
+    parser.add_argument("--force", action="store_true", help="replace the picture if it exists")
+
+
+def run(args: Namespace) -> Outcome:
+    """Classify the photo."""
+    from ..classify import classify
+
+    found = classify(
+        args.image, args.model, args.path, labels=args.labels, out=args.out, force=args.force
+    )
+    return Outcome(found.text(), found.data())
+
+
+COMMAND = Command(
+    "classify",
+    "name what a photo shows, with trained weights from a file",
+    "Show the middle of a photo to a network with weights from a file and print its five "
+    "likeliest classes; with --out, draw the kernels it made at every stage. Nothing in the file "
+    "of weights is run.",
+    "classify cat.jpg --model rednet50 --weights RedNet50_pretrained.pdparams",
+    add_arguments,
+    run,
+)

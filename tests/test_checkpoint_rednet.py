@@ -1,0 +1,97 @@
+"""A whole RedNet written by PyTorch, and as Paddle writes it, gives the same logits here."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import involution_edu as inv
+from involution_edu import models
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+
+BLOCKS = (1, 2, 4, 1)  # of RedNet-26
+CLASSES = 11
+PADDLE = {"running_mean": "_mean", "running_var": "_variance"}
+
+
+@pytest.fixture(scope="module")
+def theirs() -> Any:
+    """Return a RedNet-26 of PyTorch with random weights, statistics and all."""
+    from involution_edu.bench import torch_networks
+
+    torch.manual_seed(0)
+    network = torch_networks.rednet(BLOCKS, CLASSES)
+    for name, parameter in network.named_parameters():
+        if ".bn" in name or name.endswith("bias"):
+            torch.nn.init.uniform_(parameter, 0.5, 1.5)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():  # moves the running statistics to where the numbers keep their size
+        network(torch.randn(4, 3, 48, 64))
+    return network.eval()
+
+
+def as_mmcls(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the names under which the authors' program keeps a classifier."""
+    return {("head." if k.startswith("fc.") else "backbone.") + k: v for k, v in state.items()}
+
+
+def as_paddle(state: dict[str, Any]) -> dict[str, Any]:
+    """Return what Paddle keeps of the same network."""
+    named = {}
+    for key, tensor in state.items():
+        prefix, _, name = key.rpartition(".")
+        if name != "num_batches_tracked":
+            named[f"{prefix}.{PADDLE.get(name, name)}"] = tensor.numpy()
+    named["fc.weight"] = np.ascontiguousarray(named["fc.weight"].T)
+    return {**named, "StructuredToParameterName@@": {key: f"w_{key}" for key in named}}
+
+
+def write_torch(path: Path, state: dict[str, Any]) -> None:
+    torch.save(state, path)
+
+
+def write_mmcls(path: Path, state: dict[str, Any]) -> None:
+    torch.save({"meta": {"epoch": 130}, "state_dict": as_mmcls(state), "optimizer": {}}, path)
+
+
+def write_parallel(path: Path, state: dict[str, Any]) -> None:
+    torch.save({"model": {f"module.{name}": tensor for name, tensor in state.items()}}, path)
+
+
+def write_paddle(path: Path, state: dict[str, Any]) -> None:
+    path.write_bytes(pickle.dumps(as_paddle(state), protocol=2))
+
+
+@pytest.mark.parametrize("write", [write_torch, write_mmcls, write_parallel, write_paddle])
+def test_a_rednet_of_another_program_gives_its_logits(
+    write: Any, theirs: Any, tmp_path: Path
+) -> None:
+    write(tmp_path / "weights", theirs.state_dict())
+    ours = models.rednet26(CLASSES, rng=1).eval()
+    inv.load_weights(ours, tmp_path / "weights")
+    x = np.random.default_rng(0).standard_normal((2, 3, 64, 96)).astype(np.float32)
+    with torch.no_grad():
+        want = theirs(torch.tensor(x)).numpy()
+    assert np.abs(want - want[0]).max() > 0.1 * np.abs(want).max()  # the photos matter
+    np.testing.assert_allclose(ours(x), want, atol=1e-4 * np.abs(want).max())
+
+
+def test_every_fault_in_the_names_would_be_seen(theirs: Any, tmp_path: Path) -> None:
+    """Paddle's layout with one thing left as it is must not load, or not agree."""
+    state = as_paddle(theirs.state_dict())
+    ours = models.rednet26(CLASSES, rng=1).eval()
+    for change in (
+        {"fc.weight": state["fc.weight"].T.copy()},
+        {"layer1.0.bn1._mean": None, "layer1.0.bn1.mean": state["layer1.0.bn1._mean"]},
+    ):
+        wrong = {k: v for k, v in {**state, **change}.items() if v is not None}
+        (tmp_path / "wrong").write_bytes(pickle.dumps(wrong, protocol=2))
+        with pytest.raises(inv.CheckpointError, match="of another model"):
+            inv.load_weights(ours, tmp_path / "wrong")

@@ -1,0 +1,187 @@
+"""Classifying a photo: what the network is shown, what it says, and the kernels of its stages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import involution_edu as inv
+from involution_edu import classify, models, nn
+from involution_edu.cli import main
+from involution_edu.geometry import Array
+from involution_edu.images import Photo, photo_to_x
+from involution_edu.viz import record_operator, stages
+from involution_edu.viz.palette import diverging, limit_of
+
+LABELS = [f"thing {n}" for n in range(7)]
+
+
+def random_photo(rows: int, columns: int) -> Photo:
+    blocks = np.random.default_rng(rows).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    image = Image.fromarray(blocks).resize((columns, rows), Image.Resampling.BILINEAR)
+    return np.asarray(image)
+
+
+PHOTO = random_photo(300, 420)
+
+
+@pytest.fixture(scope="module")
+def network() -> nn.Module:
+    """Return a network whose statistics are those of the photo: else its numbers would overflow."""
+    model = models.rednet26(len(LABELS), rng=3)
+    rng = np.random.default_rng(0)
+    for name, parameter in model.named_parameters().items():
+        if name.endswith("bn3.weight"):  # 0 at the start, which would leave the blocks out
+            parameter.data[...] = rng.uniform(0.5, 1, parameter.data.shape)
+    norms = [m for _, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    model(photo_to_x(classify.middle(PHOTO)))
+    for norm in norms:
+        norm.momentum = 0.1
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, network: nn.Module) -> Path:
+    folder = tmp_path_factory.mktemp("classify")
+    Image.fromarray(PHOTO).save(folder / "photo.png")
+    (folder / "labels.txt").write_text("\n".join(LABELS) + "\n", encoding="utf-8")
+    inv.save_checkpoint(folder / "w.safetensors", network.state_dict())
+    return folder
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(512, 640), (640, 512)])
+def test_the_middle_is_resize_then_crop(rows: int, columns: int) -> None:
+    photo = random_photo(rows, columns)
+    small = columns // 2, rows // 2
+    resized = np.asarray(Image.fromarray(photo).resize(small, Image.Resampling.BILINEAR))
+    top, left = (rows // 2 - 224) // 2, (columns // 2 - 224) // 2
+    want = resized[top : top + 224, left : left + 224]
+    np.testing.assert_array_equal(classify.middle(photo), want)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (224, 224), (2, 30_000), (257, 511)])
+def test_the_middle_of_any_photo_has_one_size(size: tuple[int, int]) -> None:
+    photo = np.full((*size, 3), 100, np.uint8)
+    middle = classify.middle(photo)
+    assert middle.shape == (224, 224, 3)
+    assert (middle == 100).all()
+
+
+def test_the_guesses_are_those_of_the_network(folder: Path, network: nn.Module) -> None:
+    found = classify.classify(
+        folder / "photo.png", "rednet26", folder / "w.safetensors", labels=folder / "labels.txt"
+    )
+    logits = network(photo_to_x(classify.middle(PHOTO)))[0].astype(float)
+    order = sorted(range(7), key=lambda n: -logits[n])[:5]
+    want = np.exp(logits) / np.exp(logits).sum()
+    assert [guess.number for guess in found.guesses] == order
+    assert [guess.label for guess in found.guesses] == [LABELS[n] for n in order]
+    np.testing.assert_allclose([g.probability for g in found.guesses], want[order], rtol=1e-5)
+    assert found.picture is None
+
+
+def test_the_command(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(folder)
+    typed = ["classify", "photo.png", "--model", "rednet26", "--weights", "w.safetensors"]
+    typed += ["--labels", "labels.txt"]
+    assert main([*typed, "--out", str(tmp_path / "stages.png")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "rednet26 on the middle of photo.png:"
+    assert [line.partition("%  ")[2][:6] for line in lines[1:6]] == ["thing "] * 5
+    assert lines[6] == f"Kernels of every stage: {tmp_path / 'stages.png'}"
+    with Image.open(tmp_path / "stages.png") as picture:
+        assert picture.width == 2 * 40 + 6 * (224 + 22) - 22
+    assert main([*typed, "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["ok"], data["model"], data["picture"]) == (True, "rednet26", None)
+    assert f"  {data['guesses'][0]['label']}" in lines[1]
+    assert sum(guess["probability"] for guess in data["guesses"]) <= 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"image": "none.png"}, "image is none.png; there is no such file"),
+        ({"image": "labels.txt"}, "image is labels.txt, which cannot be read"),
+        ({"model": "rednet27"}, "model is 'rednet27'; need one of rednet26, rednet38"),
+        ({"weights": "none.pth"}, "path is none.pth; there is no such file"),
+        ({"weights": "labels.txt"}, "path is labels.txt, which cannot be loaded"),
+        ({"model": "resnet26"}, "path is w.safetensors, which is of another model: state lacks"),
+        ({"labels": "none.txt"}, "none.txt: No such file"),
+        ({"labels": "photo.png"}, "labels is photo.png, which is no text"),
+        ({"labels": "empty.txt"}, "labels is empty.txt, with an empty line"),
+        ({"labels": "gap.txt"}, "labels is gap.txt, with an empty line"),
+        ({"labels": "six.txt"}, "'fc.weight'] has shape (7, 2048)"),
+        ({"out": "w.safetensors"}, "w.safetensors exists; pass --force"),
+        ({"out": "stages.jpg"}, "out is stages.jpg; need a name that ends in .png"),
+        ({"out": "none/stages.png"}, "none is not a folder"),
+        ({"out": "stages.png", "model": "resnet26"}, "out is stages.png; need a rednet"),
+        ({"weights": "huge.npz"}, "path is huge.npz, whose weights overflow"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line(
+    changes: dict[str, str],
+    named: str,
+    folder: Path,
+    network: nn.Module,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(folder)
+    Path("empty.txt").touch()
+    Path("gap.txt").write_text("a\n\nb\n", encoding="utf-8")
+    Path("six.txt").write_text("a\n" * 6, encoding="utf-8")
+    if changes.get("weights") == "huge.npz":
+        state = network.state_dict().items()
+        huge = {name: 1e6 * a for name, a in state if a.ndim}  # without the counts of batches
+        inv.save_checkpoint("huge.npz", huge)
+    options = {"model": "rednet26", "weights": "w.safetensors", "labels": "labels.txt", **changes}
+    image = options.pop("image", "photo.png")
+    before = sorted(folder.iterdir())
+    assert main(["classify", image, *(w for k, v in options.items() for w in (f"--{k}", v))]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert named in err
+    assert sorted(folder.iterdir()) == before
+
+
+def test_the_kernel_sums_are_what_a_white_image_becomes() -> None:
+    kernel = np.random.default_rng(0).standard_normal((1, 2, 3, 5, 8, 9))
+    with inv.use_backend("shifts"):
+        trace = record_operator(np.ones((1, 2, 10, 13)), kernel, padding=0)
+    np.testing.assert_allclose(stages.kernel_sums(trace), trace.y[0], atol=1e-12)
+
+
+def test_every_stage_is_drawn_as_it_was(folder: Path, network: nn.Module) -> None:
+    photo = classify.middle(PHOTO)
+    x = photo_to_x(photo)
+    traces = stages.record_stages(network, x)
+    sizes = {name: trace.kernel.shape[1:] for name, trace in traces.items()}
+    assert sizes == {
+        "stem": (2, 3, 3, 112, 112),
+        "layer1": (4, 7, 7, 56, 56),
+        "layer2": (8, 7, 7, 28, 28),
+        "layer3": (16, 7, 7, 14, 14),
+        "layer4": (32, 7, 7, 7, 7),
+    }
+    sheet = np.asarray(stages.draw_stages(traces, photo).image)
+    np.testing.assert_array_equal(sheet[150 : 150 + 224, 40 : 40 + 224], photo)
+    for column, trace in enumerate(traces.values(), start=1):
+        sums = stages.kernel_sums(trace)
+        groups = np.argsort(-sums.std(axis=(1, 2)))[:3]
+        maps: list[Array] = [sums.mean(axis=0), *sums[groups]]
+        limit = limit_of(np.stack(maps))
+        for row, values in enumerate(maps):
+            y, x0 = 150 + row * 270, 40 + column * 246
+            size = 224 // trace.geom.H_out
+            drawn = sheet[y : y + 224 : size, x0 : x0 + 224 : size]
+            np.testing.assert_array_equal(drawn, diverging(values, limit))
