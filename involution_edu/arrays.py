@@ -66,11 +66,18 @@ def _check_dtype(name: str, found: np.dtype[Any], dtype: np.dtype[Any] | None) -
         raise TypeError(f"{name} has dtype {found}; need {dtype}, the dtype of x")
 
 
-def check_place(name: str, a: Array, x: Array) -> None:
-    """Raise unless ``a`` lies where ``x`` does: both in NumPy, or on the same GPU in CuPy."""
-    kinds = {"numpy": "NumPy", "cupy": "CuPy"}
-    found, need = (kinds[str(kind_of_array(b))] for b in (a, x))
-    if found != need:
-        raise TypeError(f"{name} is a {found} array; need a {need} array, as x is")
-    if need == "CuPy" and a.device != x.device:
-        raise ValueError(f"{name} is on {a.device}; need {x.device}, where x is")
+def check_place(name: str, a: Array, like: Array, owner: str = "x") -> None:
+    """Raise unless ``a`` lies where ``like`` does: both in NumPy, or on the same GPU in CuPy.
+
+    The message calls ``like`` by the name of its ``owner``.
+    """
+    kind = kind_of_array(like)
+    if kind_of_array(a) != kind:
+        names = {"numpy": "NumPy", "cupy": "CuPy"}
+        found, need = names[str(kind_of_array(a))], names[str(kind)]
+        fix = {"numpy": "cupy.asnumpy", "cupy": "cupy.asarray"}[str(kind)]
+        raise TypeError(
+            f"{name} is a {found} array; need a {need} array, as {owner} is, such as {fix}({name})"
+        )
+    if kind == "cupy" and a.device != like.device:
+        raise ValueError(f"{name} is on {a.device}; need {like.device}, where {owner} is")

@@ -64,7 +64,7 @@ class Differences:
             a[index] = end
             ends.append(float(a[index]))  # as rounded to the dtype of a
             ys.append(self.y().astype(np.float64))
-            masks.append([relu._saved[2][0] for relu in self.relus if relu._saved])
+            masks.append([relu._saved[2][0] > 0 for relu in self.relus if relu._saved])
         a[index] = kept
         if not all(map(np.array_equal, *masks)):
             return None

@@ -276,6 +276,36 @@ class Geometry:
         return a.reshape(self.N, self.G, self.C_g, *a.shape[2:])
 
 
+def overlaps(
+    size: Pair,
+    out_size: Pair,
+    window: Pair,
+    stride: Pair,
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
+    """Yield, for every (u, v) of the window, the outputs that meet a pixel there, and the pixels.
+
+    So no image and no gradient has to be padded for the windows that hang over its edge.
+    """
+    rows, columns = (
+        [_overlap(pixels, outputs, place * d - p, s) for place in range(k)]
+        for pixels, outputs, k, s, p, d in zip(
+            size, out_size, window, stride, padding, dilation, strict=True
+        )
+    )
+    for (i, h), (j, w) in product(rows, columns):
+        yield (i, j), (h, w)
+
+
+def _overlap(pixels: int, outputs: int, shift: int, stride: int) -> tuple[slice, slice]:
+    """Return the outputs i for which the pixel i*stride + shift exists, and those pixels."""
+    first = max(0, -(shift // stride))
+    last = max(first, min(outputs, -((shift - pixels) // stride)))
+    start = first * stride + shift
+    return slice(first, last), slice(start, start + (last - first) * stride, stride)
+
+
 def make_geometry(
     x_shape: tuple[int, int, int, int],
     groups: int,

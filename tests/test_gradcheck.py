@@ -177,8 +177,8 @@ def mask_ignored(self: nn.ReLU, dy: Array) -> Array:
 
 def statistics_held_fixed(self: nn.BatchNorm2d, dy: Array) -> Array:
     """Use the formula of evaluation mode while training."""
-    dy, x_hat, inverse_std, _ = self.saved(dy)
-    self.save(dy, x_hat, inverse_std, False)
+    dy, *kept, _ = self.saved(dy)
+    self.save(dy, *kept, False)
     return RIGHT_NORM_BACKWARD(self, dy)
 
 
@@ -200,7 +200,7 @@ def weight_doubled(self: nn.Conv2d, dy: Array) -> Array:
 
 
 def share_forgotten(self: nn.AvgPool2d, dy: Array) -> Array:
-    dy, _, count, _ = self.saved(dy)
+    dy, _, count = self.saved(dy)
     return RIGHT_POOL_BACKWARD(self, dy * count)
 
 

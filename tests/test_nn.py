@@ -422,7 +422,7 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         "one value per channel; .* at least 2",
     ),
-    "relu of a list": (lambda: nn.ReLU()([1.0]), TypeError, "x is a list; need a NumPy array"),  # type: ignore[arg-type]
+    "relu of a list": (lambda: nn.ReLU()([1.0]), TypeError, "x is a list; need a NumPy or CuPy"),  # type: ignore[arg-type]
     "relu of ints": (
         lambda: nn.ReLU()(np.zeros((1, 2), int)),
         TypeError,

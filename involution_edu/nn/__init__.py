@@ -16,7 +16,7 @@ from .conv import Conv2d
 from .involution2d import Involution2d
 from .linear import Linear
 from .losses import CrossEntropy, MeanSquaredError
-from .module import Module, Parameter, Sequential
+from .module import Module, Parameter, Sequential, no_grad
 from .norm import BatchNorm2d
 from .optim import SGD, Adam, Optimizer, clip_grad_norm, warmup_cosine
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
@@ -39,5 +39,6 @@ __all__ = [
     "ReLU",
     "Sequential",
     "clip_grad_norm",
+    "no_grad",
     "warmup_cosine",
 ]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from ..arrays import check_array
+from ..arrays import array_module
 from ..geometry import Array
+from .arguments import as_input
 from .module import Module
 
 
@@ -14,12 +13,13 @@ class ReLU(Module):
 
     def forward(self, x: Array) -> Array:
         """Return y, of the shape of ``x``."""
-        x = check_array("x", x)
-        y = np.maximum(x, 0)
-        self.save(y, x > 0)
+        x = as_input(x)
+        y: Array = array_module(x).maximum(x, 0)
+        self.save(y, y)
         return y
 
     def backward(self, dy: Array) -> Array:
         """Return ``dy`` where ``x`` was positive, else 0."""
-        dy, positive = self.saved(dy)
-        return np.where(positive, dy, 0)
+        dy, y = self.saved(dy)
+        dx: Array = dy * (y > 0)
+        return dx

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import check_array
+from ..arrays import check_array, check_place
 from ..geometry import Array
 
 Rng = np.random.Generator | int | None
 
 
-def as_features(x: Array, channels: int | None = None, dtype: np.dtype[Any] | None = None) -> Array:
-    """Return ``x`` (N, C, H, W), contiguous; raise unless C is ``channels`` and it has ``dtype``."""
-    x = check_array("x", x)
+def as_input(x: Array, weight: Array | None = None) -> Array:
+    """Return ``x``, contiguous; raise unless it has the dtype and the place of ``weight``."""
+    x = check_array("x", x, gpu=True)
+    if weight is not None:
+        check_place("x", x, weight, "the layer")
+        if x.dtype != weight.dtype:
+            raise TypeError(f"x has dtype {x.dtype}; need {weight.dtype}, the dtype of the layer")
+    return x
+
+
+def as_features(x: Array, channels: int | None = None, weight: Array | None = None) -> Array:
+    """Return ``x`` (N, C, H, W) as `as_input` does; raise unless C is ``channels``."""
+    x = as_input(x, weight)
     if x.ndim != 4 or channels not in (None, x.shape[1]):
         wanted = "" if channels is None else f" with C = {channels}"
         raise ValueError(f"x has shape {x.shape}; need (N, C, H, W){wanted}")
@@ -23,8 +31,6 @@ def as_features(x: Array, channels: int | None = None, dtype: np.dtype[Any] | No
         raise ValueError(
             f"x has shape {x.shape}; need at least one channel, one row and one column"
         )
-    if dtype not in (None, x.dtype):
-        raise TypeError(f"x has dtype {x.dtype}; need {dtype}, the dtype of the layer")
     return x
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..backends.windows import fold, windows
+from ..arrays import array_module
 from ..geometry import (
     Array,
     Geometry,
     IntOrPair,
     Padding,
+    Pair,
     as_int,
     as_pair,
     make_geometry,
+    overlaps,
     resolve_padding,
 )
 from .arguments import Rng, as_features, as_generator, kaiming_normal
 from .module import Module, Parameter, as_dtype
+
+COLUMNS = 1 << 22  # numbers: what a last-level cache holds
 
 
 class Conv2d(Module):
@@ -73,22 +80,15 @@ class Conv2d(Module):
         self.weight = Parameter(kaiming_normal(as_generator(rng), shape, dtype))
         self.bias = Parameter(np.zeros(out_channels, dtype)) if bias else None
 
-    def _columns(self, x: Array, geom: Geometry) -> Array:
-        """Lay the windows of ``x`` out as (N, C*K_h*K_w, H_out*W_out)."""
-        if geom.window == geom.stride == (1, 1) and geom.padding == (0, 0):
-            return x.reshape(geom.N, geom.C, geom.H * geom.W)  # the windows are the pixels
-        k_h, k_w = geom.window
-        view = windows(x, geom)[:, 0]  # (N, C, H_out, W_out, K_h, K_w)
-        columns = view.transpose(0, 1, 4, 5, 2, 3)
-        return columns.reshape(geom.N, geom.C * k_h * k_w, geom.H_out * geom.W_out)
-
     def forward(self, x: Array) -> Array:
         """Return y (N, out_channels, H_out, W_out)."""
-        weight = self.weight.data
-        out_channels, in_channels = weight.shape[:2]
-        x = as_features(x, in_channels, weight.dtype)
+        out_channels, in_channels = self.weight.data.shape[:2]
+        x = as_features(x, in_channels, self.weight.data)
         geom = make_geometry(x.shape, 1, self.window, self.stride, self.dilation, self.padding)
-        y = weight.reshape(out_channels, -1) @ self._columns(x, geom)
+        xp, weight = array_module(x), self.weight.data.reshape(out_channels, -1)
+        y: Array = xp.empty((geom.N, out_channels, geom.H_out * geom.W_out), x.dtype)
+        for images in _blocks(geom):
+            xp.matmul(weight, _columns(x[images], geom), out=y[images])
         if self.bias is not None:
             y += self.bias.data[:, None]
         y = y.reshape(geom.N, out_channels, geom.H_out, geom.W_out)
@@ -100,10 +100,52 @@ class Conv2d(Module):
         dy, x, geom = self.saved(dy)
         out_channels = dy.shape[1]
         dy = dy.reshape(geom.N, out_channels, geom.H_out * geom.W_out)
-        columns = self._columns(x, geom)
-        dweight = np.tensordot(dy, columns, axes=((0, 2), (0, 2)))  # (out, C*K_h*K_w)
-        self.weight.grad += dweight.reshape(self.weight.data.shape)
         if self.bias is not None:
             self.bias.grad += dy.sum(axis=(0, 2))
-        dcolumns = self.weight.data.reshape(out_channels, -1).T @ dy
-        return fold(dcolumns.reshape(geom.N, geom.C, *geom.window, geom.H_out, geom.W_out), geom)
+        weight = self.weight.data.reshape(out_channels, -1)
+        dweight = self.weight.grad.reshape(out_channels, -1)  # a view: += reaches the gradient
+        for images in _blocks(geom):
+            for dy_n, columns_n in zip(dy[images], _columns(x[images], geom), strict=True):
+                dweight += dy_n @ columns_n.T
+        if _windows_are_pixels(geom):
+            return (weight.T @ dy).reshape(geom.x_shape)
+        dx: Array = array_module(dy).zeros(geom.x_shape, dy.dtype)
+        for images in _blocks(geom):
+            dcolumns = weight.T @ dy[images]
+            dcolumns = dcolumns.reshape(-1, geom.C, *geom.window, geom.H_out, geom.W_out)
+            for (u, v), (outputs, pixels) in _places(geom):
+                dx[images, :, *pixels] += dcolumns[:, :, u, v, *outputs]
+        return dx
+
+
+def _windows_are_pixels(geom: Geometry) -> bool:
+    return geom.window == geom.stride == (1, 1) and geom.padding == (0, 0)
+
+
+def _blocks(geom: Geometry) -> Iterator[slice]:
+    """Cut the images into slices whose columns have at most about `COLUMNS` numbers."""
+    step = max(1, COLUMNS // (geom.C * geom.window[0] * geom.window[1] * geom.H_out * geom.W_out))
+    if _windows_are_pixels(geom):
+        step = max(1, geom.N)  # the columns are x itself
+    for start in range(0, geom.N, step):
+        yield slice(start, start + step)
+
+
+def _columns(x: Array, geom: Geometry) -> Array:
+    """Lay the windows of some images ``x`` out as (n, C*K_h*K_w, H_out*W_out)."""
+    rows, columns = geom.C * geom.window[0] * geom.window[1], geom.H_out * geom.W_out
+    if _windows_are_pixels(geom):
+        return x.reshape(len(x), rows, columns)
+    laid: Array = array_module(x).zeros(
+        (len(x), geom.C, *geom.window, geom.H_out, geom.W_out), x.dtype
+    )
+    for (u, v), (outputs, pixels) in _places(geom):
+        laid[:, :, u, v, *outputs] = x[:, :, *pixels]
+    return laid.reshape(len(x), rows, columns)
+
+
+def _places(geom: Geometry) -> Iterator[tuple[Pair, tuple[Any, Any]]]:
+    """Yield every (u, v) with the outputs that meet a pixel there, and these pixels."""
+    sizes = (geom.H, geom.W), (geom.H_out, geom.W_out)
+    met = overlaps(*sizes, geom.window, geom.stride, geom.padding, geom.dilation)
+    return zip(geom.window_places(), met, strict=True)

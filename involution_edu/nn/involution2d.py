@@ -147,7 +147,7 @@ class Involution2d(Module):
 
     def generate_kernel(self, x: Array) -> Array:
         """Return the kernel of every pixel, (N, G, K_h, K_w, H_out, W_out)."""
-        x = as_features(x, self.channels, self.conv2.parameters()[0].data.dtype)
+        x = as_features(x, self.channels, self.conv2.parameters()[0].data)
         return self.span(self.reduce(x))
 
     def span_backward(self, dkernel: Array) -> Array:
@@ -161,7 +161,7 @@ class Involution2d(Module):
 
     def forward(self, x: Array) -> Array:
         """Return y (N, out_channels, H_out, W_out)."""
-        x = as_features(x, self.channels, self.conv2.parameters()[0].data.dtype)
+        x = as_features(x, self.channels, self.conv2.parameters()[0].data)
         value = self.project(x)
         features = self.reduce(x) if self.training else None
         geom = self._geometry(value)

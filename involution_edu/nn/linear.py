@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import check_array
 from ..geometry import Array, as_int
-from .arguments import Rng, as_generator
+from .arguments import Rng, as_generator, as_input
 from .module import Module, Parameter, as_dtype
 
 
@@ -66,11 +65,9 @@ class Linear(Module):
     def forward(self, x: Array) -> Array:
         """Return y (N, out_features) for ``x`` (N, in_features)."""
         weight = self.weight.data
-        x = check_array("x", x)
+        x = as_input(x, weight)
         if x.ndim != 2 or x.shape[1] != weight.shape[1]:
             raise ValueError(f"x has shape {x.shape}; need (N, {weight.shape[1]})")
-        if x.dtype != weight.dtype:
-            raise TypeError(f"x has dtype {x.dtype}; need {weight.dtype}, the dtype of the layer")
         y = x @ weight.T
         if self.bias is not None:
             y += self.bias.data

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import check_array
+from ..arrays import array_module, check_array, check_place
 from ..geometry import DTYPES, Array, check_shape
 
 
@@ -42,6 +44,36 @@ class Parameter:
         return f"Parameter(shape={self.data.shape}, dtype={self.data.dtype})"
 
 
+_remembering: ContextVar[bool] = ContextVar("involution_edu_remembering", default=True)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Let modules keep nothing for a backward pass while the ``with`` block runs.
+
+    The memory of every intermediate array is free again as soon as the next module has read it.
+    ``backward`` then says that it needs a forward pass. This has nothing to do with the mode:
+    BatchNorm still needs ``eval()`` to use its running statistics.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from involution_edu import nn
+    >>> relu = nn.ReLU()
+    >>> with nn.no_grad():
+    ...     y = relu(np.ones((1, 2)))
+    >>> relu.backward(y)
+    Traceback (most recent call last):
+        ...
+    RuntimeError: ReLU.backward() needs a forward pass first, outside no_grad(): call the layer
+    """
+    token = _remembering.set(False)
+    try:
+        yield
+    finally:
+        _remembering.reset(token)
+
+
 class Module:
     """A function with parameters: ``forward`` computes it, ``backward`` its gradient.
 
@@ -53,7 +85,7 @@ class Module:
     training = True
     # Attributes that hold arrays which are kept with the weights but not learned.
     buffer_names: ClassVar[tuple[str, ...]] = ()
-    _saved: tuple[tuple[int, ...], np.dtype[Any], tuple[Any, ...]] | None = None
+    _saved: tuple[tuple[int, ...], Array, tuple[Any, ...]] | None = None
 
     def __call__(self, x: Array) -> Array:
         """Return ``forward(x)``."""
@@ -68,8 +100,9 @@ class Module:
         raise TypeError(f"{type(self).__name__} has no backward(); a Module must define it")
 
     def save(self, y: Array, *values: Any) -> None:
-        """Keep ``values`` for the backward pass that answers to the output ``y``."""
-        self._saved = (y.shape, y.dtype, values)
+        """Keep ``values`` for the backward pass that answers to ``y``; nothing in `no_grad`."""
+        like = array_module(y).empty(0, y.dtype)  # the dtype and place of y, without its memory
+        self._saved = (y.shape, like, values) if _remembering.get() else None
 
     def saved(self, dy: Array) -> tuple[Any, ...]:
         """Return ``dy``, checked against the output, and the values kept by `save`.
@@ -77,15 +110,18 @@ class Module:
         Raises
         ------
         RuntimeError
-            If there was no forward pass yet.
+            If there was no forward pass yet, or the last one was in `no_grad`.
         TypeError, ValueError
-            If ``dy`` has another dtype or shape than the output.
+            If ``dy`` has another dtype or shape than the output, or lies elsewhere.
         """
         name = type(self).__name__
         if self._saved is None:
-            raise RuntimeError(f"{name}.backward() needs a forward pass first: call the layer")
-        shape, dtype, values = self._saved
-        dy = check_array("dy", dy, dtype)
+            raise RuntimeError(
+                f"{name}.backward() needs a forward pass first, outside no_grad(): call the layer"
+            )
+        shape, like, values = self._saved
+        dy = check_array("dy", dy, like.dtype, gpu=True)
+        check_place("dy", dy, like, "the output")
         check_shape("dy", dy, shape, f"the shape of the output of {name}")
         return dy, *values
 

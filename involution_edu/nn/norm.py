@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arrays import array_module
 from ..geometry import Array, as_int
 from .arguments import as_features, as_fraction
 from .module import Module, Parameter, as_dtype
@@ -63,39 +64,62 @@ class BatchNorm2d(Module):
 
     def forward(self, x: Array) -> Array:
         """Return y, of the shape of ``x``."""
-        weight = self.weight.data
-        x = as_features(x, len(weight), weight.dtype)
+        weight, bias = self.weight.data, self.bias.data
+        x = as_features(x, len(weight), weight)
         use_batch = self.training and len(x) > 0  # no images have no statistics
         if use_batch:
-            count = x.size // len(weight)
-            if count < 2:
-                raise ValueError(
-                    f"x has shape {x.shape}, one value per channel; BatchNorm2d in training "
-                    "mode needs at least 2 for a variance: call eval()"
-                )
-            mean, var = x.mean(axis=(0, 2, 3)), x.var(axis=(0, 2, 3))
-            self.running_mean += self.momentum * (mean - self.running_mean)
-            self.running_var += self.momentum * (var * (count / (count - 1)) - self.running_var)
-            self.num_batches_tracked += 1
+            mean = x.mean(axis=(0, 2, 3))
+            y = x - _per_channel(mean)
+            inverse_std = 1 / (self._observe(mean, y) + self.eps) ** 0.5
+            y *= _per_channel(weight * inverse_std)
+            y += _per_channel(bias)
         else:
-            mean, var = self.running_mean, self.running_var
-        inverse_std = 1 / np.sqrt(var + x.dtype.type(self.eps))
-        x_hat = (x - _per_channel(mean)) * _per_channel(inverse_std)
-        y = _per_channel(weight) * x_hat + _per_channel(self.bias.data)
-        self.save(y, x_hat, inverse_std, use_batch)
+            mean, inverse_std = self.running_mean, 1 / (self.running_var + self.eps) ** 0.5
+            y = x * _per_channel(weight * inverse_std)
+            y += _per_channel(bias - mean * weight * inverse_std)
+        self.save(y, x, mean, inverse_std, use_batch)
         return y
+
+    def _observe(self, mean: Array, centred: Array) -> Array:
+        """Return the variance of the batch, and move the running statistics."""
+        count = centred.size // len(mean)
+        if count < 2:
+            raise ValueError(
+                f"x has shape {centred.shape}, one value per channel; BatchNorm2d in training "
+                "mode needs at least 2 for a variance: call eval()"
+            )
+        var = _products(centred, centred) / count
+        self.running_mean += self.momentum * (mean - self.running_mean)
+        self.running_var += self.momentum * (var * (count / (count - 1)) - self.running_var)
+        self.num_batches_tracked += 1
+        return var
 
     def backward(self, dy: Array) -> Array:
         """Return dx; in training mode also through the batch's mean and variance."""
-        dy, x_hat, inverse_std, use_batch = self.saved(dy)
-        dweight, dbias = (dy * x_hat).sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3))
+        dy, x, mean, inverse_std, use_batch = self.saved(dy)
+        centred = x - _per_channel(mean)
+        dweight, dbias = _products(dy, centred) * inverse_std, dy.sum(axis=(0, 2, 3))
         self.weight.grad += dweight
         self.bias.grad += dbias
-        dx = dy
-        if use_batch:  # x_hat cannot move along a constant (the mean) nor along itself (the var)
+        scale = _per_channel(self.weight.data * inverse_std)
+        # In training mode, x_hat cannot move along a constant (the mean) nor along itself (the
+        # variance): dx = scale * (dy - dbias / count - x_hat * dweight / count).
+        dx: Array = centred
+        if use_batch:
             count = dy.size // len(dbias)
-            dx = dy - _per_channel(dbias / count) - x_hat * _per_channel(dweight / count)
-        return dx * _per_channel(self.weight.data * inverse_std)
+            dx *= _per_channel(-inverse_std * dweight / count)
+            dx -= _per_channel(dbias / count)
+            dx += dy
+        else:
+            dx[...] = dy
+        dx *= scale
+        return dx
+
+
+def _products(a: Array, b: Array) -> Array:
+    """Return the sum of a * b for each channel, (C,)."""
+    sums: Array = array_module(a).einsum("nchw,nchw->c", a, b)
+    return sums
 
 
 def _per_channel(a: Array) -> Array:

@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
+from typing import Any
 
 import numpy as np
 
 from ..arrays import array_module
-from ..geometry import Array, IntOrPair, Pair, as_pair, make_geometry
+from ..geometry import Array, IntOrPair, as_pair, make_geometry, overlaps
 from .arguments import as_features
 from .module import Module
-
-Slices = tuple[slice, slice]
-
-
-def overlaps(
-    size: Pair, out_size: Pair, window: Pair, stride: Pair, padding: Pair = (0, 0)
-) -> Iterator[tuple[Slices, Slices]]:
-    """Yield, for every place of the window, the outputs that have a pixel there, and the pixels.
-
-    So neither an image nor a gradient is made larger for windows that hang over the edge.
-    """
-    for u, v in product(range(window[0]), range(window[1])):
-        i, h = _overlap(size[0], out_size[0], u - padding[0], stride[0])
-        j, w = _overlap(size[1], out_size[1], v - padding[1], stride[1])
-        yield (i, j), (h, w)
-
-
-def _overlap(pixels: int, outputs: int, shift: int, stride: int) -> Slices:
-    """Return the outputs i for which the pixel i*stride + shift exists, and those pixels."""
-    first = max(0, -(shift // stride))
-    last = max(first, min(outputs, -((shift - pixels) // stride)))
-    start = first * stride + shift
-    return slice(first, last), slice(start, start + (last - first) * stride, stride)
 
 
 class AvgPool2d(Module):
@@ -136,7 +113,7 @@ class MaxPool2d(Module):
                 f"padding is {padding}; need at most half of kernel_size = {kernel_size}"
             )
 
-    def _overlaps(self, x: Array, y: Array) -> Iterator[tuple[Slices, Slices]]:
+    def _overlaps(self, x: Array, y: Array) -> Iterator[tuple[Any, Any]]:
         return overlaps(x.shape[2:], y.shape[2:], self.window, self.stride, self.padding)
 
     def forward(self, x: Array) -> Array:
@@ -156,12 +133,12 @@ class MaxPool2d(Module):
         dy, x, y = self.saved(dy)
         xp = array_module(dy)
         dx: Array = xp.zeros_like(x)
-        open_ = xp.ones(y.shape, bool)  # until the first pixel that is the largest was met
+        missing = xp.ones(y.shape, bool)  # until the first pixel that is the largest was met
         for outputs, pixels in self._overlaps(x, y):
-            hit = x[:, :, *pixels] == y[:, :, *outputs]
-            hit &= open_[:, :, *outputs]
-            open_[:, :, *outputs] ^= hit
-            dx[:, :, *pixels] += xp.where(hit, dy[:, :, *outputs], 0)
+            found = x[:, :, *pixels] == y[:, :, *outputs]
+            found &= missing[:, :, *outputs]
+            missing[:, :, *outputs] ^= found
+            dx[:, :, *pixels] += found * dy[:, :, *outputs]
         return dx
 
 
