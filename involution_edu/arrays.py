@@ -30,6 +30,11 @@ def array_module(a: object) -> Any:
     return sys.modules["cupy"] if kind_of_array(a) == "cupy" else np
 
 
+def as_numpy(a: object) -> Any:
+    """Return a CuPy array as a NumPy array, anything else as it is."""
+    return sys.modules["cupy"].asnumpy(a) if kind_of_array(a) == "cupy" else a
+
+
 def check_array(
     name: str, a: object, dtype: np.dtype[Any] | None = None, *, gpu: bool = False
 ) -> Array:
@@ -66,18 +71,20 @@ def _check_dtype(name: str, found: np.dtype[Any], dtype: np.dtype[Any] | None) -
         raise TypeError(f"{name} has dtype {found}; need {dtype}, the dtype of x")
 
 
-def check_place(name: str, a: Array, like: Array, owner: str = "x") -> None:
+def check_place(name: str, a: Array, like: Array, owner: str = "x", fix: str = "") -> None:
     """Raise unless ``a`` lies where ``like`` does: both in NumPy, or on the same GPU in CuPy.
 
-    The message calls ``like`` by the name of its ``owner``.
+    The message calls ``like`` by the name of its ``owner``; ``fix`` is another way out.
     """
     kind = kind_of_array(like)
     if kind_of_array(a) != kind:
-        names = {"numpy": "NumPy", "cupy": "CuPy"}
-        found, need = names[str(kind_of_array(a))], names[str(kind)]
-        fix = {"numpy": "cupy.asnumpy", "cupy": "cupy.asarray"}[str(kind)]
+        found, need, move = {
+            "numpy": ("CuPy", "NumPy", "cupy.asnumpy"),
+            "cupy": ("NumPy", "CuPy", "cupy.asarray"),
+        }[str(kind)]
         raise TypeError(
-            f"{name} is a {found} array; need a {need} array, as {owner} is, such as {fix}({name})"
+            f"{name} is a {found} array; need a {need} array, as {owner} is, "
+            f"such as {move}({name}){fix}"
         )
     if kind == "cupy" and a.device != like.device:
         raise ValueError(f"{name} is on {a.device}; need {like.device}, where {owner} is")

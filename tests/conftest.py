@@ -1,9 +1,15 @@
+from __future__ import annotations
+
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fake_cupy
 import pytest
 from hypothesis import settings
+
+from involution_edu.backends import cupy_raw
 
 # Derandomized: the same examples on every machine, so that a failure can be run again.
 settings.register_profile("reproducible", derandomize=True, deadline=None, max_examples=400)
@@ -12,6 +18,19 @@ settings.load_profile("reproducible")
 # Doctests stand in the package. What is no test here is a helper, and may need PyTorch.
 HERE = Path(__file__).parent
 collect_ignore = [path.name for path in HERE.glob("*.py") if not path.name.startswith("test_")]
+
+
+@pytest.fixture
+def cupy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """Put the stand-in in CuPy's place."""
+    cached = cupy_raw.unavailable, cupy_raw._function, cupy_raw._shared_limit
+    fake = fake_cupy.make(tmp_path)
+    monkeypatch.setitem(sys.modules, "cupy", fake)
+    for function in cached:
+        function.cache_clear()
+    yield fake
+    for function in cached:
+        function.cache_clear()
 
 
 # The browser and the pages that several files open in it; nothing of them is imported elsewhere.

@@ -1,10 +1,11 @@
-"""As much of CuPy as ``cupy_raw`` uses, on NumPy arrays: a launch runs the source under g++."""
+"""As much of CuPy as the library uses, without a GPU: a launch runs the source under g++."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace, TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -53,35 +54,133 @@ class Device:
         Device.current = self.previous
 
 
-class ndarray(np.ndarray[Any, np.dtype[Any]]):
-    gpu = 0
+class ndarray:
+    """An array on a GPU, kept in the NumPy array ``host``, which the library must not see.
+
+    As with CuPy, NumPy arrays and NumPy's functions do not mix with it, and every number that
+    the processor is told is a copy to the host: ``copies`` records them.
+    """
+
+    __array_ufunc__ = None  # np.maximum(a, 0) is a TypeError, though CuPy would allow it
+    copies: ClassVar[list[str]] = []
+
+    def __init__(self, host: Any) -> None:
+        self.host, self.gpu = np.asarray(host), Device.current
+
+    def __array_function__(self, function: Any, *_: Any) -> Any:
+        raise TypeError(f"numpy.{function.__name__} got a CuPy array: use cupy.{function.__name__}")
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ATTRIBUTES:
+            return on_gpu(getattr(self.host, name))
+        if name in METHODS:
+            return wrapped(getattr(self.host, name))
+        raise AttributeError(f"cupy.ndarray of the stand-in has no {name}")
 
     @property
     def device(self) -> Any:
         return Device(self.gpu)
 
+    def __len__(self) -> int:
+        return len(self.host)
+
+    def __getitem__(self, place: Any) -> Any:
+        return wrapped(self.host.__getitem__)(place)
+
+    def __setitem__(self, place: Any, value: Any) -> None:
+        wrapped(self.host.__setitem__)(place, value)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[index] for index in range(len(self)))
+
+    def get(self) -> Any:
+        return self.told("get")
+
+    def told(self, how: str) -> Any:
+        ndarray.copies.append(how)
+        return self.host.copy()
+
 
 ndarray.__module__ = "cupy"
 
 
-def asarray(a: Any, gpu: int = 0) -> Any:
-    array = np.array(a, order="C").view(ndarray)
-    array.gpu = gpu
-    return array
+def on_gpu(result: Any) -> Any:
+    """Return arrays and NumPy's scalars as arrays of the current GPU, anything else as it is."""
+    return ndarray(result) if isinstance(result, np.ndarray | np.generic) else result
+
+
+def on_host(a: Any) -> Any:
+    """Return what ``a`` holds; refuse NumPy arrays and arrays of another GPU, as CuPy does."""
+    if isinstance(a, np.ndarray):
+        raise TypeError("Unsupported type <class 'numpy.ndarray'>")
+    if isinstance(a, tuple | list):
+        return type(a)(map(on_host, a))
+    if not isinstance(a, ndarray):
+        return a
+    if a.gpu != Device.current:
+        raise ValueError(f"the array is on device {a.gpu}, the current one is {Device.current}")
+    return a.host
+
+
+def wrapped(function: Any) -> Any:
+    """Return a function of NumPy as one of arrays on the current GPU."""
+
+    def run(*arguments: Any, **options: Any) -> Any:
+        options = {name: on_host(option) for name, option in options.items()}
+        return on_gpu(function(*map(on_host, arguments), **options))
+
+    return run
+
+
+def operator(name: str) -> Any:
+    def run(self: ndarray, *others: Any) -> Any:
+        if name in TOLD:
+            return getattr(self.told(name), name)()
+        result = wrapped(getattr(on_host(self), name))(*others)
+        return self if name in IN_PLACE else result
+
+    return run
+
+
+NAMES = ("add", "sub", "mul", "truediv", "pow", "matmul", "and", "or", "xor")
+IN_PLACE = [f"__i{name}__" for name in NAMES]
+TOLD = ("__bool__", "__float__", "__int__", "__index__")
+for dunder in (
+    *(f"__{name}__" for name in (*NAMES, "neg", "invert", "eq", "ne", "lt", "le", "gt", "ge")),
+    *(f"__r{name}__" for name in NAMES),
+    *IN_PLACE,
+    *TOLD,
+):
+    setattr(ndarray, dunder, operator(dunder))
+ndarray.__hash__ = None  # type: ignore[assignment]
+
+ATTRIBUTES = ("T", "dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides")
+METHODS = ("astype", "copy", "max", "mean", "min", "reshape", "sum", "swapaxes")
+# Functions of NumPy that CuPy has too, by the same name.
+FUNCTIONS = (
+    "arange", "einsum", "empty_like", "exp", "full", "full_like", "log", "matmul", "maximum",
+    "ones", "pad", "sqrt", "zeros", "zeros_like",
+)  # fmt: skip
+
+
+def asarray(a: Any, gpu: int | None = None) -> Any:
+    with Device(gpu):
+        return a if isinstance(a, ndarray) else ndarray(np.array(a, order="C"))
 
 
 def asnumpy(a: Any) -> Any:
-    return np.asarray(a).view(np.ndarray)
+    return a.get()
 
 
-def empty(shape: tuple[int, ...], dtype: Any) -> Any:
-    array = np.full(shape, np.nan, dtype).view(ndarray)
-    array.gpu = Device.current
-    return array
+def empty(shape: Any, dtype: Any) -> Any:
+    return ndarray(np.full(shape, np.nan, dtype))
 
 
-def ascontiguousarray(a: Any) -> Any:
-    return a if a.flags.c_contiguous else asarray(np.ascontiguousarray(a), a.gpu)
+def ascontiguousarray(a: ndarray) -> Any:
+    return a if a.flags.c_contiguous else wrapped(np.ascontiguousarray)(a)
 
 
 class Function:
@@ -103,7 +202,8 @@ class Function:
             assert array.flags.c_contiguous
             assert array.gpu == Device.current
         (blocks,) = grid
-        self.program.run(Launch(self.name, blocks, block, shared_mem), a, b, result, sizes)
+        launch = Launch(self.name, blocks, block, shared_mem)
+        self.program.run(launch, a.host, b.host, result.host, sizes)
 
 
 def make(folder: Path) -> Any:
@@ -124,12 +224,10 @@ def make(folder: Path) -> Any:
 
     cupy: Any = ModuleType("cupy")
     cupy.compiled, cupy.RawModule, cupy.ndarray = compiled, RawModule, ndarray
-    cupy.asnumpy, cupy.asarray, cupy.empty, cupy.ascontiguousarray = (
-        asnumpy,
-        asarray,
-        empty,
-        ascontiguousarray,
-    )
+    cupy.asnumpy, cupy.asarray, cupy.empty = asnumpy, asarray, empty
+    cupy.ascontiguousarray = ascontiguousarray
+    for name in FUNCTIONS:
+        setattr(cupy, name, wrapped(getattr(np, name)))
     cupy.cuda = SimpleNamespace(
         Device=Device,
         runtime=SimpleNamespace(getDeviceCount=lambda: 2, CUDARuntimeError=CUDARuntimeError),

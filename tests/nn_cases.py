@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,72 @@ LAYERS = {
     "no sigma": LayerCase((2, 8, 5, 4), {"kernel_size": 3, "groups": 1, "sigma": "identity"}),
     "no reduction": LayerCase((2, 3, 6, 5), {"kernel_size": 5, "groups": 1, "reduction": 1}),
 }
+
+
+# How to make a layer for six channels, and how PyTorch spells it.
+SIMPLE: dict[str, tuple[Callable[[Any], nn.Module], str]] = {
+    "1x1 conv": (lambda dtype: nn.Conv2d(6, 4, rng=0, dtype=dtype), "Conv2d(6, 4, 1)"),
+    "3x3 conv, stride 2": (
+        lambda dtype: nn.Conv2d(6, 4, 3, stride=2, padding=1, bias=False, rng=0, dtype=dtype),
+        "Conv2d(6, 4, 3, stride=2, padding=1, bias=False)",
+    ),
+    "1x1 conv, stride 2": (
+        lambda dtype: nn.Conv2d(6, 8, 1, stride=2, bias=False, rng=0, dtype=dtype),
+        "Conv2d(6, 8, 1, stride=2, bias=False)",
+    ),
+    "3x5 conv, dilation (2, 1)": (
+        lambda dtype: nn.Conv2d(6, 5, (3, 5), padding="same", dilation=(2, 1), rng=0, dtype=dtype),
+        "Conv2d(6, 5, (3, 5), padding='same', dilation=(2, 1))",
+    ),
+    "2x2 conv, stride (2, 3), no padding": (
+        lambda dtype: nn.Conv2d(6, 2, 2, stride=(2, 3), padding="valid", rng=0, dtype=dtype),
+        "Conv2d(6, 2, 2, stride=(2, 3))",
+    ),
+    "batch norm": (lambda dtype: nn.BatchNorm2d(6, dtype=dtype), "BatchNorm2d(6)"),
+    "relu": (lambda dtype: nn.ReLU(), "ReLU()"),
+    "pool 2": (lambda dtype: nn.AvgPool2d(2), "AvgPool2d(2, ceil_mode=True)"),
+    "pool (3, 2)": (lambda dtype: nn.AvgPool2d((3, 2)), "AvgPool2d((3, 2), ceil_mode=True)"),
+    "pool 3, stride 2": (
+        lambda dtype: nn.AvgPool2d(3, stride=2),
+        "AvgPool2d(3, 2, ceil_mode=True)",
+    ),
+    "pool 2, stride 3": (
+        lambda dtype: nn.AvgPool2d(2, stride=3),
+        "AvgPool2d(2, 3, ceil_mode=True)",
+    ),
+    "pool 5, stride (1, 4)": (
+        lambda dtype: nn.AvgPool2d(5, stride=(1, 4)),
+        "AvgPool2d(5, (1, 4), ceil_mode=True)",
+    ),
+    "max pool 2": (lambda dtype: nn.MaxPool2d(2), "MaxPool2d(2)"),
+    "max pool 3, stride 2, padding 1": (
+        lambda dtype: nn.MaxPool2d(3, stride=2, padding=1),
+        "MaxPool2d(3, 2, 1)",
+    ),
+    "max pool (5, 2), stride (1, 3), padding (2, 0)": (
+        lambda dtype: nn.MaxPool2d((5, 2), stride=(1, 3), padding=(2, 0)),
+        "MaxPool2d((5, 2), (1, 3), (2, 0))",
+    ),
+    "global pool": (
+        lambda dtype: nn.GlobalAvgPool2d(),
+        "Sequential(AdaptiveAvgPool2d(1), Flatten())",
+    ),
+    "global pool, linear": (
+        lambda dtype: nn.Sequential(nn.GlobalAvgPool2d(), nn.Linear(6, 5, rng=0, dtype=dtype)),
+        "Sequential(Sequential(AdaptiveAvgPool2d(1), Flatten()), Linear(6, 5))",
+    ),
+    "global pool, linear without bias": (
+        lambda dtype: nn.Sequential(
+            nn.GlobalAvgPool2d(), nn.Linear(6, 1, bias=False, rng=0, dtype=dtype)
+        ),
+        "Sequential(Sequential(AdaptiveAvgPool2d(1), Flatten()), Linear(6, 1, bias=False))",
+    ),
+}
+
+
+def random(shape: tuple[int, ...], dtype: Any, seed: int) -> Array:
+    array: Array = np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+    return array
 
 
 def run(module: nn.Module, x: Array, dy: Array) -> dict[str, Array]:

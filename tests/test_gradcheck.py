@@ -145,7 +145,7 @@ def test_wrong_in_the_same_way_everywhere_goes_unseen(monkeypatch: pytest.Monkey
 
 def apply_branch(self: nn.Involution2d, dy: Array) -> Array:
     """Return dx_apply, by another backend than the one under test."""
-    dy, _, value, features = self.saved(dy)
+    dy, _, value, features, _ = self.saved(dy)
     kernel = self.span(features)
     geom = Geometry.of(value, kernel, stride=self.stride, dilation=self.dilation)
     return self.project.backward(shifts.backward_input(dy, kernel, geom))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from nn_cases import LAYERS, run
+from nn_cases import LAYERS, SIMPLE, random, run
 
 from involution_edu import involution, involution_backward, nn
 from involution_edu.cases import TOLERANCE, scaled_error
@@ -17,11 +18,6 @@ from involution_edu.nn import involution2d
 
 # float32 sums over a whole batch (means, variances, weight gradients) in another order.
 LAYER_TOLERANCE = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-11}
-
-
-def random(shape: tuple[int, ...], dtype: Any, seed: int) -> Array:
-    array: Array = np.random.default_rng(seed).standard_normal(shape).astype(dtype)
-    return array
 
 
 def assert_same(ours: dict[str, Array], theirs: dict[str, Array], dtype: Any) -> None:
@@ -53,66 +49,6 @@ def test_layer_equals_torch(name: str, training: bool, dtype: Any) -> None:
     reference.load(theirs, layer.state_dict())
     x, dy = random(case.x_shape, dtype, 1), random(case.geometry().y_shape, dtype, 2)
     assert_same(run(layer, x, dy), reference.module_results(theirs, x, dy), dtype)
-
-
-SIMPLE: dict[str, tuple[Callable[[Any], nn.Module], str]] = {
-    "1x1 conv": (lambda dtype: nn.Conv2d(6, 4, rng=0, dtype=dtype), "Conv2d(6, 4, 1)"),
-    "3x3 conv, stride 2": (
-        lambda dtype: nn.Conv2d(6, 4, 3, stride=2, padding=1, bias=False, rng=0, dtype=dtype),
-        "Conv2d(6, 4, 3, stride=2, padding=1, bias=False)",
-    ),
-    "1x1 conv, stride 2": (
-        lambda dtype: nn.Conv2d(6, 8, 1, stride=2, bias=False, rng=0, dtype=dtype),
-        "Conv2d(6, 8, 1, stride=2, bias=False)",
-    ),
-    "3x5 conv, dilation (2, 1)": (
-        lambda dtype: nn.Conv2d(6, 5, (3, 5), padding="same", dilation=(2, 1), rng=0, dtype=dtype),
-        "Conv2d(6, 5, (3, 5), padding='same', dilation=(2, 1))",
-    ),
-    "2x2 conv, stride (2, 3), no padding": (
-        lambda dtype: nn.Conv2d(6, 2, 2, stride=(2, 3), padding="valid", rng=0, dtype=dtype),
-        "Conv2d(6, 2, 2, stride=(2, 3))",
-    ),
-    "batch norm": (lambda dtype: nn.BatchNorm2d(6, dtype=dtype), "BatchNorm2d(6)"),
-    "relu": (lambda dtype: nn.ReLU(), "ReLU()"),
-    "pool 2": (lambda dtype: nn.AvgPool2d(2), "AvgPool2d(2, ceil_mode=True)"),
-    "pool (3, 2)": (lambda dtype: nn.AvgPool2d((3, 2)), "AvgPool2d((3, 2), ceil_mode=True)"),
-    "pool 3, stride 2": (
-        lambda dtype: nn.AvgPool2d(3, stride=2),
-        "AvgPool2d(3, 2, ceil_mode=True)",
-    ),
-    "pool 2, stride 3": (
-        lambda dtype: nn.AvgPool2d(2, stride=3),
-        "AvgPool2d(2, 3, ceil_mode=True)",
-    ),
-    "pool 5, stride (1, 4)": (
-        lambda dtype: nn.AvgPool2d(5, stride=(1, 4)),
-        "AvgPool2d(5, (1, 4), ceil_mode=True)",
-    ),
-    "max pool 2": (lambda dtype: nn.MaxPool2d(2), "MaxPool2d(2)"),
-    "max pool 3, stride 2, padding 1": (
-        lambda dtype: nn.MaxPool2d(3, stride=2, padding=1),
-        "MaxPool2d(3, 2, 1)",
-    ),
-    "max pool (5, 2), stride (1, 3), padding (2, 0)": (
-        lambda dtype: nn.MaxPool2d((5, 2), stride=(1, 3), padding=(2, 0)),
-        "MaxPool2d((5, 2), (1, 3), (2, 0))",
-    ),
-    "global pool": (
-        lambda dtype: nn.GlobalAvgPool2d(),
-        "Sequential(AdaptiveAvgPool2d(1), Flatten())",
-    ),
-    "global pool, linear": (
-        lambda dtype: nn.Sequential(nn.GlobalAvgPool2d(), nn.Linear(6, 5, rng=0, dtype=dtype)),
-        "Sequential(Sequential(AdaptiveAvgPool2d(1), Flatten()), Linear(6, 5))",
-    ),
-    "global pool, linear without bias": (
-        lambda dtype: nn.Sequential(
-            nn.GlobalAvgPool2d(), nn.Linear(6, 1, bias=False, rng=0, dtype=dtype)
-        ),
-        "Sequential(Sequential(AdaptiveAvgPool2d(1), Flatten()), Linear(6, 1, bias=False))",
-    ),
-}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -242,7 +178,7 @@ def test_a_band_is_as_large_as_its_kernels_may_be(monkeypatch: pytest.MonkeyPatc
     assert spanned == [10]
     spanned.clear()
     row = 2 * 3 * 3 * 7 * 4  # bytes of kernels in a row: N*G*K*K*W_out in float32
-    monkeypatch.setattr(involution2d, "BAND_BYTES", 4 * row)
+    monkeypatch.setitem(involution2d.BAND_BYTES, "numpy", 4 * row)
     layer(x)
     assert spanned == [3, 3, 4]
 
@@ -291,6 +227,37 @@ def test_a_neighbour_cannot_change_a_pixels_kernel() -> None:
     x[0, :, 2, 3] += 1
     changed = (layer.generate_kernel(x) != kernel).any(axis=(0, 1, 2, 3))
     assert np.argwhere(changed).tolist() == [[2, 3]]
+
+
+def test_no_grad_keeps_nothing() -> None:
+    layer = nn.Involution2d(16, 3, stride=2, rng=0)
+    x = random((2, 16, 7, 6), np.float32, 0)
+    y = layer(x)
+    kept = [weakref.ref(y), *(weakref.ref(a) for a in arrays_kept_by(layer))]
+    assert len(kept) > 4
+    with nn.no_grad():
+        with nn.no_grad():
+            pass
+        assert np.array_equal(layer(x), y)
+    assert list(arrays_kept_by(layer)) == []
+    with pytest.raises(RuntimeError, match=r"needs a forward pass first, outside no_grad\(\)"):
+        layer.backward(y)
+    del y
+    assert all(ref() is None or ref() is x for ref in kept)
+    layer.backward(layer(x))  # the block has ended
+
+
+def arrays_kept_by(layer: nn.Module) -> Iterator[Array]:
+    for _, module in layer.named_modules():
+        if module._saved is not None:
+            yield from (a for a in module._saved[2] if isinstance(a, np.ndarray))
+
+
+def test_no_grad_ends_with_an_error() -> None:
+    layer = nn.ReLU()
+    with pytest.raises(TypeError, match="x is a list"), nn.no_grad():
+        layer([1.0])  # type: ignore[arg-type]
+    layer.backward(layer(np.ones((1, 2))))
 
 
 def test_gradients_add_up_until_zeroed() -> None:

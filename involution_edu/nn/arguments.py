@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import check_array, check_place
+from ..arrays import check_array, check_place, kind_of_array
 from ..geometry import Array
 
 Rng = np.random.Generator | int | None
@@ -15,7 +15,7 @@ def as_input(x: Array, weight: Array | None = None) -> Array:
     """Return ``x``, contiguous; raise unless it has the dtype and the place of ``weight``."""
     x = check_array("x", x, gpu=True)
     if weight is not None:
-        check_place("x", x, weight, "the layer")
+        check_place("x", x, weight, "the layer", f" or layer.to({kind_of_array(x)!r})")
         if x.dtype != weight.dtype:
             raise TypeError(f"x has dtype {x.dtype}; need {weight.dtype}, the dtype of the layer")
     return x

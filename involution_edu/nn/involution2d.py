@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arrays import array_module, kind_of_array
 from ..geometry import Array, Geometry, IntOrPair, as_int, as_pair, make_geometry
 from ..ops import involution, involution_backward
 from .activation import ReLU
@@ -17,7 +18,9 @@ from .module import Module, Sequential
 from .norm import BatchNorm2d
 from .pooling import AvgPool2d
 
-BAND_BYTES = 1 << 22  # of kernels in a band: what a last-level cache holds beside the rest
+# Of kernels in a band: what a last-level cache holds beside the rest, and what gives all threads
+# of a GPU something to do.
+BAND_BYTES = {"numpy": 1 << 22, "cupy": 1 << 27}
 SIGMAS = ("bn-relu", "relu", "identity")
 
 
@@ -84,7 +87,7 @@ class Involution2d(Module):
     (2, 32, 5, 6)
     """
 
-    _reduced: Array | None = None  # what reduce() returned last
+    _reductions = 0  # how often reduce() was called
 
     def __init__(
         self,
@@ -136,8 +139,8 @@ class Involution2d(Module):
 
     def reduce(self, x: Array) -> Array:
         """Return the features (N, C // r, H_out, W_out) that the kernels are made of."""
-        self._reduced = self.conv1(self.pool(x))
-        return self._reduced
+        self._reductions += 1
+        return self.conv1(self.pool(x))
 
     def span(self, features: Array) -> Array:
         """Return the kernels (N, G, K_h, K_w, H_out, W_out) made of the reduced features."""
@@ -165,27 +168,28 @@ class Involution2d(Module):
         value = self.project(x)
         features = self.reduce(x) if self.training else None
         geom = self._geometry(value)
-        y = np.empty(geom.y_shape, x.dtype)
+        y: Array = array_module(x).empty(geom.y_shape, x.dtype)
         for band in self._bands(geom):
             kernel = self.span(self._features(x, features, band))
             rows, options = _cut(value, geom, band)
             y[:, :, band] = involution(rows, kernel, **options)
-        self.save(y, x, value, features)
+        self.save(y, x, value, features, self._reductions)
         return y
 
     def backward(self, dy: Array) -> Array:
         """Return dx = dx_apply + dx_generate, (N, C, H, W)."""
-        dy, x, value, features = self.saved(dy)
+        dy, x, value, features, reductions = self.saved(dy)
         if self.training != (features is not None):
             raise RuntimeError("Involution2d.backward() needs the mode of the forward pass")
-        if self.training and self._reduced is not features:
+        if self.training and self._reductions != reductions:
             raise RuntimeError(
                 "Involution2d.backward() needs reduce() or generate_kernel() not to have run "
                 "since the forward pass: what reduce keeps for its own backward is of another x"
             )
         geom = self._geometry(value)
-        dvalue, dx_generate = np.zeros_like(value), np.empty_like(x)
-        dfeatures = np.empty_like(features) if self.training else None
+        xp = array_module(x)
+        dvalue, dx_generate = xp.zeros_like(value), xp.empty_like(x)
+        dfeatures = xp.empty_like(features) if self.training else None
         for band in self._bands(geom):
             kernel = self.span(self._features(x, features, band))
             rows, options = _cut(value, geom, band)
@@ -208,8 +212,9 @@ class Involution2d(Module):
     def _bands(self, geom: Geometry) -> Iterator[slice]:
         """Yield the output rows of each band, in bands of about equal height."""
         kernel_row = geom.N * geom.G * self.window[0] * self.window[1] * geom.W_out
-        itemsize = self.conv2.parameters()[0].data.itemsize
-        rows = self.band_rows or max(1, BAND_BYTES // max(1, kernel_row * itemsize))
+        weight = self.conv2.parameters()[0].data
+        most = BAND_BYTES[kind_of_array(weight) or "numpy"]
+        rows = self.band_rows or max(1, most // max(1, kernel_row * weight.itemsize))
         count = -(-geom.H_out // rows)
         for band in range(count):
             yield slice(geom.H_out * band // count, geom.H_out * (band + 1) // count)
@@ -230,7 +235,7 @@ def _cut(value: Array, geom: Geometry, band: slice) -> tuple[Array, dict[str, An
     both = min(above, below)  # what the operator pads by itself; the first and last band lack some
     cut = value[:, :, rows]
     if above != below:
-        cut = np.pad(cut, ((0, 0), (0, 0), (above - both, below - both), (0, 0)))
+        cut = array_module(cut).pad(cut, ((0, 0), (0, 0), (above - both, below - both), (0, 0)))
     padding = both, geom.padding[1]
     return cut, {"stride": geom.stride, "padding": padding, "dilation": geom.dilation}
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import product
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import array_module, check_array, check_place
+from ..arrays import array_module, as_numpy, check_array, check_place
+from ..backends import select
 from ..geometry import DTYPES, Array, check_shape
 
 
@@ -38,7 +41,7 @@ class Parameter:
 
     def __init__(self, data: Array) -> None:
         self.data = data
-        self.grad = np.zeros_like(data)
+        self.grad = array_module(data).zeros_like(data)
 
     def __repr__(self) -> str:
         return f"Parameter(shape={self.data.shape}, dtype={self.data.dtype})"
@@ -163,6 +166,36 @@ class Module:
         """Put this module and all below it in evaluation mode; return it."""
         return self.train(False)
 
+    def to(self, kind: str) -> Self:
+        """Move all parameters, gradients and buffers into "numpy" or "cupy" arrays; return self.
+
+        CuPy arrays are put on the current GPU; there, the layers take and return CuPy arrays.
+        What the last forward pass kept is dropped.
+
+        Raises
+        ------
+        ValueError
+            If ``kind`` is neither.
+        BackendUnavailable
+            If there is no GPU to compute on; the message says why. Nothing is moved then.
+        """
+        if kind not in ("numpy", "cupy"):
+            raise ValueError(f"kind is {kind!r}; need 'numpy' or 'cupy'")
+        if kind == "cupy":
+            select("cupy", "cupy")
+        modules = [module for _, module in self.named_modules()]
+        places: list[tuple[object, str]] = [
+            *product(self.parameters(), ("data", "grad")),
+            *((module, name) for module in modules for name in module.buffer_names),
+        ]
+        move = as_numpy if kind == "numpy" else importlib.import_module("cupy").asarray
+        moved = [move(getattr(owner, name)) for owner, name in places]
+        for (owner, name), array in zip(places, moved, strict=True):
+            setattr(owner, name, array)
+        for module in modules:
+            module._saved = None
+        return self
+
     def _state(self) -> dict[str, Array]:
         return {
             prefix + name: item.data if isinstance(item, Parameter) else item
@@ -172,8 +205,8 @@ class Module:
         }
 
     def state_dict(self) -> dict[str, Array]:
-        """Return a copy of every parameter and buffer by its dotted name."""
-        return {name: array.copy() for name, array in self._state().items()}
+        """Return a copy of every parameter and buffer by its dotted name, as NumPy arrays."""
+        return {name: as_numpy(array).copy() for name, array in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Copy ``state`` into the parameters and buffers.
@@ -194,7 +227,7 @@ class Module:
                     f"state {problem} {', '.join(sorted(names))}; need the names of state_dict()"
                 )
         for name, array in own.items():
-            item: object = state[name]
+            item: object = as_numpy(state[name])
             label = f"state[{name!r}]"
             if not isinstance(item, np.ndarray) or not np.can_cast(
                 item.dtype, array.dtype, "same_kind"
@@ -203,7 +236,7 @@ class Module:
                 raise TypeError(f"{label} is {kind}; need an array that casts to {array.dtype}")
             check_shape(label, item, array.shape, "the shape in state_dict()")
         for name, array in own.items():
-            array[...] = state[name]
+            array[...] = array_module(array).asarray(state[name])
 
 
 class Sequential(Module):

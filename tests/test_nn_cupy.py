@@ -1,0 +1,183 @@
+"""Layers on the arrays of a GPU: the numbers of NumPy, and nothing is copied to the processor."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import fake_cupy
+import numpy as np
+import pytest
+from nn_cases import SIMPLE, random
+
+from involution_edu import BackendUnavailable, nn
+from involution_edu.backends import cuda_host
+from involution_edu.cases import scaled_error
+
+REASON = cuda_host.unavailable()
+needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"cuda_host: {REASON}")
+
+
+def check_on_gpu(layer: nn.Module, x: Any, tolerance: float = 1e-6) -> None:
+    """Fail unless ``layer`` gives on a GPU what it gives in NumPy, without a copy to the host."""
+    twin = copy.deepcopy(layer).to("cupy")
+    y = layer(x)
+    dy = random(y.shape, y.dtype, 1)
+    dx = layer.backward(dy)
+    gpu_x, gpu_dy = fake_cupy.asarray(x), fake_cupy.asarray(dy)
+    fake_cupy.ndarray.copies.clear()
+    gpu_y = twin(gpu_x)
+    gpu_dx = twin.backward(gpu_dy)
+    assert fake_cupy.ndarray.copies == []
+    got = {"y": gpu_y, "dx": gpu_dx, **{n: p.grad for n, p in twin.named_parameters().items()}}
+    want = {"y": y, "dx": dx, **{n: p.grad for n, p in layer.named_parameters().items()}}
+    for name, array in got.items():
+        assert type(array) is fake_cupy.ndarray, name
+        assert scaled_error(fake_cupy.asnumpy(array), want[name]) <= tolerance, name
+    state = layer.state_dict()
+    for name, array in twin.state_dict().items():
+        assert type(array) is np.ndarray
+        assert scaled_error(array, state[name]) <= tolerance, name
+    with nn.no_grad():
+        again = twin.eval()(gpu_x)
+        assert scaled_error(fake_cupy.asnumpy(again), layer.eval()(x)) <= tolerance
+
+
+@pytest.mark.usefixtures("cupy")
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", SIMPLE)
+def test_every_layer(name: str, training: bool) -> None:
+    layer = SIMPLE[name][0](np.float32).train(training)
+    check_on_gpu(layer, random((3, 6, 7, 8), np.float32, 0))
+
+
+@needs_compiler
+@pytest.mark.usefixtures("cupy")
+def test_a_network_of_all_of_them() -> None:
+    rng = np.random.default_rng(0)
+    for stride, size, band_rows in ((1, (6, 5), None), (2, (7, 10), None), (2, (9, 7), 2)):
+        net = nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=stride, padding=1, bias=False, rng=rng),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Involution2d(
+                8, 3, groups=2, stride=stride, out_channels=6, band_rows=band_rows, rng=rng
+            ),
+            nn.MaxPool2d(3, 2, 1),
+            nn.GlobalAvgPool2d(),
+            nn.Linear(6, 4, rng=rng),
+        )
+        for training in (True, False):
+            check_on_gpu(net.train(training), random((2, 3, *size), np.float32, 2), 1e-5)
+
+
+@pytest.mark.usefixtures("cupy")
+def test_there_and_back() -> None:
+    layer = nn.Sequential(nn.Conv2d(3, 4, rng=0), nn.BatchNorm2d(4))
+    x = random((2, 3, 4, 5), np.float32, 0)
+    y = layer(x)
+    parameters, state = layer.parameters(), layer.state_dict()
+    layer.backward(y)
+    gradients = [parameter.grad for parameter in parameters]
+    assert layer.to("cupy") is layer
+    assert all(type(p.data) is type(p.grad) is fake_cupy.ndarray for p in parameters)
+    with pytest.raises(RuntimeError, match="needs a forward pass first"):
+        layer.backward(fake_cupy.asarray(y))
+    layer.load_state_dict({name: np.array(2 * array) for name, array in state.items()})
+    layer.load_state_dict({name: fake_cupy.asarray(array) for name, array in state.items()})
+    layer.to("numpy")
+    for name, array in layer.state_dict().items():
+        np.testing.assert_array_equal(array, state[name])
+    for parameter, gradient in zip(layer.parameters(), gradients, strict=True):
+        np.testing.assert_array_equal(parameter.grad, gradient)
+    assert layer.parameters() == parameters  # an optimiser still holds them
+    layer(x)
+
+
+def cpu(*shape: int) -> Any:
+    return np.ones(shape, np.float32)
+
+
+def gpu(*shape: int, dtype: Any = np.float32, device: int = 0) -> Any:
+    return fake_cupy.asarray(np.ones(shape, dtype), device)
+
+
+# What is called with what, and what the layer says. The layer itself is on GPU 0.
+WRONG_PLACES: dict[str, tuple[Callable[[nn.Module], Any], str]] = {
+    "x stayed behind": (
+        lambda layer: layer(cpu(1, 2, 3, 4)),
+        r"x is a NumPy array; need a CuPy array, .* such as cupy\.asarray\(x\) or layer\.to.*",
+    ),
+    "the layer stayed behind": (
+        lambda layer: layer.to("numpy")(gpu(1, 2, 3, 4)),
+        r"x is a CuPy array; need a NumPy array, as the layer is, .* or layer\.to\('cupy'\)",
+    ),
+    "x on another GPU": (
+        lambda layer: layer(gpu(1, 2, 3, 4, device=1)),
+        r"x is on <CUDA Device 1>; need <CUDA Device 0>, where the layer is",
+    ),
+    "half": (
+        lambda layer: layer(gpu(1, 2, 3, 4, dtype=np.float16)),
+        r"x has dtype float16; need float32, the dtype of the layer",
+    ),
+    "dy stayed behind": (
+        lambda layer: (layer(gpu(1, 2, 3, 4)), layer.backward(cpu(1, 2, 3, 4))),
+        r"dy is a NumPy array; need a CuPy array, as the output is, such as cupy\.asarray\(dy\)",
+    ),
+    "nowhere": (lambda layer: layer.to("cuda"), "kind is 'cuda'; need 'numpy' or 'cupy'"),
+}
+
+
+@pytest.mark.usefixtures("cupy")
+@pytest.mark.parametrize("name", WRONG_PLACES)
+def test_the_wrong_place_is_one_sentence(name: str) -> None:
+    mistake, message = WRONG_PLACES[name]
+    for layer in (nn.Conv2d(2, 2, rng=0), nn.BatchNorm2d(2)):
+        with pytest.raises((TypeError, ValueError), match=f"^{message}$"):
+            mistake(layer.to("cupy"))
+
+
+def test_no_gpu_leaves_the_layer_where_it_is(cupy: Any) -> None:
+    cupy.cuda.runtime.getDeviceCount = lambda: 0
+    layer = nn.Linear(2, 2, rng=0)
+    with pytest.raises(BackendUnavailable, match="no GPU is visible: unset CUDA_VISIBLE_DEVICES"):
+        layer.to("cupy")
+    layer(cpu(1, 2))
+
+
+# What a layer that works on NumPy arrays might do, and CuPy refuses.
+MIXED: dict[str, Callable[[Any], Any]] = {
+    "a NumPy array added": lambda a: a + cpu(3),
+    "added to a NumPy array": lambda a: cpu(3) + a,
+    "added in place": lambda a: cpu(3).__iadd__(a),
+    "a NumPy array assigned": lambda a: a.__setitem__(slice(None), cpu(3)),
+    "assigned to a NumPy array": lambda a: cpu(3).__setitem__(slice(None), a),
+    "numpy.maximum": lambda a: np.maximum(a, 0),
+    "numpy.zeros_like": lambda a: np.zeros_like(a),
+    "numpy.einsum": lambda a: np.einsum("a,a->", a, a),
+    "numpy.asarray": lambda a: np.asarray(a),
+    "an array of another GPU": lambda a: a + gpu(3, device=1),
+    "an index of NumPy": lambda a: a[np.arange(2)],
+}
+
+
+@pytest.mark.usefixtures("cupy")
+@pytest.mark.parametrize("name", MIXED)
+def test_the_stand_in_refuses(name: str) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        MIXED[name](gpu(3))
+
+
+@pytest.mark.parametrize("tell", [float, int, bool, fake_cupy.asnumpy, lambda a: a.get()])
+def test_the_stand_in_counts(tell: Callable[[Any], Any]) -> None:
+    fake_cupy.ndarray.copies.clear()
+    assert tell(gpu(1).sum()) == 1
+    assert len(fake_cupy.ndarray.copies) == 1
+
+
+def test_the_stand_in_has_nothing_that_cupy_lacks() -> None:
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    assert [name for name in fake_cupy.FUNCTIONS if not hasattr(cupy, name)] == []
+    methods = [*fake_cupy.ATTRIBUTES, *fake_cupy.METHODS]
+    assert [name for name in methods if not hasattr(cupy.ndarray, name)] == []
