@@ -14,7 +14,7 @@ import numpy as np
 
 from ..geometry import Array, Pair
 from ..images import Photo
-from .palette import ACCENT, INK, LINE, MUTED, PAPER, Colour, diverging
+from .palette import ACCENT, EMPTY, INK, LINE, MUTED, PAPER, Colour, diverging, luminance
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
@@ -97,8 +97,12 @@ class Canvas:
             (max(0, middle - k // 2), min(pixels, middle + k // 2 + 1))
             for middle, k, pixels in zip(pixel, window, size, strict=True)
         )
-        x, y = place[0] + left * scale, place[1] + top * scale
-        w, h = (right - left) * scale, (bottom - top) * scale
+        corner = place[0] + left * scale, place[1] + top * scale
+        self.ring(corner, ((right - left) * scale, (bottom - top) * scale), colour, width)
+
+    def ring(self, place: Place, size: Place, colour: Colour = ACCENT, width: int = 2) -> None:
+        """Outline a rectangle; the line runs around it, on a halo."""
+        (x, y), (w, h) = place, size
         for line, fill in ((width + 1, PAPER), (width, colour)):
             corners = (x - line, y - line, x + w + line - 1, y + h + line - 1)
             self.pen.rectangle(corners, outline=fill, width=line)
@@ -110,7 +114,13 @@ class Canvas:
         self.text(middle, letter, 14, bold=True, colour=PAPER, anchor="mm")
 
     def cells(
-        self, place: Place, values: Array, size: Place, limit: float, digits: int | None = None
+        self,
+        place: Place,
+        values: Array,
+        size: Place,
+        limit: float,
+        digits: int | None = None,
+        text_size: int = 12,
     ) -> None:
         """Draw a grid of coloured cells, one pixel apart; with ``digits`` also the numbers."""
         (x0, y0), (w, h) = place, size
@@ -121,9 +131,19 @@ class Canvas:
             shade = diverging(float(value), limit).tolist()
             self.pen.rectangle((x, y, x + w - 2, y + h - 2), fill=tuple(shade))
             if digits is not None:
-                ink = INK if sum(shade) > 380 else (255, 255, 255)
+                ink = INK if luminance(shade) > 0.2 else (255, 255, 255)
                 middle = (x + (w - 1) // 2, y + (h - 1) // 2)
-                self.text(middle, number(float(value), digits), 12, colour=ink, anchor="mm")
+                written = number(float(value), digits)
+                self.text(middle, written, text_size, colour=ink, anchor="mm")
+
+    def empty_cells(self, place: Place, rows: int, columns: int, size: Place) -> None:
+        """Draw a grid of cells that have no number yet."""
+        (x0, y0), (w, h) = place, size
+        self.pen.rectangle((x0 - 1, y0 - 1, x0 + columns * w - 1, y0 + rows * h - 1), fill=LINE)
+        for r in range(rows):
+            for c in range(columns):
+                x, y = x0 + c * w, y0 + r * h
+                self.pen.rectangle((x, y, x + w - 2, y + h - 2), fill=EMPTY)
 
     def arrow(self, start: Place, end: Place, colour: Colour = MUTED) -> None:
         """Draw a straight arrow along a row or a column."""

@@ -6,6 +6,7 @@ colour blindness, and dark against light says how large a number is even in grey
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,18 @@ def diverging(a: Array | float, limit: float) -> Photo:
     place = np.rint(np.clip(np.asarray(a) / limit, -1, 1) * _HALF).astype(int) + _HALF
     shades: Photo = _SHADES[place]
     return shades
+
+
+def luminance(colour: Sequence[int]) -> float:
+    """Return how light a colour looks, from 0 for black to 1 for white (that of WCAG 2).
+
+    Examples
+    --------
+    >>> luminance((255, 255, 255)), round(luminance((18, 68, 132)), 2)
+    (1.0, 0.06)
+    """
+    linear = ((c / 255 + 0.055) / 1.055 if c > 10 else 0.0 for c in colour)
+    return sum(w * c**2.4 for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def as_photo(y: Array, limit: float) -> Photo:

@@ -1,0 +1,1 @@
+"""The scenes of ``involution-edu animate``: one table, `SCENES`."""
