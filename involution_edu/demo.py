@@ -281,7 +281,8 @@ def _draw(
     force: bool,
     progress: Callable[[int, int], None],
 ) -> None:
-    from .viz.animation import save_animation
+    from .viz.animation import film_of
+    from .viz.film import save_film
     from .viz.stills import save_kernels
     from .viz.trace import varied_pixels
 
@@ -290,4 +291,4 @@ def _draw(
     with written_whole(png, force=force) as png_whole:
         save_kernels(trace, photo, stops, png_whole)
         with written_whole(gif, force=force) as gif_whole:
-            save_animation(trace, photo, stops, gif_whole, progress)
+            save_film(film_of(trace, photo, stops), gif_whole, "gif", progress)

@@ -19,7 +19,7 @@ from involution_edu.cases import TOLERANCE, scaled_error
 from involution_edu.images import Photo, load_photo, photo_to_x
 from involution_edu.viz import animation, record, stills
 from involution_edu.viz.canvas import tick_step
-from involution_edu.viz.palette import EMPTY, as_photo, diverging, limit_of
+from involution_edu.viz.palette import EMPTY, GifPalette, as_photo, diverging, limit_of
 from involution_edu.viz.trace import varied_pixels
 
 
@@ -306,7 +306,8 @@ def test_the_output_fills_in_until_it_is_all_there(
     assert np.percentile(error, 99) < 30
     assert np.abs(np.roll(last, 1, axis=1) - expected).max(axis=2).mean() > 12
 
-    output = stage.palette.colours[stage.palette.numbers(expected.astype(np.uint8))]
+    palette = GifPalette(portrait.photo, stage.output)
+    output = palette.colours[palette.numbers(expected.astype(np.uint8))]
     row, column = np.indices(stage.size)
     for scene, frame in zip(plan, frames, strict=True):
         shown = (row * stage.size[1] + column) < scene.filled

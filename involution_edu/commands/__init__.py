@@ -4,11 +4,12 @@ To add one, write a module with its `Command` and add that to `COMMANDS`. Whatev
 imported in its ``run``, for every start of the program imports this table.
 """
 
-from . import bench, classify, compare, complexity, demo, doctor, explore, gradcheck
+from . import animate, bench, classify, compare, complexity, demo, doctor, explore, gradcheck
 from .command import Command
 
 COMMANDS: tuple[Command, ...] = (
     demo.COMMAND,
+    animate.COMMAND,
     explore.COMMAND,
     compare.COMMAND,
     gradcheck.COMMAND,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
 from ..geometry import Pair
 from ..images import Photo
 from .canvas import Canvas, number
-from .palette import EMPTY, LINE, MUTED, GifPalette, as_photo, limit_of
+from .film import Film, Shot
+from .palette import EMPTY, LINE, MUTED, as_photo, limit_of
 from .trace import Trace
 
 WIDTH, HEIGHT = 960, 776
@@ -98,7 +99,6 @@ class Stage:
         self.output = as_photo(trace.y[0], limit_of(trace.y))
         products = trace.products(slice(None), slice(None))[0, 0, 0]
         self.limits = limit_of(trace.x), limit_of(trace.kernel), limit_of(products)
-        self.palette = GifPalette(photo, self.output)
         self.still = self._still()
 
     def corner(self, column: int) -> Pair:
@@ -154,14 +154,11 @@ class Stage:
         )
         return sheet
 
-    def draw(self, scene: Scene) -> Canvas:
-        """Return the frame of ``scene``."""
-        sheet = self.still.copy()
-        sheet.text((32, 56), scene.caption, 17)
+    def draw(self, scene: Scene, sheet: Canvas) -> None:
+        """Draw what ``scene`` shows."""
         self._draw_panels(sheet, scene)
         self._draw_generator(sheet, scene)
         self._draw_grids(sheet, scene)
-        return sheet
 
     def _draw_panels(self, sheet: Canvas, scene: Scene) -> None:
         H, W = self.size
@@ -207,14 +204,8 @@ class Stage:
             sheet.text((COLUMNS[2] + 12, GRID_TOP - 62), f"sum = {y}", 17, bold=True, anchor="lm")
 
 
-def save_animation(
-    trace: Trace,
-    photo: Photo,
-    stops: list[Pair],
-    path: Path,
-    progress: Callable[[int, int], None],
-) -> None:
-    """Draw the frames and save them as a GIF that repeats for ever.
+def film_of(trace: Trace, photo: Photo, stops: list[Pair]) -> Film:
+    """Return the frames of a trace of ``photo``.
 
     Parameters
     ----------
@@ -222,33 +213,10 @@ def save_animation(
         What `record` returned for the photo's x, and the photo.
     stops : list of (int, int)
         Output pixels to visit slowly, the first of them step by step; no more than 1 + `OTHERS`.
-    path : Path
-    progress : callable
-        Called with the steps done and their number: one for each frame and one for the encoding.
     """
-    from PIL import Image
-
-    stage, plan = Stage(trace, photo), list(scenes(trace, stops))
-    colours = stage.palette.colours.tobytes()
-    frames, before = [], None
-    for scene in plan:
-        numbers = stage.palette.numbers(np.asarray(stage.draw(scene).image))
-        # What stays as it was is not stored again.
-        changed = np.where(numbers == before, np.uint8(GifPalette.TRANSPARENT), numbers)
-        before = numbers
-        frames.append(Image.fromarray(changed))
-        frames[-1].putpalette(colours)
-        progress(len(frames), len(plan) + 1)
-    frames[0].save(
-        path,
-        format="GIF",
-        save_all=True,
-        append_images=frames[1:],
-        palette=colours,
-        transparency=GifPalette.TRANSPARENT,
-        duration=[scene.milliseconds for scene in plan],
-        loop=0,
-        disposal=1,
-        optimize=False,
-    )
-    progress(len(plan) + 1, len(plan) + 1)
+    stage = Stage(trace, photo)
+    shots = [
+        Shot(scene.caption, scene.milliseconds, partial(stage.draw, scene))
+        for scene in scenes(trace, stops)
+    ]
+    return Film(stage.still, shots, [photo, stage.output])

@@ -6,6 +6,7 @@ colour blindness, and dark against light says how large a number is even in grey
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,7 +70,7 @@ def luminance(colour: Sequence[int]) -> float:
     (1.0, 0.06)
     """
     linear = ((c / 255 + 0.055) / 1.055 if c > 10 else 0.0 for c in colour)
-    return sum(w * c**2.4 for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return math.fsum(w * c**2.4 for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def as_photo(y: Array, limit: float) -> Photo:

@@ -6,13 +6,13 @@ from functools import partial
 
 import numpy as np
 
-from ...geometry import Pair
+from ...geometry import Array, Pair
 from ...ops import involution
 from ..canvas import Canvas
 from ..film import Film, Shot
 from ..palette import ACCENT, INK, MUTED, limit_of
 from ..recording import record, record_operator
-from .layout import END, SLOW, Grid, kernel_field, make_sheet
+from .layout import END, SLOW, Grid, Mask, kernel_field, make_sheet
 from .subject import Subject
 
 LEFT, RIGHT, MIDDLE = 256, 704, 272
@@ -73,7 +73,7 @@ class FixedSize:
         if step >= 4:
             self._table(sheet)
 
-    def _kernels(self, sheet: Canvas, grid: Grid, kernels: np.ndarray, known: np.ndarray) -> None:
+    def _kernels(self, sheet: Canvas, grid: Grid, kernels: Array, known: Mask) -> None:
         sheet.photo(grid.corner, kernel_field(kernels, self.limit, MINI, known), 1)
 
     def _table(self, sheet: Canvas) -> None:

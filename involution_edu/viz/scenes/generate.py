@@ -93,7 +93,8 @@ class Generate:
     @property
     def photo_scale(self) -> int:
         """Rows and columns of the sheet for a pixel of the photo."""
-        return max(1, 144 // max(self.subject.photo.shape[:2]))
+        H, W = self.trace.geom.H, self.trace.geom.W
+        return max(1, 144 // max(H, W))
 
     def draw(self, pixel: Pair, done: int, formula: str, sheet: Canvas) -> None:
         """Draw the first ``done`` numbers of the pixel's way, and how the last one came about."""
@@ -117,9 +118,9 @@ class Generate:
             if formula:
                 self.numbers.mark(sheet, (rows - 1) * K_w, 0, rows=K_w)
                 self.kernel.mark(sheet, rows - 1, 0, columns=K_w)
-        for values, weights in ((self.stages[0], self.weight), (self.numbers, self.span)):
-            row = done - self.before(values, pixel) - 1
-            if formula and 0 <= row < values.rows:
+        for sums, weights in ((self.stages[0], self.weight), (self.numbers, self.span)):
+            row = done - self.before(sums, pixel) - 1
+            if formula and 0 <= row < sums.rows:
                 weights.mark(sheet, row, 0, columns=weights.columns)
         sheet.text((480, 606), formula, 14, anchor="ms")
 

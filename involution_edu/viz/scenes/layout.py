@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...geometry import Array, Pair
 from ...images import Photo
 from ..canvas import Canvas, Place, number
 from ..palette import ACCENT, EMPTY, LINE, MUTED, diverging
 from .subject import Subject
+
+Mask = NDArray[np.bool_]
 
 WIDTH, HEIGHT = 960, 640
 COLUMNS = (176, 480, 784)  # the middles of the three columns
@@ -97,7 +100,7 @@ class Grid:
         inside.draw(sheet, x, limit, digits=1)
 
     def draw_some(
-        self, sheet: Canvas, values: Array, limit: float, shown: Array, digits: int | None = None
+        self, sheet: Canvas, values: Array, limit: float, shown: Mask, digits: int | None = None
     ) -> None:
         """Draw the numbers where ``shown`` is true; the other cells are empty."""
         self.clear(sheet)
@@ -128,7 +131,7 @@ class Grid:
         sheet.colour_bar((left, self.bottom + 9), (width - 1, 7), limit, 10)
 
 
-def kernel_field(kernels: Array, limit: float, cell: int, known: Array | None = None) -> Photo:
+def kernel_field(kernels: Array, limit: float, cell: int, known: Mask | None = None) -> Photo:
     """Return a picture of kernels (H, W, K_h, K_w) side by side, ``cell`` pixels for each number.
 
     A line lies between two kernels. Those that are not ``known`` are left empty.
@@ -152,13 +155,11 @@ def sum_of(values: Array, others: Array) -> str:
     >>> sum_of(np.array([1.0, -2.0]), np.array([0.5, 0.25]))
     '1.00·0.50 + (−2.00)·0.25'
     """
-    return " + ".join(
-        f"{bracketed(a)}·{bracketed(b)}"
-        for a, b in zip(values.ravel(), others.ravel(), strict=True)
-    )
+    pairs = zip(values.ravel().tolist(), others.ravel().tolist(), strict=True)
+    return " + ".join(f"{bracketed(a)}·{bracketed(b)}" for a, b in pairs)
 
 
 def bracketed(value: float) -> str:
     """Return ``value`` with two digits, in brackets if it is negative."""
-    text = number(float(value), 2)
+    text = number(value, 2)
     return f"({text})" if text.startswith("−") else text

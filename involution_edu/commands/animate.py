@@ -1,0 +1,87 @@
+"""``involution-edu animate``."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from textwrap import fill
+
+from .. import progress
+from ..outcome import Outcome
+from .command import Command, seed
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument(
+        "scene",
+        nargs="?",
+        metavar="SCENE",
+        help="what to show; --list names the scenes",
+    )
+    parser.add_argument(
+        "image",
+        nargs="?",
+        type=Path,
+        metavar="IMAGE",
+        help="a photo to use (PNG, JPEG, ...); the default is a portrait that ships with matplotlib",
+    )
+    parser.add_argument("--list", action="store_true", help="say what each scene shows, and stop")
+    parser.add_argument(
+        "--format",
+        default="gif",
+        metavar="NAME",
+        help="gif, apng, webp, mp4 (needs ffmpeg) or html, a page to step through (default: gif)",
+    )
+    parser.add_argument(
+        "--out",
+        dest="out_dir",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="folder for the animation and its poster (default: the current one)",
+    )
+    parser.add_argument("--force", action="store_true", help="replace files that exist")
+    parser.add_argument(
+        "--seed",
+        type=seed,
+        help="of the random weights, a whole number below 2**31 (default: one that shows much)",
+    )
+
+
+def run(args: Namespace) -> Outcome:
+    """Draw the scene, or say which there are."""
+    from ..viz.animate import animate
+    from ..viz.scenes import SCENES, SEED
+
+    if args.list:
+        lines = [
+            f"{scene.name}\n{fill(scene.caption, 76, initial_indent='    ', subsequent_indent='    ')}"
+            for scene in SCENES
+        ]
+        return Outcome("\n".join(lines), {scene.name: scene.caption for scene in SCENES})
+    if args.scene is None:
+        names = ", ".join(scene.name for scene in SCENES)
+        raise ValueError(f"scene is missing; need one of {names}")
+    files = animate(
+        args.scene,
+        args.image,
+        format=args.format,
+        out_dir=args.out_dir,
+        force=args.force,
+        seed=SEED if args.seed is None else args.seed,
+        progress=lambda done, total: progress.bar(done, total, args.scene),
+    )
+    written = [str(path) for path in files]
+    return Outcome(f"Wrote {written[0]} and its last frame, {written[1]}", {"files": written})
+
+
+COMMAND = Command(
+    "animate",
+    "draw one idea as an animation, with the numbers that were computed",
+    "Draw a scene from a recorded run of the operator on a photo: how a kernel is made, how it is "
+    "applied, how the gradient comes back, and more. Writes the animation and its last frame.",
+    "animate generate cat.jpg --format html --out pictures",
+    add_arguments,
+    run,
+)

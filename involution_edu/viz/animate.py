@@ -1,0 +1,65 @@
+"""A scene as a file: the animation, and its last frame as a poster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..files import check_writable, written_whole
+from ..geometry import as_int
+from .film import Progress, check_format, save_film
+from .scenes import SEED, Subject, scene_of
+
+
+def animate(
+    scene: str,
+    image: str | Path | None = None,
+    *,
+    format: str = "gif",
+    out_dir: str | Path = ".",
+    force: bool = False,
+    seed: int = SEED,
+    progress: Progress = lambda done, total: None,
+) -> tuple[Path, Path]:
+    """Draw a scene and write ``SCENE.FORMAT`` and ``SCENE.png``, its last frame.
+
+    An animated PNG is called ``SCENE.apng``.
+
+    Parameters
+    ----------
+    scene : str
+        A name from `involution_edu.viz.scenes.SCENES`.
+    image : path, optional
+        A photo; if not given, the portrait that ships with matplotlib.
+    format : {"gif", "apng", "webp", "mp4", "html"}
+    out_dir : path
+        An existing folder.
+    force : bool
+        Replace the files if they exist.
+    seed : int
+        Of the random weights.
+    progress : callable
+        Called with the steps done and their number; the encoding is the last.
+
+    Returns
+    -------
+    animation, poster : Path
+
+    Raises
+    ------
+    ValueError
+        If there is no such scene or format, or the image cannot be used.
+    OSError
+        If a file cannot be read or written. Both files are written, or none.
+    """
+    row, seed = scene_of(scene), as_int("seed", seed, 0)
+    check_format(format)
+    files = tuple(Path(out_dir) / f"{scene}.{end}" for end in (format, "png"))
+    check_writable(*files, force=force, choice="another folder with --out")
+    film = row.film(Subject.of(None if image is None else Path(image), seed))
+    animation, poster = files
+    with (
+        written_whole(poster, force=force) as poster_whole,
+        written_whole(animation, force=force) as whole,
+    ):
+        save_film(film, whole, format, progress).save(poster_whole, format="PNG", optimize=True)
+    return animation, poster

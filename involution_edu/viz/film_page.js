@@ -1,0 +1,69 @@
+"use strict";
+// Every image but the first shows only what changed, so a frame is all images up to it.
+const film = JSON.parse(document.getElementById("film").textContent);
+const [sheet, caption, play, scrub, count] = ["sheet", "caption", "play", "scrub", "count"].map(
+  (id) => document.getElementById(id),
+);
+const pen = sheet.getContext("2d");
+const last = film.images.length - 1;
+let drawn = -1; // the frame on the sheet
+let timer = null;
+
+const images = Promise.all(
+  film.images.map(
+    (source) =>
+      new Promise((resolve) => {
+        const image = new Image();
+        image.onload = () => resolve(image);
+        image.src = source;
+      }),
+  ),
+);
+
+async function show(frame) {
+  const all = await images;
+  const target = Math.min(Math.max(frame, 0), last);
+  if (target < drawn) drawn = -1;
+  while (drawn < target) pen.drawImage(all[++drawn], 0, 0);
+  scrub.value = drawn;
+  count.value = `${drawn + 1} / ${last + 1}`;
+  if (caption.textContent !== film.captions[drawn]) caption.textContent = film.captions[drawn];
+}
+
+function stop() {
+  clearTimeout(timer);
+  timer = null;
+  play.textContent = "play";
+}
+
+async function step() {
+  await show(drawn === last ? 0 : drawn + 1);
+  if (timer !== null) timer = setTimeout(step, film.milliseconds[drawn]);
+}
+
+function toggle() {
+  if (timer !== null) return stop();
+  play.textContent = "pause";
+  timer = setTimeout(step, drawn === last ? 0 : film.milliseconds[drawn]);
+}
+
+function go(frame) {
+  stop();
+  show(frame);
+}
+
+play.addEventListener("click", toggle);
+document.getElementById("back").addEventListener("click", () => go(drawn - 1));
+document.getElementById("forward").addEventListener("click", () => go(drawn + 1));
+scrub.addEventListener("input", () => go(Number(scrub.value)));
+document.addEventListener("keydown", (event) => {
+  if (event.target.tagName === "INPUT" || event.target.tagName === "BUTTON") return;
+  const keys = { ArrowLeft: () => go(drawn - 1), ArrowRight: () => go(drawn + 1), " ": toggle };
+  if (!(event.key in keys)) return;
+  event.preventDefault();
+  keys[event.key]();
+});
+
+show(0).then(() => {
+  if (!matchMedia("(prefers-reduced-motion: reduce)").matches) toggle();
+});

@@ -1,0 +1,73 @@
+"""A film as one page that opens from disk: play, step and scrub, with captions as text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+HERE = Path(__file__).parent
+
+
+def page(images: list[PILImage], captions: list[str], milliseconds: list[int]) -> str:
+    """Return the page; every image but the first is transparent where nothing changed.
+
+    It needs no network and runs no script but its own: its Content-Security-Policy names the
+    script and the style by their hashes.
+    """
+    script, style = (
+        (HERE / name).read_text(encoding="utf-8") for name in ("film_page.js", "film_page.css")
+    )
+    width, height = images[0].size
+    film = {
+        "images": [_data_url(image, first=n == 0) for n, image in enumerate(images)],
+        "captions": captions,
+        "milliseconds": milliseconds,
+    }
+    # "</script>" inside of a caption must not end the data.
+    data = json.dumps(film, ensure_ascii=False).replace("<", "\\u003c")
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
+script-src '{_hash(script)}'; style-src '{_hash(style)}'">
+<title>{html.escape(captions[0])}</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+<canvas id="sheet" width="{width}" height="{height}" role="img" aria-labelledby="caption"></canvas>
+<p id="caption" aria-live="polite"></p>
+<div class="bar">
+<button id="back" aria-label="one step back">&#9664;</button>
+<button id="play">play</button>
+<button id="forward" aria-label="one step forward">&#9654;</button>
+<input id="scrub" type="range" min="0" max="{len(images) - 1}" value="0" aria-label="frame">
+<output id="count"></output>
+</div>
+</main>
+<script type="application/json" id="film">{data}</script>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def _data_url(image: PILImage, first: bool) -> str:
+    file = io.BytesIO()
+    image.save(file, format="PNG", optimize=True, **({} if first else {"transparency": 0}))
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return "sha256-" + base64.b64encode(digest).decode("ascii")

@@ -1,0 +1,303 @@
+"""Scenes as files: every format holds the same frames, small, whole, and from any photo."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from drawing import drawn
+from PIL import Image
+
+from involution_edu.cli import main
+from involution_edu.images import Photo
+from involution_edu.viz.animate import animate
+from involution_edu.viz.film import FORMATS, VIDEO_RATE, Film, save_film
+from involution_edu.viz.palette import GifPalette, diverging
+from involution_edu.viz.scenes import SCENES, Subject, scene_of
+
+
+def silent(done: int, total: int) -> None:
+    pass
+
+
+def read_frames(path: Path) -> tuple[list[Photo], list[int]]:
+    with Image.open(path) as image:
+        shown, durations = [], []
+        for n in range(image.n_frames):  # type: ignore[attr-defined]
+            image.seek(n)
+            shown.append(np.asarray(image.convert("RGB")))
+            durations.append(round(image.info["duration"]))
+    return shown, durations
+
+
+@pytest.fixture(scope="module")
+def film() -> Film:
+    photo = np.random.default_rng(7).integers(0, 256, (9, 11, 3), dtype=np.uint8)
+    return scene_of("multiply").film(Subject(photo, seed=3))
+
+
+@pytest.fixture(scope="module")
+def expected(film: Film) -> list[Photo]:
+    palette = GifPalette(*film.photos)
+    frames = (np.asarray(film.frame(shot).image) for shot in film.shots)
+    return [palette.colours[palette.numbers(frame)] for frame in frames]
+
+
+@pytest.mark.parametrize("format", ["gif", "apng", "webp"])
+def test_an_animation_holds_every_frame_for_its_time(
+    format: str, film: Film, expected: list[Photo], tmp_path: Path
+) -> None:
+    last = save_film(film, tmp_path / "film", format, silent)
+    frames, durations = read_frames(tmp_path / "film")
+    assert durations == [shot.milliseconds for shot in film.shots]
+    for shown, frame in zip(frames, expected, strict=True):
+        np.testing.assert_array_equal(shown, frame)
+    np.testing.assert_array_equal(np.asarray(last.convert("RGB")), expected[-1])
+    with Image.open(tmp_path / "film") as image:
+        assert image.info["loop"] == 0
+
+
+def test_the_palette_keeps_the_colours_of_numbers(film: Film, expected: list[Photo]) -> None:
+    for shot, shown in zip(film.shots, expected, strict=True):
+        frame, drawing = drawn(film, shot)
+        for cells in drawing.cells.values():
+            np.testing.assert_array_equal(
+                cells.colours(shown), diverging(cells.values, cells.limit)
+            )
+        assert np.abs(frame.astype(int) - shown).max() < 60  # edges of letters, and the photo
+
+
+@pytest.fixture(scope="module")
+def page(film: Film, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("page") / "film.html"
+    save_film(film, path, "html", silent)
+    return path.read_text(encoding="utf-8")
+
+
+def test_the_page_holds_every_frame(page: str, film: Film, expected: list[Photo]) -> None:
+    (data,) = re.findall(r'<script type="application/json" id="film">(.*?)</script>', page)
+    held = json.loads(data)
+    assert held["captions"] == [shot.caption for shot in film.shots]
+    assert held["milliseconds"] == [shot.milliseconds for shot in film.shots]
+    sheet = Image.new("RGBA", film.still.image.size)
+    for source, frame in zip(held["images"], expected, strict=True):
+        png = base64.b64decode(source.removeprefix("data:image/png;base64,"), validate=True)
+        sheet.alpha_composite(Image.open(io.BytesIO(png)).convert("RGBA"))
+        np.testing.assert_array_equal(np.asarray(sheet.convert("RGB")), frame)
+
+
+def test_the_page_runs_no_script_but_its_own(page: str) -> None:
+    (policy,) = re.findall(r'Content-Security-Policy" content="(.*?)"', page)
+    assert policy.startswith("default-src 'none'; img-src data:; ")
+    for tag, directive in (("script", "script-src"), ("style", "style-src")):
+        (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page, flags=re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{directive} 'sha256-{digest}'" in policy
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def test_a_caption_cannot_end_the_data(film: Film, tmp_path: Path) -> None:
+    hostile = "</script><script>alert(1)</script>"
+    shot = type(film.shots[0])(hostile, 100, film.shots[0].draw)
+    save_film(Film(film.still, [shot], film.photos), tmp_path / "a.html", "html", silent)
+    page = (tmp_path / "a.html").read_text()
+    assert "<script>alert" not in page
+    assert "\\u003cscript>alert(1)" in page
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the stand-in for ffmpeg is a shell script")
+def test_a_video_gets_every_frame_for_its_time(
+    film: Film, expected: list[Photo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in keeps what it is given; the real one is in the next test."""
+    stand_in = tmp_path / "ffmpeg"
+    stand_in.write_text('#!/bin/sh\nfor last; do :; done\ncat > "$last"\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    short = Film(film.still, film.shots[:2], film.photos)
+    save_film(short, tmp_path / "film.mp4", "mp4", silent)
+    height, width = expected[0].shape[:2]
+    assert (width % 2, height % 2) == (0, 0)  # as the video's format needs
+    video = np.frombuffer((tmp_path / "film.mp4").read_bytes(), np.uint8)
+    frames = video.reshape(-1, height, width, 3)
+    times = [round(shot.milliseconds * VIDEO_RATE / 1000) for shot in short.shots]
+    assert len(frames) == sum(times)
+    for n, frame in ((0, 0), (times[0] - 1, 0), (times[0], 1), (-1, 1)):
+        np.testing.assert_array_equal(frames[n], expected[frame])
+    stand_in.write_text("#!/bin/sh\necho no such encoder >&2\nexit 3\n")
+    with pytest.raises(OSError, match="ffmpeg failed: no such encoder"):
+        save_film(short, tmp_path / "film.mp4", "mp4", silent)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_a_video_by_ffmpeg(film: Film, tmp_path: Path) -> None:
+    short = Film(film.still, film.shots[:2], film.photos)
+    save_film(short, tmp_path / "film.mp4", "mp4", silent)
+    assert (tmp_path / "film.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+@pytest.fixture(scope="module")
+def all_scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of every scene of the sample portrait, as the gallery shows them."""
+    folder = tmp_path_factory.mktemp("scenes")
+    for scene in SCENES:
+        animate(scene.name, out_dir=folder)
+    return folder
+
+
+def test_scenes_are_small(all_scenes: Path) -> None:
+    sizes = {path.name: path.stat().st_size for path in all_scenes.glob("*.gif")}
+    assert len(sizes) == len(SCENES)
+    assert max(sizes.values()) <= 500_000, sizes
+    assert sum(sizes.values()) <= 3_000_000
+
+
+@pytest.mark.parametrize("format", ["apng", "html"])
+def test_the_largest_scene_is_small_in_other_formats(format: str, tmp_path: Path) -> None:
+    animation, _ = animate("training", format=format, out_dir=tmp_path)
+    assert animation.stat().st_size <= 500_000
+
+
+@pytest.mark.parametrize("name", ["multiply", "training"])
+def test_a_poster_is_the_last_frame(name: str, all_scenes: Path) -> None:
+    frames, _ = read_frames(all_scenes / f"{name}.gif")
+    with Image.open(all_scenes / f"{name}.png") as poster:
+        np.testing.assert_array_equal(np.asarray(poster.convert("RGB")), frames[-1])
+
+
+# Photos, arguments, files
+
+
+def save(path: Path, image: Image.Image, **options: Any) -> Path:
+    image.save(path, **options)
+    return path
+
+
+def test_odd_photos(tmp_path: Path) -> None:
+    """Grey, with transparency, turned, and large: each is the photo a viewer would see."""
+    rng = np.random.default_rng(2)
+    colours = rng.integers(0, 256, (8, 10, 3), dtype=np.uint8)
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a camera held upright: shown turned to the right
+    files = {
+        "grey": save(tmp_path / "grey.png", Image.fromarray(colours[..., 0])),
+        "alpha": save(
+            tmp_path / "alpha.png",
+            Image.fromarray(np.dstack([colours, np.full((8, 10), 128, np.uint8)])),
+        ),
+        "exif": save(tmp_path / "exif.png", Image.fromarray(colours), exif=turned),
+        "large": save(
+            tmp_path / "large.png", Image.fromarray(colours).resize((4000, 3000)), compress_level=1
+        ),
+    }
+    subjects = {name: Subject.of(path) for name, path in files.items()}
+    grey = np.broadcast_to(colours[..., :1], colours.shape)
+    np.testing.assert_array_equal(subjects["grey"].photo, grey)
+    on_white = (colours.astype(int) + 255) / 2
+    assert np.abs(subjects["alpha"].photo - on_white).max() <= 1
+    np.testing.assert_array_equal(subjects["exif"].photo, np.rot90(colours, -1))
+    assert subjects["large"].photo.shape == (54, 72, 3)
+    for name in ("exif", "large"):
+        animation, poster = animate("multiply", files[name], out_dir=tmp_path, force=True)
+        assert animation.stat().st_size + poster.stat().st_size < 500_000
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 9, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save("photo.png")
+    Image.fromarray(pixels[:1, :1]).save("dot.png")
+    Path("cut.png").write_bytes(Path("photo.png").read_bytes()[:200])
+    Path("full").mkdir()
+    Path("full/multiply.png").write_text("precious")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("typed", "named"),
+    [
+        ("", "scene is missing; need one of overview, convolution"),
+        ("sliding", "scene is 'sliding'; need one of overview, convolution"),
+        ("multiply --format bmp", "format is 'bmp'; need one of gif, apng, webp, mp4, html"),
+        ("multiply missing.png", "image is missing.png; there is no such file"),
+        ("multiply cut.png", "image is cut.png, which cannot be read"),
+        ("multiply dot.png", "image has one colour everywhere; need two or more"),
+        ("multiply --out nowhere", "nowhere is not a folder"),
+        ("multiply --out full", "multiply.png exists; pass --force"),
+        ("multiply --seed -1", "'-1' is no whole number"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line(
+    typed: str, named: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(folder.rglob("*"))
+    try:
+        code: Any = main(["animate", *typed.split()])
+    except SystemExit as end:
+        code = end.code
+    out, err = capsys.readouterr()
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert named in err
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_no_ffmpeg_is_said_with_the_fix(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(folder))
+    assert main(["animate", "multiply", "--format", "mp4"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("involution-edu: error: format is 'mp4'; need the program ffmpeg")
+    assert "apt install ffmpeg" in err
+    assert err.count("\n") == 1
+
+
+def test_the_command_writes_both_files_and_counts_to_the_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["animate", "multiply", "photo.png", "--seed", "5", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"ok": True, "files": ["multiply.gif", "multiply.png"]}
+    steps = re.findall(r"(\d+)/(\d+) multiply", err)
+    total = int(steps[0][1])
+    assert steps == [(f"{n}", f"{total}") for n in range(1, total + 1)]
+    with Image.open("multiply.gif") as gif:
+        assert total == gif.n_frames + 1  # type: ignore[attr-defined]
+
+
+def test_nothing_is_left_when_drawing_fails(folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+
+    def interrupt(done: int, total: int) -> None:
+        if done == total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        animate("multiply", "photo.png", progress=interrupt)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_the_list_names_every_scene(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["animate", "--list"]) == 0
+    text = capsys.readouterr().out
+    assert [line for line in text.splitlines() if not line.startswith(" ")] == [
+        scene.name for scene in SCENES
+    ]
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_formats_are_all_described() -> None:
+    assert set(FORMATS) == {"gif", "apng", "webp", "mp4", "html"}
