@@ -17,7 +17,7 @@ import numpy as np
 from .arrays import array_module
 from .backends import use_backend
 from .geometry import Array
-from .models import Bottleneck, ResidualNetwork
+from .models import Bottleneck, KernelDenoiser, ResidualNetwork
 from .nn import (
     AvgPool2d,
     BatchNorm2d,
@@ -186,7 +186,7 @@ def _linear(layer: Linear, x: Shape, y: Shape) -> tuple[int, int]:
     return layer.weight.data.size, math.prod(y) if layer.bias else 0
 
 
-def _involution(layer: Involution2d, x: Shape, y: Shape) -> tuple[int, int]:
+def _involution(layer: Involution2d | KernelDenoiser, x: Shape, y: Shape) -> tuple[int, int]:
     return math.prod(y) * math.prod(layer.window), 0  # what makes its kernels is counted below it
 
 
@@ -199,6 +199,7 @@ COSTS: dict[type[Module], Callable[..., tuple[int, int]]] = {
     Conv2d: _conv,
     Linear: _linear,
     Involution2d: _involution,
+    KernelDenoiser: _involution,
     BatchNorm2d: partial(_numbers, 2),
     **dict.fromkeys((ReLU, AvgPool2d, MaxPool2d, GlobalAvgPool2d), partial(_numbers, 1)),
 }

@@ -4,7 +4,7 @@ To add one, write a module with its `Command` and add that to `COMMANDS`. Whatev
 imported in its ``run``, for every start of the program imports this table.
 """
 
-from . import animate, bench, classify, compare, complexity, demo, doctor, explore, gradcheck
+from . import animate, bench, classify, compare, complexity, demo, doctor, explore, gradcheck, train
 from .command import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -16,5 +16,6 @@ COMMANDS: tuple[Command, ...] = (
     complexity.COMMAND,
     classify.COMMAND,
     bench.COMMAND,
+    train.COMMAND,
     doctor.COMMAND,
 )

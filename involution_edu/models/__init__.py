@@ -1,4 +1,4 @@
-"""RedNet and ResNet, and small ones to train on a processor.
+"""RedNet and ResNet, small ones to train on a processor, and two that filter photos.
 
 >>> import numpy as np
 >>> from involution_edu import models
@@ -12,6 +12,7 @@
 """
 
 from .blocks import Bottleneck
+from .denoising import KernelDenoiser, speck_layer
 from .named import (
     rednet26,
     rednet38,
@@ -30,6 +31,7 @@ from .small import small_rednet, small_resnet
 
 __all__ = [
     "Bottleneck",
+    "KernelDenoiser",
     "ResidualNetwork",
     "rednet",
     "rednet26",
@@ -45,4 +47,5 @@ __all__ = [
     "resnet152",
     "small_rednet",
     "small_resnet",
+    "speck_layer",
 ]

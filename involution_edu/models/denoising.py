@@ -1,0 +1,98 @@
+"""Two small networks whose kernels filter a photo: one looks around, one sees its pixel alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..geometry import Array, IntOrPair, as_int, as_pair
+from ..nn import Conv2d, Involution2d, Module, ReLU, Sequential
+from ..nn.arguments import Rng, as_features, as_generator
+from ..ops import involution, involution_backward
+
+DILATIONS = (1, 2, 1)  # of the 3x3 convolutions: together they see 9 x 9 pixels
+
+
+class KernelDenoiser(Module):
+    """Filter a photo with a kernel for each pixel, made of what lies around the pixel.
+
+    .. code-block:: text
+
+        x -> three times: 3x3 convolution, ReLU -> span, 1x1 -> viewed as kernel (N, 1, K, K, H, W)
+        y = involution(x, kernel)
+
+    It is an involution whose generator looks at a neighbourhood: a single noisy pixel could not
+    say whether an edge runs through it. The kernels are free numbers, of any sign and sum.
+
+    Parameters
+    ----------
+    channels : int
+        Of the features.
+    kernel_size : int or (int, int)
+        K, odd.
+    in_channels : int
+        C of ``x``; they share the kernel.
+    rng : Generator, int or None
+        Source of the weights.
+    dtype : float32 or float64
+
+    References
+    ----------
+    Mildenhall et al., CVPR 2018, arXiv:1712.02327, predict kernels for the pixels of a burst.
+
+    Examples
+    --------
+    >>> model = KernelDenoiser(8, 5, rng=0)
+    >>> x = np.zeros((1, 1, 6, 9), np.float32)
+    >>> model(x).shape, model.generate_kernel(x).shape
+    ((1, 1, 6, 9), (1, 1, 5, 5, 6, 9))
+    """
+
+    def __init__(
+        self,
+        channels: int = 16,
+        kernel_size: IntOrPair = 7,
+        *,
+        in_channels: int = 1,
+        rng: Rng = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.window = as_pair("kernel_size", kernel_size)
+        if min(self.window) % 2 == 0 or max(self.window) % 2 == 0:
+            raise ValueError(f"kernel_size is {kernel_size}; need odd sizes, with a middle pixel")
+        self.in_channels, rng = as_int("in_channels", in_channels), as_generator(rng)
+        layers: list[Module] = []
+        for width, dilation in zip((in_channels, channels, channels), DILATIONS, strict=True):
+            conv = Conv2d(
+                width, channels, 3, padding="same", dilation=dilation, rng=rng, dtype=dtype
+            )
+            layers += [conv, ReLU()]
+        self.body = Sequential(*layers)
+        self.span = Conv2d(channels, self.window[0] * self.window[1], rng=rng, dtype=dtype)
+
+    def generate_kernel(self, x: Array) -> Array:
+        """Return the kernel of every pixel, (N, 1, K_h, K_w, H, W)."""
+        spanned = self.span(self.body(x))
+        n, _, h, w = spanned.shape
+        return spanned.reshape(n, 1, *self.window, h, w)
+
+    def forward(self, x: Array) -> Array:
+        """Return y, of the shape of ``x``."""
+        x = as_features(x, self.in_channels, self.span.weight.data.dtype)
+        kernel = self.generate_kernel(x)
+        y = involution(x, kernel)
+        self.save(y, x, kernel)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx = dx_apply + dx_generate, (N, C, H, W)."""
+        dy, x, kernel = self.saved(dy)
+        dx, dkernel = involution_backward(dy, x, kernel)
+        n, _, k_h, k_w, h, w = dkernel.shape
+        dx += self.body.backward(self.span.backward(dkernel.reshape(n, k_h * k_w, h, w)))
+        return dx
+
+
+def speck_layer(rng: Rng = None) -> Involution2d:
+    """Return the layer of the demo: red, green and blue share the 5 x 5 kernel of their pixel."""
+    return Involution2d(3, 5, groups=1, reduction=1, rng=rng)

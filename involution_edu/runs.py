@@ -1,0 +1,251 @@
+"""Networks side by side: a task, several networks and seeds, and a folder with what came out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from .checkpoint import CheckpointError
+from .complexity import count
+from .files import check_writable, written_whole
+from .geometry import as_int
+from .tasks import TASKS, Task, load
+from .train import Epoch, fit
+
+Progress = Callable[[int, int, str], None]
+
+RESULTS, CURVES = "results.json", "curves.png"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training, from a seed to the last epoch.
+
+    Attributes
+    ----------
+    network : str
+    seed, parameters : int
+    macs : int
+        Multiplications of a forward pass for one test picture.
+    epochs : tuple of Epoch
+    """
+
+    network: str
+    seed: int
+    parameters: int
+    macs: int
+    epochs: tuple[Epoch, ...]
+
+    @property
+    def seconds(self) -> float:
+        """How long all epochs took."""
+        return sum(epoch.seconds for epoch in self.epochs)
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All trainings of one task.
+
+    Attributes
+    ----------
+    task : str
+    train_size, test_size : int
+        Pictures.
+    runs : tuple of Run
+    """
+
+    task: str
+    train_size: int
+    test_size: int
+    runs: tuple[Run, ...]
+
+    def of(self, network: str) -> list[Run]:
+        """Return the runs of one network."""
+        return [run for run in self.runs if run.network == network]
+
+    @property
+    def networks(self) -> list[str]:
+        """The networks, in the order they were trained."""
+        return list(dict.fromkeys(run.network for run in self.runs))
+
+
+def run_task(
+    task: str,
+    *,
+    networks: Sequence[str] | None = None,
+    seeds: Sequence[int] = (0,),
+    epochs: int | None = None,
+    out_dir: Path,
+    resume: bool = False,
+    force: bool = False,
+    progress: Progress,
+) -> Results:
+    """Train every network with every seed, and keep it all in ``out_dir``.
+
+    Each run has a checkpoint, ``NETWORK-SEED.npz``, and a log, ``NETWORK-SEED.csv``, both written
+    anew after every epoch. At the end come ``results.json`` and ``curves.png``.
+
+    Parameters
+    ----------
+    task : str
+    networks : sequence of str, optional
+        All of the task's if not given.
+    seeds : sequence of int
+    epochs : int, optional
+        Those of the task's recipe if not given.
+    out_dir : path
+        Made if it does not exist; the folder around it must.
+    resume : bool
+        Go on from the checkpoints in ``out_dir``.
+    force : bool
+        Begin anew over the files in ``out_dir``.
+    progress : callable
+        Called after every batch with the batches done, all batches, and how it goes.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown or a package missing, or a checkpoint is damaged or of another run.
+    OSError
+        If a file exists and neither ``resume`` nor ``force`` is set, or cannot be written.
+    """
+    chosen = _networks(TASKS[task], networks)
+    recipe = TASKS[task].recipe
+    if epochs is not None:
+        recipe = replace(recipe, epochs=as_int("epochs", epochs, recipe.warmup_epochs + 1))
+    plan = [(network, as_int("seeds", seed, 0)) for network in chosen for seed in seeds]
+    _prepare(out_dir, [f"{network}-{seed}" for network, seed in plan], resume, force)
+    data = load(task)
+    runs: list[Run] = []
+    for done, (network, seed) in enumerate(plan):
+        model = TASKS[task].networks[network](data, seed)
+        try:
+            rows = fit(
+                model,
+                TASKS[task],
+                data,
+                recipe,
+                seed=seed,
+                path=out_dir / f"{network}-{seed}.npz",
+                resume=resume,
+                progress=partial(_show, progress, f"{network} {seed}", done, len(plan)),
+            )
+        except CheckpointError as error:
+            raise ValueError(
+                f"out_dir is {out_dir}; need what --resume can use, but {error}"
+            ) from error
+        cost = count(model, data.x_test.shape[1:])
+        runs.append(Run(network, seed, cost.parameters, cost.macs, tuple(rows)))
+    results = Results(task, len(data.x_train), len(data.x_test), tuple(runs))
+    with written_whole(out_dir / RESULTS, force=True) as temporary:
+        temporary.write_text(f"{json.dumps(asdict(results), indent=1)}\n", encoding="utf-8")
+    save_curves(results, out_dir / CURVES)
+    return results
+
+
+def _show(
+    progress: Progress, label: str, done: int, count: int, batch: int, batches: int, text: str
+) -> None:
+    """Show a batch as one of those of all ``count`` runs, of which ``done`` have ended."""
+    progress(done * batches + batch, count * batches, f"{label}, {text}")
+
+
+def _networks(task: Task, names: Sequence[str] | None) -> list[str]:
+    known = list(task.networks)
+    if names is None:
+        return known
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"networks has {name!r}; need some of {', '.join(known)} for {task.name}"
+            )
+    return list(dict.fromkeys(names))
+
+
+def _prepare(out_dir: Path, names: list[str], resume: bool, force: bool) -> None:
+    """Make the folder, and refuse before any work what would have to be refused after it."""
+    if not out_dir.exists():
+        check_writable(out_dir, choice="another folder with --out")
+        out_dir.mkdir()
+    files = [out_dir / f"{name}{ending}" for name in names for ending in (".npz", ".csv")]
+    files += [out_dir / RESULTS, out_dir / CURVES]
+    if not resume and not force and (there := [path for path in files if path.exists()]):
+        raise FileExistsError(
+            f"{there[0]} exists; pass --resume to go on from it, --force to begin anew, or choose "
+            "another folder with --out"
+        )
+    check_writable(*files, force=True, choice="another folder with --out")
+
+
+def results_from_json(text: str) -> Results:
+    """Return the results that `run_task` wrote."""
+    record: dict[str, Any] = json.loads(text)
+    runs = [
+        Run(**{**run, "epochs": tuple(Epoch(**epoch) for epoch in run["epochs"])})
+        for run in record.pop("runs")
+    ]
+    return Results(**record, runs=tuple(runs))
+
+
+def spread(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and the standard deviation (n - 1) of ``values``; 0 of a single one."""
+    return fmean(values), stdev(values) if len(values) > 1 else 0.0
+
+
+def results_text(results: Results) -> str:
+    """Return a table for the terminal: a line for each network, of its last epochs."""
+    return "\n".join(_lines(results))
+
+
+def _lines(results: Results) -> Iterator[str]:
+    unit = TASKS[results.task].unit
+    yield f"{results.task}: {results.train_size} pictures to train on, {results.test_size} to test."
+    yield f"{'network':10}{'seeds':>6}{'parameters':>12}{'MACs':>13}{'train':>9}{'test ' + unit.name:>20}{'seconds':>9}"
+    for network in results.networks:
+        runs = results.of(network)
+        train, test, seconds = (
+            spread(values)
+            for values in (
+                [run.epochs[-1].train_score for run in runs],
+                [run.epochs[-1].test_score for run in runs],
+                [run.seconds for run in runs],
+            )
+        )
+        shown = f"{unit.of(test[0])} ± {unit.of(test[1])}" if len(runs) > 1 else unit.of(test[0])
+        yield (
+            f"{network:10}{len(runs):>6}{runs[0].parameters:>12,}{runs[0].macs:>13,}{unit.of(train[0]):>9}"
+            f"{shown:>20}{seconds[0]:>9.0f}"
+        )
+    yield "After the last epoch, not the best; ± is the standard deviation of the seeds."
+
+
+def save_curves(results: Results, path: Path) -> None:
+    """Draw the loss and the test score after each epoch, a line for each run."""
+    from matplotlib.figure import Figure
+
+    from .viz.palette import diverging
+
+    unit = TASKS[results.task].unit
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    loss, score = figure.subplots(1, 2)
+    for n, network in enumerate(results.networks):
+        red, green, blue = diverging(-1.0 if n == 0 else 0.7, 1.0) / 255
+        for m, run in enumerate(results.of(network)):
+            numbers = [epoch.epoch for epoch in run.epochs]
+            style = {"color": (red, green, blue), "label": None if m else network}
+            style["linestyle"] = "-" if n == 0 else "--"
+            loss.plot(numbers, [epoch.loss for epoch in run.epochs], **style)
+            scores = [epoch.test_score * unit.factor for epoch in run.epochs]
+            score.plot(numbers, scores, **style)
+    for ax, title in ((loss, "training loss"), (score, f"test {unit.name}, {unit.symbol}")):
+        ax.set_title(title, loc="left")
+        ax.set_xlabel("epoch")
+        ax.grid(alpha=0.4)
+        ax.legend(frameon=False)
+    with written_whole(path, force=True) as temporary:
+        figure.savefig(temporary, dpi=110)

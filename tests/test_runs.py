@@ -1,0 +1,137 @@
+"""The command ``train``: its folder, its table, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import training_cases as cases
+from PIL import Image
+
+from involution_edu import cli, complexity, runs, tasks
+
+
+@pytest.fixture(autouse=True)
+def stripes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Teach the program the small task."""
+    monkeypatch.setitem(tasks.TASKS, "stripes", cases.STRIPES)
+
+
+def train(out_dir: Path, **options: Any) -> runs.Results:
+    options = {"seeds": (0, 1), "epochs": 3, "progress": lambda *step: None, **options}
+    return runs.run_task("stripes", out_dir=out_dir, **options)
+
+
+def test_the_folder_holds_all_of_every_run(tmp_path: Path) -> None:
+    seen: list[tuple[int, int, str]] = []
+    results = train(tmp_path / "out", progress=lambda *step: seen.append(step))
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    logs = {
+        f"{name}-{seed}{end}"
+        for name in ("small", "other")
+        for seed in (0, 1)
+        for end in (".npz", ".csv")
+    }
+    assert names == logs | {"results.json", "curves.png"}
+    assert [step[0] for step in seen] == list(range(1, 4 * 3 * 7 + 1))
+    assert {step[1] for step in seen} == {4 * 3 * 7}
+    assert seen[0][2].startswith("small 0, epoch 1")
+
+    assert [(run.network, run.seed) for run in results.runs] == [
+        ("small", 0),
+        ("small", 1),
+        ("other", 0),
+        ("other", 1),
+    ]
+    model = cases.network(cases.stripes(), 0)
+    assert {run.parameters for run in results.runs} == {
+        sum(
+            array.size
+            for name, array in model.state_dict().items()
+            if name in model.named_parameters()
+        )
+    }
+    assert {run.macs for run in results.runs} == {complexity.count(model, (1, 7, 6)).macs}
+    text = (tmp_path / "out" / "results.json").read_text(encoding="utf-8")
+    assert runs.results_from_json(text) == results
+    with Image.open(tmp_path / "out" / "curves.png") as picture:
+        assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 20
+
+
+def test_a_run_alone_is_the_run_among_others(tmp_path: Path) -> None:
+    both = train(tmp_path / "both")
+    alone = train(tmp_path / "alone", networks=["other"], seeds=[1])
+    (expected,) = (run for run in both.runs if (run.network, run.seed) == ("other", 1))
+    assert [epoch.loss for epoch in alone.runs[0].epochs] == [e.loss for e in expected.epochs]
+
+
+def test_the_table_is_of_the_last_epochs(tmp_path: Path) -> None:
+    results = train(tmp_path / "out", networks=["small"], epochs=2)
+    scores = [run.epochs[-1].test_score for run in results.runs]
+    assert len(set(scores)) == 2
+    row = next(line for line in runs.results_text(results).splitlines() if "small" in line)
+    shown = f"{100 * np.mean(scores):.1f} % ± {100 * np.std(scores, ddof=1):.1f} %"
+    assert shown in row
+    assert f"{results.runs[0].parameters:,}" in row
+
+
+def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
+    first = train(tmp_path, networks=["small"], seeds=[0])
+    with pytest.raises(FileExistsError, match=r"small-0\.npz exists; pass --resume"):
+        train(tmp_path, networks=["small"], seeds=[0])
+    resumed = train(tmp_path, networks=["small"], seeds=[0, 1], resume=True)
+    assert resumed.runs[0] == first.runs[0]  # to the very times: not trained again
+    anew = train(tmp_path, networks=["small"], seeds=[0], force=True)
+    assert anew.runs[0].epochs[-1].loss == first.runs[0].epochs[-1].loss
+    assert anew.runs[0].seconds != first.runs[0].seconds
+
+
+def test_the_command_trains_and_says_what_came_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["train", "stripes", "--networks", "small", "--epochs", "2", "--out", str(out)]
+    assert cli.main([*arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["task"] == "stripes"
+    assert len(found["runs"][0]["epochs"]) == 2
+    assert cli.main(arguments) == 2
+    assert "pass --resume" in capsys.readouterr().err
+    assert cli.main([*arguments, "--resume"]) == 0
+    text = capsys.readouterr().out
+    assert "stripes: 100 pictures to train on, 50 to test." in text
+    assert all(len(line) <= 80 for line in text.splitlines()[:-1])
+
+
+MISTAKES = {
+    "a task": (["sing"], "invalid choice: 'sing'"),
+    "a network": (["stripes", "--networks", "tiny"], "networks has 'tiny'; need some of small, ot"),
+    "epochs": (["stripes", "--epochs", "1"], "epochs is 1; need an int >= 2"),
+    "a seed": (["stripes", "--seeds", "-1"], "-1"),
+    "a folder": (["stripes", "--out", "/nowhere/at/all"], "/nowhere/at is not a folder"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_one_line(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments, message = MISTAKES[name]
+    try:
+        code: object = cli.main(["train", *arguments])
+    except SystemExit as error:
+        code = error.code
+    assert code == 2
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert shown.count("\n") == 1
+
+
+def test_a_damaged_checkpoint_is_the_users_to_mend(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "small-0.npz").write_bytes(b"no zip")
+    arguments = ["stripes", "--networks", "small", "--resume", "--out", str(tmp_path)]
+    assert cli.main(["train", *arguments]) == 2
+    assert "small-0.npz, which cannot be loaded" in capsys.readouterr().err

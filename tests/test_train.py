@@ -1,0 +1,234 @@
+"""Training: it learns, a kill costs an epoch at most, and resuming ends at the same weights."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import training_cases as cases
+
+from involution_edu import checkpoint, train
+from involution_edu.geometry import Array
+
+Run = tuple[dict[str, Array], list[train.Epoch]]
+
+
+def without_time(epochs: list[train.Epoch]) -> list[train.Epoch]:
+    return [replace(epoch, seconds=0.0) for epoch in epochs]
+
+
+def assert_same(one: Run, other: Run) -> None:
+    """Hold weights, buffers and every number of the log together, to the last bit."""
+    assert one[0].keys() == other[0].keys()
+    for name, array in one[0].items():
+        np.testing.assert_array_equal(array, other[0][name], strict=True, err_msg=name)
+    assert without_time(one[1]) == without_time(other[1])
+
+
+@pytest.fixture(scope="module")
+def whole() -> Run:
+    return cases.run(None)
+
+
+def test_it_learns(whole: Run) -> None:
+    epochs = whole[1]
+    assert [epoch.epoch for epoch in epochs] == list(range(1, 7))
+    assert epochs[-1].loss < epochs[0].loss
+    assert epochs[-1].test_score > 0.9
+    assert all(epoch.seconds > 0 for epoch in epochs)
+
+
+def test_the_seed_decides_all(whole: Run) -> None:
+    assert_same(cases.run(None), whole)
+    other = cases.run(None, seed=4)
+    assert not np.array_equal(other[0]["0.weight"], whole[0]["0.weight"])
+
+
+def test_the_score_is_that_of_the_last_weights() -> None:
+    data = cases.stripes()
+    model = cases.network(data, 3)
+    recipe = replace(cases.RECIPE, epochs=3)
+    epochs = train.fit(model, cases.STRIPES, data, recipe, seed=3)
+    labels = model(data.x_test).argmax(axis=1)  # fit leaves it in evaluation mode
+    assert epochs[-1].test_score == (labels == data.y_test).mean()
+
+
+def test_the_test_set_is_not_learned_from(whole: Run) -> None:
+    data = cases.stripes()
+    blind = replace(data, x_test=data.x_test[::-1] * 3, y_test=1 - data.y_test)
+    model = cases.network(data, 3)
+    train.fit(model, cases.STRIPES, blind, cases.RECIPE, seed=3)
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, whole[0][name])
+
+
+@pytest.mark.parametrize("recipe", [cases.RECIPE, cases.ADAM], ids=["sgd", "adam"])
+@pytest.mark.parametrize("stop", [(1, 0), (2, 3), (5, 6)], ids=str)
+def test_an_interrupted_run_ends_at_the_same_weights(
+    recipe: Any, stop: tuple[int, int], tmp_path: Path
+) -> None:
+    """Interrupted in batch ``stop[1]`` of the epoch after ``stop[0]`` whole ones."""
+    expected = cases.run(None, recipe)
+    file, data = tmp_path / "run.npz", cases.stripes()
+
+    def interrupt(done: int, total: int, text: str) -> None:
+        if done == 7 * stop[0] + stop[1] + 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train.fit(
+            cases.network(data, 3),
+            cases.STRIPES,
+            data,
+            recipe,
+            seed=3,
+            path=file,
+            progress=interrupt,
+        )
+    assert epochs_in(file) == stop[0]
+    assert_same(cases.run(file, recipe, resume=True), expected)
+
+
+def test_a_killed_process_loses_its_last_epoch_at_most(tmp_path: Path) -> None:
+    """Kill two children at whatever instruction they are; the third goes on to the same end."""
+    file = tmp_path / "run.npz"
+    command = [sys.executable, cases.__file__, str(file)]
+    done = 0
+    for more in (1, 5):
+        child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            wait_for_epochs(file, done + more, child)
+        finally:
+            child.kill()
+            assert child.wait() == -9
+        done = epochs_in(file)
+    assert 6 <= done < cases.LONG.epochs
+    logged = len(file.with_suffix(".csv").read_text(encoding="utf-8").splitlines()) - 1
+    assert done - 1 <= logged <= done  # it follows the checkpoint
+    assert_same(cases.run(file, cases.LONG, resume=True), cases.run(None, cases.LONG))
+
+
+def epochs_in(file: Path) -> int:
+    with np.load(file, allow_pickle=False) as kept:
+        return len(kept["epochs"])
+
+
+def wait_for_epochs(file: Path, count: int, child: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert child.poll() is None, "the child ended before it was killed"
+        if file.exists() and epochs_in(file) >= count:
+            return
+        time.sleep(0.01)
+    pytest.fail("the child made no progress in a minute")
+
+
+def test_a_finished_run_is_left_alone(whole: Run, tmp_path: Path) -> None:
+    file = tmp_path / "run.npz"
+    first = cases.run(file)
+    kept = file.read_bytes()
+    again = cases.run(file, resume=True)
+    assert again[1] == first[1]  # to the very times
+    assert_same(again, whole)
+    assert file.read_bytes() == kept
+
+
+def test_the_log_has_a_line_for_each_epoch(tmp_path: Path) -> None:
+    _, epochs = cases.run(tmp_path / "run.npz")
+    with (tmp_path / "run.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [{name: float(text) for name, text in row.items()} for row in rows] == [
+        asdict(epoch) for epoch in epochs
+    ]
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, write_npz = tmp_path / "run.npz", checkpoint.WRITERS[".npz"]
+
+    def full_disk(temporary: Path, state: Mapping[str, Array]) -> None:
+        write_npz(temporary, state)
+        if len(state["epochs"]) == 3:
+            with temporary.open("r+b") as stream:
+                stream.truncate(1000)
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(checkpoint.WRITERS, ".npz", full_disk)
+        with pytest.raises(OSError, match="No space left"):
+            cases.run(path)
+    assert epochs_in(path) == 2
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["run.csv", "run.npz"]
+    assert_same(cases.run(path, resume=True), cases.run(None))
+
+
+def test_what_is_no_checkpoint_of_the_training_is_refused(tmp_path: Path) -> None:
+    short = replace(cases.RECIPE, epochs=2)
+    good, bad = tmp_path / "good.npz", tmp_path / "bad.npz"
+    cases.run(good, short)
+    with np.load(good) as kept:
+        arrays = dict(kept)
+
+    def without(name: str) -> None:
+        np.savez(bad, **{n: a for n, a in arrays.items() if n != name})
+
+    spoiled: dict[str, Callable[[], object]] = {
+        "cannot be loaded": lambda: bad.write_bytes(good.read_bytes()[:-300]),
+        "cannot be loaded: ": lambda: bad.write_bytes(b"no zip"),
+        "'epochs'": lambda: without("epochs"),
+        r"lacks 0\.weight": lambda: without("network.0.weight"),
+        r"velocity\.0": lambda: without("optimizer.velocity.0"),
+    }
+    for message, spoil in spoiled.items():
+        spoil()
+        with pytest.raises(checkpoint.CheckpointError, match=message) as caught:
+            cases.run(bad, short, resume=True)
+        assert str(caught.value).startswith(f"path is {bad}")
+    others: tuple[dict[str, Any], ...] = (
+        {"recipe": short, "seed": 4},
+        {"recipe": cases.ADAM},
+        {"recipe": cases.RECIPE},
+    )
+    for other in others:
+        with pytest.raises(checkpoint.CheckpointError, match=r"of the training .*; need"):
+            cases.run(good, resume=True, **other)
+
+
+def test_a_loss_that_explodes_is_told() -> None:
+    data = cases.stripes()
+    spoiled = replace(data, x_train=np.full_like(data.x_train, np.nan))
+    with pytest.raises(FloatingPointError, match="the loss is nan in epoch 1"):
+        train.fit(cases.network(data, 0), cases.STRIPES, spoiled, cases.RECIPE, seed=0)
+
+
+def test_progress_counts_every_batch() -> None:
+    seen: list[tuple[int, int, str]] = []
+    data = cases.stripes()
+    recipe = replace(cases.RECIPE, epochs=2)
+    train.fit(
+        cases.network(data, 0),
+        cases.STRIPES,
+        data,
+        recipe,
+        seed=0,
+        progress=lambda *step: seen.append(step),
+    )
+    assert [step[:2] for step in seen] == [(n, 14) for n in range(1, 15)]
+    assert seen[0][2].startswith("epoch 1: loss ")
+    assert ", test " not in seen[6][2]
+    assert ", test " in seen[7][2]
+
+
+def test_an_unknown_optimizer_is_refused() -> None:
+    recipe = replace(cases.RECIPE, optimizer="lion")
+    with pytest.raises(ValueError, match=r"optimizer is 'lion'; need 'sgd' or 'adam'"):
+        cases.run(None, recipe)
