@@ -78,7 +78,7 @@ class KernelDenoiser(Module):
 
     def forward(self, x: Array) -> Array:
         """Return y, of the shape of ``x``."""
-        x = as_features(x, self.in_channels, self.span.weight.data.dtype)
+        x = as_features(x, self.in_channels, self.span.weight.data)
         kernel = self.generate_kernel(x)
         y = involution(x, kernel)
         self.save(y, x, kernel)
