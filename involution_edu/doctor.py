@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .backends import LADDER, Backend, available_backends, select
+from .backends import LADDER, Backend, Rung, available_backends, kind_taken, select
 from .cases import TOLERANCE, random_operands, scaled_error
 from .geometry import Array, Geometry, make_geometry
 
@@ -21,7 +21,6 @@ REQUIRED = ("numpy", "numba", "matplotlib", "pillow")
 OPTIONAL = ("cupy-cuda12x", "cupy-cuda13x", "numba-cuda", "torch")
 # The backends that need nothing but the required packages: one that fails is a fault.
 BASE = ("loops", "windows", "shifts", "numba")
-ON_NUMPY = [rung.name for rung in LADDER if rung.arrays == "numpy"]
 CACHE_FIX = "set the environment variable NUMBA_CACHE_DIR to a folder that can be written"
 
 
@@ -64,10 +63,8 @@ def examine() -> Diagnosis:
         for name in REQUIRED
         if versions[name] is None
     ]
-    backends = {
-        name: _failure(name) if reason is None else reason
-        for name, reason in available_backends().items()
-    }
+    reasons = available_backends()
+    backends = {rung.name: reasons[rung.name] or _failure(rung) for rung in LADDER}
     problems += [f"{name}: {backends[name]}" for name in BASE if backends[name]]
     threads, cache = (None, None) if backends["numba"] else _numba()
     if cache and not _writable(Path(cache)):
@@ -99,15 +96,14 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _failure(name: str) -> str | None:
-    """Return None if the backend called ``name`` gives the numbers of the loops, else why not."""
+def _failure(rung: Rung) -> str | None:
+    """Return None if the rung gives the numbers of the loops, else why not."""
     geom = make_geometry((1, 4, 5, 6), 2, 3)
     operands = random_operands(geom, "float32", seed=0)
+    kind = kind_taken(rung)
+    run = _results if kind == "numpy" else _results_on_gpu
     try:
-        if name in ON_NUMPY:
-            found = _results(select(name), geom, operands)
-        else:
-            found = _results_on_gpu(select(name, "cupy"), geom, operands)
+        found = run(select(rung.name, kind), geom, operands)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the diagnosis
         reason = " ".join(str(error).split())
         return f"{CACHE_FIX} ({reason})" if "cannot cache" in reason else f"fails with {reason}"
@@ -115,7 +111,7 @@ def _failure(name: str) -> str | None:
     off = max(map(scaled_error, found, right))
     if off <= TOLERANCE[operands[0].dtype]:
         return None
-    where = "involution-edu compare" if name in ON_NUMPY else "pytest -m gpu"
+    where = "involution-edu compare" if rung.arrays == "numpy" else "pytest -m gpu"
     return f"gives wrong numbers, off by {off:.1e}; {where} says where"
 
 

@@ -15,7 +15,7 @@ arrays never hop to a GPU, nor CuPy arrays to the processor.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Backend(Protocol):
 class Rung:
     """One row of the ladder: its name, its module and what it does better than the row above.
 
-    ``arrays`` is the kind of array it takes and returns, "numpy" or "cupy".
+    ``arrays`` is the kind of array it takes and returns, "numpy" or "cupy"; see `kind_taken`.
     """
 
     name: str
@@ -59,6 +59,7 @@ LADDER = (
     Rung("windows", "windows", "every window laid out as a view, one einsum"),
     Rung("shifts", "shifts", "K_h·K_w shifted multiply-adds, no window ever copied"),
     Rung("numba", "numba_cpu", "the loops compiled, run on all cores"),
+    Rung("numba_cuda", "numba_cuda", "CUDA in Python: a thread of the GPU each", arrays="cupy"),
     Rung("cupy", "cupy_raw", "CUDA C++: a thread of the GPU for each pixel", arrays="cupy"),
 )
 
@@ -119,16 +120,30 @@ def select(name: str = "auto", arrays: str = "numpy") -> Backend:
         name = _chosen.get()
     if name == "auto":
         rungs = [rung for rung in LADDER if rung.arrays == arrays]
-        usable = (rung for rung in reversed(rungs) if load(rung).unavailable() is None)
+        usable = (
+            rung
+            for rung in reversed(rungs)
+            if load(rung).unavailable() is None and kind_taken(rung) == arrays
+        )
         rung = next(usable, rungs[-1])
     else:
         rung = _called(name)
     backend = load(rung)
     if reason := backend.unavailable():
         raise BackendUnavailable(f"backend {rung.name!r} cannot run here: {reason}")
-    if rung.arrays != arrays:
+    if kind_taken(rung) != arrays:
         raise TypeError(OTHER[arrays].format(name))
     return backend
+
+
+def kind_taken(rung: Rung) -> str:
+    """Return the kind of array that ``rung`` takes here.
+
+    Under a simulator, a GPU's rung takes NumPy arrays. It does so only when it is named: "auto"
+    goes by the table.
+    """
+    simulated: Callable[[], bool] | None = getattr(load(rung), "simulated", None)
+    return "numpy" if simulated is not None and simulated() else rung.arrays
 
 
 # What to do with an array of this kind when the backend takes the other.
@@ -167,7 +182,7 @@ def use_backend(name: str) -> Iterator[None]:
            [4., 4.]])
     """
     if name != "auto":
-        select(name, _called(name).arrays)
+        select(name, kind_taken(_called(name)))
     token = _chosen.set(name)
     try:
         yield

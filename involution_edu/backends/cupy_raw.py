@@ -18,7 +18,20 @@ PLAIN_SHARED = 48 * 1024  # bytes of shared memory that a block gets without ask
 
 @cache
 def unavailable() -> str | None:
-    """Return None, or why CuPy cannot compute on a GPU here."""
+    """Return None, or why CuPy cannot compile for a GPU here."""
+    if reason := no_gpu():
+        return reason
+    import cupy
+
+    try:
+        cupy.cuda.nvrtc.getVersion()
+    except (ImportError, RuntimeError) as error:
+        return f"no NVRTC, CUDA's compiler ({error}): pip install 'cuda-toolkit[nvrtc,cudart]'"
+    return None
+
+
+def no_gpu() -> str | None:
+    """Return None, or why CuPy cannot use a GPU here."""
     try:
         import cupy
     except ImportError as error:
@@ -29,10 +42,6 @@ def unavailable() -> str | None:
         return f"no CUDA driver ({error}): install NVIDIA's driver, on a machine with its GPU"
     if devices == 0:
         return "no GPU is visible: unset CUDA_VISIBLE_DEVICES"
-    try:
-        cupy.cuda.nvrtc.getVersion()
-    except (ImportError, RuntimeError) as error:
-        return f"no NVRTC, CUDA's compiler ({error}): pip install 'cuda-toolkit[nvrtc,cudart]'"
     return None
 
 

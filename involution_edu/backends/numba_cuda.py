@@ -1,0 +1,145 @@
+"""Rung 4: CUDA in Python, compiled by Numba and launched on CuPy arrays.
+
+What one thread does stands in ``numba_cuda_kernels.py``, how many threads there are in
+``cuda_versions.py``; here they are launched, on the GPU that holds the arrays and on the stream
+that is current there. Numba reads CuPy's arrays where they lie.
+
+Under Numba's simulator, which the environment variable ``NUMBA_ENABLE_CUDASIM=1`` turns on
+before Python starts, this rung takes NumPy arrays instead: a debugger and ``print`` work there,
+and every thread takes about half a millisecond.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..geometry import Array, Geometry, Pair
+from . import cuda_versions
+from .cuda_versions import Launch, Version, plan, result_shape
+from .cupy_raw import no_gpu
+
+# The versions that are written in Python, too; they move the same numbers as those in CUDA C++.
+VERSIONS = cuda_versions.VERSIONS[:3]
+SHARED = 48 * 1024  # bytes of shared memory: Numba cannot ask the GPU for more
+INSTALL = "pip install 'numba-cuda[cu13]'"
+
+
+@cache
+def unavailable() -> str | None:
+    """Return None, or why Numba cannot use a GPU here."""
+    if not simulated() and (reason := no_gpu()):
+        return reason
+    try:
+        from numba import cuda
+    except Exception as error:  # noqa: BLE001 - whatever stops it is the reason
+        return f"numba.cuda cannot be imported ({_one_line(error)}): {INSTALL}"
+    if not cuda.is_available():
+        reason = cuda.cuda_error() or "no NVVM, Numba's compiler"
+        return f"numba.cuda cannot use the GPU ({_one_line(reason)}): {INSTALL}"
+    return None
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split())
+
+
+def simulated() -> bool:
+    """Return whether Numba's simulator takes the GPU's place, and NumPy arrays CuPy's."""
+    try:
+        from numba import config
+    except ImportError:
+        return False
+    return bool(config.ENABLE_CUDASIM)
+
+
+def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
+    """Return y (N, C, H_out, W_out)."""
+    return launch("forward", x, kernel, geom)
+
+
+def backward_input(dy: Array, kernel: Array, geom: Geometry) -> Array:
+    """Return dx (N, C, H, W)."""
+    return launch("backward_input", dy, kernel, geom)
+
+
+def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
+    """Return dkernel (N, G, K_h, K_w, H_out, W_out)."""
+    return launch("backward_kernel", dy, x, geom)
+
+
+def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = None) -> Array:
+    """Return what ``task`` computes from the contiguous arrays ``a`` and ``b``.
+
+    Parameters
+    ----------
+    task : str
+        "forward", "backward_input" or "backward_kernel".
+    version : Version, optional
+        A row of `VERSIONS`; the highest whose tile fits into the GPU if not given.
+
+    Raises
+    ------
+    ValueError
+        If the tile of ``version`` is too large, or the image for any version.
+    """
+    version, planned = _fitting(task, geom, a.dtype, VERSIONS if version is None else [version])
+    run = _run_simulated if simulated() else _run
+    try:
+        return run(_kernel(task, version, a.dtype, geom.window), planned, task, a, b, geom)
+    except Exception as error:
+        raise RuntimeError(f"{planned} failed for {geom}: {_one_line(error)}") from error
+
+
+def _fitting(
+    task: str, geom: Geometry, dtype: np.dtype[Any], versions: Sequence[Version]
+) -> tuple[Version, Launch]:
+    """Return the highest of the versions whose tile fits, and its launch."""
+    plans = [(version, plan(task, version, geom, dtype)) for version in versions]
+    for version, planned in reversed(plans):
+        if planned.shared <= SHARED:
+            return version, planned
+    raise ValueError(
+        f"{planned.name} needs {planned.shared} bytes of shared memory for {geom}; "
+        f"need at most {SHARED} in Numba: use an earlier version"
+    )
+
+
+def _kernel(task: str, version: Version, dtype: np.dtype[Any], window: Pair) -> Any:
+    """Return Numba's kernel of a version; it compiles when it is first launched."""
+    from numba import from_dtype
+
+    from .numba_cuda_kernels import kernel_of
+
+    S = np.float64 if dtype == np.float64 else np.float32
+    return kernel_of(task, version.channels.get(task), from_dtype(dtype), S, window)
+
+
+def _run(kernel: Any, planned: Launch, task: str, a: Any, b: Any, geom: Geometry) -> Array:
+    import cupy
+    from numba import cuda
+
+    with a.device, cuda.gpus[a.device.id], warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Grid size")  # that a small image leaves the GPU idle
+        result: Array = cupy.empty(result_shape(task, geom), a.dtype)
+        stream = cuda.external_stream(cupy.cuda.get_current_stream().ptr)
+        # All three are used on that stream alone, so there is nothing to wait for.
+        arrays = [cuda.as_cuda_array(array, sync=False) for array in (a, b, result)]
+        if result.size:
+            configured = kernel[planned.grid, planned.block, stream, planned.shared]
+            configured(*arrays, geom.stride, geom.padding, geom.dilation)
+    return result
+
+
+def _run_simulated(
+    kernel: Any, planned: Launch, task: str, a: Array, b: Array, geom: Geometry
+) -> Array:
+    result = np.empty(result_shape(task, geom), a.dtype)
+    if result.size:
+        configured = kernel[planned.grid, planned.block, 0, planned.shared]
+        configured(a, b, result, geom.stride, geom.padding, geom.dilation)
+    return result
