@@ -1,4 +1,4 @@
-"""The CUDA source on a GPU: every version against the processor. ``pytest -m gpu``."""
+"""Both rungs on a GPU: every version against the processor. ``pytest -m gpu``."""
 
 from __future__ import annotations
 
@@ -10,47 +10,59 @@ from checks import definition, run
 from cuda_checks import CASES, TOLERANCES, operands_and_results
 
 import involution_edu as inv
-from involution_edu.backends import cupy_raw
-from involution_edu.backends.cuda_versions import VERSIONS
+from involution_edu.backends import available_backends, cupy_raw, numba_cuda
+from involution_edu.backends.cuda_versions import VERSIONS, Version, plan
 from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
 
-REASON = cupy_raw.unavailable()
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(REASON is not None, reason=f"cupy: {REASON}"),
-]
+REASONS = available_backends()
+RUNGS = {
+    name: pytest.mark.skipif(REASONS[name] is not None, reason=f"{name}: {REASONS[name]}")
+    for name in ("cupy", "numba_cuda")
+}
+BOTH = [pytest.param(name, marks=skip) for name, skip in RUNGS.items()]
+LAUNCHERS: dict[str, tuple[Any, tuple[Version, ...]]] = {
+    "cupy": (cupy_raw, VERSIONS),
+    "numba_cuda": (numba_cuda, numba_cuda.VERSIONS),
+}
+pytestmark = pytest.mark.gpu
 GEOM = AWKWARD["stride 2, odd sizes"]
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
 @pytest.mark.parametrize("case", CASES)
-def test_every_version(case: str, dtype: np.dtype[Any]) -> None:
+@pytest.mark.parametrize("name", BOTH)
+def test_every_version(name: str, case: str, dtype: np.dtype[Any]) -> None:
     import cupy
 
     geom = CASES[case]
+    rung, versions = LAUNCHERS[name]
     operands, results = operands_and_results(geom, dtype)
     for task, want in results.items():
         a, b = map(cupy.asarray, operands[task])
-        for version in VERSIONS:
-            got = cupy.asnumpy(cupy_raw.launch(task, a, b, geom, version))
+        for version in versions:
+            if rung is numba_cuda and plan(task, version, geom, dtype).shared > numba_cuda.SHARED:
+                continue  # it says so, as is tested without a GPU
+            got = cupy.asnumpy(rung.launch(task, a, b, geom, version))
             error = scaled_error(got.astype(np.float64), want)
             assert error <= TOLERANCES[dtype], f"{task}_{version.name} is wrong by {error:.1e}"
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_any_layout_on_any_stream(dtype: Any) -> None:
+@pytest.mark.parametrize("backend", BOTH)
+def test_any_layout_on_any_stream(backend: str, dtype: Any) -> None:
     import cupy
 
     plain = random_operands(GEOM, dtype, seed=1)
     with cupy.cuda.Stream(non_blocking=True) as stream:
         operands = tuple(cupy.asarray(a.T).T for a in plain)
-        got = run("auto", operands, operator_options(GEOM))
+        got = run(backend, operands, operator_options(GEOM))
         stream.synchronize()
     for name, want in definition(plain, GEOM).items():
         assert isinstance(got[name], cupy.ndarray)
         assert scaled_error(cupy.asnumpy(got[name]), want) <= TOLERANCES[np.dtype(dtype)]
 
 
+@RUNGS["cupy"]
 def test_another_size_compiles_nothing() -> None:
     import cupy
 

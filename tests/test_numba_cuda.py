@@ -6,13 +6,11 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
-from checks import Operands
-from cuda_checks import TOLERANCES, operands_of, reference
+from cuda_checks import TOLERANCES, operands_and_results
 from fake_cuda import ORDERS, SOURCE, Cuda, installed
 
 import involution_edu as inv
@@ -20,7 +18,7 @@ from involution_edu.backends import cuda_host, numba_cuda, traffic
 from involution_edu.backends.cuda_versions import TASKS, Version
 from involution_edu.backends.numba_cuda import VERSIONS
 from involution_edu.cases import AWKWARD, random_operands, scaled_error
-from involution_edu.geometry import Array, make_geometry
+from involution_edu.geometry import make_geometry
 
 V1, V2, V3 = VERSIONS
 FLOAT, HALF = np.dtype(np.float32), np.dtype(np.float16)
@@ -33,18 +31,11 @@ RUNS = [(case, FLOAT) for case in CASES] + [
 ]
 
 
-@cache
-def expected(case: str, dtype: np.dtype[Any]) -> tuple[Operands, dict[str, Array]]:
-    """Return operands and what each task makes of them."""
-    x, kernel, dy = (a.astype(dtype) for a in random_operands(CASES[case], np.float64, seed=1))
-    return (x, kernel, dy), reference((x, kernel, dy), CASES[case])
-
-
 def check(task: str, version: Version, case: str, dtype: np.dtype[Any] = FLOAT) -> None:
     """Fail unless a version gives the right numbers on the ``cuda`` that is installed."""
-    operands, results = expected(case, dtype)
+    operands, results = operands_and_results(CASES[case], dtype)
     want = results[task]
-    got = numba_cuda.launch(task, *operands_of(task, operands), CASES[case], version)
+    got = numba_cuda.launch(task, *operands[task], CASES[case], version)
     assert (got.shape, got.dtype) == (want.shape, dtype)
     error = scaled_error(got.astype(np.float64), want)
     assert error <= TOLERANCES[dtype], f"{task}_{version.name} is wrong by {error:.1e}"
@@ -227,14 +218,13 @@ def test_a_tile_too_large_for_numba() -> None:
 def test_the_traffic_is_that_of_the_same_versions_in_cuda() -> None:
     """Every read and write of either memory, so that one table of versions holds for both."""
     geom = make_geometry((1, 6, 7, 9), 1, 3, stride=(2, 1))
-    x, kernel, dy = random_operands(geom, FLOAT, seed=0)
+    operands, _ = operands_and_results(geom, FLOAT)
     with installed(cuda := Cuda()):
         rows = {(t.task, t.version): t for t in traffic.measure(geom)}
         for task in TASKS:
             for version in VERSIONS:
                 cuda.counts.clear()
-                operands = operands_of(task, (x, kernel, dy))
-                result = numba_cuda.launch(task, *operands, geom, version)
+                result = numba_cuda.launch(task, *operands[task], geom, version)
                 t = rows[task, version.name]
                 want = t.global_reads, t.global_writes, t.shared_reads, t.shared_writes
                 kinds = "global read", "global written", "shared read", "shared written"

@@ -7,8 +7,8 @@ for each other at a barrier, ``cuda.syncthreads``; those of different blocks can
 
 Reading the GPU's large memory is what takes the time, not the arithmetic: a version is better
 when it reads less. What each version changes, and how many numbers it reads for each one that it
-writes, stands in the table `cuda_versions.VERSIONS`; ``involution.cu`` has the same versions in
-CUDA C++.
+writes, stands in the table `cuda_versions.VERSIONS`; the folder ``cuda`` has the same versions
+in CUDA C++.
 
 What a function here takes is compiled in as a constant: the type T that is stored, the type S that
 is summed in, and the sizes of arrays that a thread holds in registers, which need loops that the
