@@ -186,7 +186,7 @@ class CudaOnGpu(Cuda):
         assert type(array) is fake_cupy.ndarray
         assert array.flags.c_contiguous
         assert array.gpu == fake_cupy.Device.current == self.gpus.current
-        return array
+        return array.host
 
 
 class Gpus:

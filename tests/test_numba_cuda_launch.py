@@ -31,6 +31,7 @@ NO_NVRTC = "no NVRTC"
 def cupy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """CuPy on two GPUs; on the current stream of either, 7, nothing has to wait."""
     fake = fake_cupy.make(tmp_path)
+    monkeypatch.setattr(fake_cupy.ndarray, "copies", [])
     fake.cuda.get_current_stream = lambda: SimpleNamespace(ptr=7)
     monkeypatch.setitem(sys.modules, "cupy", fake)
     known = cupy_raw.unavailable, numba_cuda.unavailable
@@ -55,25 +56,28 @@ def on_gpu(dtype: Any = np.float32, gpu: int = 0) -> tuple[Any, Any, Any]:
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
 def test_the_operator_on_gpu_arrays(dtype: np.dtype[Any], cuda: CudaOnGpu) -> None:
     operands = on_gpu(dtype, gpu=1)
-    got = run("numba_cuda", operands, OPTIONS)
-    x, kernel, dy = (np.asarray(a, np.float64) for a in operands)
+    got: Any = run("numba_cuda", operands, OPTIONS)
+    x, kernel, dy = (a.host.astype(np.float64) for a in operands)
     want = definition((x, kernel, dy), GEOM)
     for name, result in got.items():
         assert type(result) is fake_cupy.ndarray
         assert result.device == fake_cupy.Device(1)
         assert result.dtype == dtype
-        assert scaled_error(np.asarray(result, np.float64), want[name]) <= TOLERANCES[dtype], name
-    assert cuda.streams == [7, 7, 7]
+        error = scaled_error(result.host.astype(np.float64), want[name])
+        assert error <= TOLERANCES[dtype], name
+    assert (cuda.streams, fake_cupy.ndarray.copies) == ([7, 7, 7], [])
     assert (fake_cupy.Device.current, cuda.gpus.current) == (0, None)
 
 
 @pytest.mark.usefixtures("cuda")
 def test_any_layout_and_no_images() -> None:
     operands = on_gpu()
-    turned = tuple(fake_cupy.asarray(a.T).T for a in operands)
-    want = run("numba_cuda", operands, OPTIONS)
-    for name, result in run("numba_cuda", turned, OPTIONS).items():
-        np.testing.assert_array_equal(result, want[name])
+    turned = tuple(fake_cupy.asarray(a.host.T).T for a in operands)
+    assert not turned[0].flags.c_contiguous
+    want: Any = run("numba_cuda", operands, OPTIONS)
+    got: Any = run("numba_cuda", turned, OPTIONS)
+    for name, result in got.items():
+        np.testing.assert_array_equal(result.host, want[name].host)
     empty = tuple(a[:0] for a in operands)
     for name, result in run("numba_cuda", empty, OPTIONS).items():
         assert result.shape == (0, *want[name].shape[1:])
@@ -106,7 +110,7 @@ def test_a_failed_launch_names_the_sizes(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_doctor_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cupy_raw, "unavailable", lambda: NO_NVRTC)  # nor need g++ take its place
     assert doctor.examine().backends["numba_cuda"] is None
-    monkeypatch.setattr(numba_cuda, "forward", lambda x, *_: 0 * x)
+    monkeypatch.setattr(numba_cuda, "forward", lambda x, *_: x - x)
     wrong = "gives wrong numbers, off by 1.0e+00; pytest -m gpu says where"
     assert doctor.examine().backends["numba_cuda"] == wrong
 
@@ -122,7 +126,7 @@ CPU_X, CPU_KERNEL, CPU_DY = random_operands(GEOM, np.float32, seed=1)
             {"x": CPU_X, "kernel": CPU_KERNEL, "dy": CPU_DY},
             r"x is a NumPy array; need a CuPy array for backend 'numba_cuda', such as .*",
         ),
-        ({"kernel": CPU_KERNEL}, r"kernel is a NumPy array; need a CuPy array, as x is"),
+        ({"kernel": CPU_KERNEL}, r"kernel is a NumPy array; need a CuPy array, as x is, such as .*"),
         ({"dy": on_gpu(gpu=1)[2]}, r"dy is on <CUDA Device 1>; need <CUDA Device 0>, where x is"),
         ({"x": on_gpu(int)[0]}, r"x has dtype int64; need float16, float32 or float64"),
         ({"dy": on_gpu(np.float16)[2]}, r"dy has dtype float16; need float32, the dtype of x"),
