@@ -14,7 +14,6 @@ from involution_edu.backends.cuda_versions import (
     STORAGE,
     TASKS,
     VERSIONS,
-    WINDOWS,
     Version,
     name_expression,
     plan,
@@ -47,7 +46,7 @@ ALL_NAMES = [
     for task in TASKS
     for version in VERSIONS
     for dtype in STORAGE
-    for window in (0, *WINDOWS)
+    for window in version.windows
 ]
 
 
@@ -94,5 +93,5 @@ def check_all_on_host(folder: Path, names: Sequence[str], **program: Any) -> Non
     for geom in CASES.values():
         for task in TASKS:
             for version in VERSIONS:
-                if plan(task, version, geom, dtype).name in names:
+                if version.takes(geom) and plan(task, version, geom, dtype).name in names:
                     check_on_host(built, task, version, geom, dtype, ("shuffled",))

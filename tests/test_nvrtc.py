@@ -17,7 +17,6 @@ from involution_edu.backends.cuda_versions import (
     STORAGE,
     TASKS,
     VERSIONS,
-    WINDOWS,
     Version,
     cuda_source,
     name_expression,
@@ -99,7 +98,8 @@ def everything(architecture: str) -> dict[str, tuple[int, int]]:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_nothing_spills(architecture: str) -> None:
     found = everything(architecture)
-    assert len(found) == len(TASKS) * len(VERSIONS) * len(STORAGE) * (1 + len(WINDOWS))
+    windows = sum(len(version.windows) for version in VERSIONS)
+    assert len(found) == len(TASKS) * len(STORAGE) * windows
     assert {name: spills for name, (_, spills) in found.items() if spills} == {}
     assert max(registers for registers, _ in found.values()) <= MOST_REGISTERS
 
@@ -109,7 +109,7 @@ def test_nothing_spills(architecture: str) -> None:
 def test_registers(version: Version, architecture: str) -> None:
     """Few enough for as many blocks at once as the table of versions promises, in float32."""
     for task in TASKS:
-        for window in (0, *WINDOWS):
+        for window in version.windows:
             name = name_expression(task, version, np.dtype(np.float32), window)
             registers, _ = everything(architecture)[name]
             assert registers <= version.registers, f"{name} uses {registers} registers"

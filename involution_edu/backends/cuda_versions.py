@@ -6,7 +6,7 @@ GPU: `plan` is arithmetic, and its plans also run on the processor (``cuda_host`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,12 @@ import numpy as np
 
 from ..geometry import Geometry, Pair
 
-SOURCES = ("common.cu", "v1.cu", "tiles.cu")  # of the folder cuda, in this order one source
+SOURCES = (
+    "common.cu",
+    "v1.cu",
+    "tiles.cu",
+    "pairs.cu",
+)  # of the folder cuda, in this order one source
 TASKS = ("forward", "backward_input", "backward_kernel")
 WINDOWS = (3, 5, 7)  # square ones without dilation, compiled in; any other runs as K = 0
 STORAGE: dict[np.dtype[Any], str] = {
@@ -27,8 +32,7 @@ SIZES = (
     "N", "C", "H", "W", "G", "H_out", "W_out",
     "K_h", "K_w", "s_h", "s_w", "d_h", "d_w", "p_h", "p_w",
 )  # fmt: skip
-THREADS = 256  # in a block, at most; as in common.cu
-TILE = (8, 32)  # rows and columns of pixels a block takes, at most
+THREADS = 256  # in a block without a tile; as in common.cu
 LARGEST_IMAGE = 2**30  # rows or columns with padding: their sums still fit into a C int
 LARGEST_GRID = 2**31 - 1  # blocks of one launch
 
@@ -45,12 +49,17 @@ class Version:
         What it does differently from the version before it.
     reads : dict
         For each task, numbers read from global memory for each one written. ``halo`` is a tile
-        with its margin over the tile itself; with stride 1, (8 + K - 1)(32 + K - 1) / (8·32).
-        K²/16 holds where C_g is a multiple of 16.
+        with its margin over the tile itself; with stride 1 and 8 x 32 pixels,
+        (8 + K - 1)(32 + K - 1) / (8·32). K²/16 holds where C_g is a multiple of 16.
     channels : dict
         For each task with a tile in shared memory, the channels it holds at a time.
     registers : int
         Of a thread in float32, at most; none is spilled in any dtype.
+    threads : (int, int)
+        Rows and columns of the threads of a block with a tile, at most.
+    pairs : dict
+        For each task, the rows and columns of pixels that a thread owns, if more than one. Such
+        a version needs stride 1 and a window that is compiled in.
     """
 
     name: str
@@ -58,6 +67,17 @@ class Version:
     reads: dict[str, str]
     channels: dict[str, int]
     registers: int
+    threads: Pair = (8, 32)
+    pairs: dict[str, Pair] = field(default_factory=dict)
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """What it is compiled for: `WINDOWS`, and 0 if it takes any other window too."""
+        return WINDOWS if self.pairs else (0, *WINDOWS)
+
+    def takes(self, geom: Geometry) -> bool:
+        """Return whether it can compute an involution of these sizes."""
+        return not self.pairs or (geom.stride == (1, 1) and compiled_window(geom) != 0)
 
 
 VERSIONS = (
@@ -93,6 +113,19 @@ VERSIONS = (
         },
         {"forward": 16, "backward_input": 16, "backward_kernel": 4},
         128,
+    ),
+    Version(
+        "v4",
+        "a thread owns 2 x 2 pixels, whose windows share what it reads of the tile",
+        {
+            "forward": "halo of x + K²/16 of kernel",
+            "backward_input": "halo of dy + K²/16 of kernel",
+            "backward_kernel": "(C_g of dy + C_g·halo of x) / K²",
+        },
+        {"forward": 16, "backward_input": 16, "backward_kernel": 8},
+        168,
+        threads=(8, 16),
+        pairs={"forward": (2, 2), "backward_input": (2, 2), "backward_kernel": (1, 2)},
     ),
 )
 
@@ -137,6 +170,12 @@ def name_expression(task: str, version: Version, dtype: np.dtype[Any], window: i
     return f"{task}_{version.name}<{STORAGE[dtype]}, {window}>"
 
 
+def compiled_window(geom: Geometry) -> int:
+    """Return K if the window is one of `WINDOWS`, square and without dilation; else 0."""
+    square = geom.window[0] == geom.window[1] and geom.dilation == (1, 1)
+    return geom.window[0] if square and geom.window[0] in WINDOWS else 0
+
+
 def result_shape(task: str, geom: Geometry) -> tuple[int, ...]:
     """Return the shape of y, dx or dkernel, whichever ``task`` computes."""
     return {
@@ -152,28 +191,58 @@ def plan(task: str, version: Version, geom: Geometry, dtype: np.dtype[Any]) -> L
     Raises
     ------
     ValueError
-        If the image is so large that its coordinates or blocks overflow C ints.
+        If the image is so large that its coordinates or blocks overflow C ints, or the version
+        does not take such a window or stride.
     """
     if max(geom.padded_size) > LARGEST_IMAGE:
         h, w = geom.padded_size
         raise ValueError(
             f"x has {h} x {w} pixels with its padding; need at most {LARGEST_IMAGE} each way"
         )
-    square = geom.window[0] == geom.window[1] and geom.dilation == (1, 1)
-    window = geom.window[0] if square and geom.window[0] in WINDOWS else 0
-    name = name_expression(task, version, dtype, window)
+    if not version.takes(geom):
+        raise ValueError(
+            f"version is {version.name} for {geom}; need stride 1 and a square window of "
+            f"{', '.join(map(str, WINDOWS))} without dilation"
+        )
+    name = name_expression(task, version, dtype, compiled_window(geom))
     shape = result_shape(task, geom)
     if task not in version.channels:
         grid, block, shared = -(-prod(shape) // THREADS), (THREADS, 1), 0
     else:
-        down, across = (-(-size // most) for size, most in zip(shape[-2:], TILE, strict=True))
-        tile = -(-shape[-2] // down), -(-shape[-1] // across)  # all tiles about alike
-        grid, block = geom.N * geom.G * down * across, (tile[1], tile[0])
+        own = version.pairs.get(task, (1, 1))
+        tall, wide = (
+            _threads(size, most, pixels)
+            for size, most, pixels in zip(shape[-2:], version.threads, own, strict=True)
+        )
+        if version.pairs:
+            wide = 1 << max(wide - 1, 1).bit_length()  # whole banks of shared memory
+        tile = tall * own[0], wide * own[1]
+        down, across = (-(-size // step) for size, step in zip(shape[-2:], tile, strict=True))
+        grid, block = geom.N * geom.G * down * across, (wide, tall)
+        rows, columns = _with_margin(task, tile, geom)
+        if version.pairs:
+            columns += _gap(columns, wide, own[0])
         channels = min(version.channels[task], geom.C_g)
-        shared = channels * prod(_with_margin(task, tile, geom)) * dtype.itemsize
+        shared = channels * rows * columns * _stored(version, dtype)
     if grid > LARGEST_GRID:
         raise ValueError(f"x has shape {geom.x_shape}; need fewer images for one launch")
     return Launch(name, grid, block, shared)
+
+
+def _threads(size: int, most: int, pixels: int) -> int:
+    """Return how many threads take ``size`` pixels, ``pixels`` each, in tiles about alike."""
+    tiles = -(-size // (most * pixels))
+    return -(-size // (tiles * pixels))
+
+
+def _gap(columns: int, wide: int, rows: int) -> int:
+    """Return what a row of the tile of pairs is longer than its columns; see pairs.cu."""
+    return (2 * wide // rows - columns) % (32 // rows) if wide < 16 else 0
+
+
+def _stored(version: Version, dtype: np.dtype[Any]) -> int:
+    """Return the bytes of a number in shared memory: v4 turns halves into floats."""
+    return max(dtype.itemsize, 4) if version.pairs else dtype.itemsize
 
 
 def _with_margin(task: str, tile: Pair, geom: Geometry) -> Pair:
@@ -198,5 +267,5 @@ def best(task: str, geom: Geometry, dtype: np.dtype[Any], shared_limit: int) -> 
 
     A window so large or dilated that no tile fits is left to the first version, which has none.
     """
-    plans = [plan(task, version, geom, dtype) for version in VERSIONS]
+    plans = [plan(task, version, geom, dtype) for version in VERSIONS if version.takes(geom)]
     return next(launch for launch in reversed(plans) if launch.shared <= shared_limit)

@@ -34,6 +34,7 @@ struct Counted {
   float value;
   Counted() = default;
   explicit Counted(float v) : value(v) {}
+  Counted(const Counted& other) : value(static_cast<float>(other)) { count(writes); }
   explicit operator float() const { return count(reads), value; }
   Counted& operator=(const Counted& other) {
     value = static_cast<float>(other);

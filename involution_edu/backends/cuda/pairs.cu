@@ -1,0 +1,323 @@
+// ---------------------------------------------------------------------------------------------
+// v4: a thread owns 2 x 2 neighbouring pixels, whose windows overlap. A row of K + 1 numbers of
+// the tile, read into registers, serves up to four windows, and 16 channels share each entry of
+// the kernel as in v3.
+//
+// shared memory:   (K+1)*(K+1) / 4 reads for each y and dx: 16 and not 49 (K = 7)
+//                  (K+1)*K / 2 for each place of dy and channel in backward_kernel: 28 and not 49
+// global memory:   as v3, with the smaller margin of a tile of 16 x 32 pixels: at most 1.6
+//
+// Why it should help: a multiprocessor of an H200 gets 4.3e12 / 132 / 1.75e9 = 18.6 bytes a cycle
+// from memory, so 20.25 bytes for one y take 1.09 cycles. Its shared memory and caches answer 32
+// numbers a cycle. v3 asks for 49 of the tile, 3 of the kernel and 5 to fill the tile: 1.8
+// cycles, so no more than 61 % of the memory's speed. v4 asks for 16, 6 (two strided reads that
+// meet the same lines, where W_out is odd) and 4: 0.8 cycles, less than memory takes. Its FMAs
+// are 56 for one y, 7 of them idle on the rows that only one of two windows has: 0.44 cycles.
+// These are counts, not measurements: no GPU has run it yet.
+//
+// For stride 1 and a window that is compiled in: with a stride windows overlap less, and x, four
+// times as large as y, is then what memory waits for.
+//
+// A half is converted once, when it enters the tile, and not each time it is read there. Loads
+// and stores are of two numbers at a time where rows are even. The tile's row takes a pitch that
+// lets threads of the next rows read from the banks that those of this row leave free.
+// ---------------------------------------------------------------------------------------------
+
+constexpr int PAIR = 2;  // rows and columns of pixels of a thread
+constexpr int FEW_THREADS = 128;  // at most, in a block of v4
+
+// Blocks that must fit at once, so that a thread has 168 registers; 255 where sums are doubles.
+template <typename T> constexpr int BLOCKS = sizeof(typename Sum<T>::type) == 4 ? 3 : 2;
+
+// What a tile in shared memory holds.
+template <typename T> struct Stored { using type = T; };
+template <> struct Stored<__half> { using type = float; };
+
+// COUNT numbers that lie side by side, loaded and stored at once.
+template <typename T, int COUNT>
+struct alignas(COUNT * sizeof(T) < 16 ? COUNT * sizeof(T) : 16) Vector { T at[COUNT]; };
+
+template <int COUNT, typename T>
+__device__ inline Vector<T, COUNT> read_vector(const T* from) {
+  return *reinterpret_cast<const Vector<T, COUNT>*>(from);
+}
+
+// Whether rows of `columns` numbers from `from` on all start where a pair may.
+template <typename T> __device__ inline bool in_pairs(const T* from, int columns) {
+  const auto address = reinterpret_cast<unsigned long long>(from);
+  return columns % PAIR == 0 && address % (PAIR * sizeof(T)) == 0;
+}
+
+// Read ROWS times `count` neighbouring numbers, `step` from one row to the next; 0 beyond them.
+template <int ROWS, typename T, typename A>
+__device__ inline void read_pairs(
+    A (&to)[ROWS][PAIR], const T* from, long long step, int count, bool at_once) {
+  if (at_once && count >= PAIR) {
+#pragma unroll
+    for (int v = 0; v < ROWS; ++v) {
+      const Vector<T, PAIR> pair = read_vector<PAIR>(from + v * step);
+#pragma unroll
+      for (int q = 0; q < PAIR; ++q) to[v][q] = static_cast<A>(pair.at[q]);
+    }
+  } else {
+#pragma unroll
+    for (int v = 0; v < ROWS; ++v) {
+#pragma unroll
+      for (int q = 0; q < PAIR; ++q) to[v][q] = q < count ? static_cast<A>(from[v * step + q]) : A(0);
+    }
+  }
+}
+
+template <int ROWS, typename T, typename A>
+__device__ inline void write_pairs(
+    T* to, const A (&from)[ROWS][PAIR], long long step, int rows, int count, bool at_once) {
+  if (at_once && count >= PAIR) {
+#pragma unroll
+    for (int p = 0; p < ROWS; ++p) {
+      Vector<T, PAIR> pair;
+#pragma unroll
+      for (int q = 0; q < PAIR; ++q) pair.at[q] = static_cast<T>(from[p][q]);
+      if (p < rows) *reinterpret_cast<Vector<T, PAIR>*>(to + p * step) = pair;
+    }
+  } else {
+#pragma unroll
+    for (int p = 0; p < ROWS; ++p) {
+#pragma unroll
+      for (int q = 0; q < PAIR; ++q) {
+        if (p < rows && q < count) to[p * step + q] = static_cast<T>(from[p][q]);
+      }
+    }
+  }
+}
+
+// The K + 1 numbers that two neighbouring windows have in one row of the tile.
+template <int K, typename S, typename A>
+__device__ inline void read_row(A (&row)[K + 1], const S* from) {
+#pragma unroll
+  for (int t = 0; t < K + 1; t += PAIR) {
+    const Vector<S, PAIR> pair = read_vector<PAIR>(from + t);
+    row[t] = static_cast<A>(pair.at[0]);
+    row[t + 1] = static_cast<A>(pair.at[1]);
+  }
+}
+
+// The tile of a block whose threads own ROWS x 2 pixels each of an image of H x W; and what of it
+// lies in shared memory, with the K - 1 rows and columns that the windows reach beyond it.
+template <int K, int ROWS> struct PairTile {
+  Tile at;
+  int i, j;         // the thread's first pixel
+  int down, right;  // its pixels that are in the image, each way; none if not positive
+  int rows, columns, pitch, area;
+  int corner;  // where in shared memory its first window starts
+
+  __device__ PairTile(int H, int W)
+      : at(tile_of_block(H, W, ROWS * blockDim.y, PAIR * blockDim.x)) {
+    const int wide = blockDim.x, x = PAIR * threadIdx.x, y = ROWS * threadIdx.y;
+    i = at.row + y, j = at.column + x;
+    down = min(ROWS, H - i), right = min(PAIR, W - j);
+    rows = ROWS * blockDim.y + K - 1, columns = PAIR * wide + K - 1;
+    // In 32 banks of one number each, the next row of threads reads on where this one ends.
+    const int banks = 32 / ROWS, gap = (PAIR * wide / ROWS - columns) & (banks - 1);
+    pitch = columns + (wide < 16 ? gap : 0);
+    area = rows * pitch;
+    corner = y * pitch + x;
+  }
+};
+
+// Copy the pixels from (h0, w0) on of `count` images of H x W, at most MOST, into shared memory,
+// as zeros where they lie outside. Neighbouring threads copy neighbouring columns, each of all
+// images: these loads are in flight together, and where a pixel lies is found out once for all.
+template <int MOST, int K, int ROWS, typename S, typename T>
+__device__ inline void load_pairs(
+    S* shared, const PairTile<K, ROWS>& tile, const T* __restrict__ images, int count, int h0,
+    int w0, int H, int W) {
+  const int thread = threadIdx.y * blockDim.x + threadIdx.x, threads = blockDim.x * blockDim.y;
+  for (int t = thread; t < tile.rows * tile.columns; t += threads) {
+    const int row = t / tile.columns, column = t % tile.columns, h = h0 + row, w = w0 + column;
+    const bool inside = 0 <= h && h < H && 0 <= w && w < W;
+    S* to = shared + row * tile.pitch + column;
+#pragma unroll 8
+    for (int r = 0; r < count; ++r) {
+      if (inside) {
+        to[r * tile.area] = images[(static_cast<long long>(r) * H + h) * W + w];
+      } else {
+        to[r * tile.area] = S(0.0f);
+      }
+    }
+  }
+}
+
+// Both forward and backward_input are this sum over the windows of the images `values`, H x W each,
+// from (h0, w0) on: they differ in the entry that a place of the window is multiplied with.
+// entries.read(entry, t) gives those of row t of the 2 x 2 windows: entry[p][v][q].
+template <int K, int CHANNELS, typename T, typename S, typename Entries>
+__device__ inline void gather_pairs(
+    S* shared, const PairTile<K, PAIR>& tile, const T* __restrict__ values,
+    const Entries& entries, T* __restrict__ result, int C_g, int h0, int w0, int H, int W,
+    int result_H, int result_W) {
+  using A = typename Sum<T>::type;
+  const long long pixels = static_cast<long long>(result_H) * result_W;
+  const bool at_once = in_pairs(result, result_W);
+  for (int r0 = 0; r0 < C_g; r0 += CHANNELS) {
+    const int count = min(CHANNELS, C_g - r0);
+    const long long nc = tile.at.ng * C_g + r0;
+    load_pairs<CHANNELS>(shared, tile, values + nc * H * W, count, h0, w0, H, W);
+    __syncthreads();  // the tile of pairs is whole
+    if (tile.down > 0 && tile.right > 0) {
+      A sum[CHANNELS][PAIR][PAIR] = {};
+#pragma unroll 1
+      for (int t = 0; t < K + PAIR - 1; ++t) {
+        A entry[PAIR][K][PAIR];
+        entries.read(entry, t);
+#pragma unroll
+        for (int r = 0; r < CHANNELS; ++r) {
+          if (r < count) {
+            A row[K + 1];
+            read_row<K>(row, shared + r * tile.area + t * tile.pitch + tile.corner);
+#pragma unroll
+            for (int p = 0; p < PAIR; ++p) {
+              if (0 <= t - p && t - p < K) {
+#pragma unroll
+                for (int v = 0; v < K; ++v) {
+#pragma unroll
+                  for (int q = 0; q < PAIR; ++q) sum[r][p][q] += entry[p][v][q] * row[v + q];
+                }
+              }
+            }
+          }
+        }
+      }
+      T* to = result + nc * pixels + static_cast<long long>(tile.i) * result_W + tile.j;
+#pragma unroll
+      for (int r = 0; r < CHANNELS; ++r) {
+        if (r < count) {
+          write_pairs(to + r * pixels, sum[r], result_W, tile.down, tile.right, at_once);
+        }
+      }
+    }
+    __syncthreads();  // all have read it: the next channels of the pairs may take its place
+  }
+}
+
+// y[i + p, j + q] takes its own entry for each place of its window.
+template <typename T, int K> struct OwnEntries {
+  const T* kernel;  // entry (0, 0) of the thread's first pixel
+  long long pixels;
+  int W_out, down, right;
+  bool at_once;
+
+  template <typename A> __device__ void read(A (&entry)[PAIR][K][PAIR], int t) const {
+#pragma unroll
+    for (int p = 0; p < PAIR; ++p) {
+      const int u = t - p, count = 0 <= u && u < K && p < down ? right : 0;
+      read_pairs(entry[p], kernel + u * K * pixels + p * W_out, pixels, count, at_once);
+    }
+  }
+};
+
+template <typename T, int K>
+__global__ void __launch_bounds__(FEW_THREADS, BLOCKS<T>)
+forward_v4(const T* __restrict__ x, const T* __restrict__ kernel, T* __restrict__ y, Sizes s) {
+  const PairTile<K, PAIR> tile(s.H_out, s.W_out);
+  const long long pixels = static_cast<long long>(s.H_out) * s.W_out;
+  const long long ij = static_cast<long long>(tile.i) * s.W_out + tile.j;
+  const OwnEntries<T, K> entries{
+      kernel + tile.at.ng * K * K * pixels + ij, pixels, s.W_out, tile.down, tile.right,
+      in_pairs(kernel, s.W_out)};
+  gather_pairs<K, 16>(
+      shared_memory<typename Stored<T>::type>(), tile, x, entries, y, s.C / s.G,
+      tile.at.row - s.p_h, tile.at.column - s.p_w, s.H, s.W, s.H_out, s.W_out);
+}
+
+// dx[h, w] meets dy at pixels below and to the right of (h + p - K, w + p - K), and takes the entry
+// that the pixel of dy had for it: the window mirrored, (K - 1 - u, K - 1 - v).
+template <typename T, int K> struct MirroredEntries {
+  const T* kernel;  // entry (0, 0) of pixel (0, 0)
+  long long pixels;
+  int i, j, H_out, W_out;  // (i, j): the first pixel of dy that the thread's pixels meet
+
+  template <typename A> __device__ void read(A (&entry)[PAIR][K][PAIR], int t) const {
+    const bool row = 0 <= i + t && i + t < H_out;
+#pragma unroll
+    for (int p = 0; p < PAIR; ++p) {
+      const int u = t - p;
+#pragma unroll
+      for (int v = 0; v < K; ++v) {
+        const T* from = kernel + ((K - 1 - u) * K + K - 1 - v) * pixels +
+                        static_cast<long long>(i + t) * W_out + j + v;
+#pragma unroll
+        for (int q = 0; q < PAIR; ++q) {
+          const bool met = row && 0 <= u && u < K && 0 <= j + v + q && j + v + q < W_out;
+          entry[p][v][q] = met ? static_cast<A>(from[q]) : A(0);
+        }
+      }
+    }
+  }
+};
+
+template <typename T, int K>
+__global__ void __launch_bounds__(FEW_THREADS, BLOCKS<T>)
+backward_input_v4(
+    const T* __restrict__ dy, const T* __restrict__ kernel, T* __restrict__ dx, Sizes s) {
+  const PairTile<K, PAIR> tile(s.H, s.W);
+  const long long pixels = static_cast<long long>(s.H_out) * s.W_out;
+  const int up = K - 1 - s.p_h, left = K - 1 - s.p_w;
+  const MirroredEntries<T, K> entries{
+      kernel + tile.at.ng * K * K * pixels, pixels, tile.i - up, tile.j - left, s.H_out, s.W_out};
+  gather_pairs<K, 16>(
+      shared_memory<typename Stored<T>::type>(), tile, dy, entries, dx, s.C / s.G,
+      tile.at.row - up, tile.at.column - left, s.H_out, s.W_out, s.H, s.W);
+}
+
+// Two pixels of dkernel for a thread, side by side, with all their K * K places in registers, or
+// the places of TALL rows of the window at a time where sums are doubles.
+template <typename T, int K>
+__global__ void __launch_bounds__(FEW_THREADS, BLOCKS<T>)
+backward_kernel_v4(
+    const T* __restrict__ dy, const T* __restrict__ x, T* __restrict__ dkernel, Sizes s) {
+  using A = typename Sum<T>::type;
+  constexpr int CHANNELS = 8, TALL = sizeof(A) == 4 ? K : (K + 1) / 2;
+  auto* shared = shared_memory<typename Stored<T>::type>();
+  const PairTile<K, 1> tile(s.H_out, s.W_out);
+  const int C_g = s.C / s.G;
+  const bool mine = tile.down > 0 && tile.right > 0;
+  const long long pixels = static_cast<long long>(s.H_out) * s.W_out;
+  const long long ij = static_cast<long long>(tile.i) * s.W_out + tile.j;
+  const bool dy_at_once = in_pairs(dy, s.W_out), at_once = in_pairs(dkernel, s.W_out);
+
+#pragma unroll 1
+  for (int u0 = 0; u0 < K; u0 += TALL) {
+    A sum[TALL][K][PAIR] = {};
+    for (int r0 = 0; r0 < C_g; r0 += CHANNELS) {
+      const int count = min(CHANNELS, C_g - r0);
+      const long long nc = tile.at.ng * C_g + r0;
+      load_pairs<CHANNELS>(
+          shared, tile, x + nc * s.H * s.W, count, tile.at.row - s.p_h, tile.at.column - s.p_w,
+          s.H, s.W);
+      __syncthreads();
+      for (int r = 0; mine && r < count; ++r) {
+        A gradient[1][PAIR];
+        read_pairs(gradient, dy + (nc + r) * pixels + ij, 0, tile.right, dy_at_once);
+#pragma unroll
+        for (int u = 0; u < TALL; ++u) {
+          if (u0 + u < K) {
+            A row[K + 1];
+            read_row<K>(row, shared + r * tile.area + (u0 + u) * tile.pitch + tile.corner);
+#pragma unroll
+            for (int v = 0; v < K; ++v) {
+#pragma unroll
+              for (int q = 0; q < PAIR; ++q) sum[u][v][q] += gradient[0][q] * row[v + q];
+            }
+          }
+        }
+      }
+      __syncthreads();
+    }
+    T* to = dkernel + (tile.at.ng * K + u0) * K * pixels + ij;
+#pragma unroll
+    for (int u = 0; u < TALL; ++u) {
+      const int rows = mine && u0 + u < K ? K : 0;
+      write_pairs(to + u * K * pixels, sum[u], pixels, rows, tile.right, at_once);
+    }
+  }
+}
