@@ -52,7 +52,7 @@ FAULTS = {
         "x[(c * H + h) * W + w] : 0",
         "x[(c * H + w) * W + h] : 0",
     ),
-    "interleaved groups": ("layer", "Math.floor(c / C_g)), windowAt", "c % G), windowAt"),
+    "interleaved groups": ("layer", "Math.floor(c / C_g)", "c % G"),
     "no padding": ("layer", "u * d_h - p_h", "u * d_h"),
     "dilation forgotten": ("layer", "u * d_h - p_h", "u - p_h"),
     "stride forgotten": ("layer", "[i * s_h + u", "[i + u"),

@@ -44,7 +44,7 @@ def test_hovering_shows_the_numbers_of_the_pixel(photo_page: Any, browser: Any) 
                 np.testing.assert_allclose(drawn(tab, box), a, rtol=0, atol=0.00501)
             y = trace.y[0, 0][pixel]
             shown = text(tab, "#equation")
-            assert shown.startswith(f"y[red, {pixel[0]}, {pixel[1]}] = sum of 25 products = ")
+            assert shown.startswith(f"y[red, {pixel[0]}, {pixel[1]}] = Σ of 25 products = ")
             assert abs(float(shown.split(" = ")[-1].replace("−", "-")) - y) <= 0.000501
         # Outside the picture is marked, not only white.
         hover(tab, "input", (0, 0), (10, 13))
@@ -232,7 +232,7 @@ def test_the_address_brings_everything_back(photo_page: Any, browser: Any) -> No
         tab.click("#paint-own")
         tab.focus("#input")
         tab.keyboard.press("ArrowLeft")
-        settle(tab)
+        tab.wait_for_url("**at=6,8**paint=*")
         address = "#" + tab.url.partition("#")[2]
         state = tab.evaluate("explorer.state")
         y = array(tab, "explorer.run.y", trace.y[0].shape)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import needs_browser, opened, saved, settle, text
+from browser import hover, needs_browser, opened, saved, settle, text
 from explorer_cases import HOSTILE
 
 from involution_edu.viz.explorer import Explorer, Stepper
@@ -96,6 +96,28 @@ def test_everything_to_be_used_has_a_name(group_page: Any, browser: Any) -> None
             assert tab.get_by_role(role, name=re.compile(r"\w|[◀▶]")).count() == found.count(), role
         tab.keyboard.press("Tab")
         assert tab.evaluate("document.activeElement.id") == "back"
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of WCAG 2, from "rgb(1, 2, 3)"."""
+    part = np.array(re.findall(r"\d+", colour)[:3], float) / 255
+    linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def test_every_number_can_be_read_on_its_colour(photo_page: Any, browser: Any) -> None:
+    path, _ = photo_page
+    colours = """cells => cells.map(c => [c.style.color, c.style.backgroundColor])"""
+    seen = set()
+    with opened(browser, path) as tab:
+        for pixel in ((0, 0), (5, 6), (9, 12)):
+            hover(tab, "input", pixel, (10, 13))
+            settle(tab)
+            for ink, paper in tab.eval_on_selector_all("td", colours):
+                dark, light = sorted((luminance(ink), luminance(paper)))
+                assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, paper)
+                seen.add(paper)
+    assert len(seen) > 50
 
 
 def test_a_notebook_shows_it_without_a_kernel(group_page: Any, browser: Any, folder: Path) -> None:

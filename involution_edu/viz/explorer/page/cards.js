@@ -18,15 +18,19 @@ function drawPaintCard({ i, j, kernel }) {
   $("paint-undo").disabled = painted.size === 0;
   const [was, is] = [recorded.y[(state.c * H_out + i) * W_out + j], run.output(state.c, i, j)];
   const moved = changed.filter((difference) => difference !== 0).length;
+  const most = number(largestOf(changed), 3);
   const own = moved
-    ? `Its kernel: ${moved} of ${wordsFor(K2, "number")} changed, by up to ${number(largestOf(changed), 3)}.`
+    ? `Its kernel: ${moved} of ${wordsFor(K2, "number")} changed, by up to ${most}.`
     : `Its kernel: not one of ${wordsFor(K2, "number")} changed.`;
   const same = Math.abs(is - was) <= data.tolerance * (largestOf(recorded.y) || 1);
   const output = same
     ? `Its output is still ${number(is, 3)}.`
     : `Its output went from ${number(was, 3)} to ${number(is, 3)}.`;
   const pixel = `Pixel (${i}, ${j})`;
-  say("paint-said", painted.size ? `${pixel}. ${own} ${output}` : `${pixel}. Nothing is painted yet.`);
+  say(
+    "paint-said",
+    painted.size ? `${pixel}. ${own} ${output}` : `${pixel}. Nothing is painted yet.`,
+  );
 }
 
 function drawPins() {
@@ -37,18 +41,21 @@ function drawPins() {
   say("n-a", `A: (${a.join(", ")})`);
   say("n-b", `B: (${b.join(", ")})`);
   const [y, other] = [a, b].map((pixel) => number(run.output(state.c, ...pixel), 3));
-  const lengths = Math.sqrt(sumOf(multiplied(kernelA, kernelA)) * sumOf(multiplied(kernelB, kernelB)));
+  const lengths = Math.sqrt(
+    sumOf(multiplied(kernelA, kernelA)) * sumOf(multiplied(kernelB, kernelB)),
+  );
   const alike = lengths ? sumOf(multiplied(kernelA, kernelB)) / lengths : 0;
   say(
     "pins-said",
     `The kernels differ by up to ${number(largestOf(difference), 3)}; their cosine is ` +
-      `${number(alike)} (1: the same shape, 0: nothing in common). Output: ${y} at A, ${other} at B.`,
+      `${number(alike)} (1: the same shape, 0: nothing in common). ` +
+      `Output: ${y} at A, ${other} at B.`,
   );
 }
 
-let slow = { stamp: "", timer: 0 };
+const slow = { stamp: "", timer: 0 };
 
-// What needs every kernel: at once when the page opens, and a moment after the last stroke of paint.
+// What needs every kernel: at once when the page opens, a moment after the last stroke of paint.
 function drawSlowCards() {
   const stamp = `${version} ${group()}`;
   if (slow.values === undefined) computeSlowCards(stamp);
@@ -68,6 +75,9 @@ function computeSlowCards(stamp) {
   slow.mean = meanKernel(run, group());
   slow.convolved = convolved(run);
   slow.values = MAPS.map(({ of }) => mapOf(run, group(), of));
+  slow.ends = MAPS.map(({ ends }, m) => ends?.(slow.values[m]));
+  slow.longest = roundedLimit(slow.values.at(-1).map(({ length }) => length));
+  MAPS.forEach(({ name }, m) => slow.ends[m] && scaleOf($(`scale-${name}`), ...slow.ends[m]));
   slow.version = (slow.version ?? 0) + 1;
 }
 
@@ -106,7 +116,7 @@ function makeMaps() {
 
 function drawMaps() {
   const n = state.at[0] * W_out + state.at[1];
-  MAPS.forEach(({ name, ends }, m) => {
+  MAPS.forEach(({ name }, m) => {
     const values = slow.values[m];
     const canvas = $(`map-${name}`);
     if (name === "orientation") {
@@ -116,13 +126,12 @@ function drawMaps() {
       say(`value-${name}`, `here ${number(degrees, 0)}°, length ${number(length)}`);
       return;
     }
-    const [low, high] = ends(values);
+    const [low, high] = slow.ends[m];
     // A scale with negative numbers has its zero in the middle; one without begins with white.
     const part = (value) => (low < 0 ? value / high : (value - low) / (high - low));
     const shade = (k) => shadeOf(low < 0 ? part(values[k]) : Math.max(0, part(values[k])));
     const image = picture(`map ${name}`, slow.version, H_out, W_out, shade);
     frame(show(canvas, image, 230), state.at);
-    scaleOf($(`scale-${name}`), low, high);
     say(`value-${name}`, `here ${number(values[n])}`);
   });
 }
@@ -132,7 +141,6 @@ function drawDashes({ pen, unit }, values) {
   pen.fillStyle = "rgba(252, 251, 248, 0.82)";
   pen.fillRect(0, 0, W_out, H_out);
   const apart = Math.max(1, Math.ceil(8 * unit));
-  const longest = roundedLimit(values.map(({ length }) => length));
   pen.strokeStyle = INK;
   pen.lineWidth = 1.4 * unit;
   pen.beginPath();
@@ -140,7 +148,7 @@ function drawDashes({ pen, unit }, values) {
     for (let j = Math.floor(apart / 2); j < W_out; j += apart) {
       const { degrees, length } = values[i * W_out + j];
       const angle = (degrees * Math.PI) / 180;
-      const half = (Math.min(1, length / longest) * apart) / 2;
+      const half = (Math.min(1, length / slow.longest) * apart) / 2;
       const [right, up] = [half * Math.cos(angle), half * Math.sin(angle)];
       pen.moveTo(j + 0.5 - right, i + 0.5 + up);
       pen.lineTo(j + 0.5 + right, i + 0.5 - up);
@@ -155,7 +163,8 @@ function listed(values, columns) {
   const texts = Array.from(values, (value) => String(Number(value.toPrecision(9))));
   if (columns === undefined) return `[${texts.join(", ")}]`;
   const rows = [];
-  for (let k = 0; k < texts.length; k += columns) rows.push(`    [${texts.slice(k, k + columns).join(", ")}],`);
+  for (let k = 0; k < texts.length; k += columns)
+    rows.push(`    [${texts.slice(k, k + columns).join(", ")}],`);
   return `[\n${rows.join("\n")}\n]`;
 }
 
@@ -163,11 +172,12 @@ function numpyOf(i, j, c) {
   const g = Math.floor(c / C_g);
   const stages = stagesAt(run.x, i, j);
   const span = recorded.span_weight.slice(g * K2 * hidden, (g + 1) * K2 * hidden);
+  const own = s_h * s_w > 1 ? "the mean of its cell of x" : "the pixel itself";
   const lines = [
     "import numpy as np",
     "",
     `# Output pixel (row ${i}, column ${j}) of channel ${c}, whose kernel is that of group ${g}.`,
-    `features = np.array(${listed(stages.features)})  # ${s_h * s_w > 1 ? "the mean of its cell of x" : "the pixel itself"}`,
+    `features = np.array(${listed(stages.features)})  # ${own}`,
     `reduce_weight = np.array(${listed(recorded.reduce_weight, C)})`,
     "reduced = reduce_weight @ features",
   ];

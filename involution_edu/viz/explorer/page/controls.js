@@ -3,7 +3,8 @@
 // The pixel of a canvas's picture under the mouse.
 function pixelUnder(event, rows, columns) {
   const box = event.currentTarget.getBoundingClientRect();
-  const part = (at, from, size, count) => clamp(Math.floor(((at - from) / size) * count), 0, count - 1);
+  const part = (at, from, size, count) =>
+    clamp(Math.floor(((at - from) / size) * count), 0, count - 1);
   return [
     part(event.clientY, box.top, box.height, rows),
     part(event.clientX, box.left, box.width, columns),
@@ -135,7 +136,8 @@ function drawControls() {
   scrub.max = lastStep();
   scrub.value = Math.max(0, position());
   const [i, j] = state.at;
-  const words = state.walk === "pixels" ? `row ${i}, column ${j}` : `product ${position() + 1} of ${K2}`;
+  const words =
+    state.walk === "pixels" ? `row ${i}, column ${j}` : `product ${position() + 1} of ${K2}`;
   scrub.setAttribute("aria-valuetext", words);
   $("pin").setAttribute("aria-pressed", String(state.pinned));
   $("pin").textContent = state.pinned ? "Pinned" : "Pin";

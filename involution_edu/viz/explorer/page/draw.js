@@ -12,6 +12,16 @@ function shadeOf(part) {
   );
 }
 
+// Whether black is read better than white on it: its luminance, as WCAG 2 defines that, is above
+// the 0.179 at which both have a contrast of 4.6.
+function isPale(shade) {
+  const [red, green, blue] = shade.map((byte) => {
+    const part = byte / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179;
+}
+
 const kept = new Map(); // name -> {stamp, picture}
 
 // A picture with one pixel for each of (rows, columns), drawn anew only if its stamp changes.
@@ -48,13 +58,21 @@ function outputPicture(name, y) {
 
 const TALLEST = 288; // of a picture, in CSS pixels
 
+const rooms = new Map(); // element -> its width inside; measured once, for measuring is slow
+
+function roomIn(element) {
+  if (!rooms.has(element)) {
+    const css = getComputedStyle(element);
+    const edges = parseFloat(css.paddingLeft) + parseFloat(css.paddingRight);
+    rooms.set(element, element.clientWidth - edges);
+  }
+  return rooms.get(element);
+}
+
 // Show a picture with square pixels as large as its column allows; return the pen for marks on
 // it, in pixels of the picture.
 function show(canvas, image, tallest = TALLEST) {
-  const room = canvas.parentElement.clientWidth;
-  const css = getComputedStyle(canvas.parentElement);
-  const free = room - parseFloat(css.paddingLeft) - parseFloat(css.paddingRight);
-  const fit = Math.min(free / image.width, tallest / image.height);
+  const fit = Math.min(roomIn(canvas.parentElement) / image.width, tallest / image.height);
   const scale = fit >= 4 ? Math.floor(fit) : fit;
   const dense = window.devicePixelRatio || 1;
   const [width, height] = [image.width * scale, image.height * scale];
@@ -71,7 +89,10 @@ function show(canvas, image, tallest = TALLEST) {
 
 // A frame around rows x columns pixels on a pale halo, so that it is seen on any picture.
 function frame({ pen, unit }, [top, left], [rows, columns] = [1, 1], dash = []) {
-  for (const [style, width, lines] of [["#fcfbf8", 4, []], [ACCENT, 2, dash]]) {
+  for (const [style, width, lines] of [
+    ["#fcfbf8", 4, []],
+    [ACCENT, 2, dash],
+  ]) {
     pen.strokeStyle = style;
     pen.lineWidth = width * unit;
     pen.setLineDash(lines.map((length) => length * unit));
@@ -111,7 +132,7 @@ function cells(box, values, columns, limit, { size, label, outside, marked, afte
     }
     box.replaceChildren(table);
   }
-  const side = size ?? clamp(Math.floor((box.clientWidth - 2) / columns) - 1, 4, 46);
+  const side = size ?? clamp(Math.floor((roomIn(box) - 2) / columns) - 1, 4, 46);
   const digits = side >= 36 ? 2 : 1;
   const readable = side >= 28;
   table.style.setProperty("--side", `${side}px`);
@@ -119,7 +140,7 @@ function cells(box, values, columns, limit, { size, label, outside, marked, afte
   table.querySelectorAll("td").forEach((cell, k) => {
     const shade = shadeOf(values[k] / limit);
     cell.style.backgroundColor = `rgb(${shade})`;
-    cell.style.color = sumOf(shade) > 380 ? INK : "#fff";
+    cell.style.color = isPale(shade) ? "#000" : "#fff";
     cell.textContent = readable ? number(values[k], digits) : "";
     cell.title = readable ? "" : number(values[k], 3);
     cell.classList.toggle("outside", Boolean(outside?.(k)));

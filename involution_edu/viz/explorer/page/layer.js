@@ -75,7 +75,7 @@ function multiplied(kernel, values) {
   return kernel.map((entry, k) => entry * values[k]);
 }
 
-// All kernels (H_out, W_out, G, K2) and outputs (C, H_out, W_out) of an x, kept up to date by paint.
+// All kernels (H_out, W_out, G, K2) and outputs (C, H_out, W_out) of an x; paint renews them.
 class Run {
   constructor(x) {
     this.x = x;
@@ -98,7 +98,10 @@ class Run {
 
   apply(i, j) {
     for (let c = 0; c < C; c++) {
-      const products = multiplied(this.kernel(i, j, Math.floor(c / C_g)), windowAt(this.x, c, i, j));
+      const products = multiplied(
+        this.kernel(i, j, Math.floor(c / C_g)),
+        windowAt(this.x, c, i, j),
+      );
       this.y[(c * H_out + i) * W_out + j] = sumOf(products);
     }
   }

@@ -21,12 +21,13 @@ async function copy() {
 
 function showCheck() {
   const { outputs, error, ok } = selfTest();
+  const off = `${error.toExponential(1)} of the largest output`;
   $("checked").dataset.ok = String(ok);
   say(
     "checked",
     ok
-      ? `Checked: this page recomputed all ${outputs} outputs, and the largest is off from NumPy's by ${error.toExponential(1)} of the largest output.`
-      : `WRONG: this page's outputs differ from NumPy's by ${error.toExponential(1)} of the largest output. Do not trust it.`,
+      ? `Checked: this page recomputed all ${outputs} outputs; they differ from NumPy's by ${off}.`
+      : `WRONG: this page's outputs differ from NumPy's by ${off}. Do not trust it.`,
   );
 }
 
@@ -34,7 +35,14 @@ function start() {
   say("about", data.about);
   makeChannels();
   $("views").hidden = !data.colour;
-  choices("views", [["photo", "photo"], ["channel", "one channel"]], (view) => change({ view }));
+  choices(
+    "views",
+    [
+      ["photo", "photo"],
+      ["channel", "one channel"],
+    ],
+    (view) => change({ view }),
+  );
   makeBrush();
   makeMaps();
   const { x, kernel, product, y } = data.limits;
@@ -42,7 +50,12 @@ function start() {
   for (const [id, limit] of Object.entries(scales)) scaleOf($(`s-${id}`), -limit, limit);
 
   watch($("input"), H, W, outputOf);
-  for (const id of ["output", "convolution", "involution", ...MAPS.map(({ name }) => `map-${name}`)]) {
+  for (const id of [
+    "output",
+    "convolution",
+    "involution",
+    ...MAPS.map(({ name }) => `map-${name}`),
+  ]) {
     watch($(id), H_out, W_out, (pixel) => pixel);
   }
   for (const id of ["window", "kernel", "products"]) watchGrid($(id));
@@ -65,7 +78,10 @@ function start() {
   $("walk").addEventListener("change", () => {
     change({ walk: $("walk").value, place: null, partial: false });
   });
-  addEventListener("resize", () => change({}));
+  addEventListener("resize", () => {
+    rooms.clear();
+    change({});
+  });
   addEventListener("hashchange", readAddress);
   readAddress();
   showCheck();

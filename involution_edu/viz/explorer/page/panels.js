@@ -70,17 +70,18 @@ function drawGenerator({ i, j, kernel }) {
   const stages = stagesAt(run.x, i, j);
   const few = Math.max(C, hidden) <= FEW;
   const rows = [[`its ${wordsFor(C, "number")}`, stages.features, data.limits.x]];
-  rows.push(["↓", `reduce: a 1 × 1 convolution, ${C} → ${hidden}`]);
+  rows.push(["↓", `reduce: 1 × 1 convolution, ${C} → ${hidden}`]);
   rows.push(["conv", stages.conv, data.limits.x]);
   if (stages.bn) rows.push(["batch norm", stages.bn, data.limits.x]);
   if (stages.relu) rows.push(["ReLU", stages.relu, data.limits.x]);
-  rows.push(["↓", `span: a 1 × 1 convolution, ${hidden} → ${G * K2}`]);
+  rows.push(["↓", `span: 1 × 1 convolution, ${hidden} → ${G * K2}`]);
   const part = G === 1 ? wordsFor(K2, "number") : `${K2} for group ${group()}`;
   rows.push([part, kernel, data.limits.kernel]);
   const box = $("generator");
   if (box.children.length !== rows.length) {
     box.replaceChildren(...rows.map(() => document.createElement("div")));
-    for (const row of box.children) row.append(document.createElement("span"), document.createElement("div"));
+    for (const row of box.children)
+      row.append(document.createElement("span"), document.createElement("div"));
   }
   rows.forEach(([label, values, limit], n) => {
     const [word, body] = box.children[n].children;
@@ -93,9 +94,9 @@ function drawGenerator({ i, j, kernel }) {
       return;
     }
     const isKernel = n === rows.length - 1;
-    const [least, most] = few && !isKernel ? [30, 46] : [8, 20];
-    const size = clamp(Math.floor((body.clientWidth - 1) / values.length) - 1, least, most);
-    const columns = Math.min(values.length, Math.floor((body.clientWidth - 1) / (size + 1)));
+    const [least, most] = few && !isKernel ? [30, 46] : [5, 20];
+    const size = clamp(Math.floor((roomIn(body) - 1) / values.length) - 1, least, most);
+    const columns = Math.min(values.length, Math.floor((roomIn(body) - 1) / (size + 1)));
     strip(body, values, columns, limit, size, isKernel ? state.place : undefined);
   });
   const own = s_h * s_w > 1 ? `the mean of its ${s_h} × ${s_w} cell` : "its own numbers";
@@ -115,7 +116,9 @@ function strip(box, values, columns, limit, size, marked) {
   const rows = Math.ceil(values.length / columns);
   const filled = Float64Array.from({ length: rows * columns }, (_, n) => values[n] ?? 0);
   const table = cells(box, filled, columns, limit, { size, marked: marked ?? undefined });
-  table.querySelectorAll("td").forEach((cell, n) => cell.classList.toggle("none", n >= values.length));
+  table
+    .querySelectorAll("td")
+    .forEach((cell, n) => cell.classList.toggle("none", n >= values.length));
 }
 
 function drawGrids({ i, j, kernel, values, products }) {
@@ -132,7 +135,8 @@ function drawGrids({ i, j, kernel, values, products }) {
   const members = `channels ${nameOf(g * C_g)} to ${nameOf((g + 1) * C_g - 1)}`;
   const whose = C_g === 1 ? `channel ${nameOf(g)}` : G === 1 ? `all ${C} channels` : members;
   say("c-kernel", `${wordsFor(K2, "number")} in ${wordsFor(K_h, "row")}, for ${whose}.`);
-  say("c-window", `Channel ${nameOf(state.c)}${values.some((_, k) => outside(k)) ? "; hatched: outside the picture, 0" : ""}.`);
+  const hatched = values.some((_, k) => outside(k)) ? "; hatched: outside the picture, 0" : "";
+  say("c-window", `Channel ${nameOf(state.c)}${hatched}.`);
   say("c-products", "kernel × window, place by place.");
   drawGroups({ i, j });
 }
@@ -154,46 +158,63 @@ function drawGroups({ i, j }) {
     const canvas = button.querySelector("canvas");
     [canvas.width, canvas.height] = [K_w, K_h];
     const image = new ImageData(K_w, K_h);
-    kernel.forEach((entry, k) => image.data.set([...shadeOf(entry / data.limits.kernel), 255], 4 * k));
+    kernel.forEach((entry, k) =>
+      image.data.set([...shadeOf(entry / data.limits.kernel), 255], 4 * k),
+    );
     canvas.getContext("2d").putImageData(image, 0, 0);
     button.setAttribute("aria-pressed", String(g === group()));
   });
 }
 
+const BARS =
+  "Each bar is one product: orange adds, blue takes away, and the last one ends at y. " +
+  "Move over a cell, or play over the window, to see them one at a time.";
 let speaking = 0;
 
-function drawSum({ i, j, kernel, values, products }) {
+function drawSum(seen) {
+  const { i, j, products } = seen;
   const k = state.place;
-  const [u, v] = [Math.floor(k / K_w), k % K_w];
   const total = state.partial ? sumOf(products.slice(0, k + 1)) : sumOf(products);
-  const what = state.partial ? `after ${k + 1} of ${K2} products` : `sum of ${wordsFor(K2, "product")}`;
-  const line = `y[${nameOf(state.c)}, ${i}, ${j}] = ${what} = ${number(total, 3)}`;
+  const line = state.partial
+    ? `Σ after ${k + 1} of ${K2} products = ${number(total, 3)}`
+    : `y[${nameOf(state.c)}, ${i}, ${j}] = Σ of ${wordsFor(K2, "product")} = ${number(total, 3)}`;
   say("equation", line);
   say("result", `Σ = ${number(total, 3)}`);
-  const detail =
-    k === null
-      ? "Each bar is one product: orange adds, blue takes away, and the last one ends at y. Move over a cell, or play over the window, to see them one at a time."
-      : `Row ${u}, column ${v} of the window: kernel ${number(kernel[k], 3)} × x ${number(values[k], 3)} = ${number(products[k], 3)}. ${spanWords(i, j, k, kernel[k])}`;
+  const detail = k === null ? BARS : productWords(seen, k);
   say("detail", detail);
   clearTimeout(speaking);
   speaking = setTimeout(() => say("live", k === null ? line : `${detail} ${line}`), 500);
   drawWaterfall(products);
 }
 
+function productWords({ i, j, kernel, values, products }, k) {
+  const [entry, value, product] = [kernel, values, products].map((numbers) =>
+    number(numbers[k], 3),
+  );
+  const place = `Row ${Math.floor(k / K_w)}, column ${k % K_w} of the window`;
+  return `${place}: kernel ${entry} × x ${value} = ${product}. ${spanWords(i, j, k, kernel[k])}`;
+}
+
 function spanWords(i, j, k, entry) {
   if (hidden > 4) return "";
   const { reduced } = stagesAt(run.x, i, j);
   const o = group() * K2 + k;
-  const parts = Array.from(reduced, (value, m) => `${number(recorded.span_weight[o * hidden + m], 3)} × ${number(value, 3)}`);
-  return `That entry of the kernel is ${parts.join(" + ")} + ${number(recorded.span_bias[o], 3)} = ${number(entry, 3)}.`;
+  const weights = recorded.span_weight.subarray(o * hidden, (o + 1) * hidden);
+  const product = (value, m) => `${number(weights[m], 3)} × ${number(value, 3)}`;
+  const parts = Array.from(reduced, product);
+  const sum = [...parts, number(recorded.span_bias[o], 3)]
+    .join(" + ")
+    .replaceAll(`+ ${MINUS}`, `${MINUS} `);
+  return `That entry of the kernel is ${sum} = ${number(entry, 3)}.`;
 }
 
 // Each product as a bar from the sum before it to the sum after it.
 function drawWaterfall(products) {
   const canvas = $("waterfall");
   const dense = window.devicePixelRatio || 1;
-  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
+  const [width, height] = [roomIn(canvas.parentElement), 84];
   [canvas.width, canvas.height] = [width * dense, height * dense];
+  canvas.style.height = `${height}px`;
   const pen = canvas.getContext("2d");
   pen.scale(dense, dense);
   const sums = [0];
@@ -201,14 +222,18 @@ function drawWaterfall(products) {
   const [low, high] = [Math.min(...sums), Math.max(...sums)];
   const tall = (value) => height - 8 - ((value - low) / (high - low || 1)) * (height - 16);
   const step = width / K2;
-  const styles = getComputedStyle(document.body);
-  pen.fillStyle = styles.getPropertyValue("--line");
+  pen.fillStyle = "#8a8f99";
   pen.fillRect(0, tall(0) - 0.5, width, 1);
   products.forEach((product, k) => {
     const [from, to] = [tall(sums[k]), tall(sums[k + 1])];
     pen.globalAlpha = state.partial && k > state.place ? 0.15 : 1;
     pen.fillStyle = product < 0 ? "rgb(58,120,184)" : "rgb(217,124,36)";
-    pen.fillRect(k * step + 1, Math.min(from, to) - 0.5, Math.max(1, step - 2), Math.abs(to - from) + 1);
+    pen.fillRect(
+      k * step + 1,
+      Math.min(from, to) - 0.5,
+      Math.max(1, step - 2),
+      Math.abs(to - from) + 1,
+    );
     if (k === state.place) {
       pen.strokeStyle = ACCENT;
       pen.lineWidth = 2;

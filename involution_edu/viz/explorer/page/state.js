@@ -39,21 +39,27 @@ function neighbour() {
 }
 
 let scheduled = false;
+let writing = 0;
 
 function change(patch) {
   Object.assign(state, patch);
+  clearTimeout(writing);
+  writing = setTimeout(writeAddress, 250); // a browser slows down who writes it all the time
   if (scheduled) return;
   scheduled = true;
   requestAnimationFrame(() => {
     scheduled = false;
     render();
-    writeAddress();
   });
 }
 
 function paint(h, w, values) {
   values.forEach((value, c) => painted.set(`${h},${w},${c}`, value));
-  run.paint(h, w, xAt(h, w).map((value, c) => painted.get(`${h},${w},${c}`) ?? value));
+  run.paint(
+    h,
+    w,
+    xAt(h, w).map((value, c) => painted.get(`${h},${w},${c}`) ?? value),
+  );
   version += 1;
   change({});
 }

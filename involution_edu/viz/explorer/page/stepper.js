@@ -2,7 +2,12 @@
 
 const { frames } = JSON.parse(document.getElementById("data").textContent);
 const [scrub, picture, caption, count, back, forth] = [
-  "scrub", "picture", "caption", "count", "back", "forth",
+  "scrub",
+  "picture",
+  "caption",
+  "count",
+  "back",
+  "forth",
 ].map((id) => document.getElementById(id));
 
 function show(n) {
