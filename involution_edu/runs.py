@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from .checkpoint import CheckpointError
+from .checkpoint import CheckpointError, save_checkpoint
 from .complexity import count
 from .files import check_writable, written_whole
 from .geometry import as_int
@@ -19,6 +19,7 @@ from .train import Epoch, fit
 
 Progress = Callable[[int, int, str], None]
 
+ENDINGS = ".npz", ".csv", "-weights.npz"
 RESULTS, CURVES = "results.json", "curves.png"
 
 
@@ -56,12 +57,15 @@ class Results:
     task : str
     train_size, test_size : int
         Pictures.
+    baselines : dict of str to float
+        Scores on the test set of what is not learned.
     runs : tuple of Run
     """
 
     task: str
     train_size: int
     test_size: int
+    baselines: dict[str, float]
     runs: tuple[Run, ...]
 
     def of(self, network: str) -> list[Run]:
@@ -88,7 +92,8 @@ def run_task(
     """Train every network with every seed, and keep it all in ``out_dir``.
 
     Each run has a checkpoint, ``NETWORK-SEED.npz``, and a log, ``NETWORK-SEED.csv``, both written
-    anew after every epoch. At the end come ``results.json`` and ``curves.png``.
+    anew after every epoch; and in the end its weights alone, ``NETWORK-SEED-weights.npz``, for
+    `involution_edu.load_weights`. At last come ``results.json`` and ``curves.png``.
 
     Parameters
     ----------
@@ -141,9 +146,12 @@ def run_task(
             ) from error
         cost = count(model, data.x_test.shape[1:])
         runs.append(Run(network, seed, cost.parameters, cost.macs, tuple(rows)))
-    results = Results(task, len(data.x_train), len(data.x_test), tuple(runs))
+        save_checkpoint(out_dir / f"{network}-{seed}-weights.npz", model.state_dict(), force=True)
+    results = Results(
+        task, len(data.x_train), len(data.x_test), TASKS[task].baselines(data), tuple(runs)
+    )
     with written_whole(out_dir / RESULTS, force=True) as temporary:
-        temporary.write_text(f"{json.dumps(asdict(results), indent=1)}\n", encoding="utf-8")
+        temporary.write_text(f"{json.dumps(asdict(results))}\n", encoding="utf-8")
     save_curves(results, out_dir / CURVES)
     return results
 
@@ -172,7 +180,7 @@ def _prepare(out_dir: Path, names: list[str], resume: bool, force: bool) -> None
     if not out_dir.exists():
         check_writable(out_dir, choice="another folder with --out")
         out_dir.mkdir()
-    files = [out_dir / f"{name}{ending}" for name in names for ending in (".npz", ".csv")]
+    files = [out_dir / f"{name}{ending}" for name in names for ending in ENDINGS]
     files += [out_dir / RESULTS, out_dir / CURVES]
     if not resume and not force and (there := [path for path in files if path.exists()]):
         raise FileExistsError(
@@ -221,6 +229,8 @@ def _lines(results: Results) -> Iterator[str]:
             f"{network:10}{len(runs):>6}{runs[0].parameters:>12,}{runs[0].macs:>13,}{unit.of(train[0]):>9}"
             f"{shown:>20}{seconds[0]:>9.0f}"
         )
+    for name, score in results.baselines.items():
+        yield f"{name:10}{'':>6}{'':>12}{'':>13}{'':>9}{unit.of(score):>20}"
     yield "After the last epoch, not the best; ± is the standard deviation of the seeds."
 
 

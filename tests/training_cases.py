@@ -12,7 +12,8 @@ import numpy as np
 from involution_edu import nn, train
 from involution_edu.data import Data
 from involution_edu.geometry import Array
-from involution_edu.tasks import ACCURACY, Recipe, Task, accuracy, shifted
+from involution_edu.scores import ACCURACY, accuracy
+from involution_edu.tasks import Recipe, Task, shifted
 
 RECIPE = Recipe(6, 16, "sgd", 0.1, weight_decay=1e-3, label_smoothing=0.1)
 
@@ -52,6 +53,7 @@ STRIPES = Task(
     lambda recipe: nn.CrossEntropy(recipe.label_smoothing),
     accuracy,
     partial(shifted, pixels=1),
+    lambda data: {"guess": 0.5},
 )
 ADAM = replace(RECIPE, optimizer="adam", lr=0.01)
 LONG = replace(RECIPE, epochs=25)

@@ -10,7 +10,7 @@ from ..nn import Conv2d, Involution2d, Module, ReLU, Sequential
 from ..nn.arguments import Rng, as_features, as_generator
 from ..ops import involution, involution_backward
 
-DILATIONS = (1, 2, 1)  # of the 3x3 convolutions: together they see 9 x 9 pixels
+DILATIONS = (1, 2, 4)  # of the 3x3 convolutions: together they see 15 x 15 pixels
 
 
 class KernelDenoiser(Module):
@@ -50,7 +50,7 @@ class KernelDenoiser(Module):
 
     def __init__(
         self,
-        channels: int = 16,
+        channels: int = 24,
         kernel_size: IntOrPair = 7,
         *,
         in_channels: int = 1,
