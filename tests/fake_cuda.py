@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -27,6 +27,8 @@ from involution_edu.backends import cuda_versions, numba_cuda
 from involution_edu.geometry import Array
 
 SOURCE = Path(numba_cuda.__file__).with_name("numba_cuda_kernels.py")
+# Blocks are small, so that small images have several tiles, not all of them full.
+VERSIONS = tuple(replace(version, threads=(3, 4)) for version in numba_cuda.VERSIONS)
 ORDERS = ("forward", "reverse", "shuffled")
 
 
@@ -203,10 +205,7 @@ class Gpus:
 
 @contextmanager
 def installed(cuda: Any, source: str | None = None) -> Iterator[None]:
-    """Let rung 4 use ``cuda``, and ``source`` instead of its own kernels if that is given.
-
-    Blocks are small meanwhile, so that small images have several tiles, not all of them full.
-    """
+    """Let rung 4 use ``cuda``, and ``source`` instead of its own kernels if that is given."""
     kernels: Any = ModuleType("involution_edu.backends.numba_cuda_kernels")
     kernels.__package__ = "involution_edu.backends"
     code = SOURCE.read_text(encoding="utf-8") if source is None else source
@@ -215,6 +214,5 @@ def installed(cuda: Any, source: str | None = None) -> Iterator[None]:
         exec(compile(code, SOURCE, "exec"), kernels.__dict__)  # noqa: S102
         patch.setitem(sys.modules, kernels.__name__, kernels)
         patch.setattr(cuda_versions, "THREADS", 32)
-        patch.setattr(cuda_versions, "TILE", (3, 4))
         patch.setattr(numba_cuda, "simulated", lambda: type(cuda) is Cuda)
         yield

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from cuda_checks import TOLERANCES, operands_and_results
-from fake_cuda import ORDERS, SOURCE, Cuda, installed
+from fake_cuda import ORDERS, SOURCE, VERSIONS, Cuda, installed
 
 import involution_edu as inv
 from involution_edu.backends import cuda_host, numba_cuda, traffic
 from involution_edu.backends.cuda_versions import TASKS, Version
-from involution_edu.backends.numba_cuda import VERSIONS
 from involution_edu.cases import AWKWARD, random_operands, scaled_error
 from involution_edu.geometry import make_geometry
 
@@ -215,10 +214,13 @@ def test_a_tile_too_large_for_numba() -> None:
 @pytest.mark.skipif(
     cuda_host.unavailable() is not None, reason=f"cuda_host: {cuda_host.unavailable()}"
 )
-def test_the_traffic_is_that_of_the_same_versions_in_cuda() -> None:
+def test_the_traffic_is_that_of_the_same_versions_in_cuda(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Every read and write of either memory, so that one table of versions holds for both."""
     geom = make_geometry((1, 6, 7, 9), 1, 3, stride=(2, 1))
     operands, _ = operands_and_results(geom, FLOAT)
+    monkeypatch.setattr(traffic, "VERSIONS", VERSIONS)
     with installed(cuda := Cuda()):
         rows = {(t.task, t.version): t for t in traffic.measure(geom)}
         for task in TASKS:

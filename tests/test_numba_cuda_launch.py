@@ -126,7 +126,10 @@ CPU_X, CPU_KERNEL, CPU_DY = random_operands(GEOM, np.float32, seed=1)
             {"x": CPU_X, "kernel": CPU_KERNEL, "dy": CPU_DY},
             r"x is a NumPy array; need a CuPy array for backend 'numba_cuda', such as .*",
         ),
-        ({"kernel": CPU_KERNEL}, r"kernel is a NumPy array; need a CuPy array, as x is, such as .*"),
+        (
+            {"kernel": CPU_KERNEL},
+            r"kernel is a NumPy array; need a CuPy array, as x is, such as .*",
+        ),
         ({"dy": on_gpu(gpu=1)[2]}, r"dy is on <CUDA Device 1>; need <CUDA Device 0>, where x is"),
         ({"x": on_gpu(int)[0]}, r"x has dtype int64; need float16, float32 or float64"),
         ({"dy": on_gpu(np.float16)[2]}, r"dy has dtype float16; need float32, the dtype of x"),
