@@ -10,7 +10,7 @@ import numpy as np
 
 from .cases import scaled_error
 from .geometry import Array
-from .nn import ReLU
+from .nn import MaxPool2d, ReLU
 
 STEP = 1e-5
 # Looser than TOLERANCE: the step leaves some h^2 = 1e-10 of curvature, and 1e-16 / h = 1e-11 of
@@ -29,7 +29,7 @@ class Check:
     method : str
         "central difference" or "adjoint identity".
     entries, checked, skipped : int
-        Entries of the tensor, those compared, and those left out because of a ReLU kink.
+        Entries of the tensor, those compared, and those left out because of a kink.
     error, tolerance : float
         Largest difference relative to the largest reference, and how much is allowed.
     wrong : str or None
@@ -52,21 +52,21 @@ class Differences:
 
     y: Callable[[], Array]
     dy: Array
-    relus: Sequence[ReLU] = ()
+    kinked: Sequence[ReLU | MaxPool2d] = ()
     step: float = STEP
     tolerance: float = STEP_TOLERANCE
 
     def slope(self, a: Array, index: tuple[int, ...]) -> float | None:
-        """Return the slope along ``a[index]``; None if the two steps see different masks."""
+        """Return the slope along ``a[index]``; None if the two steps have a kink between them."""
         kept = a[index]
-        ends, ys, masks = [], [], []
+        ends, ys, chosen = [], [], []
         for end in (kept + self.step, kept - self.step):
             a[index] = end
             ends.append(float(a[index]))  # as rounded to the dtype of a
             ys.append(self.y().astype(np.float64))
-            masks.append([relu._saved[2][0] > 0 for relu in self.relus if relu._saved])
+            chosen.append([mask for module in self.kinked for mask in module.chosen()])
         a[index] = kept
-        if not all(map(np.array_equal, *masks)):
+        if not all(map(np.array_equal, *chosen)):
             return None
         return dot(self.dy, ys[0] - ys[1]) / (ends[0] - ends[1])
 
@@ -84,7 +84,7 @@ class Differences:
         found = np.array([gradient[place] for place in kept], dtype=np.float64)
         error = scaled_error(found, reference)
         if not kept and a.size:
-            error, wrong = math.inf, f"{tensor} was checked nowhere: every step met a kink of ReLU"
+            error, wrong = math.inf, f"{tensor} was checked nowhere: every step met a kink"
         elif error > self.tolerance:
             allowed = self.tolerance * np.abs(reference).max()
             first = int(np.argmax(~(np.abs(found - reference) <= allowed)))

@@ -11,9 +11,10 @@ is the derivative itself for *any* step h. Here h = 1 and all operands are whole
 leaves no rounding either: the two sides are equal, in float32 as in float64. Linearity also gives
 an identity for whole tensors, <dx, x> = <dy, y> = <dkernel, kernel>, for one forward pass.
 
-A layer bends: BatchNorm is curved and ReLU has a kink. There the step is small, the arithmetic
-float64, and an entry whose two steps see different ReLU masks is skipped and counted: across a
-kink the difference is a mean of two slopes and says nothing about either.
+A layer bends: BatchNorm is curved, ReLU and MaxPool have kinks. There the step is small, the
+arithmetic float64, and an entry between whose two steps a number changes sides, or a pixel stops
+being the largest, is skipped and counted: across a kink the difference is a mean of two slopes
+and says nothing about either.
 
 A gradient check cannot see a forward pass that is wrong in the same way as its backward pass;
 the comparison of the backends in ``compare`` can.
@@ -116,8 +117,8 @@ def check_layer(layer: nn.Module, x: Array, *, entries: int = 1000, seed: int = 
     Parameters
     ----------
     layer : Module
-        In float64, in training or in evaluation mode. Its `nn.ReLU` modules are watched for
-        kinks; those of other functions go unnoticed.
+        In float64, in training or in evaluation mode. Its `nn.ReLU` and `nn.MaxPool2d` modules
+        are watched for kinks; those of other functions go unnoticed.
     x : ndarray, float64
         What the layer is called with.
     entries, seed : int
@@ -154,14 +155,14 @@ def check_layer(layer: nn.Module, x: Array, *, entries: int = 1000, seed: int = 
     layer.zero_grad()
     dy = np.random.default_rng(seed).standard_normal(layer(x).shape)
     dx = layer.backward(dy)
-    relus = [module for _, module in layer.named_modules() if isinstance(module, nn.ReLU)]
-    whole = Differences(lambda: layer(x), dy, relus)
+    kinked = [m for _, m in layer.named_modules() if isinstance(m, nn.ReLU | nn.MaxPool2d)]
+    whole = Differences(lambda: layer(x), dy, kinked)
     rows = [
         (whole, name, parameter.grad.copy(), parameter.data)  # the branches add to grad again
         for name, parameter in reversed(layer.named_parameters().items())
     ]
     if isinstance(layer, nn.Involution2d):
-        dkernel, *branches = _branches(layer, x, dy, relus)
+        dkernel, *branches = _branches(layer, x, dy, kinked)
         rows = [dkernel, *rows, *branches]
     rows.append((whole, "dx", dx, x))
     return [differences.check(name, g, a, entries, seed) for differences, name, g, a in rows]
@@ -191,14 +192,41 @@ def make_layer(case: str, seed: int) -> tuple[nn.Involution2d, Array]:
     shape, training, options = LAYERS[case]
     rng = np.random.default_rng(seed)
     layer = nn.Involution2d(shape[1], rng=rng, dtype=np.float64, **{"kernel_size": 3} | options)
+    return layer, _set_going(layer, shape, training, rng)
+
+
+def make_network(training: bool, seed: int) -> tuple[nn.Sequential, Array]:
+    """Return a float64 network of all layers but involution and an ``x``, all numbers random."""
+    rng = np.random.default_rng(seed)
+    made: dict[str, Any] = {"rng": rng, "dtype": np.float64}
+    network = nn.Sequential(
+        conv=nn.Conv2d(2, 4, 3, stride=(2, 1), padding=1, bias=False, **made),
+        norm=nn.BatchNorm2d(4, dtype=np.float64),
+        relu=nn.ReLU(),
+        max_pool=nn.MaxPool2d(3, 2, 1),
+        mix=nn.Conv2d(4, 5, **made),
+        avg_pool=nn.AvgPool2d(2),
+        global_pool=nn.GlobalAvgPool2d(),
+        linear=nn.Linear(5, 3, **made),
+    )
+    return network, _set_going(network, (3, 2, 11, 9), training, rng)
+
+
+def _set_going(
+    layer: nn.Module, shape: tuple[int, int, int, int], training: bool, rng: np.random.Generator
+) -> Array:
+    """Move all parameters and running averages away from where they start; return an ``x``."""
     for parameter in layer.parameters():  # a bias that is still zero would hide its faults
         parameter.data += 0.3 * rng.standard_normal(parameter.data.shape)
-    layer(rng.standard_normal(shape))  # moves the running averages away from 0 and 1
-    return layer.train(training), rng.standard_normal(shape)
+    layer(rng.standard_normal(shape))
+    layer.train(training)
+    return rng.standard_normal(shape)
 
 
 def check_all(backends: Iterable[str] | None = None) -> Iterator[Report]:
-    """Yield a report for every backend on every awkward case, and on every row of `LAYERS`.
+    """Yield a report for every backend on every awkward case and row of `LAYERS`.
+
+    The last two are for a network of the other layers, which need no backend.
 
     Parameters
     ----------
@@ -224,10 +252,14 @@ def check_all(backends: Iterable[str] | None = None) -> Iterator[Report]:
             with use_backend(name):
                 checks = check_layer(layer, x, entries=entries)
             yield Report(name, "layer", str(x.dtype), case, tuple(checks))
+    for mode in ("training", "evaluation"):
+        network, x = make_network(mode == "training", seed=0)
+        checks = check_layer(network, x, entries=entries)
+        yield Report("any backend", "network", str(x.dtype), f"{mode} mode", tuple(checks))
 
 
 def _branches(
-    layer: nn.Involution2d, x: Array, dy: Array, relus: Sequence[nn.ReLU]
+    layer: nn.Involution2d, x: Array, dy: Array, kinked: Sequence[nn.ReLU | nn.MaxPool2d]
 ) -> list[tuple[Differences, str, Array, Array]]:
     """Return dkernel, dx_generate and dx_apply of ``layer``, each with what it is checked by."""
     apply = partial(involution, stride=layer.stride, dilation=layer.dilation)
@@ -238,7 +270,7 @@ def _branches(
     )
     linear = partial(Differences, dy=dy, step=1.0, tolerance=TOLERANCE[x.dtype])
     product = linear(lambda: apply(held, kernel))
-    generated = Differences(lambda: apply(held, layer.generate_kernel(x)), dy, relus)
+    generated = Differences(lambda: apply(held, layer.generate_kernel(x)), dy, kinked)
     applied = linear(lambda: apply(layer.project(x), kernel))
     dx_generate = layer.reduce_backward(layer.span_backward(dkernel))
     return [

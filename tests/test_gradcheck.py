@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from checks import RUNGS, RUNNABLE
+from nn_cases import SIMPLE, random
 from test_faults import WRONG_INDICES, mean_over_channels, misread, summed_across_channels
 
 from involution_edu import gradcheck, nn
@@ -37,7 +38,7 @@ def test_every_entry_of_a_right_operator_passes(name: str, dtype: str) -> None:
 def test_every_backend_and_layer_passes() -> None:
     names = [name for name in RUNNABLE if name != "loops"]  # which test_every_entry... covers
     reports = list(check_all(names))
-    assert len(reports) == len(names) * (2 * len(AWKWARD) + len(LAYERS))
+    assert len(reports) == len(names) * (2 * len(AWKWARD) + len(LAYERS)) + 2
     assert [c for r in reports for c in r.checks if c.wrong] == []
     for report in reports:
         for check in report.checks:
@@ -239,6 +240,77 @@ def test_a_fault_of_the_layer_is_named(
     assert check.error > 1e-3
 
 
+def last_window_wins(self: nn.MaxPool2d, dy: Array) -> Array:
+    """Assign where windows overlap instead of adding."""
+    dy, x, y = self.saved(dy)
+    dx: Array = np.zeros_like(x)
+    for outputs, pixels, won in self._winners(x, y):
+        dx[:, :, *pixels] = won * dy[:, :, *outputs]
+    return dx
+
+
+def global_share_forgotten(self: nn.GlobalAvgPool2d, dy: Array) -> Array:
+    dx: Array = RIGHT_GLOBAL_BACKWARD(self, dy)
+    dx *= dx.shape[2] * dx.shape[3]
+    return dx
+
+
+def bias_counted_once(self: nn.Linear, dy: Array) -> Array:
+    dx = RIGHT_LINEAR_BACKWARD(self, dy)
+    assert self.bias is not None
+    self.bias.grad /= len(dy)
+    return dx
+
+
+def first_image_only(self: nn.Linear, dy: Array) -> Array:
+    dx = RIGHT_LINEAR_BACKWARD(self, dy)
+    _, x = self.saved(dy)
+    self.weight.grad[...] = dy[:1].T @ x[:1]
+    return dx
+
+
+RIGHT_GLOBAL_BACKWARD = nn.GlobalAvgPool2d.backward
+RIGHT_LINEAR_BACKWARD = nn.Linear.backward
+
+NETWORK_FAULTS: list[tuple[type[nn.Module], Callable[..., Array], str]] = [
+    (nn.MaxPool2d, last_window_wins, "norm.bias"),
+    (nn.GlobalAvgPool2d, global_share_forgotten, "mix.bias"),
+    (nn.Linear, bias_counted_once, "linear.bias"),
+    (nn.Linear, first_image_only, "linear.weight"),
+    (nn.AvgPool2d, share_forgotten, "mix.bias"),
+    (nn.ReLU, mask_ignored, "norm.bias"),
+    (nn.BatchNorm2d, statistics_held_fixed, "conv.weight"),
+    (nn.Conv2d, weight_doubled, "mix.weight"),
+]
+
+
+@pytest.mark.parametrize("fault", NETWORK_FAULTS, ids=lambda row: row[1].__name__)
+def test_a_fault_in_the_network_is_named(
+    fault: tuple[type[nn.Module], Callable[..., Array], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, wrong, tensor = fault
+    network, x = gradcheck.make_network(training=True, seed=0)
+    monkeypatch.setattr(kind, "backward", wrong)
+    check = first_wrong(check_layer(network, x, entries=30))
+    assert check.tensor == tensor
+    assert check.error > 1e-3
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", SIMPLE)
+def test_every_layer_by_itself(name: str, training: bool) -> None:
+    layer = SIMPLE[name][0](np.float64).train(training)
+    checks = check_layer(layer, random((2, 6, 5, 8), np.float64, 1), entries=60)
+    assert [check.tensor for check in checks] == [*list(layer.named_parameters())[::-1], "dx"]
+    assert [check.wrong for check in checks if check.wrong] == []
+
+
+def test_a_maximum_that_changes_place_is_a_kink() -> None:
+    x = np.array([[1.0, 1.0, 0.0], [5.0, 3.0, 3.0 + 1e-6]]).reshape(1, 2, 1, 3)
+    (dx,) = check_layer(nn.MaxPool2d((1, 3)), x)
+    assert (dx.checked, dx.skipped, dx.wrong) == (4, 2, None)
+
+
 def test_a_fault_of_the_backend_is_named_as_dkernel(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong, _ = WRONG_INDICES["u and v swapped"]
     monkeypatch.setattr(shifts, "backward_kernel", misread(loops.backward_kernel, wrong))
@@ -283,7 +355,7 @@ def test_skipping_everything_is_a_failure() -> None:
     layer, x = gradcheck.make_layer("a group per channel, no BatchNorm", seed=0)
     check = {check.tensor: check for check in check_layer(layer, 0 * x, entries=100)}["dx"]
     assert (check.checked, check.skipped, check.error) == (0, x.size, np.inf)
-    assert check.wrong == "dx was checked nowhere: every step met a kink of ReLU"
+    assert check.wrong == "dx was checked nowhere: every step met a kink"
 
 
 def test_the_layer_and_x_stay_as_they_are() -> None:

@@ -18,6 +18,10 @@ class ReLU(Module):
         self.save(y, y)
         return y
 
+    def chosen(self) -> list[Array]:
+        """Return which numbers the last pass let through: a step that changes it met a kink."""
+        return [] if self._saved is None else [self._saved[2][0] > 0]
+
     def backward(self, dy: Array) -> Array:
         """Return ``dy`` where ``x`` was positive, else 0."""
         dy, y = self.saved(dy)

@@ -128,17 +128,25 @@ class MaxPool2d(Module):
         self.save(y, x, y)
         return y
 
+    def _winners(self, x: Array, y: Array) -> Iterator[tuple[Any, Any, Array]]:
+        """Yield, for every place of the window, the outputs, the pixels and which pixel won."""
+        missing = array_module(y).ones(y.shape, bool)  # until the first pixel that equals y
+        for outputs, pixels in self._overlaps(x, y):
+            won = x[:, :, *pixels] == y[:, :, *outputs]
+            won &= missing[:, :, *outputs]
+            missing[:, :, *outputs] ^= won
+            yield outputs, pixels, won
+
+    def chosen(self) -> list[Array]:
+        """Return which pixels won in the last pass: a step that changes it met a kink."""
+        return [] if self._saved is None else [won for *_, won in self._winners(*self._saved[2])]
+
     def backward(self, dy: Array) -> Array:
         """Return dx (N, C, H, W)."""
         dy, x, y = self.saved(dy)
-        xp = array_module(dy)
-        dx: Array = xp.zeros_like(x)
-        missing = xp.ones(y.shape, bool)  # until the first pixel that is the largest was met
-        for outputs, pixels in self._overlaps(x, y):
-            found = x[:, :, *pixels] == y[:, :, *outputs]
-            found &= missing[:, :, *outputs]
-            missing[:, :, *outputs] ^= found
-            dx[:, :, *pixels] += found * dy[:, :, *outputs]
+        dx: Array = array_module(dy).zeros_like(x)
+        for outputs, pixels, won in self._winners(x, y):
+            dx[:, :, *pixels] += won * dy[:, :, *outputs]
         return dx
 
 
