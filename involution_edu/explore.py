@@ -11,7 +11,7 @@ from .files import check_writable
 from .geometry import as_int
 from .images import load_photo, photo_to_x
 from .viz import Trace, record
-from .viz.explorer import Explorer
+from .viz.explorer import explorer
 
 LARGEST = 128  # pixels a side: the page computes all their kernels, and again as one paints
 
@@ -82,6 +82,6 @@ def run(
         f"group{'s' * (geom.G > 1)}, {geom.window[0]} × {geom.window[1]} kernels, random weights "
         f"(seed {seed}): how involution works, not what it can learn."
     )
-    Explorer(trace, about=about, photo=True).save(out, force=force)
+    explorer(trace, about=about, photo=True).save(out, force=force)
     lines = [about, *([notice] if notice else []), f"Wrote {out}; open it in a browser."]
     return Explored("\n".join(lines), trace, out)

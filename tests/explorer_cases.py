@@ -12,7 +12,7 @@ from involution_edu import nn
 from involution_edu.geometry import Array
 from involution_edu.images import photo_to_x
 from involution_edu.viz import Trace, record
-from involution_edu.viz.explorer import Explorer
+from involution_edu.viz.explorer import explorer
 
 # The name of a photo.
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror=hacked=1>&{{script}}.png"
@@ -63,10 +63,10 @@ def photo_page(folder: Path) -> tuple[Path, Trace]:
     """Write the page of a small photo with a hostile name."""
     photo = np.random.default_rng(0).integers(0, 256, (10, 13, 3), np.uint8)
     trace = record(layer_of("RGB, one group"), photo_to_x(photo))
-    return saved(folder, "photo", Explorer(trace, about=HOSTILE, photo=True).html), trace
+    return saved(folder, "photo", explorer(trace, about=HOSTILE, photo=True).html), trace
 
 
 def group_page(folder: Path) -> tuple[Path, Trace]:
     """Write the page of six channels in two groups."""
     trace = record(layer_of("two groups"), x_of("two groups"))
-    return saved(folder, "groups", Explorer(trace).html), trace
+    return saved(folder, "groups", explorer(trace).html), trace

@@ -17,7 +17,7 @@ from PIL import Image
 from involution_edu import explore, nn
 from involution_edu.cli import main
 from involution_edu.viz import record
-from involution_edu.viz.explorer import Explorer, Stepper
+from involution_edu.viz.explorer import explorer
 from involution_edu.viz.palette import limit_of
 
 
@@ -40,7 +40,7 @@ def numbers(data: dict[str, Any], name: str) -> Any:
 @pytest.mark.parametrize("name", LAYERS)
 def test_the_page_holds_the_recorded_numbers(name: str) -> None:
     trace = record(layer_of(name), x_of(name))
-    data = data_of(Explorer(trace).html)
+    data = data_of(explorer(trace).html)
     for key, a in {
         "x": trace.x[0],
         "y": trace.y[0],
@@ -55,40 +55,37 @@ def test_the_page_holds_the_recorded_numbers(name: str) -> None:
 
 
 def test_only_the_style_and_the_script_of_the_page_are_let_in() -> None:
-    for page in (
-        Explorer(record(layer_of("two groups"), x_of("two groups"))).html,
-        Stepper([np.zeros((2, 3, 3), np.uint8)], ["black"]).html,
+    page = explorer(record(layer_of("two groups"), x_of("two groups"))).html
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == "'none'"
+    for name, text in (
+        ("script-src", element(page, 'script type="module"')),
+        ("style-src", element(page, "style")),
     ):
-        (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
-        rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
-        assert rules["default-src"] == "'none'"
-        for name, text in (
-            ("script-src", element(page, 'script type="module"')),
-            ("style-src", element(page, "style")),
-        ):
-            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-            assert rules[name] == f"'sha256-{digest}'"
-        assert "http://" not in page
-        assert "https://" not in page
-        assert "{{" not in page.replace("${", "")
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert rules[name] == f"'sha256-{digest}'"
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "{{" not in page.replace("${", "")
 
 
 @pytest.mark.parametrize(("channels", "groups"), [(3, 1), (6, 2)])
 def test_the_largest_pages_are_small_enough(channels: int, groups: int) -> None:
     layer = nn.Involution2d(channels, 7, groups=groups, reduction=1, rng=0).eval()
     x = np.random.default_rng(0).standard_normal((1, channels, 64, 64)).astype(np.float32)
-    assert len(Explorer(record(layer, x)).html.encode()) < 1_500_000
+    assert len(explorer(record(layer, x)).html.encode()) < 1_500_000
 
 
 def test_a_hostile_text_stays_text() -> None:
-    page = Explorer(record(layer_of("two groups"), x_of("two groups")), about=HOSTILE).html
+    page = explorer(record(layer_of("two groups"), x_of("two groups")), about=HOSTILE).html
     assert page.count("</script>") == 2
     assert "onerror" not in re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
     assert data_of(page)["about"] == HOSTILE
 
 
 def test_a_name_that_is_no_text_can_be_written(tmp_path: Path) -> None:
-    page = Explorer(record(layer_of("two groups"), x_of("two groups")), about="a\udce9\n\0b")
+    page = explorer(record(layer_of("two groups"), x_of("two groups")), about="a\udce9\n\0b")
     page.save(tmp_path / "page.html")
     saved = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert data_of(saved)["about"] == "a\udce9\n\0b"
@@ -100,12 +97,12 @@ def test_kernels_of_another_x_are_refused() -> None:
     x = np.random.default_rng(0).standard_normal((1, 4, 5, 6)).astype(np.float32)
     for trace in (record(projected, x), whole.part(slice(1, 3), slice(0, 4))):
         with pytest.raises(ValueError, match=r"^trace has kernels that are not made from its x"):
-            Explorer(trace)
+            explorer(trace)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 2)])
 def test_a_tiny_input_has_a_page(size: tuple[int, int]) -> None:
-    data = data_of(Explorer(record(layer_of("two groups"), x_of("two groups", size))).html)
+    data = data_of(explorer(record(layer_of("two groups"), x_of("two groups", size))).html)
     assert data["geometry"]["H_out"] == size[0]
     assert all(0 <= at < count for at, count in zip(data["start"], size, strict=True))
 
@@ -113,7 +110,7 @@ def test_a_tiny_input_has_a_page(size: tuple[int, int]) -> None:
 def test_a_page_that_exists_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     path.write_text("mine")
-    page = Explorer(record(layer_of("two groups"), x_of("two groups")))
+    page = explorer(record(layer_of("two groups"), x_of("two groups")))
     with pytest.raises(FileExistsError, match=r"page\.html exists"):
         page.save(path)
     assert path.read_text() == "mine"
@@ -152,11 +149,3 @@ def test_the_seed_chooses_the_weights(tmp_path: Path) -> None:
     first, second = (data_of(page.file.read_text(encoding="utf-8")) for page in pages)
     np.testing.assert_array_equal(numbers(first, "x"), numbers(second, "x"))
     assert not np.array_equal(numbers(first, "span_weight"), numbers(second, "span_weight"))
-
-
-def test_a_stepper_needs_a_caption_for_each_frame() -> None:
-    frame = np.zeros((2, 3, 3), np.uint8)
-    with pytest.raises(ValueError, match="frames is empty; need one or more"):
-        Stepper([], [])
-    with pytest.raises(ValueError, match="captions has 1 texts; need 2, as frames"):
-        Stepper([frame, frame], ["one"])

@@ -16,7 +16,7 @@ import involution_edu as inv
 from involution_edu.cases import scaled_error
 from involution_edu.geometry import Array
 from involution_edu.viz import Trace, record
-from involution_edu.viz.explorer import Explorer, page
+from involution_edu.viz.explorer import explorer, page
 
 pytestmark = needs_browser
 TOLERANCE = 1e-5
@@ -32,7 +32,7 @@ def check(tab: Any) -> dict[str, Any]:
 def test_every_pixel_is_what_numpy_recorded(name: str, browser: Any, folder: Path) -> None:
     trace = record(layer_of(name), x_of(name))
     geom = trace.geom
-    with opened(browser, saved(folder, name, Explorer(trace).html)) as tab:
+    with opened(browser, saved(folder, name, explorer(trace).html)) as tab:
         found = check(tab)
         assert found["ok"]
         assert found["outputs"] == trace.y[0].size
@@ -97,7 +97,7 @@ def test_a_wrong_page_says_so(
                 original(name).replace(right, wrong) if name == f"{module}.js" else original(name)
             ),
         )
-    with opened(browser, saved(folder, f"fault {fault}", Explorer(awkward).html)) as tab:
+    with opened(browser, saved(folder, f"fault {fault}", explorer(awkward).html)) as tab:
         assert check(tab)["ok"] == (fault is None)
         assert text(tab, "#checked").startswith("Checked" if fault is None else "WRONG")
 
@@ -157,7 +157,7 @@ def test_the_maps_are_what_they_say(group_page: Any, browser: Any) -> None:
 @pytest.mark.parametrize("name", LAYERS)
 def test_the_numpy_of_a_pixel_runs(name: str, browser: Any, folder: Path) -> None:
     trace = record(layer_of(name), x_of(name))
-    path = saved(folder, f"numpy {name}", Explorer(trace).html)
+    path = saved(folder, f"numpy {name}", explorer(trace).html)
     with opened(browser, path, "#at=1,2") as tab:
         for c in (0, trace.geom.C - 1):
             tab.click(f"label[for=channels-{c}]")

@@ -15,7 +15,7 @@ from involution_edu.cases import scaled_error
 from involution_edu.geometry import Array
 from involution_edu.images import MEAN, STD
 from involution_edu.viz import record
-from involution_edu.viz.explorer import Explorer
+from involution_edu.viz.explorer import explorer
 
 pytestmark = needs_browser
 TOLERANCE = 1e-5
@@ -195,7 +195,7 @@ def test_paint_changes_the_kernel_of_its_own_pixel_alone(photo_page: Any, browse
 def test_paint_reaches_what_it_should_at_a_stride(browser: Any, folder: Path) -> None:
     name = "stride 2, odd sizes"
     trace = record(layer_of(name), x_of(name))
-    with opened(browser, saved(folder, "paint", Explorer(trace).html), "#at=1,2&c=3") as tab:
+    with opened(browser, saved(folder, "paint", explorer(trace).html), "#at=1,2&c=3") as tab:
         tab.click("#paint-own")
         settle(tab)
         painted = array(tab, "explorer.run.x", trace.x[0].shape)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,9 @@ import pytest
 from browser import hover, needs_browser, opened, saved, settle, text
 from explorer_cases import HOSTILE
 
-from involution_edu.viz.explorer import Explorer, Stepper
+from involution_edu.viz.explorer import explorer
+from involution_edu.viz.notebook import stepper
+from involution_edu.viz.scenes import Subject, scene_of
 
 pytestmark = needs_browser
 
@@ -122,7 +123,7 @@ def test_every_number_can_be_read_on_its_colour(photo_page: Any, browser: Any) -
 
 def test_a_notebook_shows_it_without_a_kernel(group_page: Any, browser: Any, folder: Path) -> None:
     _, trace = group_page
-    outer = f"<!doctype html><title>n</title><body>{Explorer(trace)._repr_html_()}</body>"
+    outer = f"<!doctype html><title>n</title><body>{explorer(trace)._repr_html_()}</body>"
     with opened(browser, saved(folder, "notebook", outer)) as tab:
         frame = tab.frame_locator("iframe")
         frame.locator("#checked[data-ok=true]").wait_for()
@@ -138,7 +139,7 @@ def test_a_converted_notebook_shows_it(group_page: Any, browser: Any, folder: Pa
     nbformat = pytest.importorskip("nbformat")
     nbconvert = pytest.importorskip("nbconvert")
     _, trace = group_page
-    data = {"text/html": Explorer(trace)._repr_html_(), "text/plain": "Explorer"}
+    data = {"text/html": explorer(trace)._repr_html_(), "text/plain": "Explorer"}
     output = nbformat.v4.new_output("display_data", data=data)
     cell = nbformat.v4.new_code_cell("page", outputs=[output])
     notebook = nbformat.v4.new_notebook(cells=[cell])
@@ -148,24 +149,26 @@ def test_a_converted_notebook_shows_it(group_page: Any, browser: Any, folder: Pa
         tab.frame_locator("iframe").locator("#checked[data-ok=true]").wait_for()
 
 
-def test_the_stepper_steps(browser: Any, folder: Path) -> None:
-    frames = [np.full((4, 6, 3), grey, np.uint8) for grey in (0, 100, 255)]
-    outer = Stepper(frames, ["night <b>", "dusk", "day"])._repr_html_()
-    colour = """image => {
-        const pen = document.createElement("canvas").getContext("2d");
-        pen.drawImage(image, 0, 0);
-        return [...pen.getImageData(2, 2, 1, 1).data, image.naturalWidth];
-    }"""
-    with opened(browser, saved(folder, "stepper", f"<!doctype html><body>{outer}")) as tab:
+def test_a_stepper_steps_in_a_notebook(browser: Any, folder: Path) -> None:
+    shots = scene_of("groups").film(Subject.of(None, 0)).shots
+    outer = f"<!doctype html><body>{stepper('groups')._repr_html_()}"
+    path = saved(folder, "stepper", outer)
+    with opened(browser, path, reduced_motion="reduce") as tab:
         frame = tab.frame_locator("iframe")
-        steps: list[tuple[Callable[[], None], str, int]] = [
-            (lambda: None, "night <b>", 0),
-            (lambda: frame.locator("#forth").click(), "dusk", 100),
-            (lambda: frame.locator("#scrub").fill("2"), "day", 255),
-            (lambda: frame.locator("#back").click(), "dusk", 100),
-        ]
-        for act, caption, grey in steps:
+        pictures = []
+        for act, n in (
+            (lambda: None, 0),
+            (lambda: frame.locator("#forward").click(), 1),
+            (lambda: frame.locator("#scrub").fill(str(len(shots) - 1)), len(shots) - 1),
+            (lambda: frame.locator("#back").click(), len(shots) - 2),
+        ):
             act()
-            assert frame.locator("#caption").text_content() == caption
-            frame.locator("#picture").evaluate("image => image.decode()")
-            assert frame.locator("#picture").evaluate(colour) == [grey, grey, grey, 255, 6]
+            frame.locator("#count", has_text=f"{n + 1} / {len(shots)}").wait_for()
+            assert frame.locator("#caption").text_content() == shots[n].caption
+            pictures.append(frame.locator("#sheet").evaluate("sheet => sheet.toDataURL()"))
+        assert len(set(pictures)) == len(pictures)
+
+
+def test_a_stepper_needs_a_scene_that_there_is() -> None:
+    with pytest.raises(ValueError, match="scene is 'soup'; need one of"):
+        stepper("soup")

@@ -1,6 +1,5 @@
-"""A page to explore a trace in a browser, and views for notebooks."""
+"""A page on which to explore a trace in a browser."""
 
-from .page import Explorer
-from .stepper import Stepper
+from .page import explorer
 
-__all__ = ["Explorer", "Stepper"]
+__all__ = ["explorer"]

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import html
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...cases import TOLERANCE, scaled_error
-from ...files import written_whole
-from ...geometry import Array
+from ...geometry import Array, as_int
 from ...images import MEAN, STD
 from ...nn import AvgPool2d
+from ..notebook import Page
 from ..palette import diverging, limit_of
 from ..trace import Trace, varied_pixels
 
@@ -30,16 +28,13 @@ SCRIPTS = "numbers", "layer", "maps", "state", "draw", "panels", "cards", "contr
 PAGE_TOLERANCE = 1e-5
 
 
-class Explorer:
-    """A page on which to explore what an involution layer does to an input.
+def explorer(trace: Trace, *, about: str = "", photo: bool = False, height: int = 900) -> Page:
+    """Return a page on which to explore what an involution layer does to an input.
 
     It shows one output pixel at a time, from its own numbers over its kernel to its output, and
     the first image of the batch only. The layer is written once more in JavaScript, so that
     painting a pixel changes its kernel at once; the page recomputes every recorded output when
     it opens, and says how far off it is.
-
-    In a notebook the object shows itself, in a frame that may run the page's own script and
-    nothing else.
 
     Parameters
     ----------
@@ -65,77 +60,47 @@ class Explorer:
     >>> from involution_edu.viz import record
     >>> layer = nn.Involution2d(4, 3, groups=2, rng=0).eval()
     >>> x = np.random.default_rng(0).standard_normal((1, 4, 8, 9)).astype(np.float32)
-    >>> page = Explorer(record(layer, x), about="Four channels of noise")
+    >>> page = explorer(record(layer, x), about="Four channels of noise")
     >>> page.html.startswith("<!doctype html>")
     True
     """
-
-    def __init__(
-        self, trace: Trace, *, about: str = "", photo: bool = False, height: int = 900
-    ) -> None:
-        _check_own(trace)
-        self.height = height
-        self.html = filled("explorer", SCRIPTS, _data(trace, about, photo), "Involution explorer")
-
-    def save(self, path: Path, *, force: bool = False) -> None:
-        """Write the page to ``path``, whole or not at all."""
-        with written_whole(path, force=force) as whole:
-            whole.write_text(self.html, encoding="utf-8", newline="\n")
-
-    def _repr_html_(self) -> str:
-        return framed(self.html, "Involution explorer", self.height)
+    _check_own(trace)
+    data = _data(trace, about, photo)
+    return Page(filled(data), "Involution explorer", as_int("height", height))
 
 
-def filled(name: str, scripts: Sequence[str], data: Mapping[str, Any], title: str) -> str:
-    """Return the page ``name`` with its style, scripts and data inside.
+def filled(data: Mapping[str, Any]) -> str:
+    """Return the page with its style, its script and ``data`` inside.
 
     Nothing but the script and the style of these very bytes may run or be loaded: the content
     security policy names them by their SHA-256.
     """
-    style = source(f"{name}.css")
-    script = "\n".join(source(f"{module}.js") for module in scripts)
+    style = source("explorer.css")
+    script = "\n".join(source(f"{name}.js") for name in SCRIPTS)
     policy = (
         f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
+        "base-uri 'none'; form-action 'none'"
     )
     # In JSON these letters stand in texts alone, where an escape means the same; a script
     # element would end at "</script".
     text = json.dumps(data, separators=(",", ":")).translate(
         {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&"}
     )
-    parts = {
-        "policy": policy,
-        "title": html.escape(title),
-        "style": style,
-        "data": text,
-        "script": script,
-    }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], source(f"{name}.html"))
+    parts = {"policy": policy, "style": style, "data": text, "script": script}
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], source("explorer.html"))
 
 
 def source(name: str) -> str:
-    """Return a file that the pages are made of."""
+    """Return a file that the page is made of."""
     return files(__package__).joinpath("page", name).read_text(encoding="utf-8")
 
 
-def framed(page: str, title: str, height: int) -> str:
-    """Return a frame with ``page`` inside, which runs without a server and without a kernel.
-
-    The frame is sandboxed: its script cannot reach the page around it.
-    """
-    return (
-        f'<iframe sandbox="allow-scripts" allow="clipboard-write" title="{html.escape(title)}" width="100%" '
-        f'height="{height}" style="border: 0" srcdoc="{html.escape(page)}"></iframe>'
-    )
-
-
-def base64_of(data: bytes) -> str:
-    """Return ``data`` in base64."""
+def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
 def _digest(text: str) -> str:
-    return f"sha256-{base64_of(hashlib.sha256(text.encode()).digest())}"
+    return f"sha256-{_base64(hashlib.sha256(text.encode()).digest())}"
 
 
 def _data(trace: Trace, about: str, photo: bool) -> dict[str, Any]:
@@ -165,7 +130,7 @@ def _data(trace: Trace, about: str, photo: bool) -> dict[str, Any]:
         "start": at,
         "other": others[0] if others else None,
         "arrays": {
-            name: base64_of(np.ascontiguousarray(a, "<f4").tobytes()) for name, a in arrays.items()
+            name: _base64(np.ascontiguousarray(a, "<f4").tobytes()) for name, a in arrays.items()
         },
     }
 

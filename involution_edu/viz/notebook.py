@@ -1,0 +1,83 @@
+"""Pages that show themselves in a notebook, also in one that is saved or has no kernel."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ..files import written_whole
+from ..geometry import as_int
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """A whole HTML page, shown in a notebook in a frame of its own.
+
+    The frame is sandboxed: the page's script runs, but cannot reach the notebook around it.
+
+    Attributes
+    ----------
+    html : str
+        The page, from its doctype on.
+    title : str
+        What a screen reader calls the frame.
+    height : int
+        Of the frame, in CSS pixels.
+
+    Examples
+    --------
+    >>> Page("<!doctype html><p>Hello & welcome", "Greeting", height=80)._repr_html_()
+    '<iframe sandbox="allow-scripts" allow="clipboard-write" title="Greeting" width="100%"
+    height="80" style="border: 0" srcdoc="&lt;!doctype html&gt;&lt;p&gt;Hello &amp; welcome"></iframe>'
+    """
+
+    html: str
+    title: str
+    height: int
+
+    def save(self, path: Path, *, force: bool = False) -> None:
+        """Write the page to ``path``, whole or not at all."""
+        with written_whole(path, force=force) as whole:
+            whole.write_text(self.html, encoding="utf-8", newline="\n")
+
+    def _repr_html_(self) -> str:
+        return (
+            '<iframe sandbox="allow-scripts" allow="clipboard-write" '
+            f'title="{html.escape(self.title)}" width="100%" height="{self.height}" '
+            f'style="border: 0" srcdoc="{html.escape(self.html)}"></iframe>'
+        )
+
+
+def stepper(
+    scene: str, image: str | Path | None = None, *, seed: int = 0, height: int = 700
+) -> Page:
+    """Return the frames of an animation as a page to play, step and scrub through.
+
+    Parameters
+    ----------
+    scene, image, seed
+        As in `involution_edu.viz.animate.animate`.
+    height : int
+        Of the frame in a notebook, in CSS pixels.
+
+    Raises
+    ------
+    ValueError
+        If there is no such scene, or the image cannot be used.
+
+    Examples
+    --------
+    >>> stepper("groups").title
+    'Groups'
+    """
+    from .film import save_film
+    from .scenes import Subject, scene_of
+
+    row, height = scene_of(scene), as_int("height", height)
+    subject = Subject.of(None if image is None else Path(image), as_int("seed", seed, 0))
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "page.html")
+        save_film(row.film(subject), path, "html", lambda done, total: None)
+        return Page(path.read_text(encoding="utf-8"), row.title, height)
