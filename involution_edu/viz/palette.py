@@ -24,11 +24,13 @@ MUTED: Colour = (102, 109, 122)
 LINE: Colour = (206, 204, 198)
 EMPTY: Colour = (236, 234, 229)
 ACCENT: Colour = (208, 0, 111)
+BLUE: Colour = (18, 68, 132)  # the ends of the scale of numbers
+ORANGE: Colour = (166, 70, 0)
 
-# Colours at -1, -1/2, 0, 1/2 and 1 times the limit, and the shades between them.
-_ANCHORS = np.array([(18, 68, 132), (122, 174, 220), (255, 255, 255), (247, 172, 92), (166, 70, 0)])
+# Colours at -1, -1/2, 0, 1/2 and 1 times the limit; then all shades between them.
+_ANCHORS = np.array([BLUE, (122, 174, 220), (255, 255, 255), (247, 172, 92), ORANGE])
 _HALF = 32
-_SHADES = np.rint(
+SHADES = np.rint(
     [np.interp(np.linspace(-1, 1, 2 * _HALF + 1), (-1, -0.5, 0, 0.5, 1), a) for a in _ANCHORS.T]
 ).T.astype(np.uint8)
 
@@ -57,7 +59,7 @@ def diverging(a: Array | float, limit: float) -> Photo:
            [166,  70,   0]], dtype=uint8)
     """
     place = np.rint(np.clip(np.asarray(a) / limit, -1, 1) * _HALF).astype(int) + _HALF
-    shades: Photo = _SHADES[place]
+    shades: Photo = SHADES[place]
     return shades
 
 
@@ -99,7 +101,7 @@ class GifPalette:
         from PIL import Image
 
         texts = [_blends(colour, PAPER) for colour in (INK, MUTED, ACCENT)]
-        drawn = np.concatenate([[PAPER, LINE, EMPTY], *texts, _SHADES]).astype(np.uint8)
+        drawn = np.concatenate([[PAPER, LINE, EMPTY], *texts, SHADES]).astype(np.uint8)
         strip = np.concatenate([photo.reshape(-1, 3) for photo in photos])[np.newaxis]
         reduced = Image.fromarray(strip).quantize(255 - len(drawn), kmeans=2)
         photo_colours = np.array(reduced.getpalette(), dtype=np.uint8).reshape(-1, 3)

@@ -7,7 +7,7 @@ from functools import partial
 from ...geometry import Pair
 from ..canvas import Canvas, number
 from ..film import Film, Shot
-from ..palette import MUTED, limit_of
+from ..palette import BLUE, MUTED, ORANGE, limit_of
 from ..trace import Trace
 from .generate import COLOURS
 from .layout import COLUMNS, END, SLOW, STEP, Grid, bracketed, make_sheet
@@ -87,7 +87,7 @@ class Multiply:
         x = 480 + round(total / self.reach * AXIS)
         left, right = min(x, 480), max(x, 480)
         if right > left:
-            colour = ((166, 70, 0), (18, 68, 132))[total < 0]
+            colour = BLUE if total < 0 else ORANGE
             sheet.pen.rectangle((left, BAR - 8, right, BAR + 10), fill=colour)
         sheet.pen.line((480, BAR - 14, 480, BAR + 18), fill=MUTED)
         at, anchor = (x + 8, "lm") if total >= 0 else (x - 8, "rm")
