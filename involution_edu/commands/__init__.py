@@ -4,7 +4,19 @@ To add one, write a module with its `Command` and add that to `COMMANDS`. Whatev
 imported in its ``run``, for every start of the program imports this table.
 """
 
-from . import animate, bench, classify, compare, complexity, demo, doctor, explore, gradcheck, train
+from . import (
+    ablate,
+    animate,
+    bench,
+    classify,
+    compare,
+    complexity,
+    demo,
+    doctor,
+    explore,
+    gradcheck,
+    train,
+)
 from .command import Command
 
 COMMANDS: tuple[Command, ...] = (
@@ -17,5 +29,6 @@ COMMANDS: tuple[Command, ...] = (
     classify.COMMAND,
     bench.COMMAND,
     train.COMMAND,
+    ablate.COMMAND,
     doctor.COMMAND,
 )

@@ -1,0 +1,272 @@
+"""The ablation: its settings, its table that outlives a kill, and the workers that fill it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from involution_edu.data import Data
+from PIL import Image
+
+from involution_edu import ablation, models, tasks
+from involution_edu.ablation import CENTRE, Ablation, Row, Run, Setting, ablate, settings_of
+from involution_edu.ablation_report import ablation_text, page
+from involution_edu.cli import main, make_parser
+from involution_edu.commands.ablate import typed
+from involution_edu.complexity import count
+
+joblib = pytest.importorskip("joblib", reason="joblib is not installed")
+
+DOCS = Path(__file__).parent.parent / "docs"
+FEW = settings_of(k=[1, 3])
+
+
+def silent(done: int, total: int, what: str) -> None:
+    pass
+
+
+def dots() -> Data:
+    """Return pictures of 4 x 5 pixels, darker (0) and brighter (1)."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 60)
+    x = (y[:, np.newaxis, np.newaxis] + rng.standard_normal((60, 4, 5))).astype(np.float32)
+    return Data(x[:40, np.newaxis], y[:40], x[40:, np.newaxis], y[40:])
+
+
+@pytest.fixture(autouse=True)
+def dots_is_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    digits = tasks.TASKS["digits"]
+    small = replace(
+        digits,
+        name="dots",
+        load=dots,
+        package=("numpy", "numpy"),
+        recipe=replace(digits.recipe, epochs=1, warmup_epochs=0, batch_size=20),
+        augment=partial(tasks.shifted, pixels=0),
+    )
+    monkeypatch.setitem(tasks.TASKS, "dots", small)
+
+
+def swept(path: Path, settings: list[Setting] = FEW, **options: Any) -> Ablation:
+    return ablate("dots", settings, **{"seeds": 2, "path": path, "progress": silent, **options})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a table of two settings and two seeds."""
+    path = tmp_path_factory.mktemp("ablation") / "whole.csv"
+    with pytest.MonkeyPatch.context() as patch:
+        dots_is_a_task.__wrapped__(patch)  # type: ignore[attr-defined]
+        swept(path)
+    return path
+
+
+def test_each_factor_is_varied_alone() -> None:
+    settings = settings_of([1, 3, 7], [4, 16], [4, 2])
+    assert len(settings) == len(set(settings)) == 5
+    for setting in settings:
+        assert sum(a != b for a, b in zip(vars_of(setting), vars_of(CENTRE), strict=True)) <= 1
+
+
+def vars_of(setting: Setting) -> tuple[int, int, int]:
+    return setting.k, setting.group_channels, setting.reduction
+
+
+def test_the_rows_say_what_was_trained(tmp_path: Path) -> None:
+    setting = Setting(k=3, group_channels=4, reduction=2)
+    (row,) = swept(tmp_path / "a.csv", [setting], seeds=1, epochs=2).rows
+    model = models.small_rednet(2, 1, kernel_size=3, group_channels=4, reduction=2, rng=0)
+    assert row.parameters == sum(p.data.size for p in model.parameters())
+    assert row.macs == count(model, (1, 4, 5)).macs
+    assert (row.task, row.run) == ("dots", Run(setting, 0, 2))
+    data, task = dots(), tasks.TASKS["dots"]
+    from involution_edu.train import fit
+
+    last = fit(model, task, data, replace(task.recipe, epochs=2), seed=0)[-1]
+    assert (row.train_score, row.test_score) == (last.train_score, last.test_score)
+    assert swept(tmp_path / "b.csv", [replace(setting, k=5)], seeds=1).rows[0].macs > row.macs
+
+
+def test_what_is_there_is_not_done_again(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = whole.read_text().splitlines(keepends=True)
+    assert len(lines) == 1 + 4
+    path = tmp_path / "cut.csv"
+    path.write_text("".join([*lines[:2], lines[3]]))
+    done: list[Run] = []
+
+    def counted(task: Any, data: Data, run: Run) -> Row:
+        done.append(run)
+        return train_one(task, data, run)
+
+    train_one = ablation.train_one
+    monkeypatch.setattr(ablation, "train_one", counted)
+    result = swept(path, resume=True)
+    assert done == [Run(Setting(k=1), 1, 1), Run(Setting(k=3), 1, 1)]
+    assert sorted(path.read_text().splitlines()) == sorted(whole.read_text().splitlines())
+    assert result.rows == tuple(ablation.read_rows(whole, "dots"))
+    assert [row.run for row in result.rows] == [
+        Run(setting, seed, 1) for setting in FEW for seed in (0, 1)
+    ]
+    swept(path, settings_of(reduction=[8]), seeds=1, resume=True)  # other rows stay
+    assert len(path.read_text().splitlines()) == 6
+
+
+def test_a_killed_sweep_keeps_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_one = ablation.train_one
+
+    def killed(task: Any, data: Data, run: Run) -> Row:
+        if run.setting.k == 3:
+            raise KeyboardInterrupt
+        return train_one(task, data, run)
+
+    monkeypatch.setattr(ablation, "train_one", killed)
+    path = tmp_path / "a.csv"
+    with pytest.raises(KeyboardInterrupt):
+        swept(path)
+    assert [row.setting.k for row in ablation.read_rows(path, "dots")] == [1, 1]
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_two_processes_do_the_same(whole: Path, tmp_path: Path) -> None:
+    swept(tmp_path / "two.csv", jobs=2)
+    assert (tmp_path / "two.csv").read_text() == whole.read_text()
+
+
+@contextmanager
+def cluster() -> Iterator[str]:
+    """Yield the address of a cluster of one worker on the loopback, in this process."""
+    distributed = pytest.importorskip("distributed", reason="distributed is not installed")
+    options = {"n_workers": 1, "threads_per_worker": 2, "processes": False}
+    with distributed.LocalCluster(
+        **options, host="127.0.0.1", protocol="tcp", dashboard_address=None
+    ) as local:
+        yield local.scheduler_address
+
+
+@pytest.mark.filterwarnings("default")  # those of Dask are its own
+def test_a_cluster_does_the_same(whole: Path, tmp_path: Path) -> None:
+    with cluster() as address:
+        swept(tmp_path / "dask.csv", dask=address)
+    assert (tmp_path / "dask.csv").read_text() == whole.read_text()
+
+
+def made(values: dict[Setting, list[float]]) -> Ablation:
+    rows = [
+        Row("digits", *vars_of(s), seed, 5, 1000 * s.k, 10 * s.k, 1.0, score)
+        for s, scores in values.items()
+        for seed, score in enumerate(scores)
+    ]
+    return Ablation("digits", tuple(rows))
+
+
+def test_the_text_has_mean_and_spread() -> None:
+    result = made({Setting(k=3): [0.90, 0.92, 0.97], CENTRE: [0.5, 0.5, 0.5]})
+    lines = ablation_text(result).splitlines()
+    assert lines[1].split() == ["3", "16", "4", "3,000", "30", "93.0", "%", "±", "3.6", "%"]
+    assert lines[2].split()[-5:] == ["50.0", "%", "±", "0.0", "%"]
+    assert max(map(len, lines)) <= 80
+    assert result.values("k") == [3, 7]
+    assert result.values("reduction") == [4]
+    assert "| 3 | 16 | 4 | 3,000 | 30 | 93.0 % ± 3.6 % |" in page(result, "command", "a.png")
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["ablate", "--task", "dots", "--k", "1,3", "--seeds", "1", "--out", "small"]
+    assert main(words) == 0
+    assert "Files: small.csv, small.md, small.png" in capsys.readouterr().out
+    with Image.open("small.png") as picture:
+        assert picture.size[0] > 400
+    text = Path("small.md").read_text(encoding="utf-8")
+    assert "involution-edu ablate --task dots --k 1,3 --seeds 1\n" in text
+    assert main(words) == 2
+    assert "small.csv exists; pass --force" in capsys.readouterr().err
+    assert main([*words, "--resume", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert [row["k"] for row in data["rows"]] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("--k 1,2", "k[1] is 2; need an odd number"),
+        ("--k 0", "k[0] is 0; need an int >= 1"),
+        ("--k 3;5", "'3;5' is no list of whole numbers such as 3,5,7"),
+        ("--k 3 --seeds 0", "seeds is 0; need an int >= 1"),
+        ("--k 3 --epochs 0", "epochs is 0; need an int >= 1"),
+        ("--k 3 --jobs 0", "jobs is 0; need an int >= 1"),
+        ("--group-channels 3", "group_channels is 3; need a divisor of the 16 channels"),
+        ("--reduction 99", "reduction is 99; need 1 to channels = 16"),
+        ("--k 3 --task nothing", "task is 'nothing'; need one of digits, mnist, textures"),
+        ("--k 3 --task denoise", "task is 'denoise'; need one of digits, mnist, textures"),
+        ("", "settings is empty; need a value of k, group_channels or reduction"),
+        ("--k 3 --out none/a", "none is not a folder"),
+        ("--k 3 --out wrong --resume", "path is wrong.csv, which cannot be read"),
+        ("--k 3 --out other --resume", "path is other.csv, which cannot be read (it is of another"),
+        ("--k 3 --resume --force", "not allowed with"),
+        ("--k 3 --dask tcp://127.0.0.1:9", "dask is tcp://127.0.0.1:9, which does not answer"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line(
+    words: str,
+    named: str,
+    whole: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if "--dask" in words:
+        pytest.importorskip("distributed", reason="distributed is not installed")
+        monkeypatch.setattr(ablation, "PATIENCE", 1)
+    monkeypatch.chdir(tmp_path)
+    Path("wrong.csv").write_text("task,k\ndots,3\n")
+    Path("other.csv").write_text(whole.read_text().replace("dots", "mnist"))
+    before = sorted(tmp_path.iterdir())
+    task = [] if "--task" in words else ["--task", "dots"]
+    try:
+        code: Any = main(["ablate", *task, *words.split()])
+    except SystemExit as end:  # by argparse
+        code = end.code
+    assert code == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert named in err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("package", ["joblib", "distributed"])
+def test_a_missing_package_is_named(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "involution_edu.ablation.find_spec", lambda name: None if name == package else name
+    )
+    with pytest.raises(ValueError, match=f"need {package}: pip install"):
+        swept(tmp_path / "a.csv", dask="tcp://127.0.0.1:1")
+
+
+def test_the_page_in_docs_is_made_from_its_table() -> None:
+    rows = ablation.read_rows(DOCS / "ablation.csv", "digits")
+    text = (DOCS / "ablation.md").read_text(encoding="utf-8")
+    (command,) = [line for line in text.splitlines() if line.startswith("involution-edu ablate")]
+    args = make_parser().parse_args(shlex.split(command)[1:])
+    wanted = [
+        Run(setting, seed, args.epochs)
+        for setting in settings_of(args.k, args.group_channels, args.reduction)
+        for seed in range(args.seeds)
+    ]
+    assert [row.run for row in rows] == wanted
+    assert page(Ablation("digits", tuple(rows)), typed(args), "ablation.png") == text
+    with (DOCS / "ablation.csv").open(newline="") as stream:
+        assert len(list(csv.reader(stream))) == 1 + len(rows)
