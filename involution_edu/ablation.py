@@ -120,6 +120,8 @@ def settings_of(
     [Setting(k=3, group_channels=16, reduction=4), Setting(k=7, group_channels=16, reduction=4),
      Setting(k=7, group_channels=16, reduction=1)]
     """
+    if not (k or group_channels or reduction):
+        raise ValueError("k is empty, and so are the others; need a value of one of them")
     values = {"k": k, "group_channels": group_channels, "reduction": reduction}
     settings = [
         replace(CENTRE, **{factor: as_int(f"{factor}[{n}]", value)})
@@ -182,8 +184,6 @@ def ablate(
     recipe = chosen.recipe
     epochs = as_int("epochs", recipe.epochs if epochs is None else epochs, recipe.warmup_epochs + 1)
     runs = [Run(s, seed, epochs) for s in settings for seed in range(as_int("seeds", seeds))]
-    if not runs:
-        raise ValueError("settings is empty; need a value of k, group_channels or reduction")
     if path.exists() and not resume and not force:
         raise FileExistsError(f"{path} exists; pass --resume to go on from it or --force")
     check_writable(path, force=True)

@@ -87,6 +87,7 @@ def save_plot(ablation: Ablation, path: Path) -> None:
     varied = {factor: values for factor in FACTORS if len(values := ablation.values(factor)) > 1}
     if not varied:
         raise ValueError("settings is of one value each; need two of a factor to draw it")
+    base = (ablation.of(CENTRE) or ablation.rows)[0]
     figure = Figure(figsize=(4.2 * len(varied) + 1, 6.4), layout="constrained", facecolor=paper)
     grid = figure.subplots(2, len(varied), squeeze=False, sharey="row", sharex="col")
     for (factor, values), (above, below) in zip(varied.items(), grid.T, strict=True):
@@ -98,19 +99,23 @@ def save_plot(ablation: Ablation, path: Path) -> None:
         for place, of_value in zip(places, rows, strict=True):
             scores = [row.test_score * unit.factor for row in of_value]
             above.plot([place] * len(scores), scores, ".", color=muted, markersize=4, zorder=3)
-        centre = ablation.of(CENTRE)[0] if ablation.of(CENTRE) else rows[0][0]
-        for cost, colour, mark in (("parameters", orange, "o"), ("macs", ink, "s")):
-            relative = [getattr(of_value[0], cost) / getattr(centre, cost) for of_value in rows]
-            below.plot(places, relative, color=colour, marker=mark, label=cost)
+        for label, colour, mark in (("parameters", orange, "o"), ("MACs", ink, "s")):
+            cost = label.lower()
+            relative = [getattr(of_value[0], cost) / getattr(base, cost) for of_value in rows]
+            below.plot(places, relative, color=colour, marker=mark, label=label)
         below.set_xticks(places, [str(value) for value in values])
         below.set_xlabel(FACTORS[factor])
         for ax in (above, below):
             ax.set_facecolor(paper)
             ax.grid(alpha=0.4)
     grid[0, 0].set_ylabel(f"test {unit.name}, {unit.symbol}")
-    grid[1, 0].set_ylabel(f"cost, times that of K = {centre.k}")
+    grid[1, 0].set_ylabel(f"cost, times that of K = {base.k}")
     grid[1, 0].legend(frameon=False)
-    figure.suptitle(f"{ablation.task}: each factor alone; {_what(ablation)}", fontsize=10)
+    figure.suptitle(
+        f"{ablation.task}: each factor varied alone around K = {CENTRE.k}, {CENTRE.group_channels} "
+        f"channels to a kernel, r = {CENTRE.reduction}. {_what(ablation)}",
+        fontsize=10,
+    )
     figure.savefig(path, dpi=110)
 
 
