@@ -11,7 +11,7 @@ from .. import __version__
 from .contenders import threads
 from .record import Machine
 
-PACKAGES = ("numpy", "numba", "torch")
+PACKAGES = ("numpy", "numba", "numba-cuda", "torch")
 
 
 def machine() -> Machine:

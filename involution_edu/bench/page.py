@@ -14,6 +14,7 @@ from textwrap import fill
 from ..files import written_whole
 from .derived import (
     TASKS,
+    Target,
     bandwidth,
     geometric_means,
     gflops,
@@ -85,7 +86,7 @@ def page(record: Record) -> str:
 
 def _lines(record: Record) -> Iterator[str]:
     yield INTRODUCTION
-    yield from map(_bullet, _facts(record))
+    yield from map(bullet, _facts(record))
     yield ""
     yield from _summary(record)
     if record.rows:
@@ -95,7 +96,7 @@ def _lines(record: Record) -> Iterator[str]:
         yield from _tables(record, "both")
     if record.growths:
         yield from _growths(record)
-    yield from _errors(record)
+    yield from errors(record)
     yield METHOD
     yield REPEAT.format(preset=record.preset).rstrip("\n")
     yield ""
@@ -114,7 +115,8 @@ def _facts(record: Record) -> Iterator[str]:
         yield f"Limit of {limit.name}: **{limit.value:.1f} {unit}** ({tried})"
 
 
-def _bullet(text: str) -> str:
+def bullet(text: str) -> str:
+    """Return a line of a list, wrapped."""
     return fill(text, 100, initial_indent="- ", subsequent_indent="  ", break_long_words=False)
 
 
@@ -122,7 +124,7 @@ def _summary(record: Record) -> Iterator[str]:
     if means := geometric_means(record):
         yield "## In short\n"
         yield "Geometric means over the five shapes with eight images:\n"
-        yield from _table(
+        yield from markdown_table(
             ["", "over", *TASKS.values()],
             [
                 [
@@ -136,20 +138,26 @@ def _summary(record: Record) -> Iterator[str]:
                 for times in [{m.task: m.times for m in group}]
             ],
         )
-    if goals := targets(record):
-        yield "## Targets\n"
-        yield from _table(
-            ["target", "need", "measured", ""],
+    yield from targets_table(targets(record))
+
+
+def targets_table(goals: Sequence[Target]) -> Iterator[str]:
+    """Yield what should be reached beside what was; nothing without goals."""
+    if not goals:
+        return
+    yield "## Targets\n"
+    yield from markdown_table(
+        ["target", "need", "measured", ""],
+        [
             [
-                [
-                    t.what + (f" (here {t.where})" if t.where else ""),
-                    f"{t.need:g} {t.unit}",
-                    f"{t.measured:.1f} {t.unit}",
-                    "met" if t.met else "**missed**",
-                ]
-                for t in goals
-            ],
-        )
+                t.what + (f" (here {t.where})" if t.where else ""),
+                f"{t.need:g} {t.unit}",
+                f"{t.measured:.1f} {t.unit}",
+                "met" if t.met else "**missed**",
+            ]
+            for t in goals
+        ],
+    )
 
 
 def _tables(record: Record, task: str) -> Iterator[str]:
@@ -183,7 +191,7 @@ def _tables(record: Record, task: str) -> Iterator[str]:
             *[""] * (len(head) - 1),
             megabytes(unfolded(geom)),
         ]
-        yield from _table([*head, "memory, MB"], [*rows, all_windows])
+        yield from markdown_table([*head, "memory, MB"], [*rows, all_windows])
 
 
 def _growths(record: Record) -> Iterator[str]:
@@ -191,7 +199,7 @@ def _growths(record: Record) -> Iterator[str]:
     yield "Milliseconds of a forward pass, and the exponent e of the best fit of time = a · size^e.\n"
     for axis, group in groupby(record.growths, lambda growth: growth.axis):
         growths = list(group)
-        yield from _table(
+        yield from markdown_table(
             [axis, *map(str, growths[0].values), "exponent", "theory"],
             [
                 [
@@ -205,10 +213,11 @@ def _growths(record: Record) -> Iterator[str]:
         )
 
 
-def _errors(record: Record) -> Iterator[str]:
+def errors(record: Record) -> Iterator[str]:
+    """Yield how far each contender is from its reference, and who is absent and why."""
     yield "## Errors\n"
     yield "max|a - reference| / max|reference|, the worst of all shapes.\n"
-    yield from _table(
+    yield from markdown_table(
         ["", "against", "tensor", "shapes", "error", "allowed", ""],
         [
             [
@@ -225,11 +234,11 @@ def _errors(record: Record) -> Iterator[str]:
     )
     if record.absent:
         yield "Not there:\n"
-        yield from (_bullet(f"{name}: {reason}") for name, reason in record.absent.items())
+        yield from (bullet(f"{name}: {reason}") for name, reason in record.absent.items())
         yield ""
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield a Markdown table, its first column to the left, the others to the right."""
     yield f"| {' | '.join(head)} |"
     yield f"|{'|'.join(['---', *['---:'] * (len(head) - 1)])}|"

@@ -1,0 +1,89 @@
+"""Who takes part in the benchmark of a GPU: every version of both rungs, and PyTorch.
+
+v1 of ``cupy`` reads memory as the authors' own CUDA kernels do: a thread for each result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from ..backends import BackendUnavailable, cupy_raw, numba_cuda
+from ..backends.cuda_versions import VERSIONS, Version
+from ..geometry import Array, Geometry
+from .contenders import torch_unavailable, unfold_multiply_sum
+
+Call = Callable[[], Any]
+Calls = Mapping[str, Call]  # by task
+Prepare = Callable[[Sequence[Any], Geometry], Calls]  # from x, kernel and dy on the GPU
+
+
+def gpu_contenders() -> tuple[dict[str, Prepare], dict[str, str]]:
+    """Return those that take part, and why the others do not."""
+    contenders: dict[str, Prepare] = {}
+    absent = {}
+    for name, module, versions in (
+        ("cupy", cupy_raw, VERSIONS),
+        ("numba_cuda", numba_cuda, numba_cuda.VERSIONS),
+    ):
+        if (reason := module.unavailable() or cupy_raw.no_gpu()) is not None:
+            absent[name] = reason
+            continue
+        for version in versions:
+            contenders[f"{name} {version.name}"] = partial(_rung, module.launch, version)
+    if not contenders:
+        raise BackendUnavailable(f"the benchmark of a GPU cannot run here: {absent['cupy']}")
+    peers: dict[str, Prepare] = {"torch eager": _eager, "torch.compile": _compiled}
+    if (reason := _no_torch()) is not None:
+        return contenders, {**absent, **dict.fromkeys(peers, reason)}
+    return {**contenders, **peers}, absent
+
+
+def _no_torch() -> str | None:
+    if (reason := torch_unavailable()) is not None:
+        return reason
+    import torch
+
+    if not torch.cuda.is_available():
+        return "torch has no CUDA here: pip install torch, as pytorch.org says for CUDA"
+    return None
+
+
+def _rung(
+    launch: Callable[..., Array],
+    version: Version,
+    operands: Sequence[Array],
+    geom: Geometry,
+) -> Calls:
+    x, kernel, dy = operands
+    return {
+        "forward": lambda: launch("forward", x, kernel, geom, version),
+        "backward_input": lambda: launch("backward_input", dy, kernel, geom, version),
+        "backward_kernel": lambda: launch("backward_kernel", dy, x, geom, version),
+    }
+
+
+def _eager(operands: Sequence[Array], geom: Geometry) -> Calls:
+    import torch
+
+    tx, tkernel, tdy = map(torch.from_dlpack, operands)
+    leaves = tx.detach().requires_grad_(), tkernel.detach().requires_grad_()
+    y = unfold_multiply_sum(*leaves, geom)
+
+    def gradient(leaf: Any) -> Any:
+        return torch.autograd.grad(y, leaf, tdy, retain_graph=True)[0]
+
+    return {
+        "forward": lambda: unfold_multiply_sum(tx, tkernel, geom),
+        "backward_input": lambda: gradient(leaves[0]),
+        "backward_kernel": lambda: gradient(leaves[1]),
+    }
+
+
+def _compiled(operands: Sequence[Array], geom: Geometry) -> Calls:
+    import torch
+
+    function = torch.compile(unfold_multiply_sum, dynamic=False, fullgraph=True)
+    tx, tkernel = map(torch.from_dlpack, operands[:2])
+    return {"forward": lambda: function(tx, tkernel, geom)}
