@@ -15,6 +15,7 @@ from . import (
     doctor,
     explore,
     gradcheck,
+    notebooks,
     train,
 )
 from .command import Command
@@ -31,4 +32,5 @@ COMMANDS: tuple[Command, ...] = (
     train.COMMAND,
     ablate.COMMAND,
     doctor.COMMAND,
+    notebooks.COMMAND,
 )

@@ -15,6 +15,7 @@ Right: groups gives the right answer in all 4 cases.
 
 from . import counting, operators
 from .exercise import Exercise, Function, Mistake, Verdict, judge
+from .figures import show
 
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
@@ -38,4 +39,4 @@ def check(answer: Function) -> Verdict:
     return judge(EXERCISES[name], answer)
 
 
-__all__ = ["EXERCISES", "Exercise", "Mistake", "Verdict", "check", "judge"]
+__all__ = ["EXERCISES", "Exercise", "Mistake", "Verdict", "check", "judge", "show"]

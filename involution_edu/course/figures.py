@@ -1,0 +1,70 @@
+"""Arrays side by side, with their numbers in the cells: what the notebooks draw."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..geometry import Array
+from ..viz.palette import diverging, limit_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_CELLS = 150  # of an array whose numbers are written
+DARK = 0.7  # share of the limit beyond which letters are white
+
+
+def show(limit: float | None = None, **arrays: Array) -> Figure:
+    """Return a figure of two-dimensional arrays, titled by their names.
+
+    Blue is negative, white zero, orange positive, on one scale for all arrays; the numbers are
+    written into the cells where they fit.
+
+    Parameters
+    ----------
+    limit : float, optional
+        The number with the darkest colour; if not given, as large as nearly all numbers.
+    **arrays : ndarray, shape (rows, columns)
+
+    Raises
+    ------
+    ValueError
+        If there is no array, or one has not two axes.
+
+    Examples
+    --------
+    >>> figure = show(x=np.eye(3), kernel=-np.ones((3, 3)))
+    >>> [axes.get_title() for axes in figure.axes]
+    ['x  3 × 3', 'kernel  3 × 3']
+    """
+    from matplotlib.figure import Figure
+
+    if not arrays:
+        raise ValueError("arrays is empty; need one or more, such as show(x=x[0, 0])")
+    for name, array in arrays.items():
+        if np.ndim(array) != 2:
+            raise ValueError(f"{name} has shape {np.shape(array)}; need (rows, columns)")
+    limit = limit or limit_of(np.concatenate([np.ravel(a) for a in arrays.values()]))
+    widths = [max(3, np.shape(array)[1]) for array in arrays.values()]
+    cell = min(0.55, 9.5 / sum(widths))
+    height = cell * max(np.shape(array)[0] for array in arrays.values()) + 0.5
+    figure = Figure(figsize=(cell * sum(widths) + 0.3 * len(arrays), height), layout="constrained")
+    axes = figure.subplots(1, len(arrays), width_ratios=widths, squeeze=False)[0]
+    for ax, (name, array) in zip(axes, arrays.items(), strict=True):
+        ax.imshow(diverging(array, limit))
+        ax.set_title(f"{name}  {array.shape[0]} × {array.shape[1]}", fontsize=9)
+        ax.set_xticks(np.arange(-0.5, array.shape[1]), minor=True)
+        ax.set_yticks(np.arange(-0.5, array.shape[0]), minor=True)
+        ax.grid(which="minor", color="0.85", linewidth=0.5)
+        ax.tick_params(which="both", length=0, labelbottom=False, labelleft=False)
+        if array.size <= MOST_CELLS:
+            digits = 0 if np.array_equal(array, np.rint(array)) else 2
+            for (i, j), value in np.ndenumerate(array):
+                ink = "white" if abs(value) > DARK * limit else "black"
+                size = 72 * cell / 3.6
+                ax.text(
+                    j, i, f"{value:z.{digits}f}", ha="center", va="center", color=ink, fontsize=size
+                )
+    return figure

@@ -1,0 +1,108 @@
+"""Where the notebooks are, what they are called, and how they are run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..files import check_writable, written_whole
+
+INSTALLED = Path(__file__).parent / "files"  # where a wheel has them
+IN_REPOSITORY = Path(__file__).parents[2] / "notebooks"
+SECONDS = 300  # longest run of a cell
+
+
+def folder() -> Path:
+    """Return the folder of the notebooks."""
+    return INSTALLED if INSTALLED.is_dir() else IN_REPOSITORY
+
+
+def paths() -> list[Path]:
+    """Return the notebooks in their order."""
+    return sorted(folder().glob("[0-9]*.ipynb"))
+
+
+def title(path: Path) -> str:
+    """Return the heading of a notebook."""
+    first = json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]
+    return "".join(first).splitlines()[0].removeprefix("# ")
+
+
+def copy(target: Path, *, force: bool = False) -> list[Path]:
+    """Copy all notebooks to ``target``, which is made if its own folder exists; return them.
+
+    Raises
+    ------
+    OSError
+        If one exists there and ``force`` is not set, or cannot be written. None is copied then.
+    """
+    target.mkdir(exist_ok=True)
+    copies = [target / path.name for path in paths()]
+    check_writable(*copies, force=force, choice="another folder")
+    for path, to in zip(paths(), copies, strict=True):
+        with written_whole(to, force=force) as temporary:
+            shutil.copyfile(path, temporary)
+    return copies
+
+
+def solved(notebook: dict[str, Any]) -> dict[str, Any]:
+    """Return a notebook whose exercises are answered: each by the solution that follows it.
+
+    A cell with the tag "exercise" takes the source of the next one with the tag "solution".
+    """
+    answered: dict[str, Any] = json.loads(json.dumps(notebook))
+    waiting: dict[str, Any] | None = None
+    for cell in answered["cells"]:
+        tags = cell["metadata"].get("tags", [])
+        if "exercise" in tags:
+            waiting = cell
+        elif "solution" in tags and waiting is not None:
+            waiting["source"] = cell["source"]
+            waiting = None
+    return answered
+
+
+def execute(notebook: dict[str, Any], *, where: Path) -> dict[str, Any]:
+    """Return a notebook with the outputs of a run in the folder ``where``.
+
+    Raises
+    ------
+    ImportError
+        If Jupyter is absent.
+    nbclient.exceptions.CellExecutionError
+        If a cell raises.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+
+    node = nbformat.reads(json.dumps(notebook), as_version=4)  # type: ignore[no-untyped-call]
+    client = NotebookClient(
+        node,
+        timeout=SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(where)}},
+        record_timing=False,
+    )
+    client.execute()
+    node["metadata"]["language_info"] = {"name": "python"}
+    for cell in node["cells"]:  # what is logged, such as that something is compiled, is no result
+        if cell["cell_type"] == "code":
+            cell["outputs"] = [o for o in cell["outputs"] if o.get("name") != "stderr"]
+    run: dict[str, Any] = json.loads(nbformat.writes(node))  # type: ignore[no-untyped-call]
+    return run
+
+
+def refresh(progress: Callable[[int, int, str], None]) -> list[Path]:
+    """Run every notebook of the repository and write it back with its new outputs."""
+    found = paths()
+    for done, path in enumerate(found):
+        progress(done, len(found), path.name)
+        notebook = execute(json.loads(path.read_text(encoding="utf-8")), where=path.parent)
+        with written_whole(path, force=True) as temporary:
+            text = json.dumps(notebook, indent=1, ensure_ascii=False)
+            temporary.write_text(f"{text}\n", encoding="utf-8")
+    progress(len(found), len(found), "notebooks run")
+    return found

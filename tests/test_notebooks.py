@@ -1,0 +1,98 @@
+"""Every notebook runs as it is and with its exercises answered; what it keeps is small."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from involution_edu import course
+from involution_edu.cli import main
+from involution_edu.course import notebooks
+
+PATHS = notebooks.paths()
+needs_jupyter = pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("nbclient", "ipykernel"))),
+    reason="Jupyter is not installed: pip install -e '.[test]'",
+)
+# Sphinx and Jupyter both read these; the words of a section may differ.
+SECTIONS = ("Predict", "Exercise", "Things to try", "Recap")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Jupyter's own
+
+
+def read(path: Path) -> dict[str, Any]:
+    notebook: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return notebook
+
+
+def tagged(notebook: dict[str, Any], tag: str) -> list[dict[str, Any]]:
+    return [cell for cell in notebook["cells"] if tag in cell["metadata"].get("tags", [])]
+
+
+def text_of(cell: dict[str, Any]) -> str:
+    return "".join(
+        "".join(output.get("text", "") or output.get("data", {}).get("text/plain", ""))
+        for output in cell["outputs"]
+    )
+
+
+@needs_jupyter
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_as_a_learner_finds_it(path: Path) -> None:
+    run = notebooks.execute(read(path), where=path.parent)
+    exercises, solutions = tagged(run, "exercise"), tagged(run, "solution")
+    assert len(exercises) == len(solutions) >= 1
+    for cell in exercises:
+        assert text_of(cell).startswith("Not yet: for "), text_of(cell)
+    for cell in solutions:
+        assert text_of(cell).startswith("Right: "), text_of(cell)
+
+
+@needs_jupyter
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_with_its_exercises_answered(path: Path) -> None:
+    run = notebooks.execute(notebooks.solved(read(path)), where=path.parent)
+    for cell in tagged(run, "exercise"):
+        assert text_of(cell).startswith("Right: "), text_of(cell)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_what_is_kept(path: Path) -> None:
+    notebook = read(path)
+    assert path.stat().st_size <= 600_000
+    cells = notebook["cells"]
+    text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    assert "base64" not in text
+    assert [s for s in SECTIONS if not re.search(f"^## .*{s}", text, re.MULTILINE)] == []
+    for words in ("**You will**", "**You learn**", "**You need**"):
+        assert words in "".join(cells[0]["source"])
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [c["execution_count"] for c in code] == list(range(1, len(code) + 1)), "run it in order"
+    for cell in code:
+        assert not [o for o in cell["outputs"] if o["output_type"] == "error"]
+        assert "/root" not in text_of(cell)
+        assert "/home" not in text_of(cell)
+    for cell in tagged(notebook, "solution"):
+        assert cell["metadata"]["jupyter"] == {"source_hidden": True}
+
+
+def test_every_exercise_is_in_a_notebook() -> None:
+    sources = "".join("".join(c["source"]) for p in PATHS for c in tagged(read(p), "exercise"))
+    assert [name for name in course.EXERCISES if f"course.check({name})" not in sources] == []
+
+
+def test_the_command_lists_and_copies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["notebooks"]) == 0
+    listed = capsys.readouterr().out
+    assert all(notebooks.title(path) in listed for path in PATHS)
+    target = tmp_path / "mine"
+    assert main(["notebooks", "--copy", str(target)]) == 0
+    assert [path.name for path in sorted(target.iterdir())] == [path.name for path in PATHS]
+    capsys.readouterr()
+    assert main(["notebooks", "--copy", str(target)]) == 2
+    assert "exists; pass --force to replace it" in capsys.readouterr().err
+    assert main(["notebooks", "--copy", str(target), "--force"]) == 0
