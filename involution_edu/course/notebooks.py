@@ -78,7 +78,7 @@ def execute(notebook: dict[str, Any], *, where: Path) -> dict[str, Any]:
     import nbformat
     from nbclient import NotebookClient
 
-    node = nbformat.reads(json.dumps(notebook), as_version=4)  # type: ignore[no-untyped-call]
+    node = nbformat.reads(json.dumps(notebook), as_version=4)
     client = NotebookClient(
         node,
         timeout=SECONDS,
@@ -91,7 +91,7 @@ def execute(notebook: dict[str, Any], *, where: Path) -> dict[str, Any]:
     for cell in node["cells"]:  # what is logged, such as that something is compiled, is no result
         if cell["cell_type"] == "code":
             cell["outputs"] = [o for o in cell["outputs"] if o.get("name") != "stderr"]
-    run: dict[str, Any] = json.loads(nbformat.writes(node))  # type: ignore[no-untyped-call]
+    run: dict[str, Any] = json.loads(nbformat.writes(node))
     return run
 
 
