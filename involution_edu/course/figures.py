@@ -12,7 +12,7 @@ from ..viz.palette import diverging, limit_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_CELLS = 150  # of an array whose numbers are written
+SMALLEST = 0.3  # inches; in smaller cells numbers could not be read
 DARK = 0.7  # share of the limit beyond which letters are white
 
 
@@ -59,7 +59,7 @@ def show(limit: float | None = None, **arrays: Array) -> Figure:
         ax.set_yticks(np.arange(-0.5, array.shape[0]), minor=True)
         ax.grid(which="minor", color="0.85", linewidth=0.5)
         ax.tick_params(which="both", length=0, labelbottom=False, labelleft=False)
-        if array.size <= MOST_CELLS:
+        if cell >= SMALLEST:
             digits = 0 if np.array_equal(array, np.rint(array)) else 2
             for (i, j), value in np.ndenumerate(array):
                 ink = "white" if abs(value) > DARK * limit else "black"

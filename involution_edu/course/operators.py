@@ -22,6 +22,27 @@ SHAPES = (  # N, C, H, W, G, K
 )
 
 
+def _one_pixel(rng: np.random.Generator) -> Cases:
+    for K in (3, 5, 7):
+        yield rng.standard_normal((K, K)), rng.standard_normal((K, K))
+
+
+APPLY = Exercise(
+    "apply",
+    "apply(kernel, window) -> the output of one pixel. Both are (K, K).",
+    lambda kernel, window: (kernel * window).sum(),
+    _one_pixel,
+    (
+        Mistake(lambda kernel, window: kernel * window, "these are the products; add them up."),
+        Mistake(
+            lambda kernel, window: (kernel @ window).sum(),
+            "@ is the product of matrices; multiply place by place, with *.",
+        ),
+        Mistake(lambda kernel, window: (kernel * window).mean(), "that is the mean; take the sum."),
+    ),
+)
+
+
 def _operands(rng: np.random.Generator) -> Cases:
     for N, C, H, W, G, K in SHAPES:
         yield rng.standard_normal((N, C, H, W)), rng.standard_normal((N, G, K, K, H, W))
@@ -246,6 +267,24 @@ BACKWARD_KERNEL = Exercise(
             lambda dy, x, kernel: _dkernel(dy, x, kernel).swapaxes(2, 3),
             "you swapped u and v: u counts rows, v counts columns.",
         ),
+    ),
+)
+
+
+def _residual(rng: np.random.Generator) -> Cases:
+    for size in (2, 5):
+        yield rng.standard_normal(size), rng.standard_normal((size, size))
+
+
+RESIDUAL = Exercise(
+    "residual_backward",
+    "residual_backward(dy, A) -> dx, for a block with a shortcut, y = x + A @ x.",
+    lambda dy, A: dy + A.T @ dy,
+    _residual,
+    (
+        Mistake(lambda dy, A: A.T @ dy, "x is used twice: the shortcut also brings dy back."),
+        Mistake(lambda dy, A: dy.copy(), "x is used twice: dy also comes back through A."),
+        Mistake(lambda dy, A: dy + A @ dy, "the way back through A @ x is A.T @ dy."),
     ),
 )
 
