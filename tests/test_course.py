@@ -70,5 +70,7 @@ def test_what_else_can_go_wrong() -> None:
 
 
 def test_a_name_that_is_no_exercise() -> None:
-    with pytest.raises(ValueError, match=r"^answer is named <lambda>; need one of involution, "):
+    with pytest.raises(
+        ValueError, match=r"^answer is named <lambda>; need one of apply, involution, "
+    ):
         course.check(lambda x: x)
