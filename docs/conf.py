@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -12,6 +14,7 @@ from sphinx.util.docutils import SphinxDirective
 import involution_edu
 from involution_edu.cli import make_parser
 from involution_edu.commands import COMMANDS
+from involution_edu.course import notebooks
 
 project = "involution_edu"
 author = "The involution_edu authors"
@@ -50,5 +53,7 @@ class Commands(SphinxDirective):
 
 
 def setup(app: Sphinx) -> None:
-    """Add the directive."""
+    """Add the directive, and the notebooks to what is read."""
     app.add_directive("commands", Commands)
+    for path in notebooks.paths():
+        shutil.copyfile(path, Path(__file__).parent / "tutorial" / path.name)
