@@ -126,12 +126,13 @@ def _run(kernel: Any, planned: Launch, task: str, a: Any, b: Any, geom: Geometry
     with a.device, cuda.gpus[a.device.id], warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Grid size")  # that a small image leaves the GPU idle
         result: Array = cupy.empty(result_shape(task, geom), a.dtype)
+        if result.size == 0:
+            return result
         stream = cuda.external_stream(cupy.cuda.get_current_stream().ptr)
         # All three are used on that stream alone, so there is nothing to wait for.
         arrays = [cuda.as_cuda_array(array, sync=False) for array in (a, b, result)]
-        if result.size:
-            configured = kernel[planned.grid, planned.block, stream, planned.shared]
-            configured(*arrays, geom.stride, geom.padding, geom.dilation)
+        configured = kernel[planned.grid, planned.block, stream, planned.shared]
+        configured(*arrays, geom.stride, geom.padding, geom.dilation)
     return result
 
 
@@ -139,7 +140,7 @@ def _run_simulated(
     kernel: Any, planned: Launch, task: str, a: Array, b: Array, geom: Geometry
 ) -> Array:
     result = np.empty(result_shape(task, geom), a.dtype)
-    if result.size:
+    if result.size:  # a grid of no blocks cannot be launched
         configured = kernel[planned.grid, planned.block, 0, planned.shared]
         configured(a, b, result, geom.stride, geom.padding, geom.dilation)
     return result
