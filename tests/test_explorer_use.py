@@ -265,6 +265,33 @@ def test_an_address_that_makes_no_sense_is_passed_over(
         assert tab.evaluate("explorer.painted.size") == 0
 
 
+def test_a_minute_of_explanation_visits_every_panel(photo_page: Any, browser: Any) -> None:
+    path, trace = photo_page
+    with opened(browser, path, "#at=4,5&b=8,1") as tab:
+        assert tab.is_hidden("#tour")
+        tab.click("#explain")
+        assert "row 4, column 5" in text(tab, "#tour-text")
+        toured = []
+        for _ in range(6):
+            toured.append(tab.get_attribute(".toured", "class").split()[1])
+            tab.keyboard.press("Enter")  # the next one has the focus
+        assert toured == ["input", "generator", "window", "kernel", "products", "output"]
+        assert at(tab) == [8, 1]
+        np.testing.assert_allclose(
+            drawn(tab, "kernel"), trace.kernels[0, 0, 8, 1], rtol=0, atol=0.00501
+        )
+        tab.keyboard.press("Enter")
+        assert at(tab) == [4, 5]
+        assert text(tab, "#tour-next") == "Done"
+        tab.keyboard.press("Enter")
+        assert tab.is_hidden("#tour")
+        assert tab.evaluate("document.activeElement.id") == "explain"
+        assert tab.locator(".toured").count() == 0
+        tab.click("#explain")
+        tab.keyboard.press("Escape")
+        assert tab.is_hidden("#tour")
+
+
 def test_two_pixels_and_their_difference(photo_page: Any, browser: Any) -> None:
     path, trace = photo_page
     with opened(browser, path, "#at=4,5&b=8,1") as tab:

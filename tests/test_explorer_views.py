@@ -96,7 +96,7 @@ def test_everything_to_be_used_has_a_name(group_page: Any, browser: Any) -> None
             assert found.count() > 0, role
             assert tab.get_by_role(role, name=re.compile(r"\w|[◀▶]")).count() == found.count(), role
         tab.keyboard.press("Tab")
-        assert tab.evaluate("document.activeElement.id") == "back"
+        assert tab.evaluate("document.activeElement.id") == "explain"
 
 
 def luminance(colour: str) -> float:

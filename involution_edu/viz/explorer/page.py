@@ -22,7 +22,10 @@ from ..palette import diverging, limit_of
 from ..trace import Trace, varied_pixels
 
 # The modules of the page's script, in the order in which they need each other.
-SCRIPTS = "numbers", "layer", "maps", "state", "draw", "panels", "cards", "controls", "main"
+SCRIPTS = (
+    *("numbers", "layer", "maps", "state", "draw"),
+    *("panels", "cards", "controls", "tour", "main"),
+)
 # Largest error allowed between the page's outputs and the recorded ones, relative to the largest
 # output: the page computes in float64 with float32 inputs, NumPy here perhaps in float32.
 PAGE_TOLERANCE = 1e-5

@@ -45,6 +45,7 @@ function start() {
   );
   makeBrush();
   makeMaps();
+  makeTour();
   const { x, kernel, product, y } = data.limits;
   const scales = { input: x, window: x, kernel, products: product, output: y };
   for (const [id, limit] of Object.entries(scales)) scaleOf($(`s-${id}`), -limit, limit);
