@@ -14,8 +14,7 @@ from explorer_cases import LAYERS, layer_of, x_of
 
 import involution_edu as inv
 from involution_edu.cases import scaled_error
-from involution_edu.geometry import Array
-from involution_edu.viz import Trace, record
+from involution_edu.viz import Trace, measures, record
 from involution_edu.viz.explorer import explorer, page
 
 pytestmark = needs_browser
@@ -113,45 +112,22 @@ def test_the_convolution_has_the_mean_kernel(group_page: Any, browser: Any) -> N
         assert scaled_error(got, y.astype(float)) <= TOLERANCE
 
 
-def entropy(kernel: Array) -> Array:
-    part = np.abs(kernel) / np.abs(kernel).sum(axis=(2, 3), keepdims=True)
-    spread: Array = -(part * np.log(part)).sum(axis=(2, 3)) / np.log(kernel[0, 0].size)
-    return spread
-
-
-def orientation(kernel: Array) -> tuple[Array, Array]:
-    """Return cos and sin of twice the angle, times the length: from the weighted covariance."""
-    angles = np.empty((2, *kernel.shape[:2]))
-    for pixel in np.ndindex(kernel.shape[:2]):
-        weights = np.abs(kernel[pixel])
-        rows, columns = np.indices(weights.shape)
-        places = np.stack([columns.ravel(), -rows.ravel()])
-        covariance = np.cov(places, aweights=weights.ravel(), ddof=0)
-        values, vectors = np.linalg.eigh(covariance)
-        (x, y), length = vectors[:, 1], (values[1] - values[0]) / values.sum()
-        angles[:, *pixel] = length * (x * x - y * y), length * 2 * x * y
-    return angles[0], angles[1]
-
-
-def test_the_maps_are_what_they_say(group_page: Any, browser: Any) -> None:
+def test_the_maps_are_those_of_the_stills(group_page: Any, browser: Any) -> None:
     path, trace = group_page
-    kernel = trace.kernels[0, 1].astype(float)
+    kernels = trace.kernels[0, 1].astype(float)
+    expression = """Object.fromEntries(
+        explorer.MAPS.map((map) => [map.name, explorer.mapOf(explorer.run, 1, map.of)]),
+    )"""
     with opened(browser, path) as tab:
-        got = tab.evaluate(
-            "Object.fromEntries(explorer.MAPS.map((m) => [m.name, explorer.mapOf(explorer.run, 1, m.of)]))"
-        )
-    for name, want in (
-        ("sum", kernel.sum(axis=(2, 3))),
-        ("absolute", np.abs(kernel).sum(axis=(2, 3))),
-        ("entropy", entropy(kernel)),
-    ):
+        got = tab.evaluate(expression)
+    for name in ("total", "size", "spread"):
+        want = getattr(measures, name)(kernels)
         assert scaled_error(np.array(got[name]).reshape(want.shape), want) <= TOLERANCE
-    angle = np.radians([o["degrees"] for o in got["orientation"]]).reshape(kernel.shape[:2])
-    length = np.array([o["length"] for o in got["orientation"]]).reshape(angle.shape)
-    for have, want in zip(
-        (length * np.cos(2 * angle), length * np.sin(2 * angle)), orientation(kernel), strict=True
-    ):
-        np.testing.assert_allclose(have, want, atol=TOLERANCE)
+    angle, strength = measures.orientation(kernels)
+    have = np.array([[o["degrees"], o["strength"]] for o in got["orientation"]]).T
+    np.testing.assert_allclose(have[1].reshape(angle.shape), strength, atol=TOLERANCE)
+    turned = (have[0].reshape(angle.shape) - angle + 90) % 180 - 90  # -90 and 90 are one line
+    np.testing.assert_allclose(turned * strength, 0, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", LAYERS)

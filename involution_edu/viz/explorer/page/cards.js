@@ -76,7 +76,7 @@ function computeSlowCards(stamp) {
   slow.convolved = convolved(run);
   slow.values = MAPS.map(({ of }) => mapOf(run, group(), of));
   slow.ends = MAPS.map(({ ends }, m) => ends?.(slow.values[m]));
-  slow.longest = roundedLimit(slow.values.at(-1).map(({ length }) => length));
+  slow.strongest = roundedLimit(slow.values.at(-1).map(({ strength }) => strength));
   MAPS.forEach(({ name }, m) => slow.ends[m] && scaleOf($(`scale-${name}`), ...slow.ends[m]));
   slow.version = (slow.version ?? 0) + 1;
 }
@@ -122,8 +122,8 @@ function drawMaps() {
     if (name === "orientation") {
       const image = outputPicture("output", run.y);
       drawDashes(show(canvas, image, 230), values);
-      const { degrees, length } = values[n];
-      say(`value-${name}`, `here ${number(degrees, 0)}°, length ${number(length)}`);
+      const { degrees, strength } = values[n];
+      say(`value-${name}`, `here ${number(degrees, 0)}°, strength ${number(strength)}`);
       return;
     }
     const [low, high] = slow.ends[m];
@@ -136,7 +136,7 @@ function drawMaps() {
   });
 }
 
-// A dash for each kernel, in its direction, as long as the kernel is close to a line.
+// A dash for each kernel, in its direction; the longer, the more the kernel is like a line.
 function drawDashes({ pen, unit }, values) {
   pen.fillStyle = "rgba(252, 251, 248, 0.82)";
   pen.fillRect(0, 0, W_out, H_out);
@@ -146,9 +146,9 @@ function drawDashes({ pen, unit }, values) {
   pen.beginPath();
   for (let i = Math.floor(apart / 2); i < H_out; i += apart) {
     for (let j = Math.floor(apart / 2); j < W_out; j += apart) {
-      const { degrees, length } = values[i * W_out + j];
+      const { degrees, strength } = values[i * W_out + j];
       const angle = (degrees * Math.PI) / 180;
-      const half = (Math.min(1, length / slow.longest) * apart) / 2;
+      const half = (Math.min(1, strength / slow.strongest) * apart) / 2;
       const [right, up] = [half * Math.cos(angle), half * Math.sin(angle)];
       pen.moveTo(j + 0.5 - right, i + 0.5 + up);
       pen.lineTo(j + 0.5 + right, i + 0.5 - up);

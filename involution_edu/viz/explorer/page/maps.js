@@ -1,6 +1,6 @@
 // One number for a kernel, and the convolution whose one kernel is the mean of them all.
 
-function entropyOf(kernel) {
+function spreadOf(kernel) {
   const total = sumOf(kernel.map(Math.abs));
   if (total === 0 || kernel.length === 1) return 0;
   const parts = kernel.map((entry) => Math.abs(entry) / total);
@@ -23,36 +23,37 @@ function orientationOf(kernel) {
     columns += Math.abs(entry) * right * right;
     both -= Math.abs(entry) * down * right; // rows are counted downwards
   });
-  const length = rows + columns ? Math.hypot(columns - rows, 2 * both) / (rows + columns) : 0;
-  return { degrees: (Math.atan2(2 * both, columns - rows) * 90) / Math.PI, length };
+  const strength = rows + columns ? Math.hypot(columns - rows, 2 * both) / (rows + columns) : 0;
+  return { degrees: (Math.atan2(2 * both, columns - rows) * 90) / Math.PI, strength };
 }
 
 const MAPS = [
   {
-    name: "sum",
+    name: "total",
     title: "Sum",
     meaning: "How much a flat area is brightened or darkened: 1 keeps it, 0 removes it.",
     of: sumOf,
     ends: (values) => [-roundedLimit(values), roundedLimit(values)],
   },
   {
-    name: "absolute",
-    title: "Sum of sizes",
+    name: "size",
+    title: "Size",
     meaning: "How strong the kernel is, whatever its signs: Σ |kernel|.",
     of: (kernel) => sumOf(kernel.map(Math.abs)),
     ends: (values) => [0, roundedLimit(values)],
   },
   {
-    name: "entropy",
+    name: "spread",
     title: "Spread",
     meaning: "Entropy of |kernel|: 0, a single place counts; 1, all places count alike.",
-    of: entropyOf,
+    of: spreadOf,
     ends: (values) => [Math.min(0.99, roundedLow(values)), 1],
   },
   {
     name: "orientation",
     title: "Orientation",
-    meaning: "Along which line the large entries lie; the longer the dash, the closer to a line.",
+    meaning:
+      "Along which line the large entries lie; a longer dash: more like a line (strength 1).",
     of: orientationOf,
   },
 ];
