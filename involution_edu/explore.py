@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .demo import make_layer
+from .demo import make_layer, speckled
 from .files import check_writable
 from .geometry import as_int
 from .images import load_photo, photo_to_x
@@ -60,12 +60,12 @@ def run(
     size : int
         Longest side of the photo given to the layer, in pixels: 8 to 128.
     seed : int
-        Of the random weights.
+        Of the specks.
 
     Raises
     ------
     ValueError
-        If the image cannot be used or has one colour everywhere.
+        If the image cannot be used.
     OSError
         If a file cannot be read or written.
     """
@@ -74,13 +74,13 @@ def run(
         raise ValueError(f"size is {size}; need 8 to {LARGEST}")
     check_writable(out, force=force, choice="another file with --out")
     photo, notice = load_photo(None if image is None else Path(image), size)
-    trace = record(make_layer(photo, seed), photo_to_x(photo))
+    trace = record(make_layer(), photo_to_x(speckled(photo, seed)))
     name = "The sample portrait" if image is None else Path(image).name
     geom = trace.geom
     about = (
         f"{name}, {geom.H} × {geom.W} pixels. One layer: {geom.C} channels, {geom.G} "
-        f"group{'s' * (geom.G > 1)}, {geom.window[0]} × {geom.window[1]} kernels, random weights "
-        f"(seed {seed}): how involution works, not what it can learn."
+        f"group{'s' * (geom.G > 1)}, {geom.window[0]} × {geom.window[1]} kernels, trained to remove "
+        f"the black and white specks that were put on the photo (seed {seed})."
     )
     explorer(trace, about=about, photo=True).save(out, force=force)
     lines = [about, *([notice] if notice else []), f"Wrote {out}; open it in a browser."]

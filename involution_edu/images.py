@@ -116,6 +116,19 @@ def photo_to_x(photo: Photo) -> Array:
     return np.ascontiguousarray(x.transpose(2, 0, 1)[np.newaxis])
 
 
+def x_to_photo(x: Array) -> Photo:
+    """Return the photo (H, W, 3) of numbers (1, 3, H, W), the way back from `photo_to_x`.
+
+    What is darker than black becomes black, and what is brighter than white white.
+
+    Examples
+    --------
+    >>> x_to_photo(np.array([0.006, -2.036, 9.0]).reshape(1, 3, 1, 1))
+    array([[[124,   0, 255]]], dtype=uint8)
+    """
+    return _bytes(x[0].transpose(1, 2, 0) * STD + MEAN)
+
+
 def _upright_rgb(image: PILImage) -> PILImage:
     """Return ``image`` decoded, turned upright and as 8-bit RGB."""
     from PIL import Image, ImageOps

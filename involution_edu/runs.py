@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from .checkpoint import CheckpointError, save_checkpoint
@@ -200,11 +200,6 @@ def results_from_json(text: str) -> Results:
     return Results(**record, runs=tuple(runs))
 
 
-def spread(values: Sequence[float]) -> tuple[float, float]:
-    """Return the mean and the standard deviation (n - 1) of ``values``; 0 of a single one."""
-    return fmean(values), stdev(values) if len(values) > 1 else 0.0
-
-
 def results_text(results: Results) -> str:
     """Return a table for the terminal: a line for each network, of its last epochs."""
     return "\n".join(_lines(results))
@@ -213,25 +208,27 @@ def results_text(results: Results) -> str:
 def _lines(results: Results) -> Iterator[str]:
     unit = TASKS[results.task].unit
     yield f"{results.task}: {results.train_size} pictures to train on, {results.test_size} to test."
-    yield f"{'network':10}{'seeds':>6}{'parameters':>12}{'MACs':>13}{'train':>9}{'test ' + unit.name:>20}{'seconds':>9}"
+    head = "network", "seeds", "parameters", "MACs", "train", f"test {unit.name}", "seconds"
+    yield _row(*head)
     for network in results.networks:
         runs = results.of(network)
-        train, test, seconds = (
-            spread(values)
-            for values in (
-                [run.epochs[-1].train_score for run in runs],
-                [run.epochs[-1].test_score for run in runs],
-                [run.seconds for run in runs],
-            )
-        )
-        shown = f"{unit.of(test[0])} ± {unit.of(test[1])}" if len(runs) > 1 else unit.of(test[0])
-        yield (
-            f"{network:10}{len(runs):>6}{runs[0].parameters:>12,}{runs[0].macs:>13,}{unit.of(train[0]):>9}"
-            f"{shown:>20}{seconds[0]:>9.0f}"
+        yield _row(
+            network,
+            str(len(runs)),
+            f"{runs[0].parameters:,}",
+            f"{runs[0].macs:,}",
+            unit.of(fmean(run.epochs[-1].train_score for run in runs)),
+            unit.with_spread([run.epochs[-1].test_score for run in runs]),
+            f"{fmean(run.seconds for run in runs):.0f}",
         )
     for name, score in results.baselines.items():
-        yield f"{name:10}{'':>6}{'':>12}{'':>13}{'':>9}{unit.of(score):>20}"
+        yield _row(name, "", "", "", "", unit.of(score), "").rstrip()
     yield "After the last epoch, not the best; ± is the standard deviation of the seeds."
+
+
+def _row(*cells: str) -> str:
+    name, seeds, parameters, macs, train, test, seconds = cells
+    return f"{name:16}{seeds:>5}{parameters:>11}{macs:>12}{train:>9}{test:>17}{seconds:>8}"
 
 
 def save_curves(results: Results, path: Path) -> None:

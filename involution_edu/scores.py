@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ class Unit:
 
     Examples
     --------
-    >>> ACCURACY.of(0.98765), DECIBEL.of(28.123)
-    ('98.8 %', '28.12 dB')
+    >>> ACCURACY.of(0.98765), DECIBEL.with_spread([28, 28.2])
+    ('98.8 %', '28.10 ± 0.14 dB')
     """
 
     name: str
@@ -32,6 +33,13 @@ class Unit:
     def of(self, score: float) -> str:
         """Return ``score`` with its unit."""
         return f"{score * self.factor:.{self.digits}f} {self.symbol}"
+
+    def with_spread(self, scores: Sequence[float]) -> str:
+        """Return the mean of ``scores`` and, of several, their standard deviation (n - 1)."""
+        if len(scores) == 1:
+            return self.of(scores[0])
+        spread = stdev(scores) * self.factor
+        return f"{fmean(scores) * self.factor:.{self.digits}f} ± {spread:.{self.digits}f} {self.symbol}"
 
 
 WHITE = 255 / STD  # from black to white in the numbers of `photo_to_x`

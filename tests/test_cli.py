@@ -83,7 +83,6 @@ MISTAKES = [
     ("demo text.png", "image is text.png, which cannot be read"),
     ("demo empty.png", "image is empty.png, which cannot be read"),
     ("demo cut.png", "image is cut.png, which cannot be read"),
-    ("demo dot.png", "image has one colour everywhere; need two or more"),
     ("demo photo.png --out missing", "missing is not a folder"),
     ("demo photo.png --out text.png", "text.png is not a folder"),
     ("demo photo.png --out text.png/inside", "text.png/inside is not a folder"),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from involution_edu.images import MEAN, STD, load_photo, photo_to_x, sample_photo
+from involution_edu.images import MEAN, STD, load_photo, photo_to_x, sample_photo, x_to_photo
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -224,3 +224,8 @@ def test_x_is_each_byte_normalised_by_its_colour() -> None:
     assert x.flags.c_contiguous
     for c in range(3):
         np.testing.assert_allclose(x[0, c] * STD[c] + MEAN[c], photo[..., c], atol=1e-4)
+
+
+def test_a_photo_comes_back_from_its_numbers() -> None:
+    photo = np.random.default_rng(0).integers(0, 256, (30, 41, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(x_to_photo(photo_to_x(photo)), photo)

@@ -80,7 +80,7 @@ def test_the_table_is_of_the_last_epochs(tmp_path: Path) -> None:
     scores = [run.epochs[-1].test_score for run in results.runs]
     assert len(set(scores)) == 2
     row = next(line for line in runs.results_text(results).splitlines() if "small" in line)
-    shown = f"{100 * np.mean(scores):.1f} % ± {100 * np.std(scores, ddof=1):.1f} %"
+    shown = f"{100 * np.mean(scores):.1f} ± {100 * np.std(scores, ddof=1):.1f} %"
     assert shown in row
     assert f"{results.runs[0].parameters:,}" in row
     assert re.search(r"guess +50\.0 %", runs.results_text(results))

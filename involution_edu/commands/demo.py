@@ -31,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--seed",
         type=seed,
         default=0,
-        help="of the random weights, a whole number below 2**31 (default: 0)",
+        help="of the specks, a whole number below 2**31 (default: 0)",
     )
     parser.add_argument(
         "--pixel",
@@ -56,8 +56,9 @@ def run(args: Namespace) -> Outcome:
 COMMAND = Command(
     "demo",
     "explain involution on a photo: its kernels, and one pixel by hand",
-    "Run a random involution layer on a photo, explain one output pixel number by number, and "
-    "write pictures of the kernels it generated. Existing pictures are kept unless --force.",
+    "Put specks on a photo, run a layer that was trained to remove them, explain one output pixel "
+    "number by number, and write pictures of the kernels it generated. Existing pictures are kept "
+    "unless --force.",
     "demo cat.jpg --pixel 20 31 --out pictures",
     add_arguments,
     run,

@@ -37,7 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--seed",
         type=seed,
         default=0,
-        help="of the random weights, a whole number below 2**31 (default: 0)",
+        help="of the specks, a whole number below 2**31 (default: 0)",
     )
 
 

@@ -27,12 +27,14 @@ from .named import (
 )
 from .network import ResidualNetwork
 from .photos import rednet, resnet
+from .pretrained import pretrained
 from .small import small_rednet, small_resnet
 
 __all__ = [
     "Bottleneck",
     "KernelDenoiser",
     "ResidualNetwork",
+    "pretrained",
     "rednet",
     "rednet26",
     "rednet38",

@@ -12,7 +12,7 @@ from ..geometry import Pair
 from ..images import Photo
 from .canvas import Canvas, number
 from .film import Film, Shot
-from .palette import EMPTY, LINE, MUTED, as_photo, limit_of
+from .palette import EMPTY, LINE, MUTED, limit_of
 from .trace import Trace
 
 WIDTH, HEIGHT = 960, 776
@@ -92,11 +92,10 @@ def scenes(trace: Trace, stops: list[Pair]) -> Iterator[Scene]:
 class Stage:
     """What all frames share: the trace, the scales of the colours and the still part."""
 
-    def __init__(self, trace: Trace, photo: Photo) -> None:
-        self.trace, self.photo = trace, photo
+    def __init__(self, trace: Trace, photo: Photo, output: Photo, note: str) -> None:
+        self.trace, self.photo, self.output, self.note = trace, photo, output, note
         self.size = trace.geom.H_out, trace.geom.W_out
         self.scale = max(1, PANEL // max(self.size))
-        self.output = as_photo(trace.y[0], limit_of(trace.y))
         products = trace.products(slice(None), slice(None))[0, 0, 0]
         self.limits = limit_of(trace.x), limit_of(trace.kernel), limit_of(products)
         self.still = self._still()
@@ -146,8 +145,7 @@ class Stage:
         sheet.arrow((COLUMNS[2], GRID_TOP - 30), (COLUMNS[2], PANEL_TOP + PANEL + 14))
         sheet.text(
             (WIDTH // 2, HEIGHT - 8),
-            "Random weights, not trained. Numbers: the red channel; the same kernel serves green "
-            "and blue. In y, middle grey is 0.",
+            f"{self.note} Numbers: the red channel; the same kernel serves green and blue.",
             12,
             colour=MUTED,
             anchor="ms",
@@ -204,17 +202,21 @@ class Stage:
             sheet.text((COLUMNS[2] + 12, GRID_TOP - 62), f"sum = {y}", 17, bold=True, anchor="lm")
 
 
-def film_of(trace: Trace, photo: Photo, stops: list[Pair]) -> Film:
+def film_of(trace: Trace, photo: Photo, output: Photo, stops: list[Pair], note: str) -> Film:
     """Return the frames of a trace of ``photo``.
 
     Parameters
     ----------
     trace, photo
         What `record` returned for the photo's x, and the photo.
+    output : ndarray, shape (H, W, 3), uint8
+        Its y as colours.
     stops : list of (int, int)
         Output pixels to visit slowly, the first of them step by step; no more than 1 + `OTHERS`.
+    note : str
+        A sentence about the weights, for the foot of every frame.
     """
-    stage = Stage(trace, photo)
+    stage = Stage(trace, photo, output, note)
     shots = [
         Shot(scene.caption, scene.milliseconds, partial(stage.draw, scene))
         for scene in scenes(trace, stops)

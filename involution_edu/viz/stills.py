@@ -86,7 +86,7 @@ def draw_kernels(trace: Trace, photo: Photo, close_ups: list[Pair]) -> Canvas:
     sheet.text((LEFT, bottom), "Some of them close up", 18, bold=True)
     sheet.text(
         (MIDDLE, bottom + 2),
-        "White kernels: ReLU has set all reduced features to 0. The weights are random.",
+        "Ordinary colours keep themselves; black and white take from their neighbours.",
         16,
         colour=MUTED,
     )
