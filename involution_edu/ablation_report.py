@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .ablation import CENTRE, Ablation, Setting
-from .runs import spread
+from .scores import spread
 from .tasks import TASKS
 
 FACTORS = {

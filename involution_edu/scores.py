@@ -38,13 +38,18 @@ class Unit:
         """Return the mean of ``scores`` and, of several, their standard deviation (n - 1)."""
         if len(scores) == 1:
             return self.of(scores[0])
-        spread = stdev(scores) * self.factor
-        return f"{fmean(scores) * self.factor:.{self.digits}f} ± {spread:.{self.digits}f} {self.symbol}"
+        mean, deviation = (number * self.factor for number in spread(scores))
+        return f"{mean:.{self.digits}f} ± {deviation:.{self.digits}f} {self.symbol}"
 
 
 WHITE = 255 / STD  # from black to white in the numbers of `photo_to_x`
 ACCURACY = Unit("accuracy", "%", 100.0, 1)
 DECIBEL = Unit("PSNR", "dB", 1.0, 2)
+
+
+def spread(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and the standard deviation (n - 1) of ``values``; 0 of a single one."""
+    return fmean(values), stdev(values) if len(values) > 1 else 0.0
 
 
 def accuracy(logits: Array, labels: NDArray[Any]) -> float:
