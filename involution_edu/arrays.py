@@ -88,3 +88,14 @@ def check_place(name: str, a: Array, like: Array, owner: str = "x", fix: str = "
         )
     if kind == "cupy" and a.device != like.device:
         raise ValueError(f"{name} is on {a.device}; need {like.device}, where {owner} is")
+
+
+def check_current(name: str, a: Any) -> None:
+    """Raise if ``a`` is on a GPU that is not the current one, where CuPy would compute."""
+    if kind_of_array(a) == "cupy":
+        current = sys.modules["cupy"].cuda.Device()
+        if a.device != current:
+            raise ValueError(
+                f"{name} is on {a.device}; need {current}, the current one: use it "
+                f"inside `with {name}.device:`"
+            )

@@ -14,6 +14,7 @@ from .checkpoint import CheckpointError, load_weights
 from .files import check_writable, written_whole
 from .geometry import Array
 from .images import Photo, load_photo, photo_to_x
+from .nn import no_grad
 
 MODELS = {
     name: getattr(models, name)
@@ -106,7 +107,7 @@ def classify(
     network = MODELS[model](CLASSES if names is None else len(names), rng=0).eval()
     load_weights(network, path)
     x = photo_to_x(photo)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"), no_grad():
         logits = network(x)[0]
     if not np.isfinite(logits).all():
         raise CheckpointError(f"path is {path}, whose weights overflow; need those of a training")

@@ -18,7 +18,7 @@ from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from .data import Data
 from .files import written_whole
 from .geometry import Array
-from .nn import SGD, Adam, Module, Optimizer, clip_grad_norm, warmup_cosine
+from .nn import SGD, Adam, Module, Optimizer, clip_grad_norm, no_grad, warmup_cosine
 from .tasks import Recipe, Task
 
 TEST_BATCH = 250
@@ -160,7 +160,8 @@ def evaluate(model: Module, task: Task, data: Data) -> float:
     """Return the score on the test set, with ``model`` in evaluation mode."""
     model.eval()
     parts = range(0, len(data.x_test), TEST_BATCH)
-    y = np.concatenate([model(data.x_test[start : start + TEST_BATCH]) for start in parts])
+    with no_grad():
+        y = np.concatenate([model(data.x_test[start : start + TEST_BATCH]) for start in parts])
     return task.score(y, data.y_test)
 
 

@@ -253,6 +253,24 @@ def arrays_kept_by(layer: nn.Module) -> Iterator[Array]:
             yield from (a for a in module._saved[2] if isinstance(a, np.ndarray))
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_what_a_layer_keeps_beside_its_input(training: bool) -> None:
+    """Convolution and norm keep their input alone, ReLU its output: no copies, no masks."""
+    x = random((4, 16, 90, 110), np.float32, 0)
+    made = {"conv": nn.Conv2d(16, 16, rng=0), "norm": nn.BatchNorm2d(16), "relu": nn.ReLU()}
+    for name, arrays in (("conv", 0), ("norm", 0), ("relu", 1)):
+        layer = made[name].train(training)
+        layer(x[:, :, :3])  # whatever is made once
+        tracemalloc.start()
+        try:
+            layer(x)
+            kept, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert kept <= (arrays + 0.02) * x.nbytes, name
+        assert peak <= 1.02 * x.nbytes, name  # the output, and no other array as large
+
+
 def test_no_grad_ends_with_an_error() -> None:
     layer = nn.ReLU()
     with pytest.raises(TypeError, match="x is a list"), nn.no_grad():

@@ -103,6 +103,11 @@ def gpu(*shape: int, dtype: Any = np.float32, device: int = 0) -> Any:
     return fake_cupy.asarray(np.ones(shape, dtype), device)
 
 
+def elsewhere(function: Callable[[Any], Any], a: Any) -> None:
+    with fake_cupy.Device(1):
+        function(a)
+
+
 # What is called with what, and what the layer says. The layer itself is on GPU 0.
 WRONG_PLACES: dict[str, tuple[Callable[[nn.Module], Any], str]] = {
     "x stayed behind": (
@@ -116,6 +121,14 @@ WRONG_PLACES: dict[str, tuple[Callable[[nn.Module], Any], str]] = {
     "x on another GPU": (
         lambda layer: layer(gpu(1, 2, 3, 4, device=1)),
         r"x is on <CUDA Device 1>; need <CUDA Device 0>, where the layer is",
+    ),
+    "another GPU is current": (
+        lambda layer: elsewhere(layer, gpu(1, 2, 3, 4)),
+        r"x is on <CUDA Device 0>; need <CUDA Device 1>, the current one: .* `with x\.device:`",
+    ),
+    "another GPU is current for dy": (
+        lambda layer: elsewhere(layer.backward, layer(gpu(1, 2, 3, 4))),
+        r"dy is on <CUDA Device 0>; need <CUDA Device 1>, the current one: use .*",
     ),
     "half": (
         lambda layer: layer(gpu(1, 2, 3, 4, dtype=np.float16)),

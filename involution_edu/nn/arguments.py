@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import check_array, check_place, kind_of_array
+from ..arrays import check_array, check_current, check_place, kind_of_array
 from ..geometry import Array
 
 Rng = np.random.Generator | int | None
@@ -18,6 +18,7 @@ def as_input(x: Array, weight: Array | None = None) -> Array:
         check_place("x", x, weight, "the layer", f" or layer.to({kind_of_array(x)!r})")
         if x.dtype != weight.dtype:
             raise TypeError(f"x has dtype {x.dtype}; need {weight.dtype}, the dtype of the layer")
+    check_current("x", x)
     return x
 
 

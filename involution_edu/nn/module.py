@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import array_module, as_numpy, check_array, check_place
+from ..arrays import array_module, as_numpy, check_array, check_current, check_place
 from ..backends import select
 from ..geometry import DTYPES, Array, check_shape
 
@@ -82,7 +82,8 @@ class Module:
 
     A subclass sets parameters and other modules as attributes, keeps with `save` what its
     backward pass needs, and fetches it with `saved`. One call remembers one forward pass:
-    ``backward`` belongs to the last.
+    ``backward`` belongs to the last. Arrays are kept as they are, not copied: what goes into a
+    module and what comes out of it must not be changed in place before its backward pass.
     """
 
     training = True
@@ -125,6 +126,7 @@ class Module:
         shape, like, values = self._saved
         dy = check_array("dy", dy, like.dtype, gpu=True)
         check_place("dy", dy, like, "the output")
+        check_current("dy", dy)
         check_shape("dy", dy, shape, f"the shape of the output of {name}")
         return dy, *values
 
@@ -169,8 +171,9 @@ class Module:
     def to(self, kind: str) -> Self:
         """Move all parameters, gradients and buffers into "numpy" or "cupy" arrays; return self.
 
-        CuPy arrays are put on the current GPU; there, the layers take and return CuPy arrays.
-        What the last forward pass kept is dropped.
+        CuPy arrays are put on the current GPU; there, the layers take and return CuPy arrays, and
+        it must be the current one when they are called. What the last forward pass kept is
+        dropped, and an optimiser made before still has its own arrays in the old place.
 
         Raises
         ------
