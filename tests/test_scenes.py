@@ -11,18 +11,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import involution_edu as inv
 from involution_edu import nn
-from involution_edu.geometry import Array, make_geometry
+from involution_edu.geometry import Array
 from involution_edu.images import photo_to_x
 from involution_edu.viz import OperatorTrace, record, record_gradients, record_operator
 from involution_edu.viz.canvas import font, number
 from involution_edu.viz.film import CAPTION_SIZE, Film
-from involution_edu.viz.palette import EMPTY, diverging, limit_of
+from involution_edu.viz.palette import diverging
 from involution_edu.viz.scenes import SCENES, Subject, scene_of
 from involution_edu.viz.scenes.backward import Backward
 from involution_edu.viz.scenes.fixed_size import FixedSize
 from involution_edu.viz.scenes.generate import Generate, strongest
-from involution_edu.viz.scenes.layout import Grid, kernel_field, sum_of
-from involution_edu.viz.scenes.sizes import place_read, rule
+from involution_edu.viz.scenes.layout import kernel_field, sum_of
 from involution_edu.viz.scenes.sliding import EDGES, Sliding
 from involution_edu.viz.scenes.training import Training
 
@@ -216,22 +215,6 @@ def test_groups_share_their_kernel(films: dict[str, tuple[Film, Drawing]]) -> No
     assert len([c for c in shared.cells.values() if c.size == (10, 10)]) == 6
 
 
-@pytest.mark.parametrize(("stride", "dilation", "padding"), [(1, 1, 1), (2, 1, 1), (1, 2, 2)])
-def test_an_output_reads_the_pixels_of_the_definition(
-    stride: int, dilation: int, padding: int
-) -> None:
-    geom = make_geometry((1, 1, 6, 7), 1, 3, stride, dilation, padding)
-    for i in range(geom.H_out):
-        for j in range(geom.W_out):
-            for u, v in geom.window_places():
-                expected = (i * stride + u * dilation, j * stride + v * dilation)
-                assert place_read(geom, (i, j), (u, v)) == expected
-    assert rule(geom, 1) == (
-        f"W_out = (W + 2·p − d·(K − 1) − 1) // s + 1 = (7 + 2·{padding} − {dilation}·(3 − 1) − 1)"
-        f" // {stride} + 1 = {geom.W_out}"
-    )
-
-
 def test_sizes_shows_each_output_of_the_loops(
     subject: Subject, films: dict[str, tuple[Film, Drawing]]
 ) -> None:
@@ -338,32 +321,3 @@ def test_a_neighbours_kernel_is_noticed(subject: Subject, monkeypatch: pytest.Mo
         check_sliding(film, sliding, kernel)
     with pytest.raises(ArithmeticError, match="away from the sum of its recorded products"):
         subject.trace()  # it cannot even be recorded
-
-
-def test_a_field_of_kernels_pixel_by_pixel() -> None:
-    kernels = np.random.default_rng(0).standard_normal((2, 3, 3, 5))
-    known = np.array([[True, False, True], [True, True, True]])
-    field = kernel_field(kernels, limit_of(kernels), 4, known)
-    assert field.shape == (2 * 14, 3 * 22, 3)
-    for i, j in np.ndindex(2, 3):
-        inside = field[14 * i + 3 : 14 * i + 13 : 4, 22 * j + 3 : 22 * j + 21 : 4]
-        expected = diverging(kernels[i, j], limit_of(kernels)) if known[i, j] else [EMPTY]
-        assert_array_equal(inside, np.broadcast_to(np.array(expected), (3, 5, 3)))
-
-
-@pytest.mark.parametrize("size", [(1, 2), (2, 1), (3, 3), (72, 3), (2, 72)], ids=str)
-@pytest.mark.parametrize("name", NAMES)
-def test_photos_of_every_shape(name: str, size: tuple[int, int]) -> None:
-    photo = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
-    film = scene_of(name).film(Subject(photo, seed=3))
-    for n in (0, len(film.shots) // 2, -1):
-        frame, drawing = drawn(film, film.shots[n])
-        assert frame.shape[1] == 960
-        for cells in drawing.cells.values():
-            assert_array_equal(cells.colours(frame), diverging(cells.values, cells.limit))
-
-
-def test_grids() -> None:
-    grid = Grid.around((100, 50), 3, 2, 10, 20)
-    assert (grid.corner, grid.middle, grid.right, grid.bottom) == ((80, 35), (100, 50), 120, 65)
-    assert grid.at(1, 1).corner == (100, 45)

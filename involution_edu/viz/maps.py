@@ -6,7 +6,7 @@ draws one group of the first image, on ``ax`` or on a figure of its own, and ret
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,19 +111,18 @@ def centre_map(
     """
     figure, ax = figure_of(ax, MAP)
     offset = centre(kernels_of(trace, group))  # (H_out, W_out, 2)
-    if photo is None:
-        K_h, K_w = trace.geom.window
-        unsigned(ax, np.hypot(*np.moveaxis(offset, -1, 0)), max((max(K_h, K_w) - 1) / 2, 0.5))
-    else:
-        _photo_below(ax, trace, photo)
-    i, j = _thinned(trace)
+    farthest = max((max(trace.geom.window) - 1) / 2, 0.5)
+    ink = _background(ax, trace, photo, np.hypot(offset[..., 0], offset[..., 1]), farthest)
+    i, j, step = _thinned(trace)
     down, right = offset[i, j, 0], offset[i, j, 1]
-    # One place of the window is as long as one pixel of the map times the distance of arrows.
-    step = i[1, 0] - i[0, 0] if len(i) > 1 else 1
-    ax.quiver(
-        j, i, right, down, angles="xy", scale_units="xy", scale=1.2 / step,
-        color=of_matplotlib(ACCENT), width=0.004,
-    )  # fmt: skip
+    # An arrow of one place of the window is as long as the space between two arrows, and more.
+    look: dict[str, Any] = {
+        "angles": "xy",
+        "scale_units": "xy",
+        "scale": 0.7 / step,
+        "width": 0.005,
+    }
+    ax.quiver(j, i, right, down, color=ink, **look)
     plain(ax)
     meaning = "arrows: where in its window the weight lies, in places"
     title(ax, f"Centre of mass of |kernel|, group {group}", meaning)
@@ -146,32 +145,34 @@ def orientation_map(
 
     figure, ax = figure_of(ax, MAP)
     angle, strength = orientation(kernels_of(trace, group))
-    if photo is None:
-        unsigned(ax, strength, 1.0)
-    else:
-        _photo_below(ax, trace, photo)
-    i, j = _thinned(trace)
-    step = i[1, 0] - i[0, 0] if len(i) > 1 else 1
+    ink = _background(ax, trace, photo, strength, 1.0)
+    i, j, step = _thinned(trace)
     length = 0.5 * step * strength[i, j]
     across, up = (length * f(np.radians(angle[i, j])) for f in (np.cos, np.sin))
     ends = np.stack([j - across, i + up, j + across, i - up], -1).reshape(-1, 2, 2)
-    ax.add_collection(LineCollection(list(ends), colors=of_matplotlib(ACCENT), linewidths=1.6))
+    ax.add_collection(LineCollection(list(ends), colors=ink, linewidths=2.0))
     plain(ax)
     meaning = "dashes: where the large entries line up; dot: nowhere"
     title(ax, f"Orientation of |kernel|, group {group}", meaning)
     return figure
 
 
-def _photo_below(ax: Axes, trace: OperatorTrace, photo: Photo) -> None:
-    """Draw the pale photo over the area of the output, whatever its own size."""
+def _background(
+    ax: Axes, trace: OperatorTrace, photo: Photo | None, values: Array, limit: float
+) -> str:
+    """Draw ``values``, or the pale photo over the same area; return a colour to draw on it with."""
+    if photo is None:
+        unsigned(ax, values, limit)
+        return "white"
     H, W = trace.geom.H_out, trace.geom.W_out
     ax.imshow(pale(photo), extent=(-0.5, W - 0.5, H - 0.5, -0.5), interpolation="nearest")
+    return of_matplotlib(ACCENT)
 
 
-def _thinned(trace: OperatorTrace) -> tuple[Indices, Indices]:
-    """Return the rows and columns of evenly spaced output pixels, as two grids of indices."""
+def _thinned(trace: OperatorTrace) -> tuple[Indices, Indices, int]:
+    """Return the rows and the columns of evenly spaced output pixels, and how far apart they are."""
     H, W = trace.geom.H_out, trace.geom.W_out
     step = -(-max(H, W) // ARROWS)
     rows, columns = (np.arange((n - 1) % step // 2, n, step) for n in (H, W))
     i, j = np.meshgrid(rows, columns, indexing="ij")
-    return i, j
+    return i, j, step

@@ -85,9 +85,10 @@ def channel_redundancy(
         line = energy(kernels)
         ranks = np.arange(1, len(line) + 1)
         ax.plot(ranks, line, marker=mark, color=of_matplotlib(colour), label=name, markersize=5)
-    ax.plot(ranks, ranks / len(ranks), "--", color=of_matplotlib(MUTED), linewidth=1)
+    most = min(weight.shape[1], len(ranks))  # patterns that so many channels can have
+    ax.plot([0, most], [0, 1], "--", color=of_matplotlib(MUTED), linewidth=1)
     ax.annotate(
-        "all patterns needed alike", (len(ranks) * 0.6, 0.6), (4, -12), textcoords="offset points",
+        "all patterns needed alike", (most * 0.5, 0.5), (8, -12), textcoords="offset points",
         fontsize=9, color=of_matplotlib(MUTED),
     )  # fmt: skip
     ax.set_ylim(0, 1.05)

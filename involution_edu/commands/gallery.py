@@ -1,0 +1,47 @@
+"""``involution-edu gallery``."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from .. import progress
+from ..outcome import Outcome
+from .command import Command
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument(
+        "--out",
+        dest="out_dir",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="folder for gallery.md and its folder of pictures (default: the current one)",
+    )
+    parser.add_argument("--force", action="store_true", help="replace files that exist")
+
+
+def run(args: Namespace) -> Outcome:
+    """Write the gallery and say where it is."""
+    from ..viz.gallery import write_gallery
+
+    files = write_gallery(
+        args.out_dir,
+        force=args.force,
+        progress=lambda done, total: progress.bar(done, total, "pictures"),
+    )
+    names = [str(path) for path in files]
+    return Outcome(f"Wrote {names[0]} and {len(names) - 1} pictures", {"files": names})
+
+
+COMMAND = Command(
+    "gallery",
+    "draw every scene and every still, and the page that shows them",
+    "Draw all animations and figures of the sample portrait and write a page with captions. It "
+    "takes about a minute.",
+    "gallery --out docs --force",
+    add_arguments,
+    run,
+)

@@ -1,0 +1,246 @@
+"""The gallery: every scene and every still of one photo, and the page that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..files import check_writable, written_whole
+from ..geometry import Array
+from ..models import rednet26, rednet50
+from ..nn import Adam, Conv2d, MeanSquaredError, Module, ReLU, Sequential
+from . import diagrams, kernels, maps
+from .figures import new_figure
+from .film import Progress, save_film
+from .recording import record
+from .redundancy import channel_redundancy
+from .scenes import SCENES, Subject
+from .scenes.generate import strongest
+from .scenes.training import Training
+from .trace import Trace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAGE, FOLDER = "gallery.md", "gallery"
+CHANNELS = 16  # of the convolution whose kernels are compared
+STEPS = 80  # of its training
+LIMIT = 6.0  # of the maps of sums: random kernels are larger than trained ones
+
+
+class Studio:
+    """What the stills are drawn from: runs of layers on one photo, made when first asked for."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+
+    @cached_property
+    def trace(self) -> Trace:
+        """A layer for colours with random weights, on the photo."""
+        return record(self.subject.layer(5), self.subject.x)
+
+    @cached_property
+    def training(self) -> Training:
+        """A layer that learns to take the noise off the photo."""
+        return Training(self.subject)
+
+    @cached_property
+    def deep(self) -> Trace:
+        """The first involution of a stage of a RedNet-26 with random weights, on the photo."""
+        model = rednet26(num_classes=10, rng=self.subject.seed).eval()
+        return record(model, self.subject.x, layer="layer1.0.conv2")
+
+    @cached_property
+    def convolution(self) -> Conv2d:
+        """A 5x5 convolution in the middle of three that learned to take the noise off the photo."""
+        noisy, clean = self.training.noisy, self.subject.x
+        rng = np.random.default_rng(self.subject.seed)
+        sizes = (3, CHANNELS, CHANNELS, 3)
+        first, middle, last = (Conv2d(a, b, 5, padding="same", rng=rng) for a, b in pairwise(sizes))
+        train(Sequential(first, ReLU(), middle, ReLU(), last), noisy, clean)
+        return middle
+
+
+def train(model: Module, x: Array, target: Array) -> None:
+    """Take `STEPS` steps of Adam towards ``target``."""
+    adam, criterion = Adam(model.parameters(), lr=0.003), MeanSquaredError()
+    for _ in range(STEPS):
+        model.zero_grad()
+        criterion(model(x), target)
+        model.backward(criterion.backward())
+        adam.step()
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A row of the table of stills: its name, title and caption, and how it is drawn."""
+
+    name: str
+    title: str
+    caption: str
+    draw: Callable[[Studio], Figure]
+
+
+def _maps(studio: Studio) -> Figure:
+    figure, trace, photo = new_figure((12.6, 9.0)), studio.trace, studio.subject.photo
+    (a, b, c), (d, e, f) = figure.subplots(2, 3)
+    maps.sum_map(trace, limit=LIMIT, ax=a)
+    maps.size_map(trace, limit=2 * LIMIT, ax=b)
+    maps.entropy_map(trace, ax=c)
+    maps.centre_map(trace, ax=d)
+    maps.orientation_map(trace, ax=e)
+    maps.orientation_map(trace, photo=photo, ax=f)
+    return figure
+
+
+def _nearest(studio: Studio) -> Figure:
+    pixel = strongest(studio.trace)
+    return kernels.nearest_kernels(studio.trace, studio.subject.photo, pixel)
+
+
+def _before_and_after(studio: Studio) -> Figure:
+    training = studio.training
+    return kernels.before_and_after(training.traces[0], training.traces[-1], training.pixels[:5])
+
+
+def _all_groups(studio: Studio) -> Figure:
+    H, W = studio.deep.geom.H_out, studio.deep.geom.W_out
+    return kernels.all_groups(studio.deep, (H // 2, W // 2))
+
+
+STILLS = (
+    Still(
+        "atlas",
+        "Kernels where they work",
+        "Kernels with random weights, each over the window that it is multiplied with. Pixels of "
+        "like colours make like kernels; where ReLU has set all features to 0 the kernel is 0.",
+        lambda studio: kernels.kernel_atlas(studio.trace, studio.subject.photo),
+    ),
+    Still(
+        "maps",
+        "One number for every kernel",
+        "Its sum, its size, how evenly it is spread, where its centre of mass lies and along which "
+        "line its large entries lie, for the same random weights, on fixed scales.",
+        _maps,
+    ),
+    Still(
+        "nearest",
+        "Where else does this kernel occur?",
+        "How unlike every kernel is to that of the pixel in pink. The kernel depends on the "
+        "pixel's colour alone, so it comes again wherever the colour does.",
+        _nearest,
+    ),
+    Still(
+        "groups-at-a-pixel",
+        "One pixel, all groups",
+        "The four 7×7 kernels that one pixel makes in the first block of a RedNet-26 with random "
+        "weights, one for each group of 16 channels.",
+        _all_groups,
+    ),
+    Still(
+        "before-and-after",
+        "Before and after training",
+        "Kernels of five pixels before and after the layer has learned to take noise off the "
+        "photo. Each row has a scale of its own.",
+        _before_and_after,
+    ),
+    Still(
+        "redundancy",
+        "Channels that repeat each other",
+        f"How few patterns hold the kernels of all channels: those of a convolution of {CHANNELS} "
+        "channels, trained to take noise off the photo, and the kernel that the channels of an "
+        "involution share. By singular values.",
+        lambda studio: channel_redundancy(studio.convolution, studio.training.traces[-1]),
+    ),
+    Still(
+        "shapes",
+        "The shapes of a layer",
+        "Every array on the way through the first involution of that RedNet-26, with its shape.",
+        lambda studio: diagrams.shape_diagram(studio.deep),
+    ),
+    Still(
+        "blocks",
+        "The blocks of RedNet-50",
+        "Read from the model: its stages, and the layers of the first block of each.",
+        lambda studio: diagrams.block_diagram(rednet50(rng=0)),
+    ),
+)
+
+
+def page() -> str:
+    """Return the gallery's page in Markdown."""
+    return "\n".join(_page_lines())
+
+
+def _page_lines() -> list[str]:
+    intro = (
+        "Every number and colour below is read from a recorded run of the operator. The animations "
+        "are drawn by `involution-edu animate SCENE`, also from a photo of yours, and the whole "
+        "page by `involution-edu gallery`. Blue is negative, white is zero, orange is positive; "
+        "dark is large."
+    )
+    lines = ["# Gallery", "", fill(intro, 115), "", "## Animations", ""]
+    for scene in SCENES:
+        note = f"`involution-edu animate {scene.name}`"
+        lines += _entry(f"{scene.name}.gif", scene.title, scene.caption, note)
+    lines += ["## Stills", ""]
+    for still in STILLS:
+        lines += _entry(f"{still.name}.png", still.title, still.caption, "")
+    return lines
+
+
+def _entry(file: str, title: str, caption: str, note: str) -> list[str]:
+    after = [note, ""] if note else []
+    return [f"### {title}", "", fill(caption, 115), "", f"![{title}]({FOLDER}/{file})", "", *after]
+
+
+def write_gallery(
+    out_dir: str | Path, *, force: bool = False, progress: Progress = lambda done, total: None
+) -> list[Path]:
+    """Write ``gallery.md`` and the folder ``gallery`` with its pictures, of the sample portrait.
+
+    Parameters
+    ----------
+    out_dir : path
+        An existing folder.
+    force : bool
+        Replace files that exist.
+    progress : callable
+        Called with the pictures done and their number.
+
+    Returns
+    -------
+    files : list of Path
+
+    Raises
+    ------
+    OSError
+        If a file exists or cannot be written. Each is written whole or not at all.
+    """
+    out_dir, subject = Path(out_dir), Subject.of(None)
+    check_writable(out_dir / PAGE, force=force, choice="another folder with --out")
+    folder = out_dir / FOLDER
+    folder.mkdir(exist_ok=True)
+    animations = [folder / f"{scene.name}.gif" for scene in SCENES]
+    stills = [folder / f"{still.name}.png" for still in STILLS]
+    check_writable(*animations, *stills, force=force, choice="another folder with --out")
+    studio, total, done = Studio(subject), len(animations) + len(stills) + 1, 0
+    for scene, path in zip(SCENES, animations, strict=True):
+        with written_whole(path, force=force) as whole:
+            save_film(scene.film(subject), whole, "gif", lambda done, total: None)
+        progress(done := done + 1, total)
+    for still, path in zip(STILLS, stills, strict=True):
+        with written_whole(path, force=force) as whole:
+            still.draw(studio).savefig(whole, format="png")
+        progress(done := done + 1, total)
+    with written_whole(out_dir / PAGE, force=force) as whole:
+        whole.write_text(page(), encoding="utf-8")
+    progress(total, total)
+    return [out_dir / PAGE, *animations, *stills]
