@@ -79,7 +79,7 @@ def sum_map(
 def size_map(
     trace: OperatorTrace, *, group: int = 0, limit: float = SIZES, ax: Axes | None = None
 ) -> Figure:
-    """Draw Σ|kernel| at every output pixel; see `sum_map` for the arguments."""
+    """Draw ``Σ|kernel|`` at every output pixel; see `sum_map` for the arguments."""
     figure, ax = figure_of(ax, MAP)
     unsigned(ax, size(kernels_of(trace, group)), limit, extend="max")
     plain(ax)
@@ -88,7 +88,7 @@ def size_map(
 
 
 def entropy_map(trace: OperatorTrace, *, group: int = 0, ax: Axes | None = None) -> Figure:
-    """Draw the entropy of |kernel| at every output pixel, 0 to 1; see `sum_map`."""
+    """Draw the entropy of ``|kernel|`` at every output pixel, 0 to 1; see `sum_map`."""
     figure, ax = figure_of(ax, MAP)
     unsigned(ax, spread(kernels_of(trace, group)), 1.0)
     plain(ax)
@@ -104,7 +104,7 @@ def centre_map(
     photo: Photo | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """Draw how far the centre of mass of |kernel| lies off the middle, and arrows to where.
+    """Draw how far the centre of mass of ``|kernel|`` lies off the middle, and arrows to where.
 
     The scale ends at half the window, the farthest there is. With a ``photo`` of the size of the
     output the arrows lie on it instead of on the distances; see `sum_map` for the rest.
@@ -136,7 +136,7 @@ def orientation_map(
     photo: Photo | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """Draw the long axis of |kernel| as a dash, on the strength of it or on ``photo``.
+    """Draw the long axis of ``|kernel|`` as a dash, on the strength of it or on ``photo``.
 
     A dash as long as the space between two dashes is a kernel that is a line; a dot is a round
     one. See `centre_map` for the arguments.

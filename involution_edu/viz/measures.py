@@ -25,7 +25,7 @@ def total(kernels: Array) -> Array:
 
 
 def size(kernels: Array) -> Array:
-    """Return Σ|kernel|: how strong the kernel is, whatever its signs.
+    """Return ``Σ|kernel|``: how strong the kernel is, whatever its signs.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def size(kernels: Array) -> Array:
 
 
 def spread(kernels: Array) -> Array:
-    """Return the entropy of |kernel|, over its largest possible value log(K_h·K_w).
+    """Return the entropy of ``|kernel|``, over its largest possible value log(K_h·K_w).
 
     0 if a single place counts, or none; 1 if all places count alike.
 
@@ -57,7 +57,7 @@ def spread(kernels: Array) -> Array:
 
 
 def centre(kernels: Array) -> Array:
-    """Return the centre of mass of |kernel| as (..., 2): rows down and columns right of the middle.
+    """Return the centre of mass of ``|kernel|`` as (..., 2): rows down and columns right of the middle.
 
     In places of the window; (0, 0) if the kernel is 0.
 
@@ -73,7 +73,7 @@ def centre(kernels: Array) -> Array:
 
 
 def orientation(kernels: Array) -> tuple[Array, Array]:
-    """Return the angle and the strength of the long axis of |kernel| about its centre of mass.
+    """Return the angle and the strength of the long axis of ``|kernel|`` about its centre of mass.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def unlikeness(kernels: Array, kernel: Array) -> Array:
 
 
 def _shares(kernels: Array) -> Array:
-    """Return |kernel| over its sum; 0 where that is 0."""
+    """Return ``|kernel|`` over its sum; 0 where that is 0."""
     sizes = np.abs(kernels).astype(np.float64)
     sums = sizes.sum(axis=(-2, -1), keepdims=True)
     shares: Array = np.divide(sizes, sums, out=np.zeros_like(sizes), where=sums > 0)
