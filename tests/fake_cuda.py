@@ -77,7 +77,7 @@ class Thread:
 
 @dataclass
 class Cuda:
-    """What the name ``cuda`` of the kernels stands for, and what they read and wrote."""
+    """What the name ``cuda`` of the CUDA kernels stands for, and what they read and wrote."""
 
     order: str = "forward"
     counts: Counter[str] = field(default_factory=Counter)
@@ -95,7 +95,7 @@ class Cuda:
     def jit(self, function: Any = None, *, device: bool = False) -> Any:
         if device:
             return lambda inner: inner
-        return Kernel(self, function)
+        return CudaKernel(self, function)
 
     def grid(self, axes: int) -> int:
         assert (axes, self.blockDim.y) == (1, 1)
@@ -140,8 +140,8 @@ class Cuda:
 
 
 @dataclass
-class Kernel:
-    """What ``cuda.jit`` makes of a function: kernel[grid, block, stream, bytes](...) runs it."""
+class CudaKernel:
+    """What ``cuda.jit`` makes of a function: launched[grid, block, stream, bytes](...) runs it."""
 
     cuda: Cuda
     function: Callable[..., None]
@@ -205,7 +205,7 @@ class Gpus:
 
 @contextmanager
 def installed(cuda: Any, source: str | None = None) -> Iterator[None]:
-    """Let rung 4 use ``cuda``, and ``source`` instead of its own kernels if that is given."""
+    """Let rung 4 use ``cuda``, and ``source`` instead of its own CUDA kernels if that is given."""
     kernels: Any = ModuleType("involution_edu.backends.numba_cuda_kernels")
     kernels.__package__ = "involution_edu.backends"
     code = SOURCE.read_text(encoding="utf-8") if source is None else source

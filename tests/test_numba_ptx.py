@@ -49,7 +49,7 @@ def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def ptx_of(task: str, version: Version, dtype: np.dtype[Any], cc: tuple[int, int]) -> str:
     from numba import cuda, from_dtype, types
 
-    kernel = numba_cuda._kernel(task, version, dtype, (7, 7))
+    cuda_kernel = numba_cuda._cuda_kernel(task, version, dtype, (7, 7))
     four, six = (types.Array(from_dtype(dtype), axes, "C") for axes in (4, 6))
     arrays = {
         "forward": (four, six, four),
@@ -57,7 +57,7 @@ def ptx_of(task: str, version: Version, dtype: np.dtype[Any], cc: tuple[int, int
         "backward_kernel": (four, four, six),
     }
     pair = types.UniTuple(types.int64, 2)
-    ptx, _ = cuda.compile_ptx(kernel.py_func, (*arrays[task], pair, pair, pair), cc=cc)
+    ptx, _ = cuda.compile_ptx(cuda_kernel.py_func, (*arrays[task], pair, pair, pair), cc=cc)
     return str(ptx)
 
 

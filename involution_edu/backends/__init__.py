@@ -59,7 +59,9 @@ LADDER = (
     Rung("windows", "windows", "every window laid out as a view, one einsum"),
     Rung("shifts", "shifts", "K_h·K_w shifted multiply-adds, no window ever copied"),
     Rung("numba", "numba_cpu", "the loops compiled, run on all cores"),
-    Rung("numba_cuda", "numba_cuda", "CUDA in Python: a thread of the GPU each", arrays="cupy"),
+    Rung(
+        "numba_cuda", "numba_cuda", "CUDA in Python: what one thread of the GPU does", arrays="cupy"
+    ),
     Rung("cupy", "cupy_raw", "CUDA C++: a thread of the GPU for each pixel", arrays="cupy"),
 )
 

@@ -86,11 +86,13 @@ def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = 
     ------
     ValueError
         If the tile of ``version`` is too large, or the image for any version.
+    RuntimeError
+        If Numba or CUDA refuses the launch; the message has the sizes.
     """
     version, planned = _fitting(task, geom, a.dtype, VERSIONS if version is None else [version])
     run = _run_simulated if simulated() else _run
     try:
-        return run(_kernel(task, version, a.dtype, geom.window), planned, task, a, b, geom)
+        return run(_cuda_kernel(task, version, a.dtype, geom.window), planned, task, a, b, geom)
     except Exception as error:
         raise RuntimeError(f"{planned} failed for {geom}: {_one_line(error)}") from error
 
@@ -109,17 +111,17 @@ def _fitting(
     )
 
 
-def _kernel(task: str, version: Version, dtype: np.dtype[Any], window: Pair) -> Any:
-    """Return Numba's kernel of a version; it compiles when it is first launched."""
+def _cuda_kernel(task: str, version: Version, dtype: np.dtype[Any], window: Pair) -> Any:
+    """Return the CUDA kernel of a version; it compiles when it is first launched."""
     from numba import from_dtype
 
-    from .numba_cuda_kernels import kernel_of
+    from .numba_cuda_kernels import cuda_kernel_of
 
     S = np.float64 if dtype == np.float64 else np.float32
-    return kernel_of(task, version.channels.get(task), from_dtype(dtype), S, window)
+    return cuda_kernel_of(task, version.channels.get(task), from_dtype(dtype), S, window)
 
 
-def _run(kernel: Any, planned: Launch, task: str, a: Any, b: Any, geom: Geometry) -> Array:
+def _run(cuda_kernel: Any, planned: Launch, task: str, a: Any, b: Any, geom: Geometry) -> Array:
     import cupy
     from numba import cuda
 
@@ -131,16 +133,16 @@ def _run(kernel: Any, planned: Launch, task: str, a: Any, b: Any, geom: Geometry
         stream = cuda.external_stream(cupy.cuda.get_current_stream().ptr)
         # All three are used on that stream alone, so there is nothing to wait for.
         arrays = [cuda.as_cuda_array(array, sync=False) for array in (a, b, result)]
-        configured = kernel[planned.grid, planned.block, stream, planned.shared]
+        configured = cuda_kernel[planned.grid, planned.block, stream, planned.shared]
         configured(*arrays, geom.stride, geom.padding, geom.dilation)
     return result
 
 
 def _run_simulated(
-    kernel: Any, planned: Launch, task: str, a: Array, b: Array, geom: Geometry
+    cuda_kernel: Any, planned: Launch, task: str, a: Array, b: Array, geom: Geometry
 ) -> Array:
     result = np.empty(result_shape(task, geom), a.dtype)
     if result.size:  # a grid of no blocks cannot be launched
-        configured = kernel[planned.grid, planned.block, 0, planned.shared]
+        configured = cuda_kernel[planned.grid, planned.block, 0, planned.shared]
         configured(a, b, result, geom.stride, geom.padding, geom.dilation)
     return result

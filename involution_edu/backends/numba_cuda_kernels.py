@@ -12,7 +12,7 @@ in CUDA C++.
 
 What a function here takes is compiled in as a constant: the type T that is stored, the type S that
 is summed in, and the sizes of arrays that a thread holds in registers, which need loops that the
-compiler can unroll. What the kernel inside it takes is known when it is launched: arrays, whose
+compiler can unroll. What the CUDA kernel inside it takes is known at its launch: arrays, whose
 shapes are the other sizes, and ``stride``, ``padding`` and ``dilation`` as (rows, columns).
 """
 
@@ -26,15 +26,15 @@ from numba import cuda
 from ..geometry import Array, Pair
 
 MOST_TAPS = 49  # sums of dkernel in a thread's registers; more would not fit
-Kernel = Any  # a function of Numba's, launched as kernel[blocks, threads, stream, bytes](...)
+CudaKernel = Any  # of Numba's; launched as cuda_kernel[blocks, threads, stream, bytes](...)
 
 
 # v1: one thread for each result, straight from the equation.
 
 
 @cache
-def forward_direct(S: Any) -> Kernel:
-    """Return the kernel in which a thread computes one y[n, c, i, j]."""
+def forward_direct(S: Any) -> CudaKernel:
+    """Return the CUDA kernel in which a thread computes one y[n, c, i, j]."""
 
     @cuda.jit
     def forward(
@@ -62,8 +62,8 @@ def forward_direct(S: Any) -> Kernel:
 
 
 @cache
-def backward_input_direct(S: Any) -> Kernel:
-    """Return the kernel in which a thread gathers one dx[n, c, h, w] from all that read it."""
+def backward_input_direct(S: Any) -> CudaKernel:
+    """Return the CUDA kernel in which a thread gathers one dx[n, c, h, w] from all that read it."""
 
     @cuda.jit
     def backward_input(
@@ -89,8 +89,8 @@ def backward_input_direct(S: Any) -> Kernel:
 
 
 @cache
-def backward_kernel_direct(S: Any) -> Kernel:
-    """Return the kernel in which a thread computes one dkernel[n, g, u, v, i, j]."""
+def backward_kernel_direct(S: Any) -> CudaKernel:
+    """Return the CUDA kernel in which a thread computes one dkernel[n, g, u, v, i, j]."""
 
     @cuda.jit
     def backward_kernel(
@@ -167,8 +167,8 @@ def lesser(a: int, b: int) -> int:
 
 
 @cache
-def forward_tiled(T: Any, S: Any, CHANNELS: int) -> Kernel:
-    """Return the kernel in which a thread computes y of one pixel, for all channels of a group."""
+def forward_tiled(T: Any, S: Any, CHANNELS: int) -> CudaKernel:
+    """Return the CUDA kernel in which a thread computes y of one pixel, for all channels of a group."""
 
     @cuda.jit
     def forward(
@@ -208,8 +208,8 @@ def forward_tiled(T: Any, S: Any, CHANNELS: int) -> Kernel:
 
 
 @cache
-def backward_input_tiled(T: Any, S: Any, CHANNELS: int) -> Kernel:
-    """Return the kernel in which a thread gathers dx of one pixel, for all channels of a group.
+def backward_input_tiled(T: Any, S: Any, CHANNELS: int) -> CudaKernel:
+    """Return the CUDA kernel in which a thread gathers dx of one pixel, for all channels of a group.
 
     The tile holds dy. Which outputs read row h follows from h = i*s + u*d - p, solved for i.
     """
@@ -257,8 +257,8 @@ def backward_input_tiled(T: Any, S: Any, CHANNELS: int) -> Kernel:
 
 
 @cache
-def backward_kernel_tiled(T: Any, S: Any, CHANNELS: int, K_h: int, K_w: int) -> Kernel:
-    """Return the kernel in which a thread computes dkernel of one pixel and group.
+def backward_kernel_tiled(T: Any, S: Any, CHANNELS: int, K_h: int, K_w: int) -> CudaKernel:
+    """Return the CUDA kernel in which a thread computes dkernel of one pixel and group.
 
     It holds TAPS places of the window in registers, adds up all channels, and then takes the next
     TAPS places: a row of the window in v2, in v3 the whole window. The tile holds x.
@@ -306,8 +306,8 @@ def backward_kernel_tiled(T: Any, S: Any, CHANNELS: int, K_h: int, K_w: int) -> 
     return backward_kernel
 
 
-def kernel_of(task: str, channels: int | None, T: Any, S: Any, window: Pair) -> Kernel:
-    """Return the kernel of a task that holds ``channels`` in a tile, or has none, without one."""
+def cuda_kernel_of(task: str, channels: int | None, T: Any, S: Any, window: Pair) -> CudaKernel:
+    """Return the CUDA kernel of a task, with a tile of ``channels`` channels or without a tile."""
     if channels is None:
         direct = {
             "forward": forward_direct,
