@@ -184,9 +184,7 @@ def ablate(
     recipe = chosen.recipe
     epochs = as_int("epochs", recipe.epochs if epochs is None else epochs, recipe.warmup_epochs + 1)
     runs = [Run(s, seed, epochs) for s in settings for seed in range(as_int("seeds", seeds))]
-    if path.exists() and not resume and not force:
-        raise FileExistsError(f"{path} exists; pass --resume to go on from it or --force")
-    check_writable(path, force=True)
+    check_writable(path, force=resume or force, choice="another name (--resume goes on from it)")
     done = {row.run: row for row in read_rows(path, task)} if resume and path.exists() else {}
     data = load(task)
     for setting in settings:

@@ -163,6 +163,8 @@ BAD = {
     "an object array": (npz_of(npy_header("'|O'"), pickled([1])), f"{WEIGHT} has dtype object"),
     "an array of text": (npz_of(npy_header("'<U6'")), f"{WEIGHT} has dtype <U6; need one of"),
     "a header that is code": (npz_of("__import__('os').system('touch RAN')\n"), WEIGHT),
+    "a header of many letters": (npz_of(f"'{'x' * 9000}'\n"), "Header is not a dictionary"),
+    "a header of many signs": (npz_of(f"{'-' * 5000}1\n"), WEIGHT),
     "a header of nothing": (npz_of("\n"), WEIGHT),
     "an unknown version": (npz_of(npy_header(), version=b"\x09\0"), WEIGHT),
     "the third version": (npz_of(npy_header(), version=b"\3\0"), f"{WEIGHT} has version (3, 0)"),
@@ -197,6 +199,7 @@ SPARSE = "a file that is longer than its content takes a file system that can do
     [
         ({"fc.weight": None}, "lacks fc.weight"),
         ({"fc.bias": None, "bn.running_var": None}, "lacks bn.running_var, fc.bias"),
+        (dict.fromkeys(("fc.weight", "fc.bias", "bn.weight", "bn.bias")), "and 1 more;"),
         ({"fc.extra": np.ones(2)}, "has the unknown fc.extra"),
         ({"fc.weight": np.ones((3, 2, 1, 1))}, "'fc.weight'] has shape (3, 2, 1, 1); need"),
         ({"fc.weight": np.ones(6)}, "'fc.weight'] has shape (6,); need the shape in"),

@@ -33,6 +33,7 @@ from .torch_zip import is_pickle, read_torch
 __all__ = ["CheckpointError", "load_checkpoint", "load_weights", "save_checkpoint"]
 
 BEFORE_1_6 = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # how PyTorch's older files begin
+LONGEST = 300  # letters of what others say of a file, which may quote all of it
 WRITERS = {".npz": write_npz, ".safetensors": write_safetensors}
 
 
@@ -189,4 +190,5 @@ def _arrays(state: Mapping[str, Tensor]) -> dict[str, Numbers]:
 def _said(error: Exception) -> str:
     """Return the message of a fault that was looked for, or kind and message of any other."""
     text = f"{error}" if isinstance(error, Fault) else f"{type(error).__name__}: {error}"
-    return " ".join(text.split())
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."

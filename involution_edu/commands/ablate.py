@@ -65,8 +65,11 @@ def run(args: Namespace) -> Outcome:
 
     name = Path(f"ablation-{args.task}") if args.path is None else args.path
     table, text, picture = (name.with_name(name.name + end) for end in (".csv", ".md", ".png"))
-    if not args.resume:
-        check_writable(table, text, picture, force=args.force)
+    check_writable(
+        *(table, text, picture),
+        force=args.resume or args.force,
+        choice="another name (--resume goes on from it)",
+    )
     ablation = ablate(
         args.task,
         settings_of(args.k, args.group_channels, args.reduction),

@@ -226,9 +226,9 @@ class Module:
             ("has the unknown", state.keys() - own.keys()),
         ):
             if names:
-                raise ValueError(
-                    f"state {problem} {', '.join(sorted(names))}; need the names of state_dict()"
-                )
+                some, more = sorted(names)[:3], len(names) - 3
+                listed = ", ".join(some) + (f" and {more} more" if more > 0 else "")
+                raise ValueError(f"state {problem} {listed}; need the names of state_dict()")
         for name, array in own.items():
             item: object = as_numpy(state[name])
             label = f"state[{name!r}]"
