@@ -249,6 +249,7 @@ def save_curves(results: Results, path: Path) -> None:
             loss.plot(numbers, [epoch.loss for epoch in run.epochs], **style)
             scores = [epoch.test_score * unit.factor for epoch in run.epochs]
             score.plot(numbers, scores, **style)
+    loss.set_yscale("log")
     for ax, title in ((loss, "training loss"), (score, f"test {unit.name}, {unit.symbol}")):
         ax.set_title(title, loc="left")
         ax.set_xlabel("epoch")

@@ -94,7 +94,7 @@ def denoise_baselines(data: Data) -> dict[str, float]:
         "Gaussian": (gaussian_filter, (0.7, 0.8, 0.9, 1.0, 1.1)),
         "non-local means": (non_local, (0.4, 0.5, 0.6, 0.7, 0.8)),
     }
-    found = {"none": psnr(data.x_test, data.y_test)}
+    found = {"unfiltered": psnr(data.x_test, data.y_test)}
     for name, (apply, sizes) in filters.items():
         found[name] = max(
             psnr(np.stack([[apply(x[0], size)] for x in data.x_test]), data.y_test)
@@ -109,6 +109,6 @@ def speck_baselines(data: Data) -> dict[str, float]:
 
     median = median_filter(data.x_test, (1, 1, 3, 3))
     return {
-        "none": psnr(data.x_test, data.y_test, WHITE),
+        "unfiltered": psnr(data.x_test, data.y_test, WHITE),
         "median": psnr(median, data.y_test, WHITE),
     }

@@ -1,0 +1,126 @@
+"""The weights that ship: they do what their cards say, and their kernels mean something."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from involution_edu import models, nn, tasks, train
+from involution_edu.data import add_noise
+from involution_edu.geometry import Array
+from involution_edu.images import photo_to_x
+from involution_edu.models.pretrained import FOLDER, PRETRAINED
+from involution_edu.training_page import CARDS, main, read_results
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def test_all_weights_have_a_card_and_are_small() -> None:
+    assert [card.name for card in CARDS] == list(PRETRAINED)
+    assert {path.name for path in FOLDER.iterdir()} == {
+        name + ending for name in PRETRAINED for ending in (".npz", ".md")
+    }
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 2_000_000
+
+
+def test_the_page_and_the_cards_are_made_of_the_results(tmp_path: Path) -> None:
+    cards = {card.name: (FOLDER / f"{card.name}.md").read_text(encoding="utf-8") for card in CARDS}
+    main([str(DOCS / "training"), str(tmp_path / "page.md")])
+    page = (DOCS / "training.md").read_text(encoding="utf-8")
+    assert (tmp_path / "page.md").read_text(encoding="utf-8") == page
+    for name, text in cards.items():
+        assert (FOLDER / f"{name}.md").read_text(encoding="utf-8") == text
+    for name in read_results(DOCS / "training"):
+        assert f"![Loss and test {tasks.TASKS[name].unit.name}" in page
+        assert (DOCS / "training" / f"{name}.png").is_file()
+
+
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_the_weights_score_what_the_card_says(name: str) -> None:
+    task = tasks.TASKS[name]
+    pytest.importorskip(task.package[0], reason=f"{task.package[1]} is not installed")
+    score = train.evaluate(models.pretrained(name), task, tasks.load(name))
+    card = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
+    assert f"Test {task.unit.name}: {task.unit.of(score)}\n" in card
+
+
+def test_the_aims_are_reached() -> None:
+    results = read_results(DOCS / "training")
+    rednet, resnet = (results["digits"].of(network) for network in ("rednet", "resnet"))
+    assert len(rednet) == len(resnet) >= 3
+    assert np.mean([run.epochs[-1].test_score for run in rednet]) >= 0.98
+    assert rednet[0].parameters < resnet[0].parameters
+    denoise = results["denoise"]
+    learned = denoise.runs[0].epochs[-1].test_score
+    classical = [score for name, score in denoise.baselines.items() if name != "non-local means"]
+    assert learned > max(classical) + 1
+    assert learned > denoise.baselines["non-local means"] - 0.5
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="name is 'cats'; need one of 'specks', 'denoise', 'dig"):
+        models.pretrained("cats")
+
+
+# What the kernels mean
+
+
+def speck_kernel(*colour: int) -> Array:
+    layer = models.pretrained("specks")
+    assert isinstance(layer, nn.Involution2d)
+    kernel: Array = layer.generate_kernel(photo_to_x(np.array([[colour]], np.uint8)))
+    return kernel[0, 0, :, :, 0, 0]
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255)], ids=["black", "white"])
+def test_a_speck_takes_from_its_neighbours(colour: tuple[int, int, int]) -> None:
+    kernel = speck_kernel(*colour)
+    neighbours = kernel[[1, 2, 2, 3], [2, 1, 3, 2]]
+    corners = kernel[[0, 0, 4, 4], [0, 4, 0, 4]]
+    assert kernel[2, 2] < 0.2 * np.abs(kernel).sum()
+    assert neighbours.sum() > 2 * abs(kernel[2, 2])
+    assert neighbours.min() > 5 * np.abs(corners).max()  # what is near counts
+
+
+@pytest.mark.parametrize("colour", [(128, 128, 128), (220, 170, 140), (60, 90, 160)], ids=str)
+def test_an_ordinary_colour_keeps_itself(colour: tuple[int, int, int]) -> None:
+    kernel = speck_kernel(*colour)
+    assert kernel[2, 2] > 0.5 * np.abs(kernel).sum()
+
+
+def denoising_kernels(photo: Array) -> Array:
+    """Return the kernels of noisy versions of a grey photo, their mean over the noise."""
+    model = models.pretrained("denoise")
+    assert isinstance(model, models.KernelDenoiser)
+    rng = np.random.default_rng(0)
+    x = np.repeat(photo[np.newaxis, np.newaxis].astype(np.float32), 32, axis=0)
+    kernel: Array = model.generate_kernel(add_noise(x, rng))
+    mean: Array = kernel[:, 0].mean(axis=0)  # (K, K, H, W)
+    return mean
+
+
+def test_denoising_kernels_differ_between_edge_and_flat_pixels_as_they_should() -> None:
+    """Wide where it is flat, to average much; narrow at an edge, and rather along than across."""
+    photo = np.where(np.arange(32) < 16, -0.3, 0.3) * np.ones((32, 1))  # an edge from top to bottom
+    upright, lying = denoising_kernels(photo), denoising_kernels(photo.T)
+    flat, edges = upright[:, :, 16, 6], (upright[:, :, 16, 15], upright[:, :, 16, 16])
+    assert flat.sum() == pytest.approx(1, abs=0.15)  # brightness is kept
+    for edge in edges:
+        # The sum of squares is the share of the noise's variance that is left.
+        assert np.square(edge).sum() > 3 * np.square(flat).sum()
+        along, across = edge[[2, 4], 3].sum(), edge[3, [2, 4]].sum()
+        assert along > 1.2 * across > 0
+    assert flat.max() < 0.1  # no pixel counts for much
+    turned = lying[:, :, 15, 16]
+    assert turned[3, [2, 4]].sum() > 1.2 * turned[[2, 4], 3].sum()
+
+
+def test_cards_name_what_they_must() -> None:
+    for name in PRETRAINED:
+        card = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
+        for word in ("Data:", "Licence of the weights:", "Seed:", "Limits:"):
+            assert f"\n- {word}" in card
+        assert re.search(rf"\n- Command: `involution-edu\s+train\s+{name}\s", card)
