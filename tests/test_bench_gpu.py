@@ -127,7 +127,7 @@ def test_operands_and_results_outgrow_the_cache(cupy: Any, monkeypatch: pytest.M
     operands = random_operands(small, np.float32, seed=0)
     contenders, _ = gpu_contenders()
     names = {"cupy v1": contenders["cupy v1"]}
-    rows = gpu._time(names, small, np.dtype("f4"), "shape", clock, 1, lambda: None)
+    rows, _ = gpu._time(names, small, np.dtype("f4"), "shape", clock, 1, lambda: None)
     size = sum(a.nbytes for a in operands)
     sets = len(made) // 3
     assert sets * size >= 2 * 10_000 > (sets - 1) * size
@@ -157,10 +157,26 @@ def test_a_wrong_version_is_refused_and_named(
     assert "| cupy v2 | numba | dkernel | 2 |" in text
     assert "**wrong**" in text
     assert (
-        "cupy v3: fails with ValueError on 1 × 32 × 9 × 9, K = 3, float32: too small a GPU" in text
+        "cupy v3: fails on 1 × 32 × 9 × 9, K = 3, float32 with ValueError: too small a GPU" in text
     )
     record = gpu.run_gpu(rounds=1, date="2026-01-01", clock=one_after_the_other())
     assert {row.contender for row in record.rows} == {*ALL} - {"cupy v2", "cupy v3"}
+
+
+@pytest.mark.usefixtures("cupy")
+def test_a_contender_that_needs_too_much_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def clock(calls: Sequence[Call]) -> float:
+        if any("backward_kernel" in str(call()) for call in calls):
+            raise MemoryError("needs\n9 GB")
+        return 1.0
+
+    monkeypatch.setattr(numba_cuda, "launch", lambda *_: "no array")
+    monkeypatch.setattr(cupy_raw, "launch", lambda task, *_: task)
+    contenders, _ = gpu_contenders()
+    geom, dtype = square(1, 16, 5, 3), np.dtype(np.float32)
+    rows, failed = gpu._time(contenders, geom, dtype, "shape", clock, 1, lambda: None)
+    assert {row.contender for row in rows} == {name for name in ALL if "numba_cuda" in name}
+    assert failed == {f"cupy {v.name}": "MemoryError: needs 9 GB" for v in VERSIONS}
 
 
 def test_the_clock_keeps_the_gpu_waiting_and_the_results_alive(cupy: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import fake_cupy
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 from nn_cases import SIMPLE, random
 
-from involution_edu import BackendUnavailable, nn
+from involution_edu import BackendUnavailable, models, nn
+from involution_edu.arrays import array_module, as_numpy
 from involution_edu.backends import cuda_host
 from involution_edu.cases import scaled_error
 
@@ -52,9 +54,32 @@ def test_every_layer(name: str, training: bool) -> None:
     check_on_gpu(layer, random((3, 6, 7, 8), np.float32, 0))
 
 
+def through_the_host(self: nn.ReLU, x: Any) -> Any:
+    return RIGHT_RELU(self, array_module(x).asarray(as_numpy(x)))
+
+
+def with_numpy(self: nn.ReLU, x: Any) -> Any:
+    y = np.maximum(x, 0)
+    self.save(y, y)
+    return y
+
+
+RIGHT_RELU = nn.ReLU.forward
+
+
+@pytest.mark.usefixtures("cupy")
+@pytest.mark.parametrize("wrong", [through_the_host, with_numpy])
+def test_a_layer_that_leaves_the_gpu_is_caught(
+    wrong: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nn.ReLU, "forward", wrong)
+    with pytest.raises((AssertionError, TypeError), match=r"asnumpy|get|ufunc"):
+        check_on_gpu(nn.ReLU(), random((1, 2, 3, 4), np.float32, 0))
+
+
 @needs_compiler
 @pytest.mark.usefixtures("cupy")
-def test_a_network_of_all_of_them() -> None:
+def test_networks() -> None:
     rng = np.random.default_rng(0)
     for stride, size, band_rows in ((1, (6, 5), None), (2, (7, 10), None), (2, (9, 7), 2)):
         net = nn.Sequential(
@@ -70,6 +95,32 @@ def test_a_network_of_all_of_them() -> None:
         )
         for training in (True, False):
             check_on_gpu(net.train(training), random((2, 3, *size), np.float32, 2), 1e-5)
+    check_training(models.small_rednet(4, kernel_size=3, blocks=(1, 1), rng=rng))
+
+
+def check_training(model: nn.Module) -> None:
+    """Fail unless two steps of training are those of NumPy, and tell the processor the loss only."""
+    twin = copy.deepcopy(model).to("cupy")
+    x, labels = random((3, 1, 6, 7), np.float32, 3), np.array([3, 0, 1])
+    for make in (partial(nn.SGD, momentum=0.9, nesterov=True, weight_decay=1e-4), nn.Adam):
+        fake_cupy.ndarray.copies.clear()
+        want = train(model, make(model.parameters(), lr=0.01), x, labels)
+        on_gpu = map(fake_cupy.asarray, (x, labels))
+        got = train(twin, make(twin.parameters(), lr=0.01), *on_gpu)
+        assert np.allclose(got, want, rtol=1e-5)
+        # Of each step: the lowest and the highest label, which are checked, and the loss.
+        assert fake_cupy.ndarray.copies == 2 * ["__int__", "__int__", "__float__"]
+
+
+def train(model: nn.Module, optimizer: nn.Optimizer, x: Any, labels: Any) -> list[float]:
+    """Go two steps down; return the losses."""
+    criterion, losses = nn.CrossEntropy(label_smoothing=0.1), []
+    for _ in range(2):
+        losses.append(criterion(model(x), labels))
+        model.zero_grad()
+        model.backward(criterion.backward())
+        optimizer.step()
+    return losses
 
 
 @pytest.mark.usefixtures("cupy")

@@ -122,7 +122,9 @@ def run_gpu(
     rows: list[Row] = []
     for shape, (geom, dtype) in shapes.items():
         timed = partial(step, f"timing {shape}")
-        rows += _time(right, geom, dtype, shape, clock, rounds, timed)
+        found_rows, failed = _time(right, geom, dtype, shape, clock, rounds, timed)
+        rows += found_rows
+        absent |= {f"{name} on {shape}": reason for name, reason in failed.items()}
     return Record(
         date=date,
         preset="gpu",
@@ -160,8 +162,7 @@ def _check(
         try:
             found = {task: _on_host(call()) for task, call in prepare(on_gpu, geom).items()}
         except Exception as error:  # noqa: BLE001 - a compiler or a GPU may fail in any way
-            text = " ".join(str(error).split())[:200]
-            failed[name] = f"fails with {type(error).__name__} on {shape}: {text}"
+            failed[name] = f"fails on {shape} with {_one_line(error)}"
             continue
         for task, a in found.items():
             off = scaled_error(a.astype(np.float32), expected[task])
@@ -184,6 +185,10 @@ def _worst(agreements: Sequence[Agreement]) -> Iterator[Agreement]:
         yield replace(max(found, key=attrgetter("error")), cases=len(found))
 
 
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
 def _on_host(a: Any) -> Array:
     import cupy
 
@@ -199,8 +204,11 @@ def _time(
     clock: Clock,
     rounds: int,
     step: Call,
-) -> list[Row]:
-    """Time the contenders in turns, on operands that take turns too, lest the cache hold them."""
+) -> tuple[list[Row], dict[str, str]]:
+    """Time the contenders in turns, on operands that take turns too, lest the cache hold them.
+
+    Return the times, and why a contender has none: some need much more memory than others.
+    """
     import cupy
 
     operands = random_operands(geom, dtype, seed=0)
@@ -208,16 +216,22 @@ def _time(
     sets = max(FEWEST, -(-2 * cache // sum(a.nbytes for a in operands)))
     buffers = [[cupy.asarray(a) for a in operands] for _ in range(sets)]
     calls: dict[tuple[str, str], list[Call]] = {}
+    best: dict[tuple[str, str], float] = {}
+    failed = {}
     for name, prepare in contenders.items():
-        for on_gpu in buffers:
-            for task, call in prepare(on_gpu, geom).items():
-                calls.setdefault((name, task), []).append(call)
-    best = {key: clock(ready) for key, ready in calls.items()}  # the warm-up counts if it can
+        try:
+            jobs = [prepare(on_gpu, geom) for on_gpu in buffers]
+            ready = {(name, task): [job[task] for job in jobs] for task in jobs[0]}
+            best |= {key: clock(turn) for key, turn in ready.items()}  # the warm-up
+            calls |= ready
+        except Exception as error:  # noqa: BLE001 - PyTorch and CuPy each have their own
+            failed[name] = _one_line(error)
     for _ in range(rounds):
-        for key, ready in calls.items():
-            best[key] = min(best[key], clock(ready))
+        for key, turn in calls.items():
+            best[key] = min(best[key], clock(turn))
         step()
-    return [Row(shape, *key, ms, (1 + rounds) * sets, None) for key, ms in best.items()]
+    rows = [Row(shape, *key, best[key], (1 + rounds) * sets, None) for key in calls]
+    return rows, failed
 
 
 def _copy(clock: Clock, rounds: int) -> Limit:
