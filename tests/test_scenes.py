@@ -192,7 +192,7 @@ def test_multiply_adds_up_to_every_channel(
     y = inv.involution(subject.patch, kernel, backend="loops")
     _, last = drawn(film, film.shots[-1])
     for c, colour in enumerate(("red", "green", "blue")):
-        assert last.says(f"y[0, {c}] = {number(float(y[0, c, i, j]), 2)}   {colour}")
+        assert last.says(f"y[0, {c}, {i}, {j}] = {number(float(y[0, c, i, j]), 2)}   {colour}")
     window, own = by_hand(subject.patch, kernel, i, j)
     running = (window * own).ravel().cumsum()
     for done in range(1, 9):

@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import involution_edu as inv
-from involution_edu import nn
+from involution_edu import models, nn
 from involution_edu.cases import TOLERANCE, scaled_error
 from involution_edu.geometry import Array
 from involution_edu.nn import involution2d
@@ -282,6 +282,22 @@ def test_a_layer_inside_of_a_model() -> None:
     layer.train()
     with pytest.raises(ValueError, match="model is in training mode"):
         record(model, x, layer="body.inv")
+
+
+def test_every_involution_of_a_network() -> None:
+    model = models.small_rednet(5, 3, rng=0).eval()
+    x = np.random.default_rng(5).standard_normal((1, 3, 11, 14)).astype(np.float32)
+    names = involution_names(model)
+    assert names == [f"layer{n}.0.conv2" for n in (1, 2, 3)]
+    given = model.features(x)
+    for stage, before, name in zip(list(given)[1:], given.values(), names, strict=False):
+        trace = record(model, x, layer=name)
+        parts = model.children()[stage].children()["0"].children()
+        for part in ("conv1", "bn1", "relu1"):
+            before = parts[part](before)
+        assert_array_equal(trace.x, before)
+        assert_array_equal(trace.y, parts["conv2"](before))
+        assert trace.geom.window == (7, 7)
 
 
 @pytest.mark.parametrize("name", LAYERS)

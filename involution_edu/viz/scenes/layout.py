@@ -87,7 +87,7 @@ class Grid:
 
     def draw(self, sheet: Canvas, values: Array, limit: float, digits: int | None = None) -> None:
         """Draw the numbers from the top left cell on, those of small cells in small letters."""
-        letters = 12 if self.height >= 40 else 11
+        letters = 11 if self.height < 40 else 12 if self.height < 56 else 16
         sheet.cells(self.corner, values, (self.width, self.height), limit, digits, letters)
 
     def draw_padded(self, sheet: Canvas, x: Array, padding: Pair, limit: float) -> None:

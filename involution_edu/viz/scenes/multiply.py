@@ -78,10 +78,11 @@ class Multiply:
             text = f"{bracketed(a)} · {bracketed(b)} = {number(a * b, 2)}"
             sheet.text((480, MIDDLE + 164), text, 15, anchor="ms")
         self._bar(sheet, total)
+        i, j = self.pixel
         finished = channel + (done == len(self.places))
         for c in range(finished):
-            text = f"y[0, {c}] = {number(float(self.y[c]), 2)}   {COLOURS[c]}"
-            sheet.text((196 + 230 * c, 562), text, 16, bold=c == finished - 1)
+            text = f"y[0, {c}, {i}, {j}] = {number(float(self.y[c]), 2)}   {COLOURS[c]}"
+            sheet.text((120 + 260 * c, 562), text, 16, bold=c == finished - 1)
 
     def _bar(self, sheet: Canvas, total: float) -> None:
         x = 480 + round(total / self.reach * AXIS)
