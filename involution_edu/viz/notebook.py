@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,7 +33,7 @@ class Page:
     height="80" style="border: 0" srcdoc="&lt;!doctype html&gt;&lt;p&gt;Hello &amp; welcome"></iframe>'
     """
 
-    html: str
+    html: str = field(repr=False)  # a notebook would keep it a second time
     title: str
     height: int
 
