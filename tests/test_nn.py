@@ -349,6 +349,16 @@ def test_no_layout_of_x_or_dy_is_a_mistake(make: Callable[..., nn.Module]) -> No
             assert scaled_error(got[name], want[name]) < 1e-6, name
 
 
+def test_parameters_of_any_layout() -> None:
+    layer, other = (nn.Conv2d(3, 4, 3, rng=0, dtype=float) for _ in range(2))
+    other.weight = nn.Parameter(np.asfortranarray(layer.weight.data))
+    assert not other.weight.grad.flags.c_contiguous
+    x, dy = random((2, 3, 6, 5), float, 1), random((2, 4, 4, 3), float, 2)
+    want = run(layer, x, dy)
+    for name, array in run(other, x, dy).items():
+        assert scaled_error(array, want[name]) <= 1e-12, name
+
+
 def test_training_accepts_no_images() -> None:
     layer = nn.Involution2d(16, 3, stride=2, rng=0)
     state = layer.state_dict()

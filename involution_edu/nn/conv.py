@@ -1,4 +1,4 @@
-"""Convolution, as one matrix product."""
+"""Convolution, as a matrix product."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Conv2d(Module):
         y[n, o, i, j] = bias[o] + sum over c, u, v of
             weight[o, c, u, v] * x[n, c, i*s + u*d - p, j*s + v*d - p]
 
-    computed as one matrix product with the windows laid out as columns.
+    computed as a matrix product for each image, whose windows are laid out as columns.
 
     Parameters
     ----------
@@ -103,10 +103,11 @@ class Conv2d(Module):
         if self.bias is not None:
             self.bias.grad += dy.sum(axis=(0, 2))
         weight = self.weight.data.reshape(out_channels, -1)
-        dweight = self.weight.grad.reshape(out_channels, -1)  # a view: += reaches the gradient
+        dweight = array_module(dy).zeros_like(weight)
         for images in _blocks(geom):
             for dy_n, columns_n in zip(dy[images], _columns(x[images], geom), strict=True):
                 dweight += dy_n @ columns_n.T
+        self.weight.grad += dweight.reshape(self.weight.data.shape)
         if _windows_are_pixels(geom):
             return (weight.T @ dy).reshape(geom.x_shape)
         dx: Array = array_module(dy).zeros(geom.x_shape, dy.dtype)
