@@ -36,6 +36,7 @@ LAYERS: dict[str, dict[str, Any]] = {
         "sigma": "relu",
         "reduction": 1,
     },
+    "sixteen channels": {"channels": 16, "kernel_size": 3, "group_channels": 4},
     "linear, 1x1": {"channels": 4, "kernel_size": 1, "groups": 2, "sigma": "identity"},
 }
 

@@ -151,6 +151,22 @@ def test_groups_and_channels_choose_the_kernel(group_page: Any, browser: Any) ->
         assert "channels 0 to 2" in text(tab, "#c-kernel")
 
 
+def test_many_channels_are_chosen_from_a_list(browser: Any, folder: Path) -> None:
+    trace = record(layer_of("sixteen channels"), x_of("sixteen channels"))
+    with opened(browser, saved(folder, "many", explorer(trace).html), "#at=2,3&c=13") as tab:
+        channel = tab.get_by_role("combobox", name="channel")
+        for c in (13, 6):
+            settle(tab)
+            assert channel.input_value() == str(c)
+            g, r = divmod(c, trace.geom.C_g)
+            window = trace.patches[0, g, r, 2, 3]
+            np.testing.assert_allclose(drawn(tab, "window"), window, rtol=0, atol=0.00501)
+            channel.select_option("6")
+        tab.get_by_role("button", name="group 3").click()
+        settle(tab)
+        assert channel.input_value() == "14"
+
+
 def test_paint_changes_the_kernel_of_its_own_pixel_alone(photo_page: Any, browser: Any) -> None:
     path, trace = photo_page
     (i, j), shape = (4, 5), (10, 13, 1, 5, 5)

@@ -147,6 +147,8 @@ function drawControls() {
   for (const radio of document.querySelectorAll("#channels input, #views input")) {
     radio.checked = Boolean(checked[radio.id]);
   }
+  const list = $("channels").querySelector("select");
+  if (list) list.selectedIndex = state.c;
 }
 
 // Radio buttons for a choice among names.

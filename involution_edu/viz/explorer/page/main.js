@@ -89,4 +89,4 @@ function start() {
 }
 
 start();
-window.explorer = { selfTest, state, run, painted, mapOf, MAPS, convolved };
+window.explorer = { selfTest, state, change, run, painted, mapOf, MAPS, convolved };

@@ -42,7 +42,8 @@ function drawPictures({ i, j }) {
   if (Math.max(d_h, d_w) > 1) {
     for (let k = 0; k < K2; k++) dot(onInput, placeOf(i, j, Math.floor(k / K_w), k % K_w));
   }
-  frame(onInput, at);
+  const { top, bottom, left, right } = cellOf(i, j);
+  frame(onInput, [top, left], [bottom - top, right - left]);
   if (state.place !== null) {
     frame(onInput, placeOf(i, j, Math.floor(state.place / K_w), state.place % K_w));
   }
@@ -149,7 +150,8 @@ function drawGroups({ i, j }) {
   while (box.children.length < G) {
     const button = Object.assign(document.createElement("button"), { type: "button" });
     const g = box.children.length;
-    button.append(`group ${g}`, document.createElement("canvas"));
+    button.setAttribute("aria-label", `group ${g}`);
+    button.append(`${g}`, document.createElement("canvas"));
     button.addEventListener("click", () => change({ c: g * C_g + (state.c % C_g) }));
     box.append(button);
   }
