@@ -189,7 +189,7 @@ def test_paint_changes_the_kernel_of_its_own_pixel_alone(photo_page: Any, browse
         assert "Its kernel: 25 of 25 numbers changed" in text(tab, "#paint-said")
         # All of it is what the layer itself makes of the painted picture.
         painted = trace.x.copy()
-        for pixel, colour in (((i, j + 1), (0, 194, 168)), ((i, j), (255, 128, 0))):
+        for pixel, colour in (((i, j + 1), (192, 96, 42)), ((i, j), (255, 128, 0))):
             painted[0, :, *pixel] = (np.array(colour) - MEAN) / STD
         again = record(layer, painted)
         got = array(tab, "explorer.run.y", trace.y[0].shape)

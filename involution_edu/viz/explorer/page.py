@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from ...cases import TOLERANCE, scaled_error
-from ...geometry import Array, as_int
+from ...geometry import Array, Pair, as_int
 from ...images import MEAN, STD
 from ...nn import AvgPool2d
+from ..measures import spread
 from ..notebook import Page
 from ..palette import diverging, limit_of
 from ..trace import Trace, varied_pixels
@@ -138,12 +139,17 @@ def _data(trace: Trace, about: str, photo: bool) -> dict[str, Any]:
     }
 
 
-def _telling(trace: Trace) -> list[tuple[int, int]]:
-    """Return pixels with different kernels to begin with, the strongest kernel first."""
-    kernels = trace.kernels[0, 0]
-    centre = trace.geom.H_out // 2, trace.geom.W_out // 2
-    pixels = varied_pixels(trace, centre, 2, 2)
-    return sorted(pixels, key=lambda at: -float(np.square(kernels[at]).sum()))
+def _telling(trace: Trace) -> list[Pair]:
+    """Return one or two pixels to begin with: the widest kernel of the middle, and one unlike it."""
+    kernels = trace.kernels[0, 0]  # (H_out, W_out, K_h, K_w)
+    H, W = kernels.shape[:2]
+    top, left = 3 * H // 8, 3 * W // 8
+    width = spread(kernels[top : H - top, left : W - left])
+    i, j = np.unravel_index(width.argmax(), width.shape)
+    first = top + int(i), left + int(j)
+    _, *others = varied_pixels(trace, first, 3, 3)
+    distance = np.square(kernels - kernels[first]).sum(axis=(2, 3))
+    return [first, *sorted(others, key=lambda at: -float(distance[at]))[:1]]
 
 
 def _check_own(trace: Trace) -> None:

@@ -40,9 +40,14 @@ function inputPicture() {
   const { c, view } = state;
   return picture("input", `${c} ${view} ${version}`, H, W, (n) => {
     if (view === "channel") return shadeOf(run.x[c * H * W + n] / data.limits.x);
-    const { mean, std } = data.colour;
-    return mean.map((m, rgb) => clamp(Math.round(run.x[rgb * H * W + n] * std[rgb] + m), 0, 255));
+    return colourOf([0, 1, 2].map((rgb) => run.x[rgb * H * W + n]));
   });
+}
+
+// The colour that three numbers stand for in a photo.
+function colourOf(numbers) {
+  const { mean, std } = data.colour;
+  return mean.map((m, rgb) => clamp(Math.round(numbers[rgb] * std[rgb] + m), 0, 255));
 }
 
 function outputPicture(name, y) {
@@ -50,9 +55,7 @@ function outputPicture(name, y) {
   const size = H_out * W_out;
   return picture(name, `${c} ${view} ${version}`, H_out, W_out, (n) => {
     if (view === "channel") return shadeOf(y[c * size + n] / data.limits.y);
-    return [0, 1, 2].map((rgb) =>
-      Math.round(127.5 + 127.5 * clamp(y[rgb * size + n] / data.limits.y, -1, 1)),
-    );
+    return colourOf([0, 1, 2].map((rgb) => y[rgb * size + n]));
   });
 }
 

@@ -1,7 +1,7 @@
 // Put the page together.
 
 function makeBrush() {
-  const colour = { type: "color", value: "#00c2a8" };
+  const colour = { type: "color", value: "#c0602a" };
   const limit = data.limits.x;
   const amount = { type: "range", min: -limit, max: limit, step: limit / 100, value: limit };
   Object.assign($("brush"), data.colour ? colour : amount);

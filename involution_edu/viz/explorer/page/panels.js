@@ -55,8 +55,8 @@ function drawPictures({ i, j }) {
     tag(onOutput, state.other, "B");
   }
   say("c-input", `Row ${at[0]}, column ${at[1]}, and its ${K_h} × ${K_w} window.`);
-  const shown = state.view === "photo" ? "Middle grey is 0." : `Channel ${nameOf(state.c)}.`;
-  say("c-output", `Each sum is one pixel. ${shown}`);
+  const each = state.view === "photo" ? "Three sums are" : "Each sum is";
+  say("c-output", `${each} one pixel.`);
   $("s-input").hidden = $("s-output").hidden = state.view === "photo";
 }
 
@@ -104,11 +104,9 @@ function drawGenerator({ i, j, kernel }) {
   say("c-generator", `Out of ${own}, nothing around it.`);
 }
 
-// The colour that the numbers stand for.
 function swatch(features) {
-  const { mean, std } = data.colour;
   const spot = Object.assign(document.createElement("span"), { className: "swatch" });
-  spot.style.backgroundColor = `rgb(${mean.map((m, c) => Math.round(features[c] * std[c] + m))})`;
+  spot.style.backgroundColor = `rgb(${colourOf(features)})`;
   return spot;
 }
 
