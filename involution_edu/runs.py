@@ -120,10 +120,11 @@ def run_task(
         If a file exists and neither ``resume`` nor ``force`` is set, or cannot be written.
     """
     chosen = _networks(TASKS[task], networks)
+    seeds = [as_int("seeds", seed, 0) for seed in seeds]
     recipe = TASKS[task].recipe
     if epochs is not None:
         recipe = replace(recipe, epochs=as_int("epochs", epochs, recipe.warmup_epochs + 1))
-    plan = [(network, as_int("seeds", seed, 0)) for network in chosen for seed in seeds]
+    plan = [(network, seed) for network in chosen for seed in dict.fromkeys(seeds)]
     _prepare(out_dir, [f"{network}-{seed}" for network, seed in plan], resume, force)
     data = load(task)
     runs: list[Run] = []
@@ -138,7 +139,7 @@ def run_task(
                 seed=seed,
                 path=out_dir / f"{network}-{seed}.npz",
                 resume=resume,
-                progress=partial(_show, progress, f"{network} {seed}", done, len(plan)),
+                progress=partial(_show, progress, f"{network}-{seed}", done, len(plan)),
             )
         except CheckpointError as error:
             raise ValueError(
@@ -160,7 +161,7 @@ def _show(
     progress: Progress, label: str, done: int, count: int, batch: int, batches: int, text: str
 ) -> None:
     """Show a batch as one of those of all ``count`` runs, of which ``done`` have ended."""
-    progress(done * batches + batch, count * batches, f"{label}, {text}")
+    progress(done * batches + batch, count * batches, f"{label} {text}")
 
 
 def _networks(task: Task, names: Sequence[str] | None) -> list[str]:

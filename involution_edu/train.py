@@ -126,11 +126,11 @@ def fit(
                 raise FloatingPointError(f"the loss is {loss} in epoch {number}, batch {batch}")
             sums += len(chosen) * np.array([loss, score])
             if progress is not None:
+                before = f"test {task.unit.of(epochs[-1].test_score)}, " if epochs else ""
                 progress(
                     step + 1,
                     recipe.epochs * batches,
-                    f"epoch {number}: loss {loss:.3f}, {task.unit.of(score)}"
-                    + (f", test {task.unit.of(epochs[-1].test_score)}" if epochs else ""),
+                    f"epoch {number}: loss {loss:.3g}, {before}training {task.unit.of(score)}",
                 )
         loss, score = (sums / len(order)).tolist()
         tested = evaluate(model, task, data)
@@ -203,7 +203,11 @@ def _resume(path: Path, identity: str, model: Module, optimizer: Optimizer) -> l
             f"path is {path}, which is no checkpoint of a training: {error}"
         ) from error
     if found != identity:
-        raise CheckpointError(f"path is {path}, of the training {found}; need {identity}")
+        theirs, ours = json.loads(found), json.loads(identity)
+        (name, ours_now), *_ = ours.items() - theirs.items()
+        raise CheckpointError(
+            f"path is {path}, of a training with {name} = {theirs.get(name)!r}; need {ours_now!r}"
+        )
     return epochs
 
 

@@ -40,7 +40,7 @@ def test_the_folder_holds_all_of_every_run(tmp_path: Path) -> None:
     assert names == logs | {"results.json", "curves.png"}
     assert [step[0] for step in seen] == list(range(1, 4 * 3 * 7 + 1))
     assert {step[1] for step in seen} == {4 * 3 * 7}
-    assert seen[0][2].startswith("small 0, epoch 1")
+    assert seen[0][2].startswith("small-0 epoch 1: loss ")
 
     assert [(run.network, run.seed) for run in results.runs] == [
         ("small", 0),
@@ -70,7 +70,8 @@ def test_the_folder_holds_all_of_every_run(tmp_path: Path) -> None:
 
 def test_a_run_alone_is_the_run_among_others(tmp_path: Path) -> None:
     both = train(tmp_path / "both")
-    alone = train(tmp_path / "alone", networks=["other"], seeds=[1])
+    alone = train(tmp_path / "alone", networks=["other"], seeds=[1, 1])
+    assert len(alone.runs) == 1
     (expected,) = (run for run in both.runs if (run.network, run.seed) == ("other", 1))
     assert [epoch.loss for epoch in alone.runs[0].epochs] == [e.loss for e in expected.epochs]
 
