@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from involution_edu.backends import cuda_host, loops, shifts
+from involution_edu.backends import cuda_fused, cuda_host, loops, shifts
+from involution_edu.backends.cuda_fused import plan_fused
 from involution_edu.backends.cuda_versions import (
     STORAGE,
     TASKS,
@@ -48,6 +50,12 @@ ALL_NAMES = [
     for dtype in STORAGE
     for window in version.windows
 ]
+FUSED_NAMES = [
+    name_expression(cuda_fused.TASK, version, dtype, window)
+    for version in cuda_fused.VERSIONS
+    for dtype in STORAGE
+    for window in version.windows
+]
 
 
 @cache
@@ -66,6 +74,41 @@ def operands_and_results(
         for task, pair in operands.items()
     }
     return operands, results
+
+
+@cache
+def fused_operands_and_result(
+    geom: Geometry, features: int, dtype: np.dtype[Any]
+) -> tuple[tuple[Array, ...], Array]:
+    """Return x, features, weight and bias in ``dtype``, and y in float64 by two steps."""
+    rng = np.random.default_rng(2)
+    taps = math.prod(geom.kernel_shape[1:4])
+    made_of = (geom.N, features, geom.H_out, geom.W_out)
+    shapes = geom.x_shape, made_of, (taps, features), (taps,)
+    operands = tuple(rng.standard_normal(shape).astype(dtype) for shape in shapes)
+    x, f, weight, bias = (a.astype(np.float64) for a in operands)
+    kernel = np.einsum("om,nmij->noij", weight, f) + bias[:, None, None]
+    y = shifts.forward(x, kernel.reshape(geom.kernel_shape), geom)
+    return operands, y
+
+
+def check_fused_on_host(
+    program: cuda_host.Program,
+    version: Version,
+    geom: Geometry,
+    dtype: np.dtype[Any],
+    features: int = 5,
+    orders: tuple[str, ...] = cuda_host.ORDERS,
+) -> None:
+    """Fail unless generation and application in one launch give what they do in two."""
+    operands, want = fused_operands_and_result(geom, features, dtype)
+    launch = plan_fused(version, geom, features, dtype)
+    for order in orders:
+        got = np.full(geom.y_shape, np.nan, dtype)
+        sizes = struct_of_sizes(geom, features)
+        program.run(launch, *operands, got, sizes, order=order, seed=1)
+        error = scaled_error(got.astype(np.float64), want)
+        assert error <= TOLERANCES[dtype], f"{launch.name} is wrong by {error:.1e}, {order}: {geom}"
 
 
 def check_on_host(
@@ -95,3 +138,6 @@ def check_all_on_host(folder: Path, names: Sequence[str], **program: Any) -> Non
             for version in VERSIONS:
                 if version.takes(geom) and plan(task, version, geom, dtype).name in names:
                     check_on_host(built, task, version, geom, dtype, ("shuffled",))
+        for version in cuda_fused.VERSIONS:
+            if version.takes(geom) and plan_fused(version, geom, 5, dtype).name in names:
+                check_fused_on_host(built, version, geom, dtype, 5, ("shuffled",))

@@ -58,14 +58,18 @@ class ndarray:
     """An array on a GPU, kept in the NumPy array ``host``, which the library must not see.
 
     As with CuPy, NumPy arrays and NumPy's functions do not mix with it, and every number that
-    the processor is told is a copy to the host: ``copies`` records them.
+    the processor is told is a copy to the host: ``copies`` records them. ``allocated`` counts the
+    numbers of all arrays made, views left out.
     """
 
     __array_ufunc__ = None  # np.maximum(a, 0) is a TypeError, though CuPy would allow it
     copies: ClassVar[list[str]] = []
+    allocated: ClassVar[int] = 0
 
     def __init__(self, host: Any) -> None:
         self.host, self.gpu = np.asarray(host), Device.current
+        if self.host.base is None:
+            ndarray.allocated += self.host.size
 
     def __array_function__(self, function: Any, *_: Any) -> Any:
         raise TypeError(f"numpy.{function.__name__} got a CuPy array: use cupy.{function.__name__}")
@@ -195,15 +199,15 @@ class Function:
     ) -> None:
         if shared_mem > self.max_dynamic_shared_size_bytes or block[0] * block[1] > 1024:
             raise CUDADriverError("CUDA_ERROR_INVALID_VALUE: invalid argument")
-        a, b, result, sizes = args
+        *arrays, sizes = args
         assert type(sizes) is np.ndarray
-        for array in (a, b, result):
+        for array in arrays:
             assert type(array) is ndarray
             assert array.flags.c_contiguous
             assert array.gpu == Device.current
         (blocks,) = grid
         launch = Launch(self.name, blocks, block, shared_mem)
-        self.program.run(launch, a.host, b.host, result.host, sizes)
+        self.program.run(launch, *(array.host for array in arrays), sizes)
 
 
 def make(folder: Path) -> Any:

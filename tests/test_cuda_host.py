@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cuda_checks import ALL_NAMES, CASES, TOLERANCES, check_on_host
+from cuda_checks import (
+    ALL_NAMES,
+    CASES,
+    FUSED_NAMES,
+    TOLERANCES,
+    check_fused_on_host,
+    check_on_host,
+)
 
-from involution_edu.backends import cuda_host
+from involution_edu.backends import cuda_fused, cuda_host
+from involution_edu.backends.cuda_fused import best_fused, fusing_pays, plan_fused
 from involution_edu.backends.cuda_versions import (
     LARGEST_IMAGE,
     TASKS,
@@ -30,12 +40,14 @@ from involution_edu.geometry import make_geometry
 REASON = cuda_host.unavailable()
 needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"cuda_host: {REASON}")
 V1, V2, V3, V4 = VERSIONS
+F1, F2 = cuda_fused.VERSIONS
+FUSED = cuda_fused.TASK
 FLOAT, HALF = np.dtype(np.float32), np.dtype(np.float16)
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> cuda_host.Program:
-    return cuda_host.Program(ALL_NAMES, tmp_path_factory.mktemp("cuda_host"))
+    return cuda_host.Program(ALL_NAMES + FUSED_NAMES, tmp_path_factory.mktemp("cuda_host"))
 
 
 @needs_compiler
@@ -46,6 +58,17 @@ def test_every_version(case: str, dtype: np.dtype[Any], program: cuda_host.Progr
         for version in VERSIONS:
             if CASES[case].N and version.takes(CASES[case]):
                 check_on_host(program, task, version, CASES[case], dtype)
+    for version in cuda_fused.VERSIONS:
+        if CASES[case].N and version.takes(CASES[case]):
+            check_fused_on_host(program, version, CASES[case], dtype)
+
+
+@needs_compiler
+@pytest.mark.parametrize("features", [1, 16, 33])
+def test_fused_from_any_number_of_features(features: int, program: cuda_host.Program) -> None:
+    for version in cuda_fused.VERSIONS:
+        geom = CASES["33x45, two groups of 4, 5x5"]
+        check_fused_on_host(program, version, geom, FLOAT, features, ("shuffled",))
 
 
 @needs_compiler
@@ -180,6 +203,29 @@ FAULTS = {
         "pitch = columns + (wide < 16 ? gap : 0);", "pitch = columns + gap + 2;", "forward", V4,
         caught="wrote beyond its shared memory",
     ),
+    "the weights of another group": Fault(
+        "const T* rows = weight + g * K * K * s.C_r;", "const T* rows = weight;",
+        FUSED, F2, "33x45, two groups of 4, 5x5",
+    ),
+    "the bias left out of the last row of the window": Fault(
+        "tap < K * K; tap += threads", "tap < K * K - K; tap += threads", FUSED, F2,
+    ),
+    "a row of weights too early": Fault(
+        "const int u = min(max(t - p, 0), K - 1);\n        const Vector",
+        "const int u = min(max(t - 1, 0), K - 1);\n        const Vector", FUSED, F2,
+    ),
+    "the features of the pixel above": Fault(
+        "features + m * area + p * pitch", "features + m * area", FUSED, F2,
+    ),
+    "the features of the first image": Fault(
+        "features + n * s.C_r * pixels", "features", FUSED, F2, "33x45, two groups of 4, 5x5",
+    ),
+    "the tile laid over the last feature": Fault(
+        "made_of + s.C_r * own.area, tile", "made_of + (s.C_r - 1) * own.area, tile", FUSED, F2,
+    ),
+    "weights taken by column": Fault(
+        "weight[o * s.C_r + m]", "weight[m * s.G * k.K_h * k.K_w + o]", FUSED, F1,
+    ),
 }  # fmt: skip
 
 
@@ -194,8 +240,9 @@ def test_planted_faults_are_caught(name: str, tmp_path: Path) -> None:
     launch = plan(fault.task, fault.version, geom, fault.dtype)
     wrong = source.replace(fault.right, fault.wrong)
     program = cuda_host.Program([launch.name], tmp_path, source=wrong)
+    check = check_fused_on_host if fault.task == FUSED else partial(check_on_host, task=fault.task)
     with pytest.raises((AssertionError, RuntimeError), match=fault.caught):
-        check_on_host(program, fault.task, fault.version, geom, fault.dtype)
+        check(program, version=fault.version, geom=geom, dtype=fault.dtype)
 
 
 def sanitized(tmp_path: Path, source: str, names: list[str]) -> subprocess.CompletedProcess[str]:
@@ -233,7 +280,7 @@ print("all is well")
 
 @needs_compiler
 def test_sanitizers_find_nothing(tmp_path: Path) -> None:
-    names = [name for name in ALL_NAMES if "float" in name]
+    names = [name for name in ALL_NAMES + FUSED_NAMES if "float" in name]
     done = sanitized(tmp_path, cuda_source(), names)
     assert done.stdout.strip() == "all is well", done.stderr
 
@@ -265,11 +312,12 @@ def test_sanitizers_find_a_fault(
 
 def test_the_struct_of_sizes_is_the_one_in_the_source() -> None:
     source = cuda_source()
-    members = source.partition("  int ")[2].partition(";")[0].split(", ")
-    sizes = struct_of_sizes(make_geometry((2, 4, 6, 5), 2, (3, 5), (2, 1), (1, 2)))
+    body = source.partition("struct Sizes {")[2].partition("};")[0]
+    members = [name for line in re.findall(r"int (.*?);", body) for name in line.split(", ")]
+    sizes = struct_of_sizes(make_geometry((2, 4, 6, 5), 2, (3, 5), (2, 1), (1, 2)), 7)
     assert sizes.dtype.names == tuple(members)
     assert sizes.nbytes == 4 * len(members)
-    assert sizes[0].item() == (2, 4, 6, 5, 2, 3, 5, 3, 5, 2, 1, 1, 2, 1, 4)
+    assert sizes[0].item() == (2, 4, 6, 5, 2, 3, 5, 3, 5, 2, 1, 1, 2, 1, 4, 7)
 
 
 def test_versions_are_the_ones_in_the_source() -> None:
@@ -278,6 +326,8 @@ def test_versions_are_the_ones_in_the_source() -> None:
         assert f"// {version.name}: " in source
         for task in TASKS:
             assert source.count(f"\n{task}_{version.name}(") == 1
+    for version in cuda_fused.VERSIONS:
+        assert source.count(f"\n{FUSED}_{version.name}(") == 1
 
 
 def test_a_batch_recompiles_nothing() -> None:
@@ -303,3 +353,32 @@ def test_too_many_pixels() -> None:
     message = rf"^x has {2**30 + 1} x 5 pixels with its padding; need at most {LARGEST_IMAGE}"
     with pytest.raises(ValueError, match=message):
         plan("forward", V1, geom, FLOAT)
+
+
+def test_fusing_pays_where_features_are_few_and_the_tile_fits() -> None:
+    """RedNet-50's first two stages, in float32; where its strides are, or for halves, not."""
+    limit = 227 * 1024
+    for channels, size, pays in [
+        (64, 56, True),
+        (128, 28, True),
+        (256, 14, False),
+        (512, 7, False),
+    ]:
+        geom = make_geometry((64, channels, size, size), channels // 16, 7)
+        assert fusing_pays(geom, channels // 4, FLOAT, limit) == pays
+        assert not fusing_pays(geom, channels // 4, HALF, limit)
+    first = make_geometry((64, 64, 56, 56), 4, 7)
+    assert not fusing_pays(first, 16, FLOAT, 48 * 1024)
+    assert not fusing_pays(make_geometry((64, 64, 56, 56), 4, 7, stride=2), 16, FLOAT, limit)
+    needed = plan_fused(F2, first, 16, FLOAT)
+    assert best_fused(first, 16, FLOAT, needed.shared) == needed
+    assert best_fused(first, 16, FLOAT, needed.shared - 1).name == f"{FUSED}_v1<float, 7>"
+    assert best_fused(first, 16, FLOAT, 1).name == f"{FUSED}_v1<float, 7>"
+
+
+def test_a_version_says_what_it_does_not_take() -> None:
+    needs = "need stride 1 and a square window of 3, 5, 7 without dilation"
+    for options in ({"stride": 2}, {"dilation": 2}, {"window": (3, 5)}, {"window": 9}):
+        geom = make_geometry((1, 4, 12, 13), 2, **{"window": 3, **options})  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=rf"^version is v4 for Geometry\(.*\); {needs}$"):
+            plan("forward", V4, geom, FLOAT)

@@ -15,8 +15,8 @@ from checks import definition, run
 from cuda_checks import TOLERANCES
 
 import involution_edu as inv
-from involution_edu import doctor
-from involution_edu.backends import cuda_host, cupy_raw, select
+from involution_edu import doctor, nn
+from involution_edu.backends import cuda_fused, cuda_host, cupy_raw, select
 from involution_edu.backends.cuda_versions import VERSIONS
 from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
 from involution_edu.geometry import make_geometry
@@ -80,7 +80,7 @@ def test_a_tile_beyond_48_kilobytes_is_asked_for(cupy: Any) -> None:
     y = cupy_raw.launch("forward", a, b, geom, VERSIONS[2])
     want = inv.involution(x, kernel, backend="shifts")
     assert scaled_error(cupy.asnumpy(y), want) <= 1e-12
-    assert cupy_raw._function("forward_v3<double, 7>").max_dynamic_shared_size_bytes > 48 * 1024
+    assert cupy_raw._function("forward_v3<double, 7>", 0).max_dynamic_shared_size_bytes > 48 * 1024
 
 
 @needs_compiler
@@ -98,6 +98,58 @@ def test_what_cannot_be_launched_says_so(cupy: Any, monkeypatch: pytest.MonkeyPa
     sizes = r"Launch\(name='forward_v3<float, 3>', grid=4, block=\(5, 4\), .*N=2, C=4, H=7, W=9"
     with pytest.raises(RuntimeError, match=rf"^{sizes}.*: CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES$"):
         inv.involution(*on_gpu()[:2], stride=2)
+
+
+@needs_compiler
+def test_a_layer_makes_no_kernel_in_evaluation_mode(cupy: Any) -> None:
+    """What it allocates does not depend on K, as it does in training mode."""
+    x = np.random.default_rng(1).standard_normal((2, 32, 9, 11)).astype(np.float32)
+    allocated: dict[tuple[int, bool], int] = {}
+    for k, training in ((3, False), (7, False), (3, True), (7, True)):
+        layer = nn.Involution2d(32, k, rng=0).train(training)
+        want = layer(x)
+        layer.to("cupy")
+        on_gpu = fake_cupy.asarray(x)
+        fake_cupy.ndarray.allocated = 0
+        fake_cupy.ndarray.copies.clear()
+        y = layer(on_gpu)
+        allocated[k, training] = fake_cupy.ndarray.allocated
+        assert fake_cupy.ndarray.copies == []
+        assert scaled_error(fake_cupy.asnumpy(y), want) <= 2e-6  # two sums one after the other
+    assert allocated[7, False] == allocated[3, False] < 3 * x.size
+    assert allocated[7, True] > allocated[3, True] + 40 * 2 * 2 * 9 * 11
+    assert cupy.compiled[:2] == [f"generate_and_apply_v2<float, {k}>" for k in (3, 7)]
+
+
+@needs_compiler
+def test_a_layer_generates_and_applies_in_two_where_that_is_faster(cupy: Any) -> None:
+    x = np.random.default_rng(1).standard_normal((1, 16, 9, 10)).astype(np.float32)
+    layers = (
+        nn.Involution2d(16, 3, stride=2, rng=0).eval(),  # a version for stride 1
+        nn.Involution2d(16, 3, groups=16, rng=0).eval(),  # four features for each channel
+    )
+    for layer in layers:
+        want = layer(x)
+        y = layer.to("cupy")(fake_cupy.asarray(x))
+        assert scaled_error(fake_cupy.asnumpy(y), want) <= 2e-6
+    assert cupy.compiled == ["forward_v3<float, 3>", "forward_v4<float, 3>"]
+
+
+@needs_compiler
+def test_fused_of_no_images_and_of_a_tile_that_does_not_fit(cupy: Any) -> None:
+    geom = make_geometry((0, 16, 9, 10), 1, 3)
+    shapes = (0, 16, 9, 10), (0, 4, 9, 10), (9, 4), (9,)
+    x, features, weight, bias = (cupy.zeros(shape, "f4") for shape in shapes)
+    y = cupy_raw.generate_and_apply(x, features, weight, bias, geom)
+    assert y.shape == geom.y_shape
+    geom = make_geometry((1, 16, 17, 40), 1, 7)
+    shapes = (1, 16, 17, 40), (1, 99, 17, 40), (49, 99), (49,)
+    x, features, weight, bias = (cupy.zeros(shape, "f4") for shape in shapes)
+    needs = r"^generate_and_apply_v2<float, 7> needs \d+ bytes .*; need at most 101376 on this GPU"
+    with pytest.raises(ValueError, match=needs):
+        cupy_raw.generate_and_apply(x, features, weight, bias, geom, cuda_fused.VERSIONS[1])
+    cupy_raw.generate_and_apply(x, features, weight, bias, geom)
+    assert cupy.compiled == ["generate_and_apply_v1<float, 7>"]
 
 
 def absent(fake: Any) -> None:

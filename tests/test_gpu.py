@@ -7,12 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 from checks import definition, run
-from cuda_checks import CASES, TOLERANCES, operands_and_results
+from cuda_checks import (
+    CASES,
+    TOLERANCES,
+    fused_operands_and_result,
+    operands_and_results,
+)
 
 import involution_edu as inv
-from involution_edu.backends import available_backends, cupy_raw, numba_cuda
+from involution_edu.backends import available_backends, cuda_fused, cupy_raw, fusing, numba_cuda
 from involution_edu.backends.cuda_versions import VERSIONS, Version, plan
 from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
+from involution_edu.geometry import make_geometry
 
 REASONS = available_backends()
 RUNGS = {
@@ -71,3 +77,32 @@ def test_another_size_compiles_nothing() -> None:
     before = cupy_raw._function.cache_info().misses
     inv.involution(*(cupy.concatenate([a, a]) for a in (x, kernel)), stride=2)
     assert cupy_raw._function.cache_info().misses == before
+
+
+@RUNGS["cupy"]
+@pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
+@pytest.mark.parametrize("case", CASES)
+def test_fused(case: str, dtype: np.dtype[Any]) -> None:
+    import cupy
+
+    operands, want = fused_operands_and_result(CASES[case], 5, dtype)
+    x, features, weight, bias = map(cupy.asarray, operands)
+    for version in filter(lambda version: version.takes(CASES[case]), cuda_fused.VERSIONS):
+        got = cupy.asnumpy(
+            cupy_raw.generate_and_apply(x, features, weight, bias, CASES[case], version)
+        )
+        error = scaled_error(got.astype(np.float64), want)
+        assert error <= TOLERANCES[dtype], f"{version.name} is wrong by {error:.1e}"
+
+
+@RUNGS["cupy"]
+def test_a_layer_that_generates_and_applies_at_once() -> None:
+    import cupy
+
+    layer = inv.nn.Involution2d(64, 7, rng=0).eval()
+    x = np.random.default_rng(1).standard_normal((2, 64, 28, 30)).astype(np.float32)
+    want = layer(x)
+    on_gpu = cupy.asarray(x)
+    assert fusing(on_gpu, make_geometry(x.shape, 4, 7), features=16) is cupy_raw
+    got = cupy.asnumpy(layer.to("cupy")(on_gpu))
+    assert scaled_error(got, want) <= 2e-6  # two sums one after the other

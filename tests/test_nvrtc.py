@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cuda_checks import ALL_NAMES
+from cuda_checks import ALL_NAMES, FUSED_NAMES
 
+from involution_edu.backends import cuda_fused
 from involution_edu.backends.cuda_versions import (
     STORAGE,
     TASKS,
@@ -91,24 +92,30 @@ def resources(log: str, mangled: str) -> tuple[int, int]:
 
 @cache
 def everything(architecture: str) -> dict[str, tuple[int, int]]:
-    log, lowered = compiled(cuda_source(), ALL_NAMES, architecture)
+    log, lowered = compiled(cuda_source(), ALL_NAMES + FUSED_NAMES, architecture)
     return {name: resources(log, mangled) for name, mangled in lowered.items()}
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_nothing_spills(architecture: str) -> None:
     found = everything(architecture)
-    windows = sum(len(version.windows) for version in VERSIONS)
-    assert len(found) == len(TASKS) * len(STORAGE) * windows
+    windows = sum(len(version.windows) for version in VERSIONS) * len(TASKS)
+    windows += sum(len(version.windows) for version in cuda_fused.VERSIONS)
+    assert len(found) == len(STORAGE) * windows
     assert {name: spills for name, (_, spills) in found.items() if spills} == {}
     assert max(registers for registers, _ in found.values()) <= MOST_REGISTERS
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
-def test_registers(version: Version, architecture: str) -> None:
+@pytest.mark.parametrize(
+    ("version", "tasks"),
+    [(version, TASKS) for version in VERSIONS]
+    + [(version, (cuda_fused.TASK,)) for version in cuda_fused.VERSIONS],
+    ids=lambda value: value.name if isinstance(value, Version) else value[0],
+)
+def test_registers(version: Version, tasks: tuple[str, ...], architecture: str) -> None:
     """Few enough for as many blocks at once as the table of versions promises, in float32."""
-    for task in TASKS:
+    for task in tasks:
         for window in version.windows:
             name = name_expression(task, version, np.dtype(np.float32), window)
             registers, _ = everything(architecture)[name]

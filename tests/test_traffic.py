@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from involution_edu.backends import cuda_host, traffic
+from involution_edu.backends import cuda_fused, cuda_host, traffic
 from involution_edu.backends.cuda_versions import VERSIONS
 from involution_edu.geometry import make_geometry
 
 REASON = cuda_host.unavailable()
 needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"cuda_host: {REASON}")
 README = Path(__file__).parent.parent / "README.md"
+FUSED = cuda_fused.TASK
 HALO = 14 * 38 / (8 * 32)  # of a full tile, K = 7
 TALL_HALO = 22 * 38 / (16 * 32)  # of v4 where a thread owns 2 x 2 pixels
 
@@ -34,6 +36,10 @@ def test_counts_are_those_of_the_table_of_versions() -> None:
         ("backward_kernel", "v3"): 16 * (1 + HALO) / 49,
         ("forward", "v4"): TALL_HALO + 49 / 16,
         ("backward_kernel", "v4"): 16 * (1 + HALO) / 49,
+        # A thread that has a pixel reads 49 times a bias, 16 weights and 16 features.
+        (FUSED, "v1"): HALO + 49 / 16 * (1 + 2 * 16),
+        # Each block reads what it needs once: 8 x 32 pixels of 16 features, 49 x 16 weights, bias.
+        (FUSED, "v2"): HALO + (16 * 256 + 49 * 17) / (16 * 256),
     }
     for row, expected in reads.items():
         assert math.isclose(found[row].global_reads, expected), row
@@ -45,6 +51,9 @@ def test_counts_are_those_of_the_table_of_versions() -> None:
         ("backward_kernel", "v3"): (16, 16 * HALO / 49),
         ("forward", "v4"): (8 * 8 / 4, TALL_HALO),
         ("backward_kernel", "v4"): (16 * 7 * 8 / 2 / 49, 16 * HALO / 49),
+        (FUSED, "v1"): (49, HALO),
+        # On each of 8 rows, for 4 pixels of 16 channels: the bias, then 4 features and 16 weights.
+        (FUSED, "v2"): (8 * 8 / 4 + 8 * (14 + 16 * 20) / 64, HALO + (16 * 256 + 49 * 17) / 4096),
     }
     for row, (read, written) in shared.items():
         assert math.isclose(found[row].shared_reads, read), row
@@ -53,9 +62,14 @@ def test_counts_are_those_of_the_table_of_versions() -> None:
     assert math.isclose(found["forward", "v1"].least, 38 * 70 / (32 * 64) + 49 / 16 + 1)
 
 
+@cache
+def measured() -> list[traffic.Traffic]:
+    return traffic.measure()
+
+
 @needs_compiler
 def test_every_version_moves_less_than_the_one_before() -> None:
-    found = traffic.measure()
+    found = measured()
     for task in ("forward", "backward_input", "backward_kernel"):
         v1, v2, v3, v4 = (t for t in found if t.task == task)
         assert v1.excess > 1.8 * v2.excess > 3 * v3.excess
@@ -69,14 +83,16 @@ def test_every_version_moves_less_than_the_one_before() -> None:
 
 @needs_compiler
 def test_the_readme_has_these_numbers() -> None:
-    change = {version.name: version.change for version in VERSIONS}
-    rows = [
-        f"| {t.version} | {t.global_reads + t.global_writes:.1f} | {t.least:.1f} | "
-        f"{change[t.version]} |"
-        for t in traffic.measure()
-        if t.task == "forward"
-    ]
-    assert "\n".join(rows) in README.read_text(encoding="utf-8")
+    readme = README.read_text(encoding="utf-8")
+    for task, versions in (("forward", VERSIONS), (cuda_fused.TASK, cuda_fused.VERSIONS)):
+        change = {version.name: version.change for version in versions}
+        rows = [
+            f"| {t.version} | {t.global_reads + t.global_writes:.1f} | {t.least:.1f} | "
+            f"{t.shared_reads:.0f} | {change[t.version]} |"
+            for t in measured()
+            if t.task == task
+        ]
+        assert "\n".join(rows) in readme
 
 
 def test_without_a_compiler_it_says_so() -> None:

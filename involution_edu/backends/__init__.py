@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
 
+from ..arrays import kind_of_array
 from ..geometry import Array, Geometry
 
 
@@ -146,6 +147,27 @@ def kind_taken(rung: Rung) -> str:
     """
     simulated: Callable[[], bool] | None = getattr(load(rung), "simulated", None)
     return "numpy" if simulated is not None and simulated() else rung.arrays
+
+
+class FusingBackend(Backend, Protocol):
+    """A backend that can also generate the kernels itself, for inference."""
+
+    def fuses(self, x: Array, geom: Geometry, features: int) -> bool:
+        """Return whether `generate_and_apply` is thought to be faster, from so many features."""
+
+    def generate_and_apply(
+        self, x: Array, features: Array, weight: Array, bias: Array, geom: Geometry
+    ) -> Array:
+        """Return y (N, C, H_out, W_out); no kernel is ever in memory."""
+
+
+def fusing(x: Array, geom: Geometry, features: int) -> FusingBackend | None:
+    """Return the backend for ``x`` if it had better generate the kernels itself, else None."""
+    backend = select("auto", kind_of_array(x) or "numpy")
+    if not hasattr(backend, "fuses"):
+        return None
+    own = cast(FusingBackend, backend)
+    return own if own.fuses(x, geom, features) else None
 
 
 # What to do with an array of this kind when the backend takes the other.

@@ -15,12 +15,7 @@ import numpy as np
 
 from ..geometry import Geometry, Pair
 
-SOURCES = (
-    "common.cu",
-    "v1.cu",
-    "tiles.cu",
-    "pairs.cu",
-)  # of the folder cuda, in this order one source
+SOURCES = ("common.cu", "v1.cu", "tiles.cu", "pairs.cu", "fused.cu")  # of the folder cuda
 TASKS = ("forward", "backward_input", "backward_kernel")
 WINDOWS = (3, 5, 7)  # square ones without dilation, compiled in; any other runs as K = 0
 STORAGE: dict[np.dtype[Any], str] = {
@@ -30,7 +25,7 @@ STORAGE: dict[np.dtype[Any], str] = {
 }
 SIZES = (
     "N", "C", "H", "W", "G", "H_out", "W_out",
-    "K_h", "K_w", "s_h", "s_w", "d_h", "d_w", "p_h", "p_w",
+    "K_h", "K_w", "s_h", "s_w", "d_h", "d_w", "p_h", "p_w", "C_r",
 )  # fmt: skip
 THREADS = 256  # in a block without a tile; as in common.cu
 LARGEST_IMAGE = 2**30  # rows or columns with padding: their sums still fit into a C int
@@ -146,15 +141,15 @@ def cuda_source() -> str:
     return "\n".join((folder / name).read_text(encoding="utf-8") for name in SOURCES)
 
 
-def struct_of_sizes(geom: Geometry) -> np.ndarray[Any, np.dtype[np.void]]:
-    """Return the C++ struct ``Sizes``, one record of C ints.
+def struct_of_sizes(geom: Geometry, features: int = 0) -> np.ndarray[Any, np.dtype[np.void]]:
+    """Return the C++ struct ``Sizes``, one record of C ints; ``features`` is its C_r.
 
     A stride longer than the padded image finds no more outputs than one as long as it.
     """
     stride = [min(pair) for pair in zip(geom.stride, geom.padded_size, strict=True)]
     numbers = (
         *geom.x_shape, geom.G, geom.H_out, geom.W_out,
-        *geom.window, *stride, *geom.dilation, *geom.padding,
+        *geom.window, *stride, *geom.dilation, *geom.padding, features,
     )  # fmt: skip
     return np.array([numbers], dtype=[(name, np.intc) for name in SIZES])
 
@@ -180,6 +175,7 @@ def result_shape(task: str, geom: Geometry) -> tuple[int, ...]:
     """Return the shape of y, dx or dkernel, whichever ``task`` computes."""
     return {
         "forward": geom.y_shape,
+        "generate_and_apply": geom.y_shape,
         "backward_input": geom.x_shape,
         "backward_kernel": geom.kernel_shape,
     }[task]
@@ -221,9 +217,9 @@ def plan(task: str, version: Version, geom: Geometry, dtype: np.dtype[Any]) -> L
         grid, block = geom.N * geom.G * down * across, (wide, tall)
         rows, columns = _with_margin(task, tile, geom)
         if version.pairs:
-            columns += _gap(columns, wide, own[0])
+            columns += gap(columns, wide, own[0])
         channels = min(version.channels[task], geom.C_g)
-        shared = channels * rows * columns * _stored(version, dtype)
+        shared = channels * rows * columns * stored(version, dtype)
     if grid > LARGEST_GRID:
         raise ValueError(f"x has shape {geom.x_shape}; need fewer images for one launch")
     return Launch(name, grid, block, shared)
@@ -235,12 +231,12 @@ def _threads(size: int, most: int, pixels: int) -> int:
     return -(-size // (tiles * pixels))
 
 
-def _gap(columns: int, wide: int, rows: int) -> int:
+def gap(columns: int, wide: int, rows: int) -> int:
     """Return what a row of the tile of pairs is longer than its columns; see pairs.cu."""
     return (2 * wide // rows - columns) % (32 // rows) if wide < 16 else 0
 
 
-def _stored(version: Version, dtype: np.dtype[Any]) -> int:
+def stored(version: Version, dtype: np.dtype[Any]) -> int:
     """Return the bytes of a number in shared memory: v4 turns halves into floats."""
     return max(dtype.itemsize, 4) if version.pairs else dtype.itemsize
 

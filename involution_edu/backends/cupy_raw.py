@@ -11,7 +11,16 @@ from functools import cache
 from typing import Any
 
 from ..geometry import Array, Geometry
-from .cuda_versions import Version, best, cuda_source, plan, result_shape, struct_of_sizes
+from .cuda_fused import best_fused, fusing_pays, plan_fused
+from .cuda_versions import (
+    Launch,
+    Version,
+    best,
+    cuda_source,
+    plan,
+    result_shape,
+    struct_of_sizes,
+)
 
 PLAIN_SHARED = 48 * 1024  # bytes of shared memory that a block gets without asking
 
@@ -78,27 +87,81 @@ def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = 
         If CUDA refuses the launch; the message has the sizes. A fault while it runs shows up
         later, as with everything on a stream.
     """
+    limit = _shared_limit(a.device.id)
+    if version is None:
+        planned = best(task, geom, a.dtype, limit)
+    else:
+        planned = plan(task, version, geom, a.dtype)
+    return _run(planned, (a, b), result_shape(task, geom), geom)
+
+
+def fuses(x: Any, geom: Geometry, features: int) -> bool:
+    """Return whether `generate_and_apply` is thought to beat two launches on the GPU of ``x``."""
+    return fusing_pays(geom, features, x.dtype, _shared_limit(x.device.id))
+
+
+def generate_and_apply(
+    x: Any, features: Any, weight: Any, bias: Any, geom: Geometry, version: Version | None = None
+) -> Array:
+    """Return y without a kernel in memory.
+
+    .. code-block:: text
+
+        kernel[n, g, u, v, i, j] = bias[o] + sum over m of weight[o, m] * features[n, m, i, j]
+        y = involution(x, kernel),  o = (g*K_h + u)*K_w + v
+
+    Parameters
+    ----------
+    x : cupy.ndarray, shape (N, C, H, W)
+    features : cupy.ndarray, shape (N, C_r, H_out, W_out)
+    weight : cupy.ndarray, shape (G*K_h*K_w, C_r)
+    bias : cupy.ndarray, shape (G*K_h*K_w,)
+        All of one dtype and on one GPU.
+    version : Version, optional
+        A row of `cuda_fused.VERSIONS`; the highest that takes ``geom`` and fits if not given.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        As `launch`.
+    """
     import cupy
 
-    with a.device:
-        result: Array = cupy.empty(result_shape(task, geom), a.dtype)
+    count = features.shape[1]
+    if version is None:
+        planned = best_fused(geom, count, x.dtype, _shared_limit(x.device.id))
+    else:
+        planned = plan_fused(version, geom, count, x.dtype)
+    with x.device:
+        operands = tuple(map(cupy.ascontiguousarray, (x, features, weight, bias)))
+    return _run(planned, operands, geom.y_shape, geom, count)
+
+
+def _run(
+    planned: Launch,
+    operands: tuple[Any, ...],
+    shape: tuple[int, ...],
+    geom: Geometry,
+    features: int = 0,
+) -> Array:
+    """Return the result of a launch, on the GPU of the operands."""
+    import cupy
+
+    with operands[0].device as device:
+        result: Array = cupy.empty(shape, operands[0].dtype)
         if result.size == 0:
             return result
-        limit = _shared_limit(cupy.cuda.Device().id)
-        if version is None:
-            planned = best(task, geom, a.dtype, limit)
-        else:
-            planned = plan(task, version, geom, a.dtype)
+        limit = _shared_limit(device.id)
         if planned.shared > limit:
             raise ValueError(
                 f"{planned.name} needs {planned.shared} bytes of shared memory for {geom}; "
                 f"need at most {limit} on this GPU: use an earlier version"
             )
         try:
-            function = _function(planned.name)
+            function = _function(planned.name, device.id)
             if planned.shared > PLAIN_SHARED:
                 function.max_dynamic_shared_size_bytes = planned.shared
-            arguments = (a, b, result, struct_of_sizes(geom))
+            arguments = (*operands, result, struct_of_sizes(geom, features))
             function((planned.grid,), planned.block, arguments, shared_mem=planned.shared)
         except Exception as error:
             raise RuntimeError(f"{planned} failed for {geom}: {error}") from error
@@ -106,8 +169,8 @@ def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = 
 
 
 @cache
-def _function(name: str) -> Any:
-    """Return the CUDA kernel of this C++ name; CuPy compiles it once for each kind of GPU."""
+def _function(name: str, device: int) -> Any:
+    """Return the CUDA kernel of this C++ name, loaded on this GPU, which is the current one."""
     import cupy
 
     module = cupy.RawModule(

@@ -18,11 +18,12 @@ import numpy as np
 
 from ..cases import random_operands
 from ..geometry import Geometry, make_geometry
-from . import cuda_host
+from . import cuda_fused, cuda_host
 from .cuda_versions import TASKS, VERSIONS, cuda_source, plan, result_shape, struct_of_sizes
 
 # The involution of RedNet-50's first stage, on one group of 16 channels.
 STAGE = make_geometry((1, 16, 56, 56), 1, 7)
+FEATURES = 16  # C_r: the channels that its kernels are made of
 DTYPE = np.dtype(np.float32)
 WIDTHS = 12, 12, 10, 12, 12  # of the columns of numbers
 COUNTED = """
@@ -75,7 +76,7 @@ class Traffic:
     task, version : str
     global_reads, global_writes, shared_reads, shared_writes : float
     least : float
-        Of global memory, read and written: both operands and the result, once each.
+        Of global memory, read and written: all operands and the result, once each.
     """
 
     task: str
@@ -100,29 +101,39 @@ def measure(geom: Geometry = STAGE) -> list[Traffic]:
     RuntimeError
         If g++ is absent; the message says what to install.
     """
-    launches = {
-        (task, version.name): replace(
-            launch := plan(task, version, geom, DTYPE),
-            name=launch.name.replace("<float", "<Counted"),
-        )
+    x, kernel, dy = random_operands(geom, DTYPE, seed=0)
+    weight = np.ones((kernel[0].size // kernel[0, 0, 0, 0].size, FEATURES), DTYPE)
+    made_of = np.ones((geom.N, FEATURES, geom.H_out, geom.W_out), DTYPE)
+    operands = {
+        "forward": (x, kernel),
+        "backward_input": (dy, kernel),
+        "backward_kernel": (dy, x),
+        cuda_fused.TASK: (x, made_of, weight, weight[:, 0].copy()),
+    }
+    launches = [
+        (task, version.name, plan(task, version, geom, DTYPE))
         for task in TASKS
         for version in VERSIONS
-    }
-    x, kernel, dy = random_operands(geom, DTYPE, seed=0)
-    operands = {"forward": (x, kernel), "backward_input": (dy, kernel), "backward_kernel": (dy, x)}
-    names = [launch.name for launch in launches.values()]
+    ] + [
+        (cuda_fused.TASK, version.name, cuda_fused.plan_fused(version, geom, FEATURES, DTYPE))
+        for version in cuda_fused.VERSIONS
+    ]
+    counted = [
+        (task, version, replace(launch, name=launch.name.replace("<float", "<Counted")))
+        for task, version, launch in launches
+    ]
     found = []
     with TemporaryDirectory() as folder:
+        names = [launch.name for _, _, launch in counted]
         program = cuda_host.Program(
             names, Path(folder), source=cuda_source() + AFTER, prelude=COUNTED
         )
-        for (task, version), launch in launches.items():
-            a, b = operands[task]
+        for task, version, launch in counted:
             result = np.empty(result_shape(task, geom), DTYPE)
-            program.run(launch, a, b, result, struct_of_sizes(geom))
+            program.run(launch, *operands[task], result, struct_of_sizes(geom, FEATURES))
             counts = (ctypes.c_ulonglong * 4)()
             program.library.take_counts(counts)
-            least = (a.size + b.size + result.size) / result.size
+            least = (sum(a.size for a in operands[task]) + result.size) / result.size
             read, written, shared_read, shared_written = (n / result.size for n in counts)
             found.append(Traffic(task, version, read, written, shared_read, shared_written, least))
     return found

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arrays import array_module, kind_of_array
+from ..backends import fusing
 from ..geometry import Array, Geometry, IntOrPair, as_int, as_pair, make_geometry
 from ..ops import involution, involution_backward
 from .activation import ReLU
@@ -38,7 +39,8 @@ class Involution2d(Module):
     The kernel tensor is K_h*K_w*G / C times as large as ``x``. So it is never made as a whole:
     `forward` generates the kernels of a band of output rows, applies them and drops them, and
     `backward` generates them again. In training mode the reduced features are made for all rows
-    first, because batch normalisation needs the statistics of the whole batch.
+    first, because batch normalisation needs the statistics of the whole batch. In evaluation mode
+    a backend that can make the kernels where it applies them does so, where that is faster.
 
     Parameters
     ----------
@@ -168,11 +170,17 @@ class Involution2d(Module):
         value = self.project(x)
         features = self.reduce(x) if self.training else None
         geom = self._geometry(value)
-        y: Array = array_module(x).empty(geom.y_shape, x.dtype)
-        for band in self._bands(geom):
-            kernel = self.span(self._features(x, features, band))
-            rows, options = _cut(value, geom, band)
-            y[:, :, band] = involution(rows, kernel, **options)
+        weight, bias = (parameter.data for parameter in self.conv2.parameters())
+        backend = None if self.training else fusing(value, geom, weight.shape[1])
+        if backend:
+            weight = weight.reshape(weight.shape[:2])
+            y = backend.generate_and_apply(value, self.reduce(x), weight, bias, geom)
+        else:
+            y = array_module(x).empty(geom.y_shape, x.dtype)
+            for band in self._bands(geom):
+                kernel = self.span(self._features(x, features, band))
+                rows, options = _cut(value, geom, band)
+                y[:, :, band] = involution(rows, kernel, **options)
         self.save(y, x, value, features, self._reductions)
         return y
 

@@ -16,13 +16,14 @@
 // added by two threads at once.
 //
 // The files of this folder are one source, read in the order that cuda_versions.py gives:
-// common, v1, tiles (v2 and v3). The same Python file holds the versions as a table, and computes
-// each launch.
+// common, v1, tiles (v2 and v3), pairs (v4), fused. The same Python file holds the versions as a
+// table, and computes each launch.
 
 #include <cuda_fp16.h>
 
 struct Sizes {  // as in geometry.py; a stride or padding is (rows, columns)
   int N, C, H, W, G, H_out, W_out, K_h, K_w, s_h, s_w, d_h, d_w, p_h, p_w;
+  int C_r;  // channels of the features that the kernel is made of; 0 where it is given
 };
 
 // The window: constants wherever K is not 0.

@@ -63,7 +63,9 @@ __device__ inline void read_pairs(
 #pragma unroll
     for (int v = 0; v < ROWS; ++v) {
 #pragma unroll
-      for (int q = 0; q < PAIR; ++q) to[v][q] = q < count ? static_cast<A>(from[v * step + q]) : A(0);
+      for (int q = 0; q < PAIR; ++q) {
+        to[v][q] = q < count ? static_cast<A>(from[v * step + q]) : A(0);
+      }
     }
   }
 }
@@ -124,10 +126,10 @@ template <int K, int ROWS> struct PairTile {
   }
 };
 
-// Copy the pixels from (h0, w0) on of `count` images of H x W, at most MOST, into shared memory,
-// as zeros where they lie outside. Neighbouring threads copy neighbouring columns, each of all
-// images: these loads are in flight together, and where a pixel lies is found out once for all.
-template <int MOST, int K, int ROWS, typename S, typename T>
+// Copy the pixels from (h0, w0) on of `count` images of H x W into shared memory, as zeros where
+// they lie outside. Neighbouring threads copy neighbouring columns, each of all images: these
+// loads are in flight together, and where a pixel lies is found out once for all.
+template <int K, int ROWS, typename S, typename T>
 __device__ inline void load_pairs(
     S* shared, const PairTile<K, ROWS>& tile, const T* __restrict__ images, int count, int h0,
     int w0, int H, int W) {
@@ -161,7 +163,7 @@ __device__ inline void gather_pairs(
   for (int r0 = 0; r0 < C_g; r0 += CHANNELS) {
     const int count = min(CHANNELS, C_g - r0);
     const long long nc = tile.at.ng * C_g + r0;
-    load_pairs<CHANNELS>(shared, tile, values + nc * H * W, count, h0, w0, H, W);
+    load_pairs(shared, tile, values + nc * H * W, count, h0, w0, H, W);
     __syncthreads();  // the tile of pairs is whole
     if (tile.down > 0 && tile.right > 0) {
       A sum[CHANNELS][PAIR][PAIR] = {};
@@ -291,7 +293,7 @@ backward_kernel_v4(
     for (int r0 = 0; r0 < C_g; r0 += CHANNELS) {
       const int count = min(CHANNELS, C_g - r0);
       const long long nc = tile.at.ng * C_g + r0;
-      load_pairs<CHANNELS>(
+      load_pairs(
           shared, tile, x + nc * s.H * s.W, count, tile.at.row - s.p_h, tile.at.column - s.p_w,
           s.H, s.W);
       __syncthreads();

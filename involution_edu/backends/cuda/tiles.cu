@@ -17,11 +17,23 @@ __device__ inline void load(
   }
 }
 
+// The entry (u, v) of pixel ij, read when it is asked for.
+template <typename T, int K> struct GivenEntries {
+  const T* __restrict__ kernel;
+
+  __device__ typename Sum<T>::type operator()(
+      const Sizes& s, const Window<K>& k, long long ng, int u, int v, long long ij) const {
+    const long long pixels = static_cast<long long>(s.H_out) * s.W_out;
+    return static_cast<typename Sum<T>::type>(
+        kernel[((ng * k.K_h + u) * k.K_w + v) * pixels + ij]);
+  }
+};
+
 // One thread for each pixel (i, j) of a tile of y. x is read into shared memory, CHANNELS
-// channels at a time, and each entry of the kernel is used for all of them when it is read.
-template <typename T, int K, int CHANNELS>
+// channels at a time, and each entry of the kernel is used for all of them when it is there.
+template <typename T, int K, int CHANNELS, typename Entries>
 __device__ inline void forward_tiled(
-    const T* __restrict__ x, const T* __restrict__ kernel, T* __restrict__ y, const Sizes& s) {
+    const T* __restrict__ x, const Entries& entries, T* __restrict__ y, const Sizes& s) {
   using A = typename Sum<T>::type;
   T* tile = shared_memory<T>();
   const Window<K> k(s);
@@ -43,11 +55,10 @@ __device__ inline void forward_tiled(
       A sum[CHANNELS] = {};
 #pragma unroll 1  // all rows of the window at once would not fit into the registers
       for (int u = 0; u < k.K_h; ++u) {
-        const T* entries = kernel + (at.ng * k.K_h + u) * k.K_w * pixels + ij;
         const T* row = tile + (threadIdx.y * s.s_h + u * k.d_h) * columns + threadIdx.x * s.s_w;
 #pragma unroll
         for (int v = 0; v < k.K_w; ++v) {
-          const A entry = static_cast<A>(entries[v * pixels]);
+          const A entry = entries(s, k, at.ng, u, v, ij);
 #pragma unroll
           for (int r = 0; r < CHANNELS; ++r) {
             if (r < count) sum[r] += entry * static_cast<A>(row[r * area + v * k.d_w]);
@@ -179,7 +190,7 @@ __device__ inline void backward_kernel_tiled(
 template <typename T, int K>
 __global__ void __launch_bounds__(THREADS, 1)
 forward_v2(const T* __restrict__ x, const T* __restrict__ kernel, T* __restrict__ y, Sizes s) {
-  forward_tiled<T, K, 1>(x, kernel, y, s);
+  forward_tiled<T, K, 1>(x, GivenEntries<T, K>{kernel}, y, s);
 }
 
 template <typename T, int K>
@@ -211,7 +222,7 @@ backward_kernel_v2(
 template <typename T, int K>
 __global__ void __launch_bounds__(THREADS, 1)
 forward_v3(const T* __restrict__ x, const T* __restrict__ kernel, T* __restrict__ y, Sizes s) {
-  forward_tiled<T, K, 16>(x, kernel, y, s);
+  forward_tiled<T, K, 16>(x, GivenEntries<T, K>{kernel}, y, s);
 }
 
 template <typename T, int K>

@@ -30,13 +30,20 @@ FAILURES = {
 ENTRY = """
 extern "C" int launch_{index}(
     unsigned blocks, unsigned wide, unsigned tall, std::size_t bytes, int order, unsigned seed,
-    const void* a, const void* b, void* result, const Sizes* sizes) {{
+    void* const* arrays) {{
   using T = {storage};
   return host::launch(
       blocks, dim3{{wide, tall}}, bytes, static_cast<host::Order>(order), seed, {name},
-      static_cast<const T*>(a), static_cast<const T*>(b), static_cast<T*>(result), *sizes);
+      {operands}, static_cast<T*>(arrays[{count}]), *static_cast<const Sizes*>(arrays[{count} + 1]));
 }}
 """
+
+
+def _entry(index: int, name: str) -> str:
+    count = 4 if name.startswith("generate_and_apply") else 2
+    operands = ", ".join(f"static_cast<const T*>(arrays[{place}])" for place in range(count))
+    storage = name.partition("<")[2].partition(",")[0]
+    return ENTRY.format(index=index, name=name, storage=storage, operands=operands, count=count)
 
 
 @cache
@@ -90,10 +97,7 @@ class Program:
     ) -> None:
         if reason := unavailable():
             raise RuntimeError(reason)
-        entries = (
-            ENTRY.format(index=index, name=name, storage=name.partition("<")[2].partition(",")[0])
-            for index, name in enumerate(names)
-        )
+        entries = (_entry(index, name) for index, name in enumerate(names))
         code = "\n".join(['#include "cuda_host.h"', prelude, source or cuda_source(), *entries])
         path, library = folder / "involution_host.cpp", folder / "involution_host.so"
         path.write_text(code, encoding="utf-8")
@@ -112,20 +116,16 @@ class Program:
     def run(
         self,
         launch: Launch,
-        a: Array,
-        b: Array,
-        result: Array,
-        sizes: np.ndarray[Any, np.dtype[np.void]],
-        *,
+        *arrays: np.ndarray[Any, Any],
         order: str = "forward",
         seed: int = 0,
     ) -> None:
-        """Run ``launch`` on contiguous ``a`` and ``b``, and fill ``result``.
+        """Run ``launch`` and fill the result.
 
         Parameters
         ----------
-        sizes : ndarray
-            From `struct_of_sizes`.
+        *arrays : ndarray
+            The contiguous operands, the result, and the sizes from `struct_of_sizes`.
         order : {"forward", "reverse", "shuffled"}
             Of the threads of a block, between two barriers.
         seed : int
@@ -138,6 +138,7 @@ class Program:
         """
         function = getattr(self.library, f"launch_{self.names.index(launch.name)}")
         wide, tall = launch.block
+        pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
         outcome = function(
             ctypes.c_uint(launch.grid),
             ctypes.c_uint(wide),
@@ -145,7 +146,7 @@ class Program:
             ctypes.c_size_t(launch.shared),
             ctypes.c_int(ORDERS.index(order)),
             ctypes.c_uint(seed),
-            *(ctypes.c_void_p(array.ctypes.data) for array in (a, b, result, sizes)),
+            pointers,
         )
         if outcome:
             raise RuntimeError(f"{launch.name} on {launch}: {FAILURES[outcome]}")

@@ -23,6 +23,7 @@
 #define __launch_bounds__(...)
 
 using __half = _Float16;
+using std::max;
 using std::min;
 
 struct dim3 {
