@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -229,6 +230,33 @@ def test_counts_of_batches_may_be_absent(tmp_path: Path) -> None:
     inv.load_weights(ours, tmp_path / "w.npz")
     assert ours.state_dict()["bn.running_var"].tolist() == [2, 2]
     assert ours.state_dict()["bn.num_batches_tracked"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({}, None),
+        ({"fc.weight": SIX.reshape(2, 3)}, "'fc.weight'] has shape (3, 2); need"),  # not turned
+        ({"bn._mean": None, "bn.mean": SIX[:2]}, "lacks bn.running_mean"),
+        ({"bn._variance": None, "bn.variance": SIX[:2]}, "lacks bn.running_var"),
+    ],
+)
+def test_a_file_of_paddle_that_is_not_quite(
+    change: dict[str, Any], named: str | None, path: Path
+) -> None:
+    state = {
+        "fc.weight": SIX.reshape(3, 2),
+        **dict.fromkeys(("fc.bias", "bn.weight", "bn.bias", "bn._mean", "bn._variance"), SIX[:2]),
+        **change,
+    }
+    path.write_bytes(paddle_file({name: a for name, a in state.items() if a is not None}))
+    ours = inv.nn.Sequential(fc=inv.nn.Linear(3, 2, rng=0), bn=inv.nn.BatchNorm2d(2))
+    if named is None:
+        inv.load_weights(ours, path)
+        np.testing.assert_array_equal(ours.state_dict()["fc.weight"], SIX.reshape(3, 2).T)
+    else:
+        with pytest.raises(inv.CheckpointError, match=re.escape(named)):
+            inv.load_weights(ours, path)
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:
