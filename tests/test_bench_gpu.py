@@ -16,10 +16,10 @@ import pytest
 from checks import definition
 from test_cli import code_of
 
-from involution_edu.backends import cupy_raw, numba_cuda, shifts
+from involution_edu.backends import cuda_fused, cupy_raw, numba_cuda, shifts
 from involution_edu.backends.cuda_versions import TASKS, VERSIONS, Version
 from involution_edu.bench import gpu
-from involution_edu.bench.gpu_contenders import Call, _compiled, _eager, gpu_contenders
+from involution_edu.bench.gpu_contenders import Call, _compiled, _eager, generate, gpu_contenders
 from involution_edu.bench.gpu_page import gpu_page, gpu_targets, gpu_text, share
 from involution_edu.bench.gpu_page import main as make_page
 from involution_edu.bench.presets import square
@@ -33,6 +33,7 @@ ALL = [
     *(f"cupy {version.name}" for version in VERSIONS),
     *(f"numba_cuda {version.name}" for version in numba_cuda.VERSIONS),
 ]
+LAYERS = ["cupy fused", "cupy in two launches"]
 GPU = ["bench", "--preset", "gpu"]
 
 
@@ -45,9 +46,13 @@ class Memory:
 def cupy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """A GPU with a cache of 10 kB, both rungs on it computed by the shifts, and two small shapes."""
 
-    def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version) -> Any:
+    def launch(task: str, a: Any, b: Any, geom: Geometry, _: Version | None = None) -> Any:
         x, y = (operand.host.astype(np.float32) for operand in (a, b))
         return fake_cupy.asarray(getattr(shifts, task)(x, y, geom).astype(a.dtype))
+
+    def fused(x: Any, features: Any, weight: Any, bias: Any, geom: Geometry) -> Any:
+        f, w, b = (a.host.astype(np.float32) for a in (features, weight, bias))
+        return launch("forward", x, fake_cupy.asarray(generate(f, w, b, geom)), geom)
 
     fake = fake_cupy.make(tmp_path)
     fake.__version__ = "14.2.0"
@@ -62,6 +67,7 @@ def cupy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     for rung in (cupy_raw, numba_cuda):
         monkeypatch.setattr(rung, "unavailable", lambda: None)
         monkeypatch.setattr(rung, "launch", launch)
+    monkeypatch.setattr(cupy_raw, "generate_and_apply", fused)
     monkeypatch.setattr(gpu, "SHAPES", (square(1, 32, 9, 3), square(2, 16, 5, 7)))
     monkeypatch.setattr(gpu, "COPIED", 1 << 10)
     return fake
@@ -91,13 +97,18 @@ def test_every_version_is_checked_and_timed() -> None:
     assert record.agrees
     assert {(a.backend, a.dtype, a.tensor, a.cases) for a in record.agreements} == {
         (name, dtype, tensor, 2)
-        for name in ALL
+        for names, tensors in ((ALL, ("y", "dx", "dkernel")), (LAYERS, ("fused y",)))
+        for name in names
+        for tensor in tensors
         for dtype in ("float32", "float16")
-        for tensor in ("y", "dx", "dkernel")
     }
     assert len(record.shapes) == 4
     assert {(row.shape, row.contender, row.task) for row in record.rows} == {
-        (shape, name, task) for shape in record.shapes for name in ALL for task in TASKS
+        (shape, name, task)
+        for shape in record.shapes
+        for names, tasks in ((ALL, TASKS), (LAYERS, (cuda_fused.TASK,)))
+        for name in names
+        for task in tasks
     }
     for first, second in zip(record.rows, record.rows[1:], strict=False):
         if first.shape == second.shape:
@@ -124,12 +135,11 @@ def test_operands_and_results_outgrow_the_cache(cupy: Any, monkeypatch: pytest.M
 
     monkeypatch.setattr(cupy, "asarray", asarray)
     small = make_geometry((1, 16, 5, 4), 1, 1)
-    operands = random_operands(small, np.float32, seed=0)
     contenders, _ = gpu_contenders()
     names = {"cupy v1": contenders["cupy v1"]}
     rows, _ = gpu._time(names, small, np.dtype("f4"), "shape", clock, 1, lambda: None)
-    size = sum(a.nbytes for a in operands)
-    sets = len(made) // 3
+    size = 4 * 2 * 16 * 5 * 4  # x and dy, which every task moves or their like
+    sets = len(made) // 6
     assert sets * size >= 2 * 10_000 > (sets - 1) * size
     assert {len(calls) for calls in seen} == {sets}
     assert len({id(a.host) for a in made}) == len(made)
@@ -142,11 +152,11 @@ def test_a_wrong_version_is_refused_and_named(
 ) -> None:
     right = cupy_raw.launch
 
-    def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version) -> Any:
+    def launch(task: str, a: Any, b: Any, geom: Geometry, version: Any = None) -> Any:
         result: Any = right(task, a, b, geom, version)
-        if (version.name, task, geom.H) == ("v2", "backward_kernel", 5):
+        if (version, task, geom.H) == (VERSIONS[1], "backward_kernel", 5):
             result.host[..., -1] *= 1.01
-        if version.name == "v3":
+        if version == VERSIONS[2]:
             raise ValueError("too small\na GPU")
         return result
 
@@ -160,7 +170,7 @@ def test_a_wrong_version_is_refused_and_named(
         "cupy v3: fails on 1 × 32 × 9 × 9, K = 3, float32 with ValueError: too small a GPU" in text
     )
     record = gpu.run_gpu(rounds=1, date="2026-01-01", clock=one_after_the_other())
-    assert {row.contender for row in record.rows} == {*ALL} - {"cupy v2", "cupy v3"}
+    assert {row.contender for row in record.rows} == {*ALL, *LAYERS} - {"cupy v2", "cupy v3"}
 
 
 @pytest.mark.usefixtures("cupy")
@@ -172,11 +182,21 @@ def test_a_contender_that_needs_too_much_memory_is_named(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(numba_cuda, "launch", lambda *_: "no array")
     monkeypatch.setattr(cupy_raw, "launch", lambda task, *_: task)
-    contenders, _ = gpu_contenders()
+    contenders = {name: make for name, make in gpu_contenders()[0].items() if name in ALL}
     geom, dtype = square(1, 16, 5, 3), np.dtype(np.float32)
     rows, failed = gpu._time(contenders, geom, dtype, "shape", clock, 1, lambda: None)
     assert {row.contender for row in rows} == {name for name in ALL if "numba_cuda" in name}
     assert failed == {f"cupy {v.name}": "MemoryError: needs 9 GB" for v in VERSIONS}
+
+
+def test_a_kernel_is_generated_entry_by_entry() -> None:
+    geom = make_geometry((2, 8, 6, 5), 2, (3, 1))
+    rng = np.random.default_rng(0)
+    features, weight, bias = (rng.standard_normal(s) for s in ((2, 4, 6, 5), (6, 4), (6,)))
+    kernel = generate(features, weight, bias, geom)
+    for g, u in np.ndindex(2, 3):  # v is 0, o = g*3 + u
+        want = np.einsum("m,nmij->nij", weight[g * 3 + u], features) + bias[g * 3 + u]
+        np.testing.assert_allclose(kernel[:, g, u, 0], want, rtol=0, atol=1e-12)
 
 
 def test_the_clock_keeps_the_gpu_waiting_and_the_results_alive(cupy: Any) -> None:
@@ -254,6 +274,9 @@ def test_pytorch_computes_the_same() -> None:
 # A record made up: every number below follows from it by hand.
 
 GEOM = square(64, 64, 56, 7)
+FUSED_BYTES = 4 * (
+    2 * 64 * 64 * 56 * 56 + 64 * 16 * 56 * 56 + 196 * 17  # x, y, features; weight and bias
+)
 BYTES = 4 * (2 * 64 * 64 * 56 * 56 + 64 * 4 * 49 * 56 * 56)  # x, y and the kernel once
 SHAPES = {f"64 × 64 × 56 × 56, K = 7, {dtype}": GEOM for dtype in ("float32", "float16")}
 TIMES = {"cupy v1": 1.0, "cupy v4": 0.1, "torch eager": 3.0}
@@ -265,6 +288,11 @@ def made_up() -> Record:
         for shape in SHAPES
         for name, ms in TIMES.items()
         for task in TASKS
+    ]
+    rows += [
+        Row(shape, name, cuda_fused.TASK, ms, 12, None)
+        for shape in SHAPES
+        for name, ms in (("cupy in two launches", 0.2), ("cupy fused", 0.25))
     ]
     return Record(
         date="2026-01-01",
@@ -296,6 +324,9 @@ def test_shares_and_targets_by_hand() -> None:
         pytest.approx(10)
     )
     assert measured["cupy v4, float16 over float32"].measured == pytest.approx(2)
+    fused = measured["cupy fused over two launches, where a layer fuses"]
+    assert fused.measured == pytest.approx(0.8)
+    assert not fused.met
     assert gpu_targets(replace(record, rows=())) == []
 
 
@@ -307,6 +338,8 @@ def test_the_page_has_every_number() -> None:
     speed = BYTES / 0.1e-3 / 1e9
     assert f"| cupy v4 | 0.100 | {speed:.0f} | {speed / 40:.1f} % | 10.0 × |" in text
     assert "| torch eager | 3.00 |" in text
+    speed = FUSED_BYTES / 0.25e-3 / 1e9
+    assert f"| cupy fused | 0.250 | {speed:.0f} | {speed / 40:.1f} % | 0.8 × |" in text
     assert "**missed**" in text
     assert "numba_cuda: no NVVM" in text
     assert gpu_text(made_up()) in text

@@ -17,6 +17,8 @@ from cuda_checks import (
 import involution_edu as inv
 from involution_edu.backends import available_backends, cuda_fused, cupy_raw, fusing, numba_cuda
 from involution_edu.backends.cuda_versions import VERSIONS, Version, plan
+from involution_edu.bench import gpu
+from involution_edu.bench.presets import square
 from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
 from involution_edu.geometry import make_geometry
 
@@ -106,3 +108,14 @@ def test_a_layer_that_generates_and_applies_at_once() -> None:
     assert fusing(on_gpu, make_geometry(x.shape, 4, 7), features=16) is cupy_raw
     got = cupy.asnumpy(layer.to("cupy")(on_gpu))
     assert scaled_error(got, want) <= 2e-6  # two sums one after the other
+
+
+@RUNGS["cupy"]
+def test_the_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On small images: that it runs; a GPU that is busy or shared has no bounds to hold."""
+    monkeypatch.setattr(gpu, "SHAPES", (square(2, 64, 14, 7),))
+    record = gpu.run_gpu(rounds=1, date="2026-01-01")
+    assert record.agrees
+    present = {"cupy v1", "cupy fused", "cupy in two launches"}
+    assert present <= {row.contender for row in record.rows if 0 < row.ms < 1000}
+    assert 1 < record.limit("copy").value < 100_000

@@ -20,7 +20,7 @@ from ..backends import select
 from ..cases import HALF_TOLERANCE, TOLERANCE, random_operands, scaled_error
 from ..compare import Agreement
 from ..geometry import Array, Geometry, as_int
-from .gpu_contenders import Call, Prepare, gpu_contenders
+from .gpu_contenders import FUSED, TWO_LAUNCHES, Call, Prepare, generate, gpu_contenders
 from .machine import machine
 from .presets import STAGES, label
 from .record import Limit, Machine, Record, Row
@@ -28,13 +28,16 @@ from .record import Limit, Machine, Record, Row
 IMAGES = 64
 SHAPES = tuple(replace(geom, N=IMAGES) for geom in STAGES)
 DTYPES = (np.dtype(np.float32), np.dtype(np.float16))
-TENSORS = {"forward": "y", "backward_input": "dx", "backward_kernel": "dkernel"}
+TENSORS = {"forward": "y", "backward_input": "dx", "backward_kernel": "dkernel", FUSED: "fused y"}
+REDUCTION = 4  # channels of x for one of the features, as in RedNet
 REFERENCE = "numba"  # on the processor, on the very numbers that the GPU gets
 ROUNDS = 12
 COPIED = 1 << 29  # bytes of the array whose copying is the limit
 FEWEST = 4  # calls between two looks at the clock, each on memory of its own
-# PyTorch rounds every product to float16 before it sums them, and each of 49 by up to 2^-11.
-PEER_HALF_TOLERANCE = 4e-3
+# PyTorch rounds every product to float16 before it sums them, two launches every entry of the
+# kernel: each of 49 by up to 2^-11.
+ROUNDING = ("torch eager", "torch.compile", TWO_LAUNCHES)
+ROUNDING_TOLERANCE = 4e-3
 
 Clock = Callable[[Sequence[Call]], float]
 
@@ -147,18 +150,17 @@ def _check(
     import cupy
 
     agreements, failed = [], {}
-    operands = random_operands(geom, dtype, seed=0)
+    operands = _operands(geom, dtype)
     on_gpu = [cupy.asarray(a) for a in operands]
-    x, kernel, dy = (a.astype(np.float32) for a in operands)
+    x, kernel, dy, features, weight, bias = (a.astype(np.float32) for a in operands)
     reference = select(REFERENCE)
     expected = {
         "forward": reference.forward(x, kernel, geom),
         "backward_input": reference.backward_input(dy, kernel, geom),
         "backward_kernel": reference.backward_kernel(dy, x, geom),
+        FUSED: reference.forward(x, generate(features, weight, bias, geom), geom),
     }
     for name, prepare in contenders.items():
-        half = PEER_HALF_TOLERANCE if name.startswith("torch") else HALF_TOLERANCE
-        tolerance = TOLERANCE.get(dtype, half)
         try:
             found = {task: _on_host(call()) for task, call in prepare(on_gpu, geom).items()}
         except Exception as error:  # noqa: BLE001 - a compiler or a GPU may fail in any way
@@ -168,10 +170,30 @@ def _check(
             off = scaled_error(a.astype(np.float32), expected[task])
             if a.dtype != dtype:
                 off = math.inf
+            allowed = _tolerance(name, task, dtype)
             agreements.append(
-                Agreement(name, REFERENCE, str(dtype), TENSORS[task], 1, shape, off, tolerance)
+                Agreement(name, REFERENCE, str(dtype), TENSORS[task], 1, shape, off, allowed)
             )
     return agreements, failed
+
+
+def _operands(geom: Geometry, dtype: np.dtype[Any]) -> list[Array]:
+    """Return random x, kernel and dy, and the features, weight and bias that make a kernel."""
+    rng, features = np.random.default_rng(1), geom.C // REDUCTION
+    entries = geom.G * math.prod(geom.window)
+    generator = (
+        rng.standard_normal((geom.N, features, geom.H_out, geom.W_out), np.float32),
+        rng.standard_normal((entries, features), np.float32) / features**0.5,
+        rng.standard_normal(entries, np.float32),
+    )
+    return [*random_operands(geom, dtype, seed=0), *(a.astype(dtype) for a in generator)]
+
+
+def _tolerance(name: str, task: str, dtype: np.dtype[Any]) -> float:
+    if dtype == np.float16 and name in ROUNDING:
+        return ROUNDING_TOLERANCE
+    tolerance = TOLERANCE.get(dtype, HALF_TOLERANCE)
+    return 2 * tolerance if task == FUSED else tolerance  # two sums, one after the other
 
 
 def _worst(agreements: Sequence[Agreement]) -> Iterator[Agreement]:
@@ -211,9 +233,10 @@ def _time(
     """
     import cupy
 
-    operands = random_operands(geom, dtype, seed=0)
+    operands = _operands(geom, dtype)
     cache = cupy.cuda.Device().attributes["L2CacheSize"]
-    sets = max(FEWEST, -(-2 * cache // sum(a.nbytes for a in operands)))
+    x, _, dy, *_ = operands  # every task moves as much as these two, or more
+    sets = max(FEWEST, -(-2 * cache // (x.nbytes + dy.nbytes)))
     buffers = [[cupy.asarray(a) for a in operands] for _ in range(sets)]
     calls: dict[tuple[str, str], list[Call]] = {}
     best: dict[tuple[str, str], float] = {}

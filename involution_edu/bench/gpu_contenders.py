@@ -9,14 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..backends import BackendUnavailable, cupy_raw, numba_cuda
+from ..arrays import array_module
+from ..backends import BackendUnavailable, cuda_fused, cupy_raw, numba_cuda
 from ..backends.cuda_versions import VERSIONS, Version
 from ..geometry import Array, Geometry
 from .contenders import torch_unavailable, unfold_multiply_sum
 
 Call = Callable[[], Any]
 Calls = Mapping[str, Call]  # by task
-Prepare = Callable[[Sequence[Any], Geometry], Calls]  # from x, kernel and dy on the GPU
+# From x, kernel, dy, features, weight and bias on the GPU; the last three make a kernel.
+Prepare = Callable[[Sequence[Any], Geometry], Calls]
+FUSED = cuda_fused.TASK
+ONE_LAUNCH, TWO_LAUNCHES = "cupy fused", "cupy in two launches"
 
 
 def gpu_contenders() -> tuple[dict[str, Prepare], dict[str, str]]:
@@ -32,6 +36,8 @@ def gpu_contenders() -> tuple[dict[str, Prepare], dict[str, str]]:
             continue
         for version in versions:
             contenders[f"{name} {version.name}"] = partial(_rung, module.launch, version)
+    if "cupy" not in absent:
+        contenders |= {ONE_LAUNCH: _one_launch, TWO_LAUNCHES: _two_launches}
     if not contenders:
         raise BackendUnavailable(f"the benchmark of a GPU cannot run here: {absent['cupy']}")
     peers: dict[str, Prepare] = {"torch eager": _eager, "torch.compile": _compiled}
@@ -56,7 +62,7 @@ def _rung(
     operands: Sequence[Array],
     geom: Geometry,
 ) -> Calls:
-    x, kernel, dy = operands
+    x, kernel, dy, *_ = operands
     return {
         "forward": lambda: launch("forward", x, kernel, geom, version),
         "backward_input": lambda: launch("backward_input", dy, kernel, geom, version),
@@ -64,10 +70,35 @@ def _rung(
     }
 
 
+def _one_launch(operands: Sequence[Array], geom: Geometry) -> Calls:
+    x, _, _, features, weight, bias = operands
+    return {FUSED: lambda: cupy_raw.generate_and_apply(x, features, weight, bias, geom)}
+
+
+def _two_launches(operands: Sequence[Array], geom: Geometry) -> Calls:
+    """Return what a layer does that does not fuse: the kernel goes through memory."""
+    x, _, _, features, weight, bias = operands
+
+    def call() -> Array:
+        kernel = generate(features, weight, bias, geom)
+        return cupy_raw.forward(x, kernel, geom)
+
+    return {FUSED: call}
+
+
+def generate(features: Array, weight: Array, bias: Array, geom: Geometry) -> Array:
+    """Return kernel[n, g, u, v, i, j], whose entry o = (g*K_h + u)*K_w + v is a product."""
+    pixels = features.reshape(*features.shape[:2], -1)  # (N, C_r, H_out·W_out)
+    kernel = array_module(features).matmul(weight, pixels)
+    kernel += bias[:, None]
+    result: Array = kernel.reshape(geom.kernel_shape)
+    return result
+
+
 def _eager(operands: Sequence[Array], geom: Geometry) -> Calls:
     import torch
 
-    tx, tkernel, tdy = map(torch.from_dlpack, operands)
+    tx, tkernel, tdy = map(torch.from_dlpack, operands[:3])
     leaves = tx.detach().requires_grad_(), tkernel.detach().requires_grad_()
     y = unfold_multiply_sum(*leaves, geom)
 

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from ..backends.cuda_fused import fusing_pays
 from ..backends.cuda_versions import TASKS, VERSIONS
 from ..files import written_whole
-from ..geometry import Geometry
+from ..geometry import LARGEST, Geometry
 from .derived import Target
+from .gpu import REDUCTION
+from .gpu_contenders import FUSED, ONE_LAUNCH, TWO_LAUNCHES
 from .page import bullet, errors, markdown_table, targets_table
 from .record import Record, Row, from_json
 from .text import milliseconds
 
 BEST = f"cupy {VERSIONS[-1].name}"
 AUTHORS = f"cupy {VERSIONS[0].name}"  # a thread for each result, as in the authors' CUDA kernels
+SLOW_END = {**dict.fromkeys(TASKS, AUTHORS), FUSED: TWO_LAUNCHES}
 NOT_RUN = """\
 # Benchmarks on a GPU
 
@@ -50,6 +55,8 @@ METHOD = """\
 - **GB/s** counts what must move: both operands read once, the result written once. The limit is
   the faster of two ways to copy, counting bytes read and written.
 - **cupy v1** reads as the authors' own CUDA kernels do, a thread for each result.
+- **generate_and_apply** is a layer's way from the features to y. Fused, it is one launch, and no
+  kernel is in memory; in two launches, a matrix product writes the kernel and `cupy` applies it.
 - **PyTorch eager** is the formula they published for PyTorch: unfold, multiply, sum, and autograd;
   **torch.compile** is the same, compiled for each shape, forward only.
 """
@@ -80,62 +87,73 @@ def dtype_of(shape: str) -> str:
     return shape.rpartition(", ")[2]
 
 
-def moved(geom: Geometry, dtype: str) -> int:
-    """Return the bytes that any of the three tasks must move.
+def moved(task: str, geom: Geometry, dtype: str) -> int:
+    """Return the bytes that a task must move.
 
-    x or dx, kernel or dkernel, and y or dy: each is read once or written once.
+    x or dx, kernel or dkernel, and y or dy: each is read once or written once. Without a kernel
+    in memory, the features and the weight and bias that make one are read instead of it.
     """
-    shapes = geom.x_shape, geom.kernel_shape, geom.y_shape
-    return np.dtype(dtype).itemsize * sum(map(math.prod, shapes))
+    features, entries = geom.C // REDUCTION, geom.G * math.prod(geom.window)
+    pixels = geom.N * geom.H_out * geom.W_out
+    kernel = entries * pixels if task != FUSED else features * pixels + entries * (features + 1)
+    numbers = math.prod(geom.x_shape) + kernel + math.prod(geom.y_shape)
+    return np.dtype(dtype).itemsize * numbers
 
 
 def share(record: Record, row: Row) -> float:
     """Return the minimal traffic a second of a row, in percent of the copy bandwidth."""
-    size = moved(record.shapes[row.shape], dtype_of(row.shape))
+    size = moved(row.task, record.shapes[row.shape], dtype_of(row.shape))
     return 100 * size / row.ms / 1e6 / record.limit("copy").value
 
 
 def gpu_targets(record: Record) -> list[Target]:
-    """Return what the highest version should reach, where it was measured.
+    """Return what the highest versions should reach, where it was measured.
 
-    Shares are the weakest of the four stages in float32, ratios geometric means.
+    Shares, and one launch over two, are the weakest of the stages; other ratios geometric means.
     """
-    ms = {(row.shape, row.contender, row.task): row.ms for row in record.rows}
+    rows = {(row.shape, row.contender, row.task): row for row in record.rows}
     full = [name for name in record.shapes if dtype_of(name) == "float32"]
     found = []
+
+    def weakest(what: str, need: float, unit: str, measured: Mapping[str, float]) -> None:
+        if measured:
+            where = min(measured, key=lambda shape: measured[shape])
+            found.append(Target(what, need, measured[where], unit, where))
+
+    def ratio(slow: tuple[str, str, str], quick: tuple[str, str, str]) -> list[float]:
+        return [rows[slow].ms / rows[quick].ms] if slow in rows and quick in rows else []
+
+    def mean(what: str, need: float, ratios: Sequence[float]) -> None:
+        if ratios:
+            found.append(
+                Target(what, need, math.exp(sum(map(math.log, ratios)) / len(ratios)), "×")
+            )
+
     for task, need in zip(TASKS, (80, 70, 70), strict=True):
-        shares = {
-            row.shape: share(record, row)
-            for row in record.rows
-            if (row.contender, row.task) == (BEST, task) and row.shape in full
-        }
-        if shares:
-            weakest = min(shares, key=lambda name: shares[name])
-            what = f"{BEST}, {task}, share of copy bandwidth"
-            found.append(Target(what, need, shares[weakest], "%", weakest))
-    over = [
-        ms[name, AUTHORS, task] / ms[name, BEST, task]
-        for name in full
-        for task in TASKS
-        if (name, AUTHORS, task) in ms and (name, BEST, task) in ms
-    ]
-    if over:
-        what = f"{BEST} over {AUTHORS}, which reads as the authors' kernels do"
-        found.append(Target(what, 3, _mean(over), "×"))
+        keys = [(shape, BEST, task) for shape in full if (shape, BEST, task) in rows]
+        shares = {key[0]: share(record, rows[key]) for key in keys}
+        weakest(f"{BEST}, {task}, share of copy bandwidth", need, "%", shares)
+    over = [ratio((shape, AUTHORS, t), (shape, BEST, t)) for shape in full for t in TASKS]
+    mean(f"{BEST} over {AUTHORS}, which reads as the authors' kernels do", 3, [*chain(*over)])
     halves = [
-        ms[name, BEST, task] / ms[half, BEST, task]
-        for name in full
-        for task in TASKS
-        if (name, BEST, task) in ms
-        and ((half := name.replace("float32", "float16")), BEST, task) in ms
+        ratio((shape, BEST, t), (shape.replace("float32", "float16"), BEST, t))
+        for shape in full
+        for t in TASKS
     ]
-    if halves:
-        found.append(Target(f"{BEST}, float16 over float32", 1.7, _mean(halves), "×"))
+    mean(f"{BEST}, float16 over float32", 1.7, [*chain(*halves)])
+    fused = {
+        shape: times
+        for shape in full
+        if _fuses(record.shapes[shape])
+        for times in ratio((shape, TWO_LAUNCHES, FUSED), (shape, ONE_LAUNCH, FUSED))
+    }
+    weakest(f"{ONE_LAUNCH} over two launches, where a layer fuses", 1, "×", fused)
     return found
 
 
-def _mean(ratios: Sequence[float]) -> float:
-    return math.exp(sum(map(math.log, ratios)) / len(ratios))
+def _fuses(geom: Geometry) -> bool:
+    """Return whether a layer would fuse, in float32 on a GPU with room for any tile."""
+    return fusing_pays(geom, geom.C // REDUCTION, np.dtype(np.float32), LARGEST)
 
 
 def gpu_page(record: Record | None) -> str:
@@ -160,7 +178,7 @@ def _results(record: Record) -> Iterator[str]:
     yield bullet(f"Limit of copy: **{limit.value:.0f} GB/s** ({tried})")
     yield ""
     yield from targets_table(gpu_targets(record))
-    for task in TASKS:
+    for task, slow in SLOW_END.items():
         yield f"## {task}\n"
         for shape, geom in record.shapes.items():
             rows = [
@@ -170,7 +188,7 @@ def _results(record: Record) -> Iterator[str]:
             ]
             if rows:
                 yield f"### {task}: {shape}\n"
-                head = ["", "ms", "GB/s", "of copy", f"{AUTHORS} ÷ this"]
+                head = ["", "ms", "GB/s", "of copy", f"{slow} ÷ this"]
                 yield from markdown_table(head, rows)
     yield from errors(record)
 
@@ -180,14 +198,15 @@ def _row(record: Record, row: Row, geom: Geometry) -> list[str]:
         (
             other.ms
             for other in record.rows
-            if (other.shape, other.contender, other.task) == (row.shape, AUTHORS, row.task)
+            if (other.shape, other.contender, other.task)
+            == (row.shape, SLOW_END[row.task], row.task)
         ),
         None,
     )
     return [
         row.contender,
         milliseconds(row.ms),
-        f"{moved(geom, dtype_of(row.shape)) / row.ms / 1e6:.0f}",
+        f"{moved(row.task, geom, dtype_of(row.shape)) / row.ms / 1e6:.0f}",
         f"{share(record, row):.1f} %",
         "-" if first is None else f"{first / row.ms:.1f} ×",
     ]
