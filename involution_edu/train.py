@@ -102,7 +102,7 @@ def fit(
     [1, 2]
     """
     optimizer, epochs = make_optimizer(model, recipe), list[Epoch]()
-    identity = json.dumps({"task": task.name, "seed": seed, **asdict(recipe)})
+    identity = {"task": task.name, "seed": seed, **asdict(recipe)}
     if path is not None and resume and path.exists():
         epochs = _resume(path, identity, model, optimizer)
         _save_log(path, epochs)
@@ -178,10 +178,14 @@ def make_optimizer(model: Module, recipe: Recipe) -> Optimizer:
 
 
 def _save(
-    path: Path, identity: str, model: Module, optimizer: Optimizer, epochs: list[Epoch]
+    path: Path,
+    identity: Mapping[str, Any],
+    model: Module,
+    optimizer: Optimizer,
+    epochs: list[Epoch],
 ) -> None:
     state = {
-        "run": np.frombuffer(identity.encode(), np.uint8),
+        "run": np.frombuffer(json.dumps(identity).encode(), np.uint8),
         "epochs": np.array([astuple(epoch) for epoch in epochs]),
         **{f"network.{name}": array for name, array in model.state_dict().items()},
         **{f"optimizer.{name}": array for name, array in optimizer.state_dict().items()},
@@ -189,11 +193,13 @@ def _save(
     save_checkpoint(path, state, force=True)
 
 
-def _resume(path: Path, identity: str, model: Module, optimizer: Optimizer) -> list[Epoch]:
+def _resume(
+    path: Path, identity: Mapping[str, Any], model: Module, optimizer: Optimizer
+) -> list[Epoch]:
     """Load ``model`` and ``optimizer`` and return the epochs behind them."""
     state = load_checkpoint(path)
     try:
-        found = state["run"].tobytes().decode()
+        found = dict(json.loads(state["run"].tobytes()))
         epochs = [Epoch(int(row[0]), *row[1:]) for row in state["epochs"].tolist()]
         if found == identity:
             model.load_state_dict(_below("network.", state))
@@ -202,12 +208,11 @@ def _resume(path: Path, identity: str, model: Module, optimizer: Optimizer) -> l
         raise CheckpointError(
             f"path is {path}, which is no checkpoint of a training: {error}"
         ) from error
-    if found != identity:
-        theirs, ours = json.loads(found), json.loads(identity)
-        (name, ours_now), *_ = ours.items() - theirs.items()
-        raise CheckpointError(
-            f"path is {path}, of a training with {name} = {theirs.get(name)!r}; need {ours_now!r}"
-        )
+    for name in {**identity, **found}:
+        if (theirs := found.get(name)) != (ours := identity.get(name)):
+            raise CheckpointError(
+                f"path is {path}, of a training with {name} = {theirs!r}; need {ours!r}"
+            )
     return epochs
 
 

@@ -181,14 +181,20 @@ def test_what_is_no_checkpoint_of_the_training_is_refused(tmp_path: Path) -> Non
     def without(name: str) -> None:
         np.savez(bad, **{n: a for n, a in arrays.items() if n != name})
 
-    spoiled: dict[str, Callable[[], object]] = {
-        "cannot be loaded": lambda: bad.write_bytes(good.read_bytes()[:-300]),
-        "cannot be loaded: ": lambda: bad.write_bytes(b"no zip"),
-        "'epochs'": lambda: without("epochs"),
-        r"lacks 0\.weight": lambda: without("network.0.weight"),
-        r"velocity\.0": lambda: without("optimizer.velocity.0"),
-    }
-    for message, spoil in spoiled.items():
+    def with_run(run: bytes) -> None:
+        np.savez(bad, **{**arrays, "run": np.frombuffer(run, np.uint8)})
+
+    spoiled: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("cannot be loaded", lambda: bad.write_bytes(good.read_bytes()[:-300])),
+        ("cannot be loaded", lambda: bad.write_bytes(b"no zip")),
+        ("no checkpoint of a training", lambda: with_run(b"{")),
+        ("no checkpoint of a training", lambda: with_run(b"[1]")),
+        ("no checkpoint of a training", lambda: with_run(bytes([255]))),
+        ("'epochs'", lambda: without("epochs")),
+        (r"lacks 0\.weight", lambda: without("network.0.weight")),
+        (r"velocity\.0", lambda: without("optimizer.velocity.0")),
+    )
+    for message, spoil in spoiled:
         spoil()
         with pytest.raises(checkpoint.CheckpointError, match=message) as caught:
             cases.run(bad, short, resume=True)
