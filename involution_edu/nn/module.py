@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -184,14 +183,17 @@ class Module:
         """
         if kind not in ("numpy", "cupy"):
             raise ValueError(f"kind is {kind!r}; need 'numpy' or 'cupy'")
+        move = as_numpy
         if kind == "cupy":
-            select("cupy", "cupy")
+            select("cupy", "cupy")  # or say why it cannot run
+            import cupy
+
+            move = cupy.asarray
         modules = [module for _, module in self.named_modules()]
         places: list[tuple[object, str]] = [
             *product(self.parameters(), ("data", "grad")),
             *((module, name) for module in modules for name in module.buffer_names),
         ]
-        move = as_numpy if kind == "numpy" else importlib.import_module("cupy").asarray
         moved = [move(getattr(owner, name)) for owner, name in places]
         for (owner, name), array in zip(places, moved, strict=True):
             setattr(owner, name, array)
