@@ -149,7 +149,7 @@ def run(
     photo, notice = load_photo(None if image is None else Path(image), size)
     photo = speckled(photo, seed)
     trace = record(make_layer(), photo_to_x(photo))
-    at = _telling(trace) if asked is None else _inside(asked, photo)
+    at = telling_pixel(trace) if asked is None else _inside(asked, photo)
     name = "the sample portrait" if image is None else _escaped(Path(image).name)
     _draw(trace, photo, at, files, force, progress)
     text = "\n".join(
@@ -196,7 +196,7 @@ def _inside(pixel: Pair, photo: Photo) -> Pair:
     return pixel
 
 
-def _telling(trace: Trace) -> Pair:
+def telling_pixel(trace: Trace) -> Pair:
     """Return the pixel of the middle that the layer changes most: a speck, if there is one."""
     change = np.abs(trace.y - trace.x).sum(axis=(0, 1))
     H, W = change.shape

@@ -300,14 +300,14 @@ def test_training_lowers_the_error(
     assert scene.epochs[0] == 0
     for n in (0, 3, len(scene.epochs) - 1):
         trace = scene.traces[n]
-        y = inv.involution(scene.noisy, trace.kernel, backend="windows")
+        y = inv.involution(scene.speckled, trace.kernel, backend="windows")
         assert scene.losses[n] == pytest.approx(((y - scene.clean) ** 2).mean(), rel=1e-4)
         _, drawing = drawn(film, film.shots[n])
         assert drawing.says(f"epoch {scene.epochs[n]}: {number(scene.losses[n], 3)}")
         for (i, j), grid in zip(scene.pixels, scene.grids(), strict=True):
             assert_array_equal(drawing.values(grid.corner), trace.kernel[0, 0, :, :, i, j])
             assert drawing.says(f"sum {number(float(trace.kernel[0, 0, :, :, i, j].sum()), 2)}")
-    assert scene.losses[-1] < scene.noise < scene.losses[0]
+    assert scene.losses[-1] < scene.damage < scene.losses[0]
 
 
 def test_a_neighbours_kernel_is_noticed(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:

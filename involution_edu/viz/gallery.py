@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..data import add_noise
 from ..files import check_writable, written_whole
 from ..geometry import Array
-from ..models import rednet26, rednet50
+from ..images import Photo
+from ..models import KernelDenoiser, pretrained, rednet26, rednet50
 from ..nn import Adam, Conv2d, MeanSquaredError, Module, ReLU, Sequential
 from . import diagrams, kernels, maps
 from .figures import new_figure
 from .film import Progress, save_film
-from .recording import record
+from .recording import record, record_operator
 from .redundancy import channel_redundancy
 from .scenes import SCENES, Subject
 from .scenes.generate import strongest
 from .scenes.training import Training
-from .trace import Trace
+from .trace import OperatorTrace, Trace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +50,7 @@ class Studio:
 
     @cached_property
     def training(self) -> Training:
-        """A layer that learns to take the noise off the photo."""
+        """A layer that learns to take specks off the photo."""
         return Training(self.subject)
 
     @cached_property
@@ -59,13 +61,24 @@ class Studio:
 
     @cached_property
     def convolution(self) -> Conv2d:
-        """A 5x5 convolution in the middle of three that learned to take the noise off the photo."""
-        noisy, clean = self.training.noisy, self.subject.x
+        """A 5x5 convolution in the middle of three that learned to take specks off the photo."""
+        speckled, clean = self.training.speckled, self.subject.x
         rng = np.random.default_rng(self.subject.seed)
         sizes = (3, CHANNELS, CHANNELS, 3)
         first, middle, last = (Conv2d(a, b, 5, padding="same", rng=rng) for a, b in pairwise(sizes))
-        train(Sequential(first, ReLU(), middle, ReLU(), last), noisy, clean)
+        train(Sequential(first, ReLU(), middle, ReLU(), last), speckled, clean)
         return middle
+
+    @cached_property
+    def denoiser(self) -> tuple[OperatorTrace, Photo]:
+        """The trained denoiser on the photo in grey with noise, and that photo."""
+        grey = self.subject.photo.mean(axis=2, keepdims=True).astype(np.float32) / 255
+        noisy = add_noise(grey.transpose(2, 0, 1)[np.newaxis], np.random.default_rng(0))
+        model = pretrained("denoise")
+        assert isinstance(model, KernelDenoiser)
+        shown = np.rint(noisy[0].transpose(1, 2, 0).clip(0, 1) * 255).astype(np.uint8)
+        trace = record_operator(noisy, model.generate_kernel(noisy))
+        return trace, shown.repeat(3, axis=2)
 
 
 def train(model: Module, x: Array, target: Array) -> None:
@@ -100,6 +113,15 @@ def _maps(studio: Studio) -> Figure:
     return figure
 
 
+def _denoiser(studio: Studio) -> Figure:
+    trace, photo = studio.denoiser
+    figure = new_figure((12.6, 6.2))
+    left, right = figure.subplots(1, 2)
+    kernels.kernel_atlas(trace, photo, ax=left)
+    maps.entropy_map(trace, ax=right)
+    return figure
+
+
 def _nearest(studio: Studio) -> Figure:
     pixel = strongest(studio.trace)
     return kernels.nearest_kernels(studio.trace, studio.subject.photo, pixel)
@@ -122,6 +144,13 @@ STILLS = (
         "Kernels with random weights, each over the window that it is multiplied with. Pixels of "
         "like colours make like kernels; where ReLU has set all features to 0 the kernel is 0.",
         lambda studio: kernels.kernel_atlas(studio.trace, studio.subject.photo),
+    ),
+    Still(
+        "denoiser",
+        "Trained kernels follow what is in the photo",
+        "A network whose generator looks at 15×15 pixels, trained to take noise off grey photos: "
+        "wide kernels where the photo is even, narrow ones where it has edges.",
+        _denoiser,
     ),
     Still(
         "maps",
@@ -147,7 +176,7 @@ STILLS = (
     Still(
         "before-and-after",
         "Before and after training",
-        "Kernels of five pixels before and after the layer has learned to take noise off the "
+        "Kernels of five pixels before and after the layer has learned to take specks off the "
         "photo. Each row has a scale of its own.",
         _before_and_after,
     ),
@@ -155,7 +184,7 @@ STILLS = (
         "redundancy",
         "Channels that repeat each other",
         f"How few patterns hold the kernels of all channels: those of a convolution of {CHANNELS} "
-        "channels, trained to take noise off the photo, and the kernel that the channels of an "
+        "channels, trained to take specks off the photo, and the kernel that the channels of an "
         "involution share. By singular values.",
         lambda studio: channel_redundancy(studio.convolution, studio.training.traces[-1]),
     ),

@@ -45,9 +45,9 @@ SCENES = (
     Scene(
         "overview",
         "The whole way",
-        "A window slides over a photo. The pixel in its middle makes a kernel from its own three "
-        "numbers, the kernel is multiplied with the window, and the sum becomes one pixel of the "
-        "output.",
+        "A window slides over a photo with black and white specks. The pixel in its middle makes a "
+        "kernel from its own three numbers, the kernel is multiplied with the window, and the sum "
+        "becomes one pixel of the output. The layer was trained to remove the specks.",
         overview,
     ),
     Scene(
@@ -107,8 +107,8 @@ SCENES = (
     Scene(
         "training",
         "Training",
-        "A layer of 5×5 kernels learns to take noise off a photo. From random numbers, its kernels "
-        "become blends that suit their pixel.",
+        "A layer of 5×5 kernels learns to take specks off a photo. At first its kernels are random; in "
+        "the end, what may be a speck is taken from the neighbours.",
         training,
     ),
 )

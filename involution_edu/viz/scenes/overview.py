@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from ...demo import NOTE, make_layer, speckled, telling_pixel
+from ...images import photo_to_x, x_to_photo
 from ..animation import film_of
 from ..film import Film
-from ..palette import as_photo, limit_of
 from ..recording import record
 from ..trace import varied_pixels
-from .generate import strongest
 from .subject import Subject
-
-WINDOW = 5
-NOTE = "Random weights, not trained; in y, middle grey is 0."
 
 
 def overview(subject: Subject) -> Film:
-    """Return the scene of one pixel step by step, then all of them."""
-    trace = record(subject.layer(WINDOW), subject.x)
-    stops = varied_pixels(trace, strongest(trace), 2, 3)
-    output = as_photo(trace.y[0], limit_of(trace.y))
-    return film_of(trace, subject.photo, output, stops, NOTE)
+    """Return the scene of one pixel step by step, then all of them, with trained kernels."""
+    photo = speckled(subject.photo, subject.seed)
+    trace = record(make_layer(), photo_to_x(photo))
+    stops = varied_pixels(trace, telling_pixel(trace), 2, 3)
+    return film_of(trace, photo, x_to_photo(trace.y), stops, NOTE)

@@ -1,4 +1,4 @@
-"""Kernels while they are learned: a layer that takes the noise off the photo."""
+"""Kernels while they are learned: a layer that takes black and white specks off the photo."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from functools import partial
 
 import numpy as np
 
+from ...demo import speckled
 from ...geometry import Array
-from ...images import MEAN, STD, Photo
+from ...images import photo_to_x, x_to_photo
 from ...nn import Adam, Involution2d, MeanSquaredError
 from ..canvas import Canvas, Place, number
 from ..film import Film, Shot
@@ -17,7 +18,6 @@ from ..trace import Trace, varied_pixels
 from .layout import END, SLOW, Grid, make_sheet
 from .subject import Subject
 
-NOISE = 0.5  # standard deviation, in units of x
 EPOCHS = 150
 SHOWN = 16  # states that are shown, closer together at the beginning
 WINDOW = 5
@@ -29,7 +29,7 @@ KERNELS, PLACE = 474, 24  # middle row of the kernels; rows and columns for a pl
 
 
 class Training:
-    """A layer trained on one noisy photo, recorded as it learns.
+    """A layer trained on one photo with specks, recorded as it learns.
 
     Attributes
     ----------
@@ -41,39 +41,38 @@ class Training:
     """
 
     def __init__(self, subject: Subject) -> None:
-        rng = np.random.default_rng(subject.seed)
         self.clean = subject.x
-        self.noisy = self.clean + (NOISE * rng.standard_normal(self.clean.shape)).astype(np.float32)
+        self.speckled = photo_to_x(speckled(subject.photo, subject.seed))
         layer = Involution2d(3, WINDOW, groups=1, reduction=1, rng=subject.seed)
-        layer(self.noisy)
+        layer(self.speckled)
         adam, criterion = Adam(layer.parameters(), lr=0.02), MeanSquaredError()
-        self.noise = float(criterion(self.noisy, self.clean))
+        self.damage = float(criterion(self.speckled, self.clean))
         self.epochs = sorted({round(EPOCHS * (n / (SHOWN - 1)) ** 2) for n in range(SHOWN)})
         self.traces: list[Trace] = []
         self.losses: list[float] = []
         for epoch in range(EPOCHS + 1):
             if epoch in self.epochs:
-                self.traces.append(record(layer.eval(), self.noisy))
+                self.traces.append(record(layer.eval(), self.speckled))
                 self.losses.append(float(criterion(self.traces[-1].y, self.clean)))
             layer.train()
             layer.zero_grad()
-            criterion(layer(self.noisy), self.clean)
+            criterion(layer(self.speckled), self.clean)
             layer.backward(criterion.backward())
             adam.step()
         H, W = self.clean.shape[2:]
         last = self.traces[-1]
         self.pixels = varied_pixels(last, (H // 2, W // 2), 2, 3)
         self.limit = limit_of(last.kernel)
-        losses = [*self.losses, self.noise]
+        losses = [*self.losses, self.damage]
         self.low, self.high = min(losses) / 1.5, max(losses) * 1.2  # of the axis, a logarithm
         self.scale = max(1, 220 // max(H, W))
 
     def prepare(self, sheet: Canvas) -> None:
-        """Draw what all frames share: the noisy and the clean photo, the axes."""
+        """Draw what all frames share: the photo with specks and without, the axes."""
         for name, x, a in zip(
-            ("x: the photo with noise", "what it should be"),
+            ("x: the photo with specks", "what it should be"),
             (MIDDLES[0], MIDDLES[2]),
-            (self.noisy, self.clean),
+            (self.speckled, self.clean),
             strict=True,
         ):
             self._photo(sheet, x, name, a)
@@ -87,18 +86,18 @@ class Training:
             x, _ = self.point(epoch, self.low)
             sheet.text((x, bottom + 6), f"{epoch}", 12, colour=MUTED, anchor="ma")
         sheet.text(((left + right) // 2, bottom + 24), "epoch", 12, colour=MUTED, anchor="ma")
-        for value in (*(t for t in TICKS if self.low <= t <= self.high), self.noise):
+        for value in (*(t for t in TICKS if self.low <= t <= self.high), self.damage):
             y = self.point(0, value)[1]
             sheet.pen.line((left, y, right, y), fill=LINE)
-            if value != self.noise:
+            if value != self.damage:
                 sheet.text((left - 6, y), f"{value:g}", 12, colour=MUTED, anchor="rm")
-        text = "of the noise itself"
-        sheet.text((right, self.point(0, self.noise)[1] - 3), text, 12, colour=MUTED, anchor="rs")
+        text = "of the specks"
+        sheet.text((right, self.point(0, self.damage)[1] - 3), text, 12, colour=MUTED, anchor="rs")
         for (i, j), grid in zip(self.pixels, self.grids(), strict=True):
             x, y = grid.middle[0], grid.bottom + 8
             sheet.text((x, y), f"row {i}, column {j}", 12, colour=MUTED, anchor="ma")
             size = self.clean.shape[2], self.clean.shape[3]
-            corner = MIDDLES[2] - size[1] * self.scale // 2, TOP
+            corner = MIDDLES[0] - size[1] * self.scale // 2, TOP
             sheet.outline(corner, size, self.scale, (i, j))
         sheet.colour_bar((360, 590), (240, 8), self.limit, 11)
 
@@ -137,33 +136,28 @@ class Training:
             sheet.text((grid.middle[0], grid.bottom + 26), text, 13, anchor="ma")
 
     def _photo(self, sheet: Canvas, middle: int, title: str, x: Array) -> None:
-        photo = shown(x)
+        photo = x_to_photo(x)
         corner = middle - photo.shape[1] * self.scale // 2, TOP
         sheet.text((middle, TOP - 10), title, 15, bold=True, anchor="ms")
         sheet.photo(corner, photo, self.scale)
 
 
-def shown(x: Array) -> Photo:
-    """Return the photo (H, W, 3) that ``x`` (1, 3, H, W) stands for."""
-    grey = x[0].transpose(1, 2, 0) * STD + MEAN
-    photo: Photo = np.rint(grey.clip(0, 255)).astype(np.uint8)
-    return photo
-
-
 def training(subject: Subject) -> Film:
-    """Return the scene of kernels that learn to take noise away."""
+    """Return the scene of kernels that learn to take specks away."""
     scene = Training(subject)
     note = (
         "One layer of 5×5 kernels, Adam, the whole photo at each step; trained while this is drawn."
     )
     sheet = make_sheet("Training: kernels learn what their pixel needs", note)
     scene.prepare(sheet)
-    before = f"Random kernels: the error is {scene.losses[0] / scene.noise:.2g} times the noise's."
+    before = f"Random kernels: the error is {scene.losses[0] / scene.damage:.2g} times that of the specks."
     shots = [Shot(before, SLOW, partial(scene.draw, 0))]
     for n in range(1, len(scene.epochs)):
         caption = "The two 1×1 convolutions learn; with them, all kernels change at once."
         shots.append(Shot(caption, PAUSE, partial(scene.draw, n)))
     caption = "Trained: every pixel blends its window in a way of its own."
     shots.append(Shot(caption, END, partial(scene.draw, len(scene.epochs) - 1)))
-    photos = [shown(a) for a in (scene.noisy, scene.clean, scene.traces[0].y, scene.traces[-1].y)]
+    photos = [
+        x_to_photo(a) for a in (scene.speckled, scene.clean, scene.traces[0].y, scene.traces[-1].y)
+    ]
     return Film(sheet, shots, photos)
