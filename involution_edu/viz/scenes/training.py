@@ -63,7 +63,7 @@ class Training:
         last = self.traces[-1]
         self.pixels = varied_pixels(last, (H // 2, W // 2), 2, 3)
         self.limit = limit_of(last.kernel)
-        losses = [*self.losses, self.damage]
+        losses = [loss for loss in (*self.losses, self.damage) if loss > 0]
         self.low, self.high = min(losses) / 1.5, max(losses) * 1.2  # of the axis, a logarithm
         self.scale = max(1, 220 // max(H, W))
 
@@ -114,7 +114,9 @@ class Training:
         """Return where an epoch and its loss lie in the chart."""
         left, top, right, bottom = CHART
         x = left + (right - left) * epoch / EPOCHS
-        y = bottom - (bottom - top) * np.log(loss / self.low) / np.log(self.high / self.low)
+        y = bottom - (bottom - top) * np.log(max(loss, self.low) / self.low) / np.log(
+            self.high / self.low
+        )
         return round(x), round(float(y))
 
     def draw(self, n: int, sheet: Canvas) -> None:
@@ -150,7 +152,10 @@ def training(subject: Subject) -> Film:
     )
     sheet = make_sheet("Training: kernels learn what their pixel needs", note)
     scene.prepare(sheet)
-    before = f"Random kernels: the error is {scene.losses[0] / scene.damage:.2g} times that of the specks."
+    before = "Random kernels. No pixel of so small a photo is a speck."
+    if scene.damage:
+        times = scene.losses[0] / scene.damage
+        before = f"Random kernels: the error is {times:.2g} times that of the specks."
     shots = [Shot(before, SLOW, partial(scene.draw, 0))]
     for n in range(1, len(scene.epochs)):
         caption = "The two 1×1 convolutions learn; with them, all kernels change at once."
