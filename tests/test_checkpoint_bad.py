@@ -73,6 +73,7 @@ BAD = {
         f"{name}, cut by a byte": (data[:-1], "cannot be loaded: ")
         for name, data in SOUND.items()
     },
+    "a zip file without its end": (SOUND["npz"][:-9], "is a zip file cut short or damaged"),
     # PyTorch
     "compressed": (torch_file(compression=zipfile.ZIP_DEFLATED), "has compressed entries"),
     "a changed storage": (renamed(torch_file(), SIX.tobytes(), SIX.tobytes()[::-1]), "Bad CRC-32"),

@@ -17,7 +17,7 @@ import os
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -160,7 +160,10 @@ def save_checkpoint(
 def _tensors(data: bytes) -> dict[str, Tensor]:
     """Return the tensors of a file in any of the formats, none of them read yet."""
     if data.startswith(b"PK\3\4"):
-        archive = ZipFile(BytesIO(data))
+        try:
+            archive = ZipFile(BytesIO(data))
+        except BadZipFile as error:
+            raise Fault(f"it is a zip file cut short or damaged ({error})") from error
         if any(map(is_pickle, archive.namelist())):
             return find_state(read_torch(archive))
         return find_state(read_npz(archive))
