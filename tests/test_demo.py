@@ -88,6 +88,16 @@ def test_the_output_is_that_of_the_definition(portrait: demo.Demo) -> None:
     np.testing.assert_allclose(trace.y[0, :, i, j], y_here[0, :, 0, 0], rtol=1e-5)
 
 
+def test_the_demo_needs_no_package_of_the_training(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('sklearn', 'skimage', 'scipy', 'mlxtend')));"
+        "from involution_edu import demo; print(demo.run(out_dir=sys.argv[1], size=8).pixel)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("(")
+
+
 # The text
 
 
