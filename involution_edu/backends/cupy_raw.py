@@ -82,7 +82,8 @@ def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = 
     Raises
     ------
     ValueError
-        If the tile of ``version`` is too large for the GPU, or the image for any version.
+        If the tile of ``version`` is too large for the GPU, if it does not take such a window or
+        stride, or if the image is too large for any version.
     RuntimeError
         If CUDA refuses the launch; the message has the sizes. A fault while it runs shows up
         later, as with everything on a stream.
