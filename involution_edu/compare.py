@@ -29,9 +29,9 @@ class Agreement:
     ----------
     backend, reference, dtype : str
     tensor : str
-        "y", "dx" or "dkernel".
+        "y", "dx" or "dkernel"; of a whole network "logits", "loss" or "gradients".
     cases : int
-        How many geometries were compared.
+        How many geometries, or tensors of a network, were compared.
     worst : str
         The one with the largest error.
     error, tolerance : float

@@ -172,6 +172,8 @@ def test_chosen_backends(tiny: None) -> None:
         ("--plot kept.png", "kept.png exists; pass --force"),
         ("--plot folder", "folder is a folder"),
         ("--plot a.pdf", "plot is a.pdf; need a name that ends in .png or .svg"),
+        ("--preset networks --plot a.png", "plot is a.png; need none with the preset networks"),
+        ("--preset networks --backends numba", "backends is ['numba']; need none with the preset"),
     ],
 )
 def test_a_mistake_is_answered_in_one_line(
@@ -309,11 +311,3 @@ def test_a_turn_ends_and_a_budget_is_kept(monkeypatch: pytest.MonkeyPatch) -> No
         timing.take_turns([slow, quick])
     assert (slow.calls, slow.shortest, slow.spent) == (3, 0.75, 2.25)
     assert quick.calls == 0
-
-
-@pytest.mark.skipif(memory.memory_unavailable() is not None, reason="memory cannot be measured")
-def test_memory_is_what_a_call_allocates() -> None:
-    size = 64_000_000
-    peak = memory._peak(lambda: np.ones(size // 4, np.float32), results=0)
-    assert peak == pytest.approx(size, rel=0.05)
-    assert memory._peak(lambda: np.ones(size // 4, np.float32), results=size) < 0.05 * size

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..geometry import Geometry
-from .presets import FIVE, STAGES, label
-from .record import Record, Row
+from .presets import FIVE, OURS, STAGES, TRAINING, label
+from .record import NetworkRow, Record, Row
 
 ITEM = 4  # bytes of a float32
 FASTEST = "numba"  # of the rungs that run on a processor
@@ -143,7 +143,27 @@ def targets(record: Record) -> list[Target]:
         share = 100 * bandwidth(row, record.shapes[first]) / record.limit("copy").value
         found.append(Target(f"{FASTEST}, share of copy bandwidth, forward", 35, share, "%", first))
     weakest("shifts over PyTorch eager, forward, K = 7", 1.5, "shifts", map(label, STAGES))
-    return found
+    return [*found, *_network_targets(record)]
+
+
+def network_pairs(record: Record) -> list[tuple[NetworkRow, NetworkRow]]:
+    """Return the rows of this package's networks, each with PyTorch's on the same task."""
+    return [
+        (mine, theirs)
+        for mine in record.networks
+        for theirs in record.networks
+        if mine.contender == OURS != theirs.contender
+        and (mine.network, mine.images, mine.task) == (theirs.network, theirs.images, theirs.task)
+    ]
+
+
+def _network_targets(record: Record) -> Iterator[Target]:
+    for mine, theirs in network_pairs(record):
+        where = f"{mine.network}, {mine.images} × {mine.task}"
+        yield Target("a whole network over PyTorch eager", 2, theirs.ms / mine.ms, "×", where)
+        if mine.task == TRAINING and mine.memory and theirs.memory:
+            times = theirs.memory / mine.memory
+            yield Target("memory of PyTorch eager over a whole network's", 2, times, "×", where)
 
 
 def data_of(record: Record) -> dict[str, Any]:

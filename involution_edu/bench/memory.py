@@ -40,20 +40,33 @@ def peaks(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:
     Raises
     ------
     RuntimeError
-        If the process fails; the message is the last line that it wrote.
+        If the process fails; the message is the last that it wrote.
+    """
+    found: list[dict[str, int]] = in_new_process(
+        __name__, name, json.dumps([asdict(geom) for geom in shapes])
+    )
+    return found
+
+
+def in_new_process(module: str, name: str, given: str = "") -> Any:
+    """Return what ``python -m module name`` writes as JSON when it reads ``given``.
+
+    Raises
+    ------
+    RuntimeError
+        If the process fails; the message is the last that it wrote.
     """
     done = subprocess.run(
-        [sys.executable, "-m", __name__, name],
+        [sys.executable, "-m", module, name],
         check=False,
         capture_output=True,
         text=True,
-        input=json.dumps([asdict(geom) for geom in shapes]),
+        input=given,
         env={**os.environ, **SETTINGS},
     )
     if done.returncode != 0:
         raise RuntimeError(f"measuring the memory of {name}: {done.stderr.strip()[-500:]}")
-    found: list[dict[str, int]] = json.loads(done.stdout)
-    return found
+    return json.loads(done.stdout)
 
 
 def _peaks(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:
@@ -73,10 +86,27 @@ def _peaks(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:
 def _peak(call: Callable[[], Any], results: int) -> int:
     """Return how far the resident memory rises during a call above its results, in bytes."""
     call()  # compiles, starts threads
+    before, highest = _during(call)
+    return max(0, highest - before - results)
+
+
+def steady_rise(call: Callable[[], Any]) -> int:
+    """Return how far the memory rises in a second call above what it was before the first.
+
+    So whatever a call leaves behind counts as well, such as what a backward pass would read.
+    """
+    before = _status("VmRSS")
+    call()
+    _, highest = _during(call)
+    return max(0, highest - before)
+
+
+def _during(call: Callable[[], Any]) -> tuple[int, int]:
+    """Return the resident memory before the call, and the highest while it runs."""
     RESET.write_text("5")
     before = _status("VmRSS")
     call()
-    return max(0, _status("VmHWM") - before - results)
+    return before, _status("VmHWM")
 
 
 def _status(field: str) -> int:

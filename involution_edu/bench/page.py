@@ -18,6 +18,7 @@ from .derived import (
     bandwidth,
     geometric_means,
     gflops,
+    network_pairs,
     ratio,
     slow_end,
     targets,
@@ -60,6 +61,14 @@ METHOD = """\
   of each table is what copying every window out takes: about K² times x.
 """
 
+NETWORKS = """\
+- **Whole networks** have the same weights as PyTorch's, which unfolds as the authors' layer does.
+  First logits, loss, every gradient and the logits after a step of SGD are compared. A training
+  step sets gradients to zero, goes forward and back (cross-entropy with smoothed labels) and
+  lets SGD move the weights. Memory is the most that is resident in a second call above what was
+  before the first, so all that is kept for the backward pass counts.
+"""
+
 REPEAT = """\
 ## Repeat it
 
@@ -94,10 +103,14 @@ def _lines(record: Record) -> Iterator[str]:
         yield from _tables(record, "forward")
         yield "## Forward and both gradients\n"
         yield from _tables(record, "both")
+    if record.networks:
+        yield from _networks(record)
     if record.growths:
         yield from _growths(record)
     yield from errors(record)
     yield METHOD
+    if record.networks:
+        yield NETWORKS
     yield REPEAT.format(preset=record.preset).rstrip("\n")
     yield ""
 
@@ -192,6 +205,27 @@ def _tables(record: Record, task: str) -> Iterator[str]:
             megabytes(unfolded(geom)),
         ]
         yield from markdown_table([*head, "memory, MB"], [*rows, all_windows])
+
+
+def _networks(record: Record) -> Iterator[str]:
+    yield "## Whole networks\n"
+    eager = {id(mine): theirs for mine, theirs in network_pairs(record)}
+    for network, group in groupby(record.networks, lambda row: row.network):
+        yield f"### {network}\n"
+        yield from markdown_table(
+            ["task", "images", "", "ms", "torch eager ÷ this", "memory, MB"],
+            [
+                [
+                    row.task,
+                    str(row.images),
+                    row.contender,
+                    milliseconds(row.ms),
+                    f"{eager[id(row)].ms / row.ms:.2f} ×" if id(row) in eager else "-",
+                    megabytes(row.memory),
+                ]
+                for row in group
+            ],
+        )
 
 
 def _growths(record: Record) -> Iterator[str]:

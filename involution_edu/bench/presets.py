@@ -8,6 +8,7 @@ from ..geometry import Geometry, make_geometry
 
 CHANNELS_PER_GROUP = 16
 THREADS = "threads"
+OURS, INFERENCE, TRAINING = "involution_edu", "inference", "training step"  # of whole networks
 
 
 def square(images: int, channels: int, size: int, window: int) -> Geometry:
@@ -38,16 +39,35 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True)
+class Networks:
+    """A RedNet of ``depth`` layers on images of ``size`` x ``size`` pixels.
+
+    ``cases`` are (images, task), a task being `INFERENCE` or `TRAINING`.
+    """
+
+    depth: int
+    size: int
+    cases: tuple[tuple[int, str], ...]
+
+    @property
+    def label(self) -> str:
+        """Its name, and the size of its images."""
+        return f"RedNet-{self.depth}, {self.size} × {self.size}"
+
+
+@dataclass(frozen=True, slots=True)
 class Preset:
     """What one value of ``--preset`` stands for.
 
     ``peers`` take part where PyTorch is installed; ``scaling`` says whether sizes and threads are
-    varied; ``rounds`` is how many turns each contender gets on each shape.
+    varied, ``networks`` is a whole network; ``rounds`` is how many turns each contender gets on
+    each shape.
     """
 
     shapes: tuple[Geometry, ...] = ()
     peers: tuple[str, ...] = ()
     scaling: bool = False
+    networks: Networks | None = None
     rounds: int = 12
 
 
@@ -61,6 +81,9 @@ STAGES = (
 FIVE = (*STAGES, square(8, 32, 112, 3))
 SINGLE = (square(1, 64, 56, 7), square(1, 64, 224, 7))
 REDNET50 = (*FIVE, *SINGLE)
+
+
+WHOLE = Networks(50, 224, ((1, INFERENCE), (8, INFERENCE), (8, TRAINING)))
 
 
 def sweeps(threads: int) -> tuple[Sweep, ...]:
@@ -77,5 +100,6 @@ PRESETS = {
     "rednet50": Preset(REDNET50, ("torch eager", "torch.compile")),
     "quick": Preset((square(1, 64, 28, 7), square(1, 32, 56, 3)), ("torch eager",), rounds=3),
     "scaling": Preset(scaling=True),
-    "all": Preset(REDNET50, ("torch eager", "torch.compile"), scaling=True),
+    "networks": Preset(networks=WHOLE),
+    "all": Preset(REDNET50, ("torch eager", "torch.compile"), scaling=True, networks=WHOLE),
 }

@@ -59,6 +59,22 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkRow:
+    """One network on a batch of ``images``: the shortest of ``calls`` times, and its memory.
+
+    ``memory`` is bytes beside weights and images, with what stays for a backward pass.
+    """
+
+    network: str
+    images: int
+    task: str
+    contender: str
+    ms: float
+    calls: int
+    memory: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Growth:
     """How the time of a forward pass grows along ``axis``: about with its power ``exponent``."""
 
@@ -89,6 +105,7 @@ class Record:
     rows: tuple[Row, ...]
     growths: tuple[Growth, ...]
     absent: dict[str, str]
+    networks: tuple[NetworkRow, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -127,6 +144,7 @@ def from_json(text: str) -> Record:
             rows=tuple(Row(**fields) for fields in data["rows"]),
             growths=tuple(Growth(**_with_tuples(fields)) for fields in data["growths"]),
             absent=data["absent"],
+            networks=tuple(NetworkRow(**fields) for fields in data.get("networks", ())),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"record is not one of this benchmark: {error!r}") from error

@@ -13,6 +13,7 @@ from ..backends import LADDER, on_numpy_arrays
 from ..backends.numba_cpu import use_threads
 from ..cases import random_operands
 from ..geometry import Geometry, as_int
+from . import networks
 from .check import DEFINITION, DTYPE, check
 from .contenders import PEERS, Prepare, contender, threads, torch_unavailable
 from .limits import ways
@@ -62,12 +63,15 @@ def run(
     rounds = as_int("rounds", plan.rounds if rounds is None else rounds)
     start, others = time.perf_counter(), seconds_of_others()
     contenders, absent = _contenders(plan, backends)
+    if not plan.shapes and not plan.scaling:
+        contenders, absent = {}, {}
     varied = sweeps(threads()) if plan.scaling else ()
     if (no_memory := memory_unavailable()) is not None:
         absent["memory"] = no_memory
     points = [geom for sweep in varied for _, geom in sweep.points]
     measured = [] if no_memory or not plan.shapes else list(contenders)
     total = len({*plan.shapes, *points}) + len(measured) + rounds * len(plan.shapes) + len(points)
+    total += networks.steps(plan.networks, rounds) if plan.networks else 0
     done = 0
 
     def step(what: str) -> None:
@@ -86,16 +90,21 @@ def run(
                 memory |= {(label(geom), name, task): size for task, size in tasks.items()}
         step(f"memory of {name}")
     rows, limits = _time(right, plan.shapes, rounds, memory, step)
+    growths = tuple(g for sweep in varied for g in _vary(right, sweep, rounds, step))
+    held, whole, missing = (
+        networks.measure(plan.networks, rounds, step) if plan.networks else ([], [], {})
+    )
     return Record(
         date=date,
         preset=preset,
         machine=machine(),
         limits=limits,
         shapes={label(geom): geom for geom in plan.shapes},
-        agreements=tuple(agreements),
+        agreements=(*agreements, *held),
         rows=rows,
-        growths=tuple(g for sweep in varied for g in _vary(right, sweep, rounds, step)),
-        absent=absent,
+        growths=growths,
+        absent=absent | missing,
+        networks=tuple(whole),
         seconds=round(time.perf_counter() - start, 1),
         others=_cores_of_others(others, start),
     )

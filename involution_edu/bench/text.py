@@ -12,11 +12,13 @@ from .derived import (
     bandwidth,
     geometric_means,
     gflops,
+    network_pairs,
     ratio,
     slow_end,
     targets,
     unfolded,
 )
+from .presets import OURS
 from .record import Record, Row
 
 MEMORY_STEP = 500_000  # bytes: what the ruler for memory cannot tell from none
@@ -38,9 +40,11 @@ def _lines(record: Record) -> Iterator[str]:
     if record.others is not None:
         yield f"Other processes kept {record.others:.2f} cores busy meanwhile"
     yield ""
-    yield from agreement_lines(record.agreements)
-    yield ""
+    if operators := [a for a in record.agreements if a.backend != OURS]:
+        yield from agreement_lines(operators)
+        yield ""
     yield from _times(record)
+    yield from _networks(record)
     for axis, group in groupby(record.growths, lambda growth: growth.axis):
         yield f"Growth over {axis}: milliseconds of a forward pass, time ~ ({axis})^exponent"
         growths = list(group)
@@ -69,7 +73,8 @@ def _lines(record: Record) -> Iterator[str]:
             )
         yield ""
     yield from absence_lines(record.absent)
-    yield from verdict_lines(record.agreements)
+    if record.agreements:
+        yield from verdict_lines(record.agreements)
 
 
 def _times(record: Record) -> Iterator[str]:
@@ -93,6 +98,29 @@ def _times(record: Record) -> Iterator[str]:
         for row in group:
             yield _row(record, row)
     yield ""
+
+
+def _networks(record: Record) -> Iterator[str]:
+    """Yield how far a whole network is from PyTorch's, then both beside each other."""
+    if not any(a.backend == OURS for a in record.agreements) and not record.networks:
+        return
+    yield "Whole networks, beside PyTorch with the unfold layer of involution's authors"
+    for a in record.agreements:
+        if a.backend == OURS:
+            verdict = "ok" if a.agrees else "FAIL"
+            yield f"  {a.dtype:8} {a.tensor:20} error {a.error:.0e}, allowed {a.tolerance:.0e}  {verdict}"
+    yield ""
+    eager = {id(mine): theirs for mine, theirs in network_pairs(record)}
+    for network, group in groupby(record.networks, lambda row: row.network):
+        yield f"{network}, float32; memory is beside weights and images"
+        yield "task            images  contender             ms  PyTorch ÷ this  memory MB"
+        for row in group:
+            times = f"{eager[id(row)].ms / row.ms:.2f}" if id(row) in eager else "-"
+            yield (
+                f"{row.task:15} {row.images:>6}  {row.contender:15} {milliseconds(row.ms):>8} "
+                f"{times:>15} {megabytes(row.memory):>10}"
+            )
+        yield ""
 
 
 def _row(record: Record, row: Row) -> str:

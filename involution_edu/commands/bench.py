@@ -20,9 +20,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--preset",
         choices=[*PRESETS, "gpu"],
         default="rednet50",
-        help="shapes to time: those of RedNet-50, two small ones, sizes that grow, or the first "
-        "and the third (default: rednet50, about three minutes); or gpu: RedNet-50's with 64 "
-        "images, on a GPU",
+        help="what to time: the operator on the shapes of RedNet-50, on two small ones, on sizes "
+        "that grow; whole networks; or all of it but the small ones (default: rednet50, about "
+        "three minutes); or gpu: RedNet-50's shapes with 64 images, on a GPU",
     )
     parser.add_argument(
         "--rounds",
@@ -56,6 +56,9 @@ def bench(args: Namespace) -> Outcome:
     from ..bench.run import run
     from ..bench.text import bench_text
 
+    for name in ("backends", "plot") if args.preset in {"gpu", "networks"} else ():
+        if (value := getattr(args, name)) is not None:
+            raise ValueError(f"{name} is {value}; need none with the preset {args.preset}")
     if args.preset == "gpu":
         return _bench_gpu(args)
     files = [path for path in (args.json, args.plot) if isinstance(path, Path)]
@@ -89,9 +92,6 @@ def _bench_gpu(args: Namespace) -> Outcome:
     from ..bench.gpu import run_gpu
     from ..bench.gpu_page import gpu_text
 
-    for name in ("backends", "plot"):
-        if (value := getattr(args, name)) is not None:
-            raise ValueError(f"{name} is {value}; need none with the preset gpu")
     if isinstance(args.json, Path):
         check_writable(args.json, force=args.force)
     record = run_gpu(rounds=args.rounds, date=date.today().isoformat(), progress=bar)
