@@ -104,7 +104,11 @@ def groups(subject: Subject) -> Film:
     trace = record(with_statistics_of(layer, features(subject.x)), features(subject.patch))
     geom = trace.geom
     strength = (trace.kernel[0] ** 2).sum(axis=(1, 2)).min(axis=0)  # of the weaker group
-    i, j = divmod(int(strength.argmax()), geom.W_out)
+    # Off the rim, where the photo is large enough: a window without zeros says more.
+    top, left = (min(1, (n - 1) // 2) for n in strength.shape)
+    inner = strength[top : geom.H_out - top, left : geom.W_out - left]
+    i, j = divmod(int(inner.argmax()), inner.shape[1])
+    i, j = i + top, j + left
     scene = Groups(trace, (i, j))
     note = "Random weights, not trained; a random 3×3 convolution makes six channels of the photo."
     sheet = make_sheet("Groups: channels share kernels", note, subject)
