@@ -25,6 +25,9 @@ extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosumma
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 html_theme = "pydata_sphinx_theme"
+html_title = project
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
 
 nb_execution_mode = "off"  # the notebooks keep their outputs; the tests run them
