@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from textwrap import fill
 
-from .backends import LADDER
+from .backends import LADDER, kind_taken
 from .compare import ROUNDS, Agreement, Comparison, Timing
 from .differences import Check
 from .doctor import Diagnosis
@@ -140,7 +140,8 @@ def _diagnosis_lines(diagnosis: Diagnosis) -> Iterator[str]:
     for rung in LADDER:
         yield f"{rung.name:15} {rung.idea}"
         reason = diagnosis.backends[rung.name]
-        verdict = f"cannot run here: {reason}" if reason else "runs and agrees with the loops"
+        runs = "runs" if kind_taken(rung) == rung.arrays else "runs in a simulator"
+        verdict = f"cannot run here: {reason}" if reason else f"{runs} and agrees with the loops"
         yield fill(verdict, 80, initial_indent=" " * 16, subsequent_indent=" " * 16)
     yield ""
     for problem in diagnosis.problems:
