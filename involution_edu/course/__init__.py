@@ -13,13 +13,13 @@ The likely mistake: that is the order of the Keras example; here the channels of
 Right: groups gives the right answer in all 4 cases.
 """
 
-from . import counting, operators
+from . import counting, operators, relatives
 from .exercise import Exercise, Function, Mistake, Verdict, judge
 from .figures import show
 
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
-    for module in (operators, counting)
+    for module in (operators, relatives, counting)
     for exercise in vars(module).values()
     if isinstance(exercise, Exercise)
 }

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..geometry import Array
-from ..nn import Conv2d
 from ..ops import involution, involution_backward
 from .exercise import Exercise, Mistake
 
@@ -110,44 +109,6 @@ INVOLUTION = Exercise(
     involution,
     _operands,
     OPERATOR_MISTAKES,
-)
-
-
-def convolve(x: Array, weight: Array) -> Array:
-    """Return the convolution of x (C, H, W) with weight (O, C, K, K), zeros outside."""
-    out_channels, in_channels, K, _ = weight.shape
-    conv = Conv2d(in_channels, out_channels, K, padding="same", bias=False, dtype=float)
-    conv.weight.data[...] = weight
-    y: Array = conv(x[None])[0]
-    return y
-
-
-def _convolutions(rng: np.random.Generator) -> Cases:
-    for C, O, H, W, K in ((1, 1, 3, 4, 3), (3, 2, 5, 4, 3), (2, 4, 4, 6, 5), (2, 3, 3, 2, 1)):
-        yield rng.standard_normal((C, H, W)), rng.standard_normal((O, C, K, K))
-
-
-CONVOLUTION = Exercise(
-    "convolve",
-    "convolve(x, weight) -> y: stride 1, zeros outside the image. x is (C, H, W), weight "
-    "(O, C, K, K), y is (O, H, W).",
-    convolve,
-    _convolutions,
-    (
-        Mistake(
-            lambda x, weight: convolve(x, weight[:, :, ::-1, ::-1]),
-            "you turned the weights around, as mathematicians do; here place (0, 0) lies above "
-            "and left of the pixel.",
-        ),
-        Mistake(
-            lambda x, weight: convolve(x, weight.swapaxes(2, 3)),
-            "you swapped u and v: u counts rows, v counts columns.",
-        ),
-        Mistake(
-            lambda x, weight: convolve(x[:1], weight[:, :1]),
-            "you used the first channel only; a convolution sums over all channels.",
-        ),
-    ),
 )
 
 
@@ -265,77 +226,6 @@ BACKWARD_KERNEL = Exercise(
         ),
         Mistake(
             lambda dy, x, kernel: _dkernel(dy, x, kernel).swapaxes(2, 3),
-            "you swapped u and v: u counts rows, v counts columns.",
-        ),
-    ),
-)
-
-
-def _residual(rng: np.random.Generator) -> Cases:
-    for size in (2, 5):
-        yield rng.standard_normal(size), rng.standard_normal((size, size))
-
-
-RESIDUAL = Exercise(
-    "residual_backward",
-    "residual_backward(dy, A) -> dx, for a block with a shortcut, y = x + A @ x.",
-    lambda dy, A: dy + A.T @ dy,
-    _residual,
-    (
-        Mistake(lambda dy, A: A.T @ dy, "x is used twice: the shortcut also brings dy back."),
-        Mistake(lambda dy, A: dy.copy(), "x is used twice: dy also comes back through A."),
-        Mistake(lambda dy, A: dy + A @ dy, "the way back through A @ x is A.T @ dy."),
-    ),
-)
-
-
-def _scores(query: Array, key: Array, K: int) -> Array:
-    p = K // 2
-    padded = np.pad(key, ((0, 0), (p, p), (p, p)))
-    keys = np.lib.stride_tricks.sliding_window_view(padded, (K, K), (1, 2))
-    scores: Array = np.einsum("dhw,dhwuv->uvhw", query, keys)
-    return scores
-
-
-def _softmax(scores: Array, axis: tuple[int, int]) -> Array:
-    exp = np.exp(scores)
-    result: Array = exp / exp.sum(axis=axis, keepdims=True)
-    return result
-
-
-def attend(query: Array, key: Array, K: int) -> Array:
-    """Return local attention's weights (K, K, H, W) for query and key (D, H, W)."""
-    return _softmax(_scores(query, key, K), (0, 1))
-
-
-def _attentions(rng: np.random.Generator) -> Cases:
-    for D, H, W, K in ((1, 3, 4, 3), (4, 5, 4, 3), (2, 4, 6, 5)):
-        yield rng.standard_normal((D, H, W)), rng.standard_normal((D, H, W)), K
-
-
-ATTENTION = Exercise(
-    "attend",
-    "attend(query, key, K) -> weights: the softmax, over the K x K window, of the dot products "
-    "of the pixel's query with the keys in its window (zeros outside the image). query and key "
-    "are (D, H, W), weights (K, K, H, W).",
-    attend,
-    _attentions,
-    (
-        Mistake(_scores, "these are the scores; take their softmax over the window."),
-        Mistake(
-            lambda query, key, K: _softmax(_scores(query, key, K), (2, 3)),
-            "your softmax runs over the pixels; it runs over the window, the first two axes.",
-        ),
-        Mistake(
-            lambda query, key, K: attend(key, query, K),
-            "you swapped query and key: the middle asks, its window answers.",
-        ),
-        Mistake(
-            lambda query, key, K: attend(query / np.sqrt(len(query)), key, K),
-            "you divided by the square root of D; transformers do, this exercise does not.",
-        ),
-        Mistake(
-            lambda query, key, K: attend(query, key, K).swapaxes(0, 1),
             "you swapped u and v: u counts rows, v counts columns.",
         ),
     ),
