@@ -1,4 +1,4 @@
-"""Involution on a photo: one pixel worked out in text, ``kernels.png`` and ``demo.gif``."""
+"""Involution on a photo: one pixel in text, two pictures, and a page to explore it all."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from .images import Photo, load_photo, photo_to_x, x_to_photo
 from .models import pretrained
 from .nn import Involution2d
 from .viz import Trace, record
+from .viz.explorer import explorer
+from .viz.notebook import Page
 from .walkthrough import walkthrough
 
 ABOUT = (
@@ -27,6 +29,7 @@ ABOUT = (
     "green and blue share the kernel. Numbers are rounded for print: work with what you see, and "
     "the last digit may differ."
 )
+FILES = "kernels.png", "demo.gif", "explorer.html"
 NOTE = "Trained to remove black and white specks."
 LARGEST = 288  # what fits the animation with one pixel of the sheet for each of the photo
 
@@ -105,7 +108,7 @@ def run(
     seed: int = 0,
     progress: Callable[[int, int], None] = show_progress,
 ) -> Demo:
-    """Run an involution layer on a photo; write ``kernels.png`` and ``demo.gif``.
+    """Run an involution layer on a photo; write `FILES`: two pictures and a page to explore.
 
     The layer has C = 3 channels, the colours, and one group, so each pixel's K x K kernel serves
     all three and the output is a colour picture again. The reduction is 1: of three channels
@@ -119,7 +122,7 @@ def run(
     out_dir : path
         An existing folder.
     force : bool
-        Replace the two files if they exist.
+        Replace the files if they exist.
     size : int
         Longest side of the photo given to the layer, in pixels: 8 to 288.
     pixel : (int, int), optional
@@ -135,7 +138,7 @@ def run(
     ValueError
         If the image cannot be used, or ``pixel`` lies outside.
     OSError
-        If a file cannot be read or written. Both files are written, or none.
+        If a file cannot be read or written. All files are written, or none.
     ArithmeticError
         If the operator's output is not the sum of its products.
     """
@@ -143,24 +146,24 @@ def run(
     if size > LARGEST:
         raise ValueError(f"size is {size}; need 8 to {LARGEST}")
     asked = None if pixel is None else as_pair("pixel", pixel, 0)
-    files = tuple(Path(out_dir) / name for name in ("kernels.png", "demo.gif"))
+    files = tuple(Path(out_dir) / name for name in FILES)
     check_writable(*files, force=force, choice="another folder with --out")
 
     photo, notice = load_photo(None if image is None else Path(image), size)
     photo = speckled(photo, seed)
     trace = record(make_layer(), photo_to_x(photo))
     at = telling_pixel(trace) if asked is None else _inside(asked, photo)
-    name = "the sample portrait" if image is None else _escaped(Path(image).name)
-    _draw(trace, photo, at, files, force, progress)
+    name = "the sample portrait" if image is None else Path(image).name
+    _draw(trace, photo, at, page_of(trace, name, seed), files, force, progress)
     text = "\n".join(
         [
-            f"Involution on {name}, {photo.shape[0]} x {photo.shape[1]} pixels (rows x columns).",
+            f"Involution on {escaped(name)}, {photo.shape[0]} x {photo.shape[1]} pixels (rows x columns).",
             *([notice] if notice else []),
             fill(ABOUT.format(seed=seed), 80),
             "",
             walkthrough(trace, photo, at),
             "",
-            f"Wrote {_escaped(str(files[0]))} and {_escaped(str(files[1]))}",
+            f"Wrote {', '.join(escaped(str(file)) for file in files)}",
         ]
     )
     return Demo(text, trace, photo, at, seed, files, notice)
@@ -181,7 +184,18 @@ def speckled(photo: Photo, seed: int) -> Photo:
     return photo
 
 
-def _escaped(name: str) -> str:
+def page_of(trace: Trace, name: str, seed: int) -> Page:
+    """Return the page on which to explore what the layer did to the photo of a name."""
+    geom = trace.geom
+    about = (
+        f"The photo is {name}, {geom.H} × {geom.W} pixels. One layer: {geom.C} channels, one "
+        f"group, {geom.window[0]} × {geom.window[1]} kernels, trained to remove the black and white "
+        f"specks that were put on the photo (seed {seed})."
+    )
+    return explorer(trace, about=about, photo=True)
+
+
+def escaped(name: str) -> str:
     """Return ``name`` with backslash escapes for line breaks and the like."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
@@ -210,6 +224,7 @@ def _draw(
     trace: Trace,
     photo: Photo,
     pixel: Pair,
+    page: Page,
     files: tuple[Path, ...],
     force: bool,
     progress: Callable[[int, int], None],
@@ -219,9 +234,13 @@ def _draw(
     from .viz.stills import save_kernels
     from .viz.trace import varied_pixels
 
-    png, gif = files
+    png, gif, html = files
     stops = varied_pixels(trace, pixel, 2, 3)
-    with written_whole(png, force=force) as png_whole:
+    with (
+        written_whole(html, force=force) as html_whole,
+        written_whole(png, force=force) as png_whole,
+    ):
+        page.save(html_whole)
         save_kernels(trace, photo, stops, png_whole)
         with written_whole(gif, force=force) as gif_whole:
             save_film(

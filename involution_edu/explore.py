@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .demo import make_layer, speckled
+from .demo import escaped, make_layer, page_of, speckled
 from .files import check_writable
 from .geometry import as_int
 from .images import load_photo, photo_to_x
 from .viz import Trace, record
-from .viz.explorer import explorer
 
 LARGEST = 128  # pixels a side: the page computes all their kernels, and again as one paints
 
@@ -75,13 +74,11 @@ def run(
     check_writable(out, force=force, choice="another file with --out")
     photo, notice = load_photo(None if image is None else Path(image), size)
     trace = record(make_layer(), photo_to_x(speckled(photo, seed)))
-    name = "The sample portrait" if image is None else Path(image).name
-    geom = trace.geom
-    about = (
-        f"{name}, {geom.H} × {geom.W} pixels. One layer: {geom.C} channels, {geom.G} "
-        f"group{'s' * (geom.G > 1)}, {geom.window[0]} × {geom.window[1]} kernels, trained to remove "
-        f"the black and white specks that were put on the photo (seed {seed})."
-    )
-    explorer(trace, about=about, photo=True).save(out, force=force)
-    lines = [about, *([notice] if notice else []), f"Wrote {out}; open it in a browser."]
+    name = "the sample portrait" if image is None else Path(image).name
+    page_of(trace, name, seed).save(out, force=force)
+    lines = [
+        f"The way of every pixel of {escaped(name)} through an involution layer.",
+        *([notice] if notice else []),
+        f"Wrote {escaped(str(out))}; open it in a browser.",
+    ]
     return Explored("\n".join(lines), trace, out)

@@ -161,7 +161,11 @@ def test_demo_writes_where_it_is_told(folder: Path, capsys: pytest.CaptureFixtur
     text = capsys.readouterr().out
     assert "The pixel in row 3, column 4" in text
     assert "seed 7" in text
-    assert sorted(path.name for path in Path("folder").iterdir()) == ["demo.gif", "kernels.png"]
+    assert sorted(path.name for path in Path("folder").iterdir()) == [
+        "demo.gif",
+        "explorer.html",
+        "kernels.png",
+    ]
     assert main(argv) == 2
     assert main([*argv, "--force", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)

@@ -491,7 +491,7 @@ def test_a_line_break_in_a_name_is_escaped(tmp_path: Path) -> None:
     image = save_photo(folder / "my\nphötó.png", 8, 9)
     lines = demo.run(image, out_dir=folder, progress=silent).text.splitlines()
     assert lines[0] == r"Involution on my\nphötó.png, 8 x 9 pixels (rows x columns)."
-    assert r"new\nfolder/kernels.png and " in lines[-1]
+    assert r"new\nfolder/kernels.png, " in lines[-1]
 
 
 def test_existing_files_are_kept_unless_forced(
@@ -510,7 +510,7 @@ def test_existing_files_are_kept_unless_forced(
 
 def test_nothing_is_left_when_drawing_fails(tmp_path: Path) -> None:
     def interrupt(done: int, total: int) -> None:
-        if done == total:  # the last moment: both files are drawn and encoded
+        if done == total:  # the last moment: all files are drawn and encoded
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

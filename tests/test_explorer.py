@@ -129,7 +129,7 @@ def test_the_command_writes_a_page_of_the_photo(
     said = json.loads(capsys.readouterr().out)
     assert said == {"ok": True, "file": str(out), "bytes": out.stat().st_size, "size": [12, 8]}
     data = data_of(out.read_text(encoding="utf-8"))
-    assert data["about"].startswith("a<b>&.png, 12 × 8 pixels.")
+    assert data["about"].startswith("The photo is a<b>&.png, 12 × 8 pixels.")
     assert "seed 3" in data["about"]
     assert data["channels"] == ["red", "green", "blue"]
     assert main(argv) == 2
@@ -142,6 +142,22 @@ def test_a_size_out_of_reach_is_refused(size: int, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=rf"^size is {size}; need"):
         explore.run(size=size, out=tmp_path / "a.html")
     assert not list(tmp_path.iterdir())
+
+
+def without_data(page: str) -> str:
+    return re.sub(r'(id="data">).*?<', r"\1<", page, flags=re.DOTALL)
+
+
+def test_the_page_in_the_documentation_is_this_one(tmp_path: Path) -> None:
+    kept = Path(__file__).parents[1] / "docs" / "explorer.html"
+    assert kept.stat().st_size <= 1_000_000
+    shown = kept.read_text(encoding="utf-8")
+    ours = explore.run(out=tmp_path / "page.html").file.read_text(encoding="utf-8")
+    assert without_data(shown) == without_data(ours)
+    then, now = data_of(shown), data_of(ours)
+    assert then["about"] == now["about"]
+    for name in now["arrays"]:  # the photo is scaled, and sums are rounded, by other libraries
+        np.testing.assert_allclose(numbers(then, name), numbers(now, name), atol=0.05)
 
 
 def test_the_seed_chooses_the_specks(tmp_path: Path) -> None:
