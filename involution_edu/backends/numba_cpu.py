@@ -11,13 +11,14 @@ from __future__ import annotations
 import logging
 import math
 import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from itertools import pairwise
-from threading import Timer
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -144,20 +145,32 @@ def _share(
         other.result()
 
 
+NOTICE = 1.0  # seconds of compiling before it is said
 _ready: set[tuple[Callable[..., None], np.dtype[Any]]] = set()
 
 
 def _compile(function: Callable[..., None], options: tuple[Any, ...]) -> None:
-    """Run ``function`` on no tasks; if that takes long, say that this is seldom so."""
-    dtype = options[0].dtype
-    message = "preparing the numba backend's %s for %s: it is compiled once and kept for later"
-    notice = Timer(
-        1.0, logging.getLogger("involution_edu").warning, (message, function.__name__, dtype)
-    )
-    notice.daemon = True
-    notice.start()
+    """Run ``function`` on no tasks; if that takes long, say that this is seldom so.
+
+    Long is counted in the time of the processor, so that a busy machine says nothing when the
+    compiled code is only loaded.
+    """
+    dtype, done = options[0].dtype, Event()
+
+    def watch(start: float) -> None:
+        while not done.wait(0.1):
+            if time.process_time() - start > NOTICE:
+                logging.getLogger("involution_edu").warning(
+                    "preparing the numba backend's %s for %s: it is compiled once and kept for "
+                    "later",
+                    function.__name__,
+                    dtype,
+                )
+                return
+
+    Thread(target=watch, args=(time.process_time(),), daemon=True).start()
     try:
         function(*options, 0, 0)
     finally:
-        notice.cancel()
+        done.set()
     _ready.add((function, dtype))
