@@ -55,7 +55,7 @@ def rednet(
 
     References
     ----------
-    Li et al., CVPR 2021, arXiv:2103.06255, section 4.1.
+    Li et al., CVPR 2021, arXiv:2103.06255.
 
     Examples
     --------
