@@ -170,7 +170,19 @@ def _save_mp4(frames: list[Numbers], colours: Photo, shots: list[Shot], path: Pa
     height, width = frames[0].shape
     command = ["ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24"]
     command += ["-s", f"{width}x{height}", "-r", f"{VIDEO_RATE}", "-i", "-"]
-    command += ["-c:v", "libx264", "-crf", "20", "-pix_fmt", "yuv420p", "-f", "mp4", str(path)]
+    command += [
+        "-c:v",
+        "libx264",
+        "-tune",
+        "animation",
+        "-crf",
+        "24",
+        "-pix_fmt",
+        "yuv420p",
+        "-f",
+        "mp4",
+        str(path),
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as ffmpeg:
         assert ffmpeg.stdin is not None
         assert ffmpeg.stderr is not None
