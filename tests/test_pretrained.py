@@ -49,15 +49,30 @@ def test_the_weights_score_what_the_card_says(name: str) -> None:
 
 def test_the_aims_are_reached() -> None:
     results = read_results(DOCS / "training")
-    rednet, resnet = (results["digits"].of(network) for network in ("rednet", "resnet"))
-    assert len(rednet) == len(resnet) >= 3
-    assert np.mean([run.epochs[-1].test_score for run in rednet]) >= 0.98
-    assert rednet[0].parameters < resnet[0].parameters
+    for name in ("digits", "mnist"):
+        rednet, resnet = (results[name].of(network) for network in ("rednet", "resnet"))
+        assert len(rednet) == len(resnet) >= 3
+        assert np.mean([run.epochs[-1].test_score for run in rednet]) >= 0.98
+        assert rednet[0].parameters < resnet[0].parameters
     denoise = results["denoise"]
     learned = denoise.runs[0].epochs[-1].test_score
     classical = [score for name, score in denoise.baselines.items() if name != "non-local means"]
     assert learned > max(classical) + 1
     assert learned > denoise.baselines["non-local means"] - 0.5
+
+
+def test_the_readme_quotes_the_results() -> None:
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    results = read_results(DOCS / "training")
+    for name, label in (("digits", "digits, 8 × 8 pixels"), ("mnist", "5,000 of MNIST, 14 × 14")):
+        found, unit = results[name], tasks.TASKS[name].unit
+        cells = [
+            unit.with_spread([run.epochs[-1].test_score for run in found.of(network)])
+            for network in ("rednet", "resnet")
+        ]
+        assert f"| {label} | {cells[0]} | {cells[1]} |" in readme
+        rednet, resnet = (found.of(network)[0].parameters for network in ("rednet", "resnet"))
+        assert f"RedNet, {rednet:,} parameters | ResNet, {resnet:,} parameters |" in readme
 
 
 def test_an_unknown_name_is_refused() -> None:
