@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,12 +19,14 @@ from PIL import Image
 from involution_edu import ablation, models, tasks
 from involution_edu.ablation import CENTRE, Ablation, Row, Run, Setting, ablate, settings_of
 from involution_edu.ablation_report import ablation_text, page
-from involution_edu.cli import main
+from involution_edu.cli import main, make_parser
+from involution_edu.commands.ablate import typed
 from involution_edu.complexity import count
 from involution_edu.data import Data
 
 joblib = pytest.importorskip("joblib", reason="joblib is not installed")
 
+DOCS = Path(__file__).parent.parent / "docs"
 FEW = settings_of(k=[1, 3])
 
 
@@ -250,3 +254,19 @@ def test_a_missing_package_is_named(
     )
     with pytest.raises(ValueError, match=f"need {package}: pip install"):
         swept(tmp_path / "a.csv", dask="tcp://127.0.0.1:1")
+
+
+def test_the_page_in_docs_is_made_from_its_table() -> None:
+    rows = ablation.read_rows(DOCS / "ablation.csv", "digits")
+    text = (DOCS / "ablation.md").read_text(encoding="utf-8")
+    (command,) = [line for line in text.splitlines() if line.startswith("involution-edu ablate")]
+    args = make_parser().parse_args(shlex.split(command)[1:])
+    wanted = [
+        Run(setting, seed, args.epochs)
+        for setting in settings_of(args.k, args.group_channels, args.reduction)
+        for seed in range(args.seeds)
+    ]
+    assert [row.run for row in rows] == wanted
+    assert page(Ablation("digits", tuple(rows)), typed(args), "ablation.png") == text
+    with (DOCS / "ablation.csv").open(newline="") as stream:
+        assert len(list(csv.reader(stream))) == 1 + len(rows)
