@@ -215,7 +215,7 @@ def _page_lines() -> list[str]:
         "page by `involution-edu gallery`. Blue is negative, white is zero, orange is positive; "
         "dark is large."
     )
-    lines = ["# Gallery", "", fill(intro, 115), "", "## Animations", ""]
+    lines = ["# Gallery", "", fill(intro, 115, break_on_hyphens=False), "", "## Animations", ""]
     for scene in SCENES:
         note = f"`involution-edu animate {scene.name}`"
         lines += _entry(f"{scene.name}.gif", scene.title, scene.caption, note)
@@ -227,7 +227,15 @@ def _page_lines() -> list[str]:
 
 def _entry(file: str, title: str, caption: str, note: str) -> list[str]:
     after = [note, ""] if note else []
-    return [f"### {title}", "", fill(caption, 115), "", f"![{title}]({FOLDER}/{file})", "", *after]
+    return [
+        f"### {title}",
+        "",
+        fill(caption, 115, break_on_hyphens=False),
+        "",
+        f"![{title}]({FOLDER}/{file})",
+        "",
+        *after,
+    ]
 
 
 def write_gallery(
