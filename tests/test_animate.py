@@ -207,9 +207,8 @@ def test_odd_photos(tmp_path: Path) -> None:
     assert np.abs(subjects["alpha"].photo - on_white).max() <= 1
     np.testing.assert_array_equal(subjects["exif"].photo, np.rot90(colours, -1))
     assert subjects["large"].photo.shape == (54, 72, 3)
-    for name in ("exif", "large"):
-        animation, poster = animate("multiply", files[name], out_dir=tmp_path, force=True)
-        assert animation.stat().st_size + poster.stat().st_size < 500_000
+    animation, poster = animate("multiply", files["exif"], out_dir=tmp_path)
+    assert animation.stat().st_size + poster.stat().st_size < 500_000
 
 
 @pytest.fixture
