@@ -6,6 +6,8 @@ import os
 import pickle
 import struct
 import tracemalloc
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ from checkpoint_files import (
     pickled,
     torch_file,
     torch_of,
+    torch_tensor,
 )
 
 
@@ -148,6 +151,47 @@ def test_the_hostile_pickles_would_run(tmp_path: Path, monkeypatch: pytest.Monke
         Path("RAN").unlink()
 
 
+def declared_less(compression: int) -> bytes:
+    """Return an .npz whose one entry unpacks to 100 MB, and declares 64 kB."""
+    header = npy_header(shape="(16000,)")
+    raw = bytearray(npz_file({"a.npy": npy_file(header, bytes(100_000_000))}, compression))
+    place = raw.rindex(b"PK\1\2") + 24  # of the size in the directory, which is what is believed
+    raw[place : place + 4] = struct.pack("<I", len(npy_file(header, bytes(64_000))))
+    return bytes(raw)
+
+
+def nested_storages(count: int, size: int) -> bytes:
+    """Return a file of PyTorch with ``count`` storages, each of which holds all the next ones."""
+    entries: list[tuple[str, int, int]] = []  # name, bytes, CRC
+    body = bytes(size)
+    for i in range(count):
+        name = f"archive/data/{i}"
+        entries.insert(0, (name, len(body), zlib.crc32(body)))
+        body = local_header(*entries[0]) + body
+    tensors = {
+        name: torch_tensor(name.rpartition("/")[2], (1,), (1,), storage="ByteStorage", count=length)
+        for name, length, _ in entries
+    }
+    content = pickled(tensors)
+    first = "archive/data.pkl", len(content), zlib.crc32(content)
+    raw, directory = local_header(*first) + content + body, b""
+    offset = 0
+    for name, length, checksum in (first, *entries):
+        header = local_header(name, length, checksum)
+        fixed, text = header[4:30], header[30:]
+        directory += b"PK\1\2\x14\0" + fixed + struct.pack("<3HLL", 0, 0, 0, 0, offset) + text
+        offset += len(header) + (length if name == first[0] else 0)
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, *[count + 1] * 2, len(directory), len(raw), 0)
+    return raw + directory + end
+
+
+def local_header(name: str, size: int, checksum: int) -> bytes:
+    fixed = struct.pack(
+        "<4s5H3L2H", b"PK\3\4", 20, 0, 0, 0, 0x21, checksum, size, size, len(name), 0
+    )
+    return fixed + name.encode()
+
+
 # Small files that would fill the memory, and what the answer names; None if they may be loaded.
 BOMBS = {
     "declared text": (b"\x80\x02\x8d" + struct.pack("<Q", 1 << 40) + b"ab.", "ValueError"),
@@ -191,13 +235,30 @@ BOMBS = {
         npz_file({"a.npy": npy_file(npy_header(shape="(10000000,)"), bytes(40_000_000))}),
         "unpacks to 400000",
     ),
+    "more zeros than declared": (declared_less(zipfile.ZIP_DEFLATED), "Bad CRC-32"),
+    "more zeros, packed by bzip2": (
+        declared_less(zipfile.ZIP_BZIP2), "entries packed in a way that NumPy does not use",
+    ),
+    "more zeros, packed by LZMA": (
+        declared_less(zipfile.ZIP_LZMA), "entries packed in a way that NumPy does not use",
+    ),
+    "entries that lie in each other": (nested_storages(20, 1_000_000), "unpacks to 20"),
+    "one storage as four types": (
+        torch_file({
+            storage: torch_tensor(storage=storage, count=count, size=(1,), stride=(1,))
+            for storage, count in (
+                ("FloatStorage", 2_000_000), ("IntStorage", 2_000_000),
+                ("DoubleStorage", 1_000_000), ("LongStorage", 1_000_000),
+            )
+        }, {"0": bytes(8_000_000)}),
+        "has 'archive/data/0' both as f4 and as i4",
+    ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_small_files_stay_small(bomb: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("checkpoint", "checkpoint.npz"):
-        monkeypatch.setattr(f"involution_edu.{module}.MOST_BYTES", 1 << 24)
+    monkeypatch.setattr("involution_edu.checkpoint.MOST_BYTES", 1 << 24)
     data, named = BOMBS[bomb]
     path.write_bytes(data)
     tracemalloc.start()

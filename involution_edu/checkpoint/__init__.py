@@ -164,6 +164,9 @@ def _tensors(data: bytes) -> dict[str, Tensor]:
             archive = ZipFile(BytesIO(data))
         except BadZipFile as error:
             raise Fault(f"it is a zip file cut short or damaged ({error})") from error
+        total = sum(info.file_size for info in archive.infolist())  # entries may overlap
+        if total > MOST_BYTES:
+            raise Fault(f"it unpacks to {total} bytes; need at most {MOST_BYTES}")
         if any(map(is_pickle, archive.namelist())):
             return find_state(read_torch(archive))
         return find_state(read_npz(archive))

@@ -109,7 +109,7 @@ def read_torch(archive: ZipFile) -> object:
         raise Fault("it has more than one data.pkl")
     folder = pickle.removesuffix("data.pkl")
     big = f"{folder}byteorder" in entries and archive.read(f"{folder}byteorder") == b"big"
-    storages: dict[tuple[str, str], Storage] = {}
+    storages: dict[str, Storage] = {}
 
     def load(identity: Any) -> Storage:
         match identity:
@@ -118,7 +118,10 @@ def read_torch(archive: ZipFile) -> object:
                 if entry not in entries:
                     raise Fault(f"it lacks {quoted(entry)}")
                 made = Storage(archive, entry, code, count, ">" if big else "<")
-                return storages.setdefault((key, code), made)
+                kept = storages.setdefault(key, made)
+                if kept.code != code:  # PyTorch refuses to write this; it could fill the memory
+                    raise Fault(f"it has {quoted(entry)} both as {kept.code} and as {code}")
+                return kept
         raise Fault(f"its pickle asks for {quoted(identity)}; need a storage")
 
     return read_pickle(archive.read(pickle), KNOWN, load)
