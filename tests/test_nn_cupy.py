@@ -112,6 +112,23 @@ def check_training(model: nn.Module) -> None:
         assert fake_cupy.ndarray.copies == 2 * ["__int__", "__int__", "__float__"]
 
 
+@pytest.mark.parametrize("make", [partial(nn.SGD, momentum=0.9), nn.Adam])
+@pytest.mark.usefixtures("cupy")
+def test_the_memory_of_an_optimiser_is_kept_as_numpy_has_it(make: Any) -> None:
+    model = models.small_rednet(4, kernel_size=3, blocks=(1,), rng=0)
+    optimiser, twin = make(model.parameters(), lr=0.01), copy.deepcopy(model).to("cupy")
+    on_gpu, again = (make(twin.parameters(), lr=0.01) for _ in range(2))
+    x, labels = random((3, 1, 6, 7), np.float32, 3), np.array([3, 0, 1])
+    train(model, optimiser, x, labels)
+    train(twin, on_gpu, *map(fake_cupy.asarray, (x, labels)))
+    state = on_gpu.state_dict()
+    again.load_state_dict(state)
+    for name, array in optimiser.state_dict().items():
+        assert type(state[name]) is np.ndarray
+        np.testing.assert_allclose(state[name], array, rtol=1e-3, atol=1e-6)
+        np.testing.assert_array_equal(again.state_dict()[name], state[name])
+
+
 def train(model: nn.Module, optimizer: nn.Optimizer, x: Any, labels: Any) -> list[float]:
     """Go two steps down; return the losses."""
     criterion, losses = nn.CrossEntropy(label_smoothing=0.1), []

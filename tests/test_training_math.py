@@ -146,6 +146,14 @@ def test_extreme_logits_do_not_overflow(size: float) -> None:
     np.testing.assert_array_equal(criterion.backward(), [[0.5, -0.5], [0, 0]])
 
 
+def test_a_class_that_is_ruled_out_is_no_loss() -> None:
+    criterion = nn.CrossEntropy()
+    assert criterion(np.array([[0.0, -np.inf], [1.0, 1.0]]), np.array([0, 1])) == np.log(2) / 2
+    np.testing.assert_array_equal(criterion.backward(), [[0, 0], [0.25, -0.25]])
+    assert criterion(np.array([[0.0, -np.inf]]), np.array([1])) == np.inf
+    assert nn.CrossEntropy(0.1)(np.array([[0.0, -np.inf]]), np.array([0])) == np.inf
+
+
 def test_gradients_are_clipped_together() -> None:
     parameters = make_parameters()
     set_gradients(parameters, 0)

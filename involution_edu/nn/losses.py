@@ -69,8 +69,9 @@ class CrossEntropy:
         target = xp.full_like(logits, self.label_smoothing / classes)
         target[xp.arange(count), labels] += 1 - self.label_smoothing
         self._dlogits = (exp / total - target) / count
-        surprise: Array = target * (xp.log(total) - shifted)
-        return float(surprise.sum() / count)
+        surprise = xp.log(total) - shifted  # -log p
+        surprise[target == 0] = 0  # also where p is 0, which times infinity is no number
+        return float((target * surprise).sum() / count)
 
     def backward(self) -> Array:
         """Return the gradient of the last loss, dlogits (N, K)."""

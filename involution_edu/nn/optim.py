@@ -7,7 +7,7 @@ from math import cos, isfinite, pi, sqrt
 
 import numpy as np
 
-from ..arrays import array_module
+from ..arrays import array_module, as_numpy
 from ..geometry import Array, as_int, check_shape
 from .arguments import as_fraction
 from .module import Parameter
@@ -48,9 +48,9 @@ class Optimizer:
         raise TypeError(f"{type(self).__name__} has no direction(); an Optimizer must define it")
 
     def state_dict(self) -> dict[str, Array]:
-        """Return a copy of the memory and the count of the steps: enough to go on exactly."""
+        """Return the memory and the count of the steps, copied as NumPy arrays: enough to go on."""
         arrays = {
-            f"{name}.{number}": array.copy()
+            f"{name}.{number}": as_numpy(array).copy()
             for name, arrays in self.memory.items()
             for number, array in enumerate(arrays)
         }
