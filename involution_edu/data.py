@@ -63,7 +63,7 @@ class Data:
 
 
 def digits() -> Data:
-    """Return scikit-learn's digits: 1,437 to train on and 360 to test, 8 x 8 pixels, 0 to 1."""
+    """Return scikit-learn's digits: 1,442 to train on and 355 to test, 8 x 8 pixels, 0 to 1."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -84,7 +84,7 @@ def mnist() -> Data:
 
 
 def textures() -> Data:
-    """Return patches of brick (0), grass (1) and gravel (2): 2,208 to train on, 768 to test.
+    """Return patches of brick (0), grass (1) and gravel (2): 2,304 to train on, 768 to test.
 
     Each has its own mean subtracted and is divided by its own standard deviation, so that no
     photo is known by its brightness or contrast.

@@ -49,6 +49,9 @@ def test_sizes_and_kinds(name: str, load: Callable[[str], Data]) -> None:
     assert (found.x_train.shape, found.x_test.shape) == SIZES[name]
     assert found.x_train.dtype == found.x_test.dtype == np.float32
     assert len(found.y_train) == len(found.x_train)
+    if name in LABELLED:
+        for part, use in ((found.x_train, "to train on"), (found.x_test, "to test")):
+            assert f"{len(part):,} {use}" in (getattr(data, name).__doc__ or "")
     assert len(found.y_test) == len(found.x_test)
     assert np.isfinite(found.x_train).all()
     assert np.isfinite(found.x_test).all()
