@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import fill
 
 from .ablation import CENTRE, Ablation, Setting
 from .scores import spread
@@ -57,27 +58,29 @@ def page(ablation: Ablation, command: str, picture: str) -> str:
 
 def _what(ablation: Ablation) -> str:
     seeds = len({row.seed for row in ablation.rows})
-    name = TASKS[ablation.task].unit.name
-    return f"{name} after the last epoch; mean ± standard deviation of {seeds} seeds.".capitalize()
+    of = "of one seed" if seeds == 1 else f"mean ± standard deviation of {seeds} seeds"
+    return f"{TASKS[ablation.task].unit.name} after the last epoch; {of}.".capitalize()
 
 
 def _cells(ablation: Ablation) -> Iterator[tuple[str, ...]]:
     unit = TASKS[ablation.task].unit
     for setting in dict.fromkeys(row.setting for row in ablation.rows):
         rows = ablation.of(setting)
-        mean, deviation = spread([row.test_score for row in rows])
         yield (
             str(setting.k),
             str(setting.group_channels),
             str(setting.reduction),
             f"{rows[0].parameters:,}",
             f"{rows[0].macs:,}",
-            f"{unit.of(mean)} ± {unit.of(deviation)}",
+            unit.with_spread([row.test_score for row in rows]),
         )
 
 
 def save_plot(ablation: Ablation, path: Path) -> None:
-    """Draw the score with its spread, and below it the cost, against each factor that varies."""
+    """Draw the score with its spread, and below it the cost, against each factor that varies.
+
+    If none does, each factor that was chosen has its one point.
+    """
     from matplotlib.figure import Figure
 
     from .viz.palette import INK, MUTED, PAPER, diverging
@@ -85,9 +88,8 @@ def save_plot(ablation: Ablation, path: Path) -> None:
     ink, muted, paper = ((r / 255, g / 255, b / 255) for r, g, b in (INK, MUTED, PAPER))
     blue, orange = (diverging(value, 1.0) / 255 for value in (-1.0, 0.7))
     unit = TASKS[ablation.task].unit
-    varied = {factor: values for factor in FACTORS if len(values := ablation.values(factor)) > 1}
-    if not varied:
-        raise ValueError("settings is of one value each; need two of a factor to draw it")
+    tried = {factor: values for factor in FACTORS if (values := ablation.values(factor))}
+    varied = {factor: values for factor, values in tried.items() if len(values) > 1} or tried
     base = (ablation.of(CENTRE) or ablation.rows)[0]
     figure = Figure(figsize=(4.2 * len(varied) + 1, 6.4), layout="constrained", facecolor=paper)
     grid = figure.subplots(2, len(varied), squeeze=False, sharey="row", sharex="col")
@@ -112,11 +114,12 @@ def save_plot(ablation: Ablation, path: Path) -> None:
     grid[0, 0].set_ylabel(f"test {unit.name}, {unit.symbol}")
     grid[1, 0].set_ylabel(f"cost, times that of K = {base.k}")
     grid[1, 0].legend(frameon=False)
-    figure.suptitle(
+    title = (
         f"{ablation.task}: each factor varied alone around K = {CENTRE.k}, {CENTRE.group_channels} "
-        f"channels to a kernel, r = {CENTRE.reduction}. {_what(ablation)}",
-        fontsize=10,
+        f"channels to a kernel, r = {CENTRE.reduction}. {_what(ablation)}"
     )
+    letters = round(13 * figure.get_figwidth())  # of this size that fit into a line
+    figure.suptitle(fill(title, letters), fontsize=10)
     figure.savefig(path, dpi=110)
 
 

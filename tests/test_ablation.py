@@ -173,12 +173,23 @@ def made(values: dict[Setting, list[float]]) -> Ablation:
 def test_the_text_has_mean_and_spread() -> None:
     result = made({Setting(k=3): [0.90, 0.92, 0.97], CENTRE: [0.5, 0.5, 0.5]})
     lines = ablation_text(result).splitlines()
-    assert lines[1].split() == ["3", "16", "4", "3,000", "30", "93.0", "%", "±", "3.6", "%"]
-    assert lines[2].split()[-5:] == ["50.0", "%", "±", "0.0", "%"]
+    assert lines[1].split() == ["3", "16", "4", "3,000", "30", "93.0", "±", "3.6", "%"]
+    assert lines[2].split()[-4:] == ["50.0", "±", "0.0", "%"]
     assert max(map(len, lines)) <= 80
     assert result.values("k") == [3, 7]
     assert result.values("reduction") == [4]
-    assert "| 3 | 16 | 4 | 3,000 | 30 | 93.0 % ± 3.6 % |" in page(result, "command", "a.png")
+    assert "| 3 | 16 | 4 | 3,000 | 30 | 93.0 ± 3.6 % |" in page(result, "command", "a.png")
+
+
+@pytest.mark.parametrize("words", ["--k 3", "--group-channels 4 --reduction 2"])
+def test_one_value_of_one_seed(
+    words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(f"ablate --task dots {words} --seeds 1 --out one".split()) == 0
+    assert "±" not in capsys.readouterr().out
+    assert "Accuracy after the last epoch; of one seed." in Path("one.md").read_text("utf-8")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.csv", "one.md", "one.png"]
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
