@@ -204,7 +204,7 @@ def _resume(
         if found == identity:
             model.load_state_dict(_below("network.", state))
             optimizer.load_state_dict(_below("optimizer.", state))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"path is {path}, which is no checkpoint of a training: {error}"
         ) from error

@@ -181,8 +181,11 @@ def test_what_is_no_checkpoint_of_the_training_is_refused(tmp_path: Path) -> Non
     def without(name: str) -> None:
         np.savez(bad, **{n: a for n, a in arrays.items() if n != name})
 
+    def changed(**other: Array) -> None:
+        np.savez(bad, **{**arrays, **other})
+
     def with_run(run: bytes) -> None:
-        np.savez(bad, **{**arrays, "run": np.frombuffer(run, np.uint8)})
+        changed(run=np.frombuffer(run, np.uint8))
 
     spoiled: tuple[tuple[str, Callable[[], object]], ...] = (
         ("cannot be loaded", lambda: bad.write_bytes(good.read_bytes()[:-300])),
@@ -190,6 +193,9 @@ def test_what_is_no_checkpoint_of_the_training_is_refused(tmp_path: Path) -> Non
         ("no checkpoint of a training", lambda: with_run(b"{")),
         ("no checkpoint of a training", lambda: with_run(b"[1]")),
         ("no checkpoint of a training", lambda: with_run(bytes([255]))),
+        ("no checkpoint of a training", lambda: with_run(b"[" * 100_000)),
+        ("no checkpoint of a training", lambda: changed(epochs=np.zeros((2, 0)))),
+        ("no checkpoint of a training", lambda: changed(epochs=np.full((2, 5), np.inf))),
         ("'epochs'", lambda: without("epochs")),
         (r"lacks 0\.weight", lambda: without("network.0.weight")),
         (r"velocity\.0", lambda: without("optimizer.velocity.0")),

@@ -61,7 +61,7 @@ class StridedTensor(Tensor):
     stride: object
 
     def array(self) -> Numbers:
-        """Return the view; every number of it is one of its own in the storage."""
+        """Return the view, which has no more numbers than its storage."""
         size, stride = as_shape(self.size), as_shape(self.stride)
         (offset,) = as_shape([self.offset])
         flat = self.storage.numbers()
