@@ -37,7 +37,7 @@ def show(limit: float | None = None, **arrays: Array) -> Figure:
     --------
     >>> figure = show(x=np.eye(3), kernel=-np.ones((3, 3)))
     >>> [axes.get_title() for axes in figure.axes]
-    ['x  3 × 3', 'kernel  3 × 3']
+    ['x (3 × 3)', 'kernel (3 × 3)']
     """
     from matplotlib.figure import Figure
 
@@ -54,7 +54,7 @@ def show(limit: float | None = None, **arrays: Array) -> Figure:
     axes = figure.subplots(1, len(arrays), width_ratios=widths, squeeze=False)[0]
     for ax, (name, array) in zip(axes, arrays.items(), strict=True):
         ax.imshow(diverging(array, limit))
-        ax.set_title(f"{name}  {array.shape[0]} × {array.shape[1]}", fontsize=9)
+        ax.set_title(f"{name} ({array.shape[0]} × {array.shape[1]})", fontsize=9)
         ax.set_xticks(np.arange(-0.5, array.shape[1]), minor=True)
         ax.set_yticks(np.arange(-0.5, array.shape[0]), minor=True)
         ax.grid(which="minor", color="0.85", linewidth=0.5)
