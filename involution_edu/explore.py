@@ -1,4 +1,4 @@
-"""The explorer page of an involution layer on a photo."""
+"""The explorer page of an involution layer, alone or inside of a network, on a picture."""
 
 from __future__ import annotations
 
@@ -6,13 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from .checkpoint import CheckpointError, load_weights
+from .classify import CLASSES, FULL_SIZE, MODELS, softmax
+from .data import digits
 from .demo import escaped, make_layer, page_of, speckled
 from .files import check_writable
-from .geometry import as_int
-from .images import load_photo, photo_to_x
+from .geometry import Array, as_int
+from .images import Photo, load_photo, photo_to_x
+from .models import pretrained
+from .nn import Module
 from .viz import Trace, record
+from .viz.explorer import explorer
+from .viz.notebook import Page
+from .viz.recording import involution_names
 
+REDNETS = {name: make for name, make in MODELS.items() if name.startswith("rednet")}
+NAMES = "specks", "digits", *REDNETS
 LARGEST = 128  # pixels a side: the page computes all their kernels, and again as one paints
+PAGE_BYTES = 1_500_000
+DIGIT = 8  # pixels a side
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,59 +40,203 @@ class Explored:
     trace : Trace
         Every number behind the page.
     file : Path
+    model : str
+    layer : str or None
+        Name of the layer inside of the model; None if it is the model.
+    weights : str
+        "shipped" with the package, "random", or the path of their file.
     """
 
     text: str
     trace: Trace
     file: Path
+    model: str
+    layer: str | None
+    weights: str
 
     def data(self) -> dict[str, Any]:
         """Return what can be said as JSON."""
         geom = self.trace.geom
-        return {"file": str(self.file), "bytes": self.file.stat().st_size, "size": [geom.H, geom.W]}
+        return {
+            "file": str(self.file),
+            "bytes": self.file.stat().st_size,
+            "size": [geom.H, geom.W],
+            "model": self.model,
+            "layer": self.layer,
+            "weights": self.weights,
+        }
 
 
 def run(
     image: str | Path | None = None,
     *,
+    model: str = "specks",
+    layer: str | None = None,
+    path: str | Path | None = None,
     out: str | Path = "explorer.html",
     force: bool = False,
-    size: int = 64,
+    size: int | None = None,
     seed: int = 0,
 ) -> Explored:
-    """Run the layer of the demo on a photo and write a page to explore it.
+    """Run an involution layer on a picture and write a page to explore it.
 
     Parameters
     ----------
     image : path, optional
-        Any image that Pillow reads; if not given, the portrait that ships with matplotlib.
+        Any image that Pillow reads. If not given, the portrait that ships with matplotlib; for
+        the digits, one of scikit-learn's that the network was not trained on.
+    model : str
+        One of `NAMES`: "specks", the layer of the demo on a photo with specks; "digits", the
+        trained small RedNet; or a RedNet of ImageNet.
+    layer : str, optional
+        Which involution inside of the network; if not given, the first.
+    path : path, optional
+        Weights of a RedNet of ImageNet, of any kind that `load_checkpoint` reads; if not given,
+        they are random.
     out : path
         The page.
     force : bool
         Replace the page if it exists.
-    size : int
-        Longest side of the photo given to the layer, in pixels: 8 to 128.
+    size : int, optional
+        Longest side of the photo given to the model, in pixels: 8 to 128, if not given 64. None
+        for digits, which have 8 x 8.
     seed : int
-        Of the specks.
+        Of the specks, of random weights, and of the choice of scikit-learn's digit.
 
     Raises
     ------
     ValueError
-        If the image cannot be used.
+        If the image or the weights cannot be used, there is no such model or layer, or the page
+        of the layer would be larger than `PAGE_BYTES`.
     OSError
         If a file cannot be read or written.
     """
-    size, seed, out = as_int("size", size, 8), as_int("seed", seed, 0), Path(out)
+    seed, out, image = as_int("seed", seed, 0), Path(out), None if image is None else Path(image)
+    if model not in NAMES:
+        raise ValueError(f"model is {model!r}; need one of {', '.join(NAMES)}")
+    if path is not None and model not in REDNETS:
+        raise ValueError(f"path is {path}; need no weights for {model}, which has its own")
+    if size is not None and model == "digits":
+        raise ValueError(f"size is {size}; need none for digits, of {DIGIT} x {DIGIT} pixels")
+    size = 64 if size is None else as_int("size", size, 8)
     if size > LARGEST:
         raise ValueError(f"size is {size}; need 8 to {LARGEST}")
     check_writable(out, force=force, choice="another file with --out")
-    photo, notice = load_photo(None if image is None else Path(image), size)
-    trace = record(make_layer(), photo_to_x(speckled(photo, seed)))
-    name = "the sample portrait" if image is None else Path(image).name
-    page_of(trace, name, seed).save(out, force=force)
+
+    if model == "specks":
+        if layer is not None:
+            raise ValueError(f"layer is {layer!r}; need none for specks, which is one layer")
+        photo, notice = load_photo(image, size)
+        trace, name = record(make_layer(), photo_to_x(speckled(photo, seed))), _name(image)
+        page, what = page_of(trace, name, seed), "an involution layer"
+    else:
+        if model in REDNETS:
+            x, name, notice = _photo_of(image, size)
+        else:
+            x, name, notice = _test_digit(seed) if image is None else _digit_of(image)
+        network, words = _network(model, x, path, seed)
+        layer = involution_names(network)[0] if layer is None else layer
+        trace = record(network, x, layer=layer)
+        about = (
+            f"The picture is {name}, {x.shape[2]} × {x.shape[3]} pixels. The network is {words}."
+        )
+        page, what = _page(trace, about, layer), f"{layer} of {words}"
+
+    page.save(out, force=force)
     lines = [
-        f"The way of every pixel of {escaped(name)} through an involution layer.",
+        f"The way of every pixel of {escaped(name)} through {escaped(what)}.",
         *([notice] if notice else []),
         f"Wrote {escaped(str(out))}; open it in a browser.",
     ]
-    return Explored("\n".join(lines), trace, out)
+    weights = "shipped" if model not in REDNETS else "random" if path is None else str(path)
+    return Explored("\n".join(lines), trace, out, model, layer, weights)
+
+
+def digit_to_x(photo: Photo) -> Array:
+    """Return the picture (H, W, 3) of a digit as the input (1, 1, 8, 8) of its network, float32.
+
+    Each number is the share of ink in its part of the picture: 0 is white paper, 1 black ink.
+    What is not square lies in the middle of a square of paper.
+
+    Examples
+    --------
+    >>> photo = np.full((16, 8, 3), 255, np.uint8)
+    >>> photo[:4] = 0
+    >>> digit_to_x(photo)[0, 0, :3].tolist()
+    [[0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0],
+     [0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0],
+     [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
+    """
+    from PIL import Image
+
+    scale = DIGIT / max(photo.shape[:2])
+    rows, columns = (max(1, round(side * scale)) for side in photo.shape[:2])
+    grey = Image.fromarray(photo).convert("L").resize((columns, rows), Image.Resampling.BOX)
+    top, left = (DIGIT - rows) // 2, (DIGIT - columns) // 2
+    x = np.zeros((1, 1, DIGIT, DIGIT), np.float32)
+    x[0, 0, top : top + rows, left : left + columns] = 1 - np.asarray(grey) / 255
+    return x
+
+
+def _name(image: Path | None) -> str:
+    return "the sample portrait" if image is None else image.name
+
+
+def _photo_of(image: Path | None, size: int) -> tuple[Array, str, str | None]:
+    """Return what the network is given, its name, and what the user should know about it."""
+    photo, notice = load_photo(image, size)
+    return photo_to_x(photo), _name(image), notice
+
+
+def _digit_of(image: Path) -> tuple[Array, str, str | None]:
+    x = digit_to_x(load_photo(image, FULL_SIZE)[0])
+    dark = "More than half of it is dark; the network was trained on dark ink on light paper."
+    return x, f"the digit in {image.name}", dark if x.mean() > 0.5 else None
+
+
+def _test_digit(seed: int) -> tuple[Array, str, None]:
+    try:
+        data = digits()
+    except ImportError as error:
+        raise ValueError(
+            f"image is not given, and scikit-learn's digits cannot be had ({error}); need a "
+            "picture of a digit, or: pip install scikit-learn"
+        ) from error
+    n = int(np.random.default_rng(seed).integers(len(data.x_test)))
+    name = f"scikit-learn's test digit number {n}, labelled {data.y_test[n]}"
+    return data.x_test[n : n + 1], name, None
+
+
+def _network(model: str, x: Array, path: str | Path | None, seed: int) -> tuple[Module, str]:
+    """Return the network, in evaluation mode, and what to say of it."""
+    if model == "digits":
+        network = pretrained(model)
+        chances = softmax(network(x)[0])
+        read = f"{chances.argmax()} ({100 * chances.max():.0f} %)"
+        return network, f"the trained small RedNet for digits, which reads {read}"
+    network = REDNETS[model](CLASSES, rng=seed).eval()
+    if path is None:
+        return network, f"{model} with random weights (seed {seed}), not trained"
+    load_weights(network, path)
+    with np.errstate(over="ignore", invalid="ignore"):
+        logits = network(x)
+    if not np.isfinite(logits).all():
+        raise CheckpointError(f"path is {path}, whose weights overflow; need those of a training")
+    return network, f"{model} with the weights of {Path(path).name}"
+
+
+def _page(trace: Trace, about: str, layer: str) -> Page:
+    geom = trace.geom
+    groups = "one group" if geom.G == 1 else f"{geom.G} groups"
+    page = explorer(
+        trace,
+        about=f"{about} Shown is its layer {layer}: {geom.C} channels of {geom.H} × {geom.W} "
+        f"pixels, {groups}, {geom.window[0]} × {geom.window[1]} kernels.",
+    )
+    count = len(page.html.encode())
+    if count > PAGE_BYTES:
+        raise ValueError(
+            f"layer is {layer!r}, of {geom.C} channels, whose page would have {count / 1e6:.2f} "
+            f"MB; need at most {PAGE_BYTES / 1e6:.1f} MB, as an earlier layer has"
+        )
+    return page

@@ -127,7 +127,15 @@ def test_the_command_writes_a_page_of_the_photo(
     argv = ["explore", str(photo), "--out", str(out), "--size", "12", "--seed", "3"]
     assert main([*argv, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert said == {"ok": True, "file": str(out), "bytes": out.stat().st_size, "size": [12, 8]}
+    assert said == {
+        "ok": True,
+        "file": str(out),
+        "bytes": out.stat().st_size,
+        "size": [12, 8],
+        "model": "specks",
+        "layer": None,
+        "weights": "shipped",
+    }
     data = data_of(out.read_text(encoding="utf-8"))
     assert data["about"].startswith("The photo is a<b>&.png, 12 × 8 pixels.")
     assert "seed 3" in data["about"]

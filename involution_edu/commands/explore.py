@@ -16,7 +16,27 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="?",
         type=Path,
         metavar="IMAGE",
-        help="a photo to use (PNG, JPEG, ...); the default is a portrait that ships with matplotlib",
+        help="a photo (PNG, JPEG, ...; default: a portrait that ships with matplotlib); for digits "
+        "the picture of one, dark ink on light paper, filling it (default: one of scikit-learn's)",
+    )
+    parser.add_argument(
+        "--model",
+        default="specks",
+        metavar="NAME",
+        help="specks, a trained layer on a photo with specks (the default); digits, a small trained "
+        "RedNet; rednet26, rednet38, rednet50, rednet101 or rednet152",
+    )
+    parser.add_argument(
+        "--layer",
+        metavar="NAME",
+        help="the involution inside of the network, such as layer1.0.conv2 (default: the first)",
+    )
+    parser.add_argument(
+        "--weights",
+        dest="path",
+        type=Path,
+        metavar="FILE",
+        help="of rednet26 to rednet152, as classify takes them (default: random weights)",
     )
     parser.add_argument(
         "--out",
@@ -29,15 +49,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--size",
         type=int,
-        default=64,
         metavar="PIXELS",
-        help="longest side of the photo given to the layer, 8 to 128 (default: 64)",
+        help="longest side of the photo given to the model, 8 to 128 (default: 64)",
     )
     parser.add_argument(
         "--seed",
         type=seed,
         default=0,
-        help="of the specks, a whole number below 2**31 (default: 0)",
+        help="of the specks, random weights or the digit chosen, a whole number below 2**31 "
+        "(default: 0)",
     )
 
 
@@ -45,16 +65,25 @@ def run(args: Namespace) -> Outcome:
     """Write the page and say where it is."""
     from .. import explore
 
-    result = explore.run(args.image, out=args.out, force=args.force, size=args.size, seed=args.seed)
+    result = explore.run(
+        args.image,
+        model=args.model,
+        layer=args.layer,
+        path=args.path,
+        out=args.out,
+        force=args.force,
+        size=args.size,
+        seed=args.seed,
+    )
     return Outcome(result.text, result.data())
 
 
 COMMAND = Command(
     "explore",
     "write a page on which to watch every pixel make its kernel",
-    "Run an involution layer on a photo and write one HTML file that shows all its numbers: move "
-    "over the photo, step through the sum, paint a pixel and watch its own kernel change. It "
-    "opens from disk and reads nothing from the network.",
+    "Run an involution layer, alone or inside of a network, on a picture and write one HTML file "
+    "that shows all its numbers: move over the input, step through the sum, paint a pixel and "
+    "watch its own kernel change. It opens from disk and reads nothing from the network.",
     "explore cat.jpg --out cat.html",
     add_arguments,
     run,

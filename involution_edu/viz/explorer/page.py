@@ -131,6 +131,7 @@ def _data(trace: Trace, about: str, photo: bool) -> dict[str, Any]:
         "limits": {name: limit_of(a) for name, a in limits.items()},
         "anchors": diverging(np.linspace(-1, 1, 5), 1.0).tolist(),
         "tolerance": PAGE_TOLERANCE,
+        "channel": next((c for c in range(C) if np.ptp(trace.x[0, c])), 0),  # not blank
         "start": at,
         "other": others[0] if others else None,
         "arrays": {
@@ -159,8 +160,9 @@ def _check_own(trace: Trace) -> None:
     if weight.shape[1] == geom.C:
         pooled: Array = AvgPool2d(geom.stride)(trace.x)
         if pooled.shape[2:] == conv.shape[2:]:
-            reduced = np.einsum("oc,nchw->nohw", weight, pooled)
-            if scaled_error(reduced, conv) <= TOLERANCE[conv.dtype]:
+            # In float64: einsum adds one by one, and hundreds of channels would round too much.
+            reduced = np.einsum("oc,nchw->nohw", weight, pooled, dtype=np.float64)
+            if scaled_error(reduced.astype(conv.dtype), conv) <= TOLERANCE[conv.dtype]:
                 return
     raise ValueError(
         "trace has kernels that are not made from its x; need a whole run of a layer without "

@@ -7,7 +7,7 @@ let version = 0; // counts the strokes of paint: what is older must be drawn ane
 const state = {
   at: data.start, // the output pixel looked at
   other: data.other, // pixel B
-  c: 0,
+  c: data.channel,
   view: data.colour ? "photo" : "channel",
   place: null, // number u*K_w + v of a place of the window
   partial: false, // whether the sum stops at that place
