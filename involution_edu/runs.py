@@ -115,12 +115,16 @@ def run_task(
     Raises
     ------
     ValueError
-        If a name is unknown or a package missing, or a checkpoint is damaged or of another run.
+        If a name is unknown, a sequence empty or a package missing, or a checkpoint is damaged or
+        of another run.
     OSError
         If a file exists and neither ``resume`` nor ``force`` is set, or cannot be written.
     """
     chosen = _networks(TASKS[task], networks)
     seeds = [as_int("seeds", seed, 0) for seed in seeds]
+    for name, values in (("networks", chosen), ("seeds", seeds)):
+        if not values:
+            raise ValueError(f"{name} is empty; need at least one")
     recipe = TASKS[task].recipe
     if epochs is not None:
         recipe = replace(recipe, epochs=as_int("epochs", epochs, recipe.warmup_epochs + 1))

@@ -137,6 +137,13 @@ def test_mistakes_are_one_line(name: str, capsys: pytest.CaptureFixture[str]) ->
     assert shown.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", ["networks", "seeds"])
+def test_nothing_to_train_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"{name} is empty; need at least one"):
+        train(tmp_path / "out", **{name: []})
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_damaged_checkpoint_is_the_users_to_mend(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
