@@ -69,6 +69,32 @@ def test_what_else_can_go_wrong() -> None:
     assert "it changed its argument 0; work on a copy" in course.check(involution).text
 
 
+@pytest.mark.parametrize(
+    ("group_of", "h_of", "inside", "hint"),
+    [
+        (lambda c, C, G: c * G // C, lambda i, u, p: i + u, "above", "starts at the pixel"),
+        (lambda c, C, G: c * G // C, lambda i, u, p: i + u - p, "above", "counts from the end"),
+        (lambda c, C, G: c // G, lambda i, u, p: i + u - p, "both", "c // G"),
+    ],
+    ids=["corner", "negative index", "wrong division"],
+)
+def test_loops_as_a_learner_writes_them(group_of: Any, h_of: Any, inside: str, hint: str) -> None:
+    """The last two raise IndexError in some of the cases; what they return in others tells."""
+
+    def involution(x: Any, kernel: Any) -> Any:
+        (N, C, H, W), (G, K) = x.shape, kernel.shape[1:3]
+        y = np.zeros_like(x)
+        for n, c, i, j, u, v in np.ndindex(N, C, H, W, K, K):
+            h, w = h_of(i, u, K // 2), h_of(j, v, K // 2)
+            if h < H and w < W and (inside == "above" or (h >= 0 and w >= 0)):
+                y[n, c, i, j] += kernel[n, group_of(c, C, G), u, v, i, j] * x[n, c, h, w]
+        return y
+
+    verdict = course.check(involution)
+    assert not verdict.ok
+    assert hint in verdict.text
+
+
 def test_a_name_that_is_no_exercise() -> None:
     with pytest.raises(
         ValueError, match=r"^answer is named <lambda>; need one of apply, involution, "

@@ -38,6 +38,14 @@ OUTPUT_SIZE = Exercise(
             "there are p zeros on each side, so 2*p in all.",
         ),
         Mistake(
+            lambda H, K, s, p, d: (H + 2 * p - d * K) // s + 1,
+            "from the first to the last of K places are K - 1 steps: the window spans d*(K - 1) + 1.",
+        ),
+        Mistake(
+            lambda H, K, s, p, d: (H + 2 * p - d * (K - 1) - 1) / s + 1,
+            "a stride that does not fit is left out: divide with //.",
+        ),
+        Mistake(
             lambda H, K, s, p, d: H // s,
             "H // s forgets the last window: with 'same' padding it is ceil(H / s).",
         ),
@@ -58,6 +66,7 @@ GROUPS = Exercise(
             lambda C, G: [c // G for c in range(C)],
             "divide by the channels of a group, C // G, not by the number of groups.",
         ),
+        Mistake(lambda C, G: [c // (C // G) + 1 for c in range(C)], "groups are counted from 0."),
     ),
 )
 
@@ -83,6 +92,7 @@ UNFOLD_BYTES = Exercise(
     _each((8, 64, 56, 56, 7), (1, 3, 5, 7, 3)),
     (
         Mistake(lambda N, C, H, W, K: N * C * H * W * K * K, "a float32 has 4 bytes."),
+        Mistake(lambda N, C, H, W, K: 4 * N * H * W * K * K, "every channel has windows."),
         Mistake(
             lambda N, C, H, W, K: 4 * N * C * H * W, "every pixel has K*K numbers in its window."
         ),
@@ -140,6 +150,12 @@ HALO = Exercise(
             "a margin has K - 1 rows, (K - 1)/2 on each side.",
         ),
         Mistake(
+            lambda rows, columns, K: (
+                (rows + 2 * (K - 1)) * (columns + 2 * (K - 1)) / rows / columns
+            ),
+            "the window reaches (K - 1)/2 to each side, not K - 1.",
+        ),
+        Mistake(
             lambda rows, columns, K: (rows + K - 1) * (columns + K - 1),
             "divide by the outputs of the tile.",
         ),
@@ -171,6 +187,10 @@ PARAMETERS = Exercise(
         Mistake(
             lambda C, K, C_g, r: layer_parameters(C, K, C_g, r) - K * K * (C // C_g),
             "span has a bias.",
+        ),
+        Mistake(
+            lambda C, K, C_g, r: C * (C // r) + 2 * (C // r) + K * K * C_g * (C // r + 1),
+            "span makes K*K numbers for each group; there are C / C_g groups.",
         ),
         Mistake(
             lambda C, K, C_g, r: K * K * C * C, "that is a convolution; here kernels are generated."

@@ -89,7 +89,7 @@ def _short(argument: Any) -> str:
 
 
 def _hint(exercise: Exercise, answer: Function, cases: list[tuple[Any, ...]]) -> str:
-    """Name the mistake that gives what ``answer`` gives, in every case."""
+    """Name the mistake that gives what ``answer`` gives, in every case that it survives."""
     for mistake in exercise.mistakes:
         if all(_same(answer, mistake.answer, arguments) for arguments in cases):
             return f"\nThe likely mistake: {mistake.sentence}"
@@ -100,7 +100,7 @@ def _same(answer: Function, other: Function, arguments: tuple[Any, ...]) -> bool
     try:
         got = answer(*copy.deepcopy(arguments))
     except Exception:  # noqa: BLE001 - as in judge
-        return False
+        return True  # says nothing about which mistake it is
     return _difference(got, other(*copy.deepcopy(arguments))) is None
 
 

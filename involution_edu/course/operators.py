@@ -65,14 +65,31 @@ def _interleaved(x: Array, kernel: Array) -> Array:
 def _corner(x: Array, kernel: Array) -> Array:
     """Apply the window with its corner, not its middle, on the pixel."""
     p = kernel.shape[2] // 2
-    moved = np.pad(x, ((0, 0), (0, 0), (0, p), (0, p)))[:, :, p:, p:]
-    return involution(moved, kernel)
+    return involution(np.pad(x, ((0, 0), (0, 0), (0, 2 * p), (0, 2 * p))), kernel, padding=0)
 
 
 def _wrapped(x: Array, kernel: Array) -> Array:
     p = kernel.shape[2] // 2
     around = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)), mode="wrap")
     return involution(around, kernel, padding=0)
+
+
+def _from_the_end(x: Array, kernel: Array) -> Array:
+    """Let rows and columns before the first count from the end, as Python's indices do."""
+    p = kernel.shape[2] // 2
+    before = np.pad(x, ((0, 0), (0, 0), (p, 0), (p, 0)), mode="wrap")
+    return involution(np.pad(before, ((0, 0), (0, 0), (0, p), (0, p))), kernel, padding=0)
+
+
+def _repeated(x: Array, kernel: Array) -> Array:
+    p = kernel.shape[2] // 2
+    around = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)), mode="edge")
+    return involution(around, kernel, padding=0)
+
+
+def _divided_by_groups(x: Array, kernel: Array) -> Array:
+    C, G = x.shape[1], kernel.shape[1]
+    return involution(x, kernel[:, [min(c // G, G - 1) for c in range(C)]])
 
 
 OPERATOR_MISTAKES = (
@@ -92,6 +109,14 @@ OPERATOR_MISTAKES = (
     ),
     Mistake(_corner, "your window starts at the pixel; its middle must lie there: h = i + u - p."),
     Mistake(_wrapped, "beyond the edge you read the other side of the image; there are zeros."),
+    Mistake(
+        _from_the_end,
+        "an index below 0 counts from the end in Python; outside the image there are zeros.",
+    ),
+    Mistake(_repeated, "you repeated the pixels of the edge; outside the image there are zeros."),
+    Mistake(
+        _divided_by_groups, "you used group c // G; divide by the channels of a group, C_g = C / G."
+    ),
     Mistake(
         lambda x, kernel: involution(x, _mean_kernel(kernel)),
         "you used one kernel for all pixels; index it with [..., i, j].",
@@ -155,6 +180,12 @@ GENERATE = Exercise(
     (
         Mistake(_soft, "you normalised the kernel with softmax; involution leaves it as it is."),
         Mistake(_groups_last, "you split the numbers as (K, K, G); channel o is (g*K + u)*K + v."),
+        Mistake(
+            lambda x, reduce, span, bias, G, K: np.maximum(
+                generate(x, reduce, span, bias, G, K), 0
+            ),
+            "there is no ReLU after span: a kernel may be negative.",
+        ),
         Mistake(
             lambda x, reduce, span, bias, G, K: generate(x, reduce, span, 0 * bias, G, K),
             "you left out the bias of span.",

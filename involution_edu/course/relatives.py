@@ -23,6 +23,12 @@ def convolve(x: Array, weight: Array) -> Array:
     return y
 
 
+def _from_the_corner(x: Array, weight: Array) -> Array:
+    (_, H, W), p = x.shape, weight.shape[2] // 2
+    y = convolve(np.pad(x, ((0, 0), (0, 2 * p), (0, 2 * p))), weight)
+    return y[:, p : p + H, p : p + W]
+
+
 def _convolutions(rng: np.random.Generator) -> Cases:
     for C, O, H, W, K in ((1, 1, 3, 4, 3), (3, 2, 5, 4, 3), (2, 4, 4, 6, 5), (2, 3, 3, 2, 1)):
         yield rng.standard_normal((C, H, W)), rng.standard_normal((O, C, K, K))
@@ -47,6 +53,14 @@ CONVOLUTION = Exercise(
         Mistake(
             lambda x, weight: convolve(x[:1], weight[:, :1]),
             "you used the first channel only; a convolution sums over all channels.",
+        ),
+        Mistake(
+            _from_the_corner,
+            "your window starts at the pixel; its middle must lie there: i + u - p.",
+        ),
+        Mistake(
+            lambda x, weight: convolve(x, weight) / weight[0].size,
+            "you took the mean of the products; it is their sum.",
         ),
     ),
 )
@@ -89,6 +103,12 @@ def attend(query: Array, key: Array, K: int) -> Array:
     return _softmax(_scores(query, key, K), (0, 1))
 
 
+def _inside(query: Array, key: Array, K: int) -> Array:
+    exp = np.exp(_scores(query, key, K)) * (_scores(query * 0 + 1, key * 0 + 1, K) > 0)
+    result: Array = exp / exp.sum(axis=(0, 1))
+    return result
+
+
 def _attentions(rng: np.random.Generator) -> Cases:
     for D, H, W, K in ((1, 3, 4, 3), (4, 5, 4, 3), (2, 4, 6, 5)):
         yield rng.standard_normal((D, H, W)), rng.standard_normal((D, H, W)), K
@@ -110,6 +130,11 @@ ATTENTION = Exercise(
         Mistake(
             lambda query, key, K: attend(key, query, K),
             "you swapped query and key: the middle asks, its window answers.",
+        ),
+        Mistake(
+            _inside,
+            "you left out the places outside the image; their keys are zeros, so their score is 0 "
+            "and exp(0) is 1.",
         ),
         Mistake(
             lambda query, key, K: attend(query / np.sqrt(len(query)), key, K),
