@@ -28,6 +28,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = project
 html_static_path = ["_static"]
 html_css_files = ["wide.css"]
+html_extra_path = ["explorer.html"]  # a page of its own: links to it open it as it is
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
 
 nb_execution_mode = "off"  # the notebooks keep their outputs; the tests run them

@@ -114,6 +114,20 @@ def settings_of(
 ) -> list[Setting]:
     """Return the settings to try: each factor alone, the others as in `CENTRE`.
 
+    Parameters
+    ----------
+    k, group_channels, reduction : sequence of int
+        The values to try of each; those of ``k`` are odd.
+
+    Returns
+    -------
+    settings : list of Setting
+
+    Raises
+    ------
+    ValueError
+        If there is no value, or one is impossible.
+
     Examples
     --------
     >>> settings_of(k=[3, 7], reduction=[1, 4])
@@ -179,6 +193,16 @@ def ablate(
     OSError
         If ``path`` exists and neither ``resume`` nor ``force`` is set, or cannot be written; or
         if no scheduler answers.
+
+    Examples
+    --------
+    Trainings take minutes, so a task that has no labels is refused before them:
+
+    >>> ablate("digits", settings_of(k=[3, 5]), path=Path("k.csv"), progress=print)  # doctest: +SKIP
+    >>> ablate("denoise", settings_of(k=[3, 5]), path=Path("k.csv"), progress=print)
+    Traceback (most recent call last):
+        ...
+    ValueError: task is 'denoise'; need one of digits, mnist, textures
     """
     chosen = _task(task)
     recipe = chosen.recipe

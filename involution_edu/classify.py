@@ -93,6 +93,17 @@ def classify(
         If a file cannot be read or written.
     ValueError
         If one holds something else than it should.
+
+    Examples
+    --------
+    With a photo and weights of yours; a name that no network has is refused before they are read:
+
+    >>> classify("cat.jpg", "rednet50", "weights.pth").guesses[0].label  # doctest: +SKIP
+    >>> classify("cat.jpg", "rednet18", "weights.pth")
+    Traceback (most recent call last):
+        ...
+    ValueError: model is 'rednet18'; need one of rednet26, rednet38, rednet50, rednet101, rednet152,
+    resnet26, resnet38, resnet50, resnet101, resnet152
     """
     if model not in MODELS:
         raise ValueError(f"model is {model!r}; need one of {', '.join(MODELS)}")

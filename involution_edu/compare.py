@@ -88,6 +88,18 @@ def compare() -> Comparison:
     On the awkward cases, in float32 and float64, ``loops`` is the reference. On the realistic
     sizes it is ``windows``, and the others are timed in float32: in turns, so that a busy moment
     of the machine hits all of them, after one round to warm up.
+
+    Examples
+    --------
+    It takes a while, and the times are those of the machine:
+
+    >>> found = compare()  # doctest: +SKIP
+    >>> max(found.agreements, key=lambda a: a.error / a.tolerance)  # doctest: +SKIP
+
+    What an agreement says:
+
+    >>> Agreement("numba", "loops", "float32", "dx", 19, "stride 2", 2e-7, 1e-5).agrees
+    True
     """
     reasons = on_numpy_arrays()
     backends = {name: select(name) for name, reason in reasons.items() if reason is None}

@@ -54,6 +54,15 @@ class LayerCost:
         ``macs``, and as many as layers without products have numbers: two for each that
         `BatchNorm2d` is given (scale, shift), one for each that `ReLU` or a pooling is given,
         one for each output with a bias.
+
+    Examples
+    --------
+    A pixel of 16 channels costs a 1x1 convolution to 4 channels 64 products, and it has 6 x 9 of them:
+
+    >>> from involution_edu import nn
+    >>> (layer,) = count(nn.Conv2d(16, 4), (16, 6, 9)).layers
+    >>> layer.shape, layer.macs == 64 * 6 * 9, layer.operations - layer.macs  # of the bias
+    ((4, 6, 9), True, 216)
     """
 
     name: str
@@ -66,7 +75,25 @@ class LayerCost:
 
 @dataclass(frozen=True, slots=True)
 class Complexity:
-    """All layers of a network, in the order of its modules, for one image of shape ``image``."""
+    """All layers of a network, in the order of its modules, for one image of shape ``image``.
+
+    Attributes
+    ----------
+    image : tuple of int
+        Shape of the input without N.
+    layers : tuple of LayerCost
+
+    Examples
+    --------
+    A 7x7 involution in the place of a 3x3 convolution, both of 64 channels:
+
+    >>> from involution_edu import nn
+    >>> for layer in nn.Conv2d(64, 64, 3, padding=1, bias=False), nn.Involution2d(64, 7):
+    ...     cost = count(layer, (64, 8, 9))
+    ...     cost.parameters, cost.macs
+    (36864, 2654208)
+    (4388, 525312)
+    """
 
     image: Shape
     layers: tuple[LayerCost, ...]

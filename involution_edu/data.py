@@ -49,6 +49,15 @@ class Data:
     x_train, x_test : ndarray, shape (N, C, H, W), float32
     y_train, y_test : ndarray, shape (N,), int64; or the shape and dtype of x
         Labels from 0; or the pictures that the network should give back.
+
+    Examples
+    --------
+    Nothing of the test pictures is learned from:
+
+    >>> x, labels = np.zeros((5, 1, 8, 9), np.float32), np.array([0, 1, 2, 0, 1])
+    >>> data = Data(x[:3], labels[:3], x[3:], labels[3:])
+    >>> data.classes, len(data.x_test)
+    (3, 2)
     """
 
     x_train: Array

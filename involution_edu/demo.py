@@ -141,6 +141,18 @@ def run(
         If a file cannot be read or written. All files are written, or none.
     ArithmeticError
         If the operator's output is not the sum of its products.
+
+    Examples
+    --------
+    A small photo, for all three files at once:
+
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> demo = run(out_dir=folder, size=8)
+    >>> sorted(path.name for path in Path(folder).iterdir())
+    ['demo.gif', 'explorer.html', 'kernels.png']
+    >>> demo.photo.shape, demo.trace.kernel.shape
+    ((8, 7, 3), (1, 1, 5, 5, 8, 7))
     """
     size, seed = as_int("size", size, 8), as_int("seed", seed, 0)
     if size > LARGEST:

@@ -49,6 +49,14 @@ def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]
     ValueError
         If it is a pipe or a device, or holds no image, a damaged one, one too large to unpack or
         one of numbers that have no agreed range.
+
+    Examples
+    --------
+    The portrait that ships with matplotlib:
+
+    >>> photo, notice = load_photo(None, 72)
+    >>> photo.shape, notice
+    ((72, 61, 3), 'Scaled down from 600 x 512 pixels to 72 x 61.')
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -106,6 +114,14 @@ def photo_to_x(photo: Photo) -> Array:
     Each channel is (byte - mean) / standard deviation, with the mean and standard deviation of
     that colour over the ImageNet photos, as RedNet is fed. They are fixed, so a colour gives the
     same numbers in every photo: black is about -2, white about 2.5, and a middle grey about 0.
+
+    Parameters
+    ----------
+    photo : ndarray, shape (H, W, 3), uint8
+
+    Returns
+    -------
+    x : ndarray, shape (1, 3, H, W), float32
 
     Examples
     --------

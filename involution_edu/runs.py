@@ -119,6 +119,16 @@ def run_task(
         of another run.
     OSError
         If a file exists and neither ``resume`` nor ``force`` is set, or cannot be written.
+
+    Examples
+    --------
+    Trainings take minutes, so a network that the task has not is refused before them:
+
+    >>> run_task("digits", seeds=[0, 1], out_dir=Path("digits"), progress=print)  # doctest: +SKIP
+    >>> run_task("digits", networks=["vgg"], out_dir=Path("digits"), progress=print)
+    Traceback (most recent call last):
+        ...
+    ValueError: networks has 'vgg'; need some of rednet, resnet for digits
     """
     chosen = _networks(TASKS[task], networks)
     seeds = [as_int("seeds", seed, 0) for seed in seeds]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+REFERENCE = ROOT / "docs" / "reference" / "api.md"
 EXTENSIONS = "sphinx", "myst_nb", "pydata_sphinx_theme", "numpydoc"
 
 
@@ -30,6 +34,8 @@ def test_the_documentation_is_built_without_a_warning(tmp_path: Path) -> None:
         tmp_path / "html" / "reference" / "generated" / "involution_edu.involution.html"
     ).read_text()
     assert "Apply every output pixel" in page
+    assert 'href="explorer.html"' in (tmp_path / "html" / "index.html").read_text()
+    assert (tmp_path / "html" / "explorer.html").is_file()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -46,3 +52,60 @@ def test_links_lead_somewhere(page: Path) -> None:
         if anchor:
             headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
             assert anchor in [re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings]
+
+
+def found(name: str) -> Any:
+    """Return what a module below the package calls by the last part of ``name``."""
+    module, _, last = f"involution_edu.{name}".rpartition(".")
+    return getattr(import_module(module), last)
+
+
+def public_names() -> list[str]:
+    """Return the functions and classes in the ``__all__`` of every package, and the reference's."""
+    listed = re.findall(r"^   ([\w.]+)$", REFERENCE.read_text(encoding="utf-8"), re.MULTILINE)
+    packages = "", ".nn", ".models", ".viz", ".course", ".checkpoint"
+    owned = [
+        f"{package}.{name}".lstrip(".")
+        for package in packages
+        for name in import_module(f"involution_edu{package}").__all__
+    ]
+    return sorted(name for name in {*listed, *owned} if callable(found(name)))
+
+
+def lacking(thing: Any) -> list[str]:
+    """Return what the docstring of a function or class lacks."""
+    text = inspect.cleandoc(thing.__doc__ or "")
+    raised = inspect.isclass(thing) and issubclass(thing, Exception)
+    parameters = () if raised else inspect.signature(thing).parameters
+    sections = re.findall(r"^(\w+)\n-+$", text, re.MULTILINE)
+    _, _, examples = text.partition("\nExamples\n")
+    needs = {
+        "a docstring": text,
+        "Parameters or Attributes": not parameters or {"Parameters", "Attributes"} & {*sections},
+        "Examples that run": re.search(r"^>>> (?!.*\+SKIP)", examples, re.MULTILINE),
+    }
+    return [need for need, there in needs.items() if not there]
+
+
+@pytest.mark.parametrize("name", public_names())
+def test_every_public_name_is_told_with_an_example(name: str) -> None:
+    assert not lacking(found(name)), name
+
+
+def test_what_a_docstring_lacks_is_found() -> None:
+    def silent(x: int) -> None: ...
+
+    def shown(x: int) -> None:
+        """Do it.
+
+        Examples
+        --------
+        >>> shown(1)  # doctest: +SKIP
+        """
+
+    class Wrong(ValueError):
+        """It is wrong."""
+
+    assert lacking(silent) == ["a docstring", "Parameters or Attributes", "Examples that run"]
+    assert lacking(shown) == ["Parameters or Attributes", "Examples that run"]
+    assert lacking(Wrong) == ["Examples that run"]

@@ -70,7 +70,19 @@ _chosen: ContextVar[str] = ContextVar("involution_edu_backend", default="auto")
 
 
 class BackendUnavailable(RuntimeError):
-    """The named backend cannot run here; the message says why and what to do."""
+    """The named backend cannot run here; the message says why and what to do.
+
+    Examples
+    --------
+    >>> import numpy as np, involution_edu as inv
+    >>> x, kernel = np.ones((1, 1, 2, 2)), np.ones((1, 1, 3, 3, 2, 2))
+    >>> for name, reason in inv.available_backends().items():
+    ...     if reason is not None:  # such as CuPy's on a machine without a GPU
+    ...         try:
+    ...             y = inv.involution(x, kernel, backend=name)
+    ...         except inv.BackendUnavailable as error:
+    ...             assert str(error) == f"backend {name!r} cannot run here: {reason}"
+    """
 
 
 def load(rung: Rung) -> Backend:
@@ -190,6 +202,11 @@ def use_backend(name: str) -> Iterator[None]:
     """Run every ``backend="auto"`` inside the ``with`` block on the backend called ``name``.
 
     The choice belongs to the current thread or asynchronous task and ends with the block.
+
+    Parameters
+    ----------
+    name : str
+        A name of `available_backends`, or "auto".
 
     Raises
     ------

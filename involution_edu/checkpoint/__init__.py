@@ -38,7 +38,21 @@ WRITERS = {".npz": write_npz, ".safetensors": write_safetensors}
 
 
 class CheckpointError(ValueError):
-    """A file whose weights cannot be used; the message names the file and what is wrong in it."""
+    """A file whose weights cannot be used; the message names the file and what is wrong in it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import involution_edu as inv
+    >>> path = Path(tempfile.mkdtemp()) / "notes.pth"
+    >>> _ = path.write_text("no weights at all")
+    >>> try:
+    ...     inv.load_checkpoint(path)
+    ... except inv.CheckpointError as error:
+    ...     print(str(error).partition("loaded: ")[2])
+    it is no file of PyTorch since 1.6, Paddle, safetensors or NumPy (.npz)
+    """
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Numbers]:
@@ -113,6 +127,26 @@ def load_weights(model: Module, path: str | os.PathLike[str]) -> None:
     ------
     OSError, CheckpointError
         As `load_checkpoint`; and if a tensor is missing, surplus or of another shape.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import involution_edu as inv
+    >>> path = Path(tempfile.mkdtemp()) / "linear.npz"
+    >>> inv.save_checkpoint(path, {"weight": np.ones((2, 3)), "bias": np.zeros(2)})
+    >>> model = inv.nn.Linear(3, 2)
+    >>> inv.load_weights(model, path)
+    >>> model(np.ones((1, 3), np.float32))
+    array([[3., 3.]], dtype=float32)
+
+    Weights of another model are refused whole:
+
+    >>> try:
+    ...     inv.load_weights(inv.nn.Linear(3, 5), path)
+    ... except inv.CheckpointError as error:
+    ...     print(str(error).partition("model: ")[2])
+    state['weight'] has shape (2, 3); need the shape in state_dict() = (5, 3)
     """
     state = load_checkpoint(path)
     for name, array in model.state_dict().items():
@@ -144,6 +178,16 @@ def save_checkpoint(
         If the file exists or cannot be written.
     TypeError, ValueError
         If its name ends in neither, or a value of ``state`` is no array of numbers.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import involution_edu as inv
+    >>> path = Path(tempfile.mkdtemp()) / "layer.safetensors"
+    >>> inv.save_checkpoint(path, inv.nn.Conv2d(4, 2, rng=0).state_dict())
+    >>> {name: array.shape for name, array in inv.load_checkpoint(path).items()}
+    {'weight': (2, 4, 1, 1), 'bias': (2,)}
     """
     path = Path(path)
     if path.suffix not in WRITERS:

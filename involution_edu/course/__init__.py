@@ -28,10 +28,27 @@ EXERCISES: dict[str, Exercise] = {
 def check(answer: Function) -> Verdict:
     """Hold a function against the exercise of its name; the verdict shows itself in a notebook.
 
+    Parameters
+    ----------
+    answer : function
+        Named as in `EXERCISES`.
+
+    Returns
+    -------
+    verdict : Verdict
+
     Raises
     ------
     ValueError
         If there is no exercise of that name.
+
+    Examples
+    --------
+    >>> from involution_edu import course
+    >>> def groups(C, G):
+    ...     return [c * G // C for c in range(C)]
+    >>> course.check(groups)
+    Right: groups gives the right answer in all 4 cases.
     """
     name = getattr(answer, "__name__", repr(answer))
     if name not in EXERCISES:

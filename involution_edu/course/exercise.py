@@ -15,7 +15,22 @@ ROUNDING = 1e-9  # sums of float64 in any order agree much better
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """An answer that is often given, and what to say about it: "you summed over channels"."""
+    """An answer that is often given, and what to say about it: "you summed over channels".
+
+    Attributes
+    ----------
+    answer : callable
+        The function, with that mistake in it.
+    sentence : str
+        What to say to who wrote it.
+
+    Examples
+    --------
+    >>> from involution_edu import course
+    >>> mistake = course.EXERCISES["groups"].mistakes[0]
+    >>> mistake.answer(6, 2), mistake.sentence.partition(";")[0]
+    ([0, 1, 0, 1, 0, 1], 'that is the order of the Keras example')
+    """
 
     answer: Function
     sentence: str
@@ -36,6 +51,17 @@ class Exercise:
         Called with a random generator; yields the arguments of one call after another, awkward
         ones among them.
     mistakes : tuple of Mistake
+
+    Examples
+    --------
+    >>> from involution_edu import course
+    >>> exercise = course.EXERCISES["groups"]
+    >>> for C, G in exercise.cases(np.random.default_rng(0)):
+    ...     print(C, G, exercise.right(C, G))
+    4 1 [0, 0, 0, 0]
+    6 2 [0, 0, 0, 1, 1, 1]
+    6 3 [0, 0, 1, 1, 2, 2]
+    8 8 [0, 1, 2, 3, 4, 5, 6, 7]
     """
 
     name: str
@@ -47,7 +73,25 @@ class Exercise:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What `check` found; a notebook shows its text."""
+    """What `check` found; a notebook shows its text.
+
+    Attributes
+    ----------
+    ok : bool
+    text : str
+
+    Examples
+    --------
+    >>> from involution_edu import course
+    >>> def groups(C, G):
+    ...     return None
+    >>> verdict = course.check(groups)
+    >>> verdict.ok
+    False
+    >>> verdict
+    Not yet: for groups(4, 1)
+    it returned nothing yet
+    """
 
     ok: bool
     text: str
@@ -61,6 +105,26 @@ def judge(exercise: Exercise, answer: Function, *, seed: int = 0) -> Verdict:
 
     The message has the arguments' shapes, the index of the first number that is wrong with both
     values, and, if the answer is one that is often given, the likely mistake.
+
+    Parameters
+    ----------
+    exercise : Exercise
+    answer : callable
+        Of any name, with the arguments of the exercise.
+    seed : int
+        Of the cases.
+
+    Returns
+    -------
+    verdict : Verdict
+
+    Examples
+    --------
+    >>> from involution_edu import course
+    >>> judge(course.EXERCISES["groups"], lambda C, G: [c // G for c in range(C)])
+    Not yet: for groups(4, 1)
+    [1] is 1; need 0, and 2 more of 4 are wrong
+    The likely mistake: divide by the channels of a group, C // G, not by the number of groups.
     """
     cases = list(exercise.cases(np.random.default_rng(seed)))
     for arguments in cases:

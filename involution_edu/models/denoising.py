@@ -94,5 +94,23 @@ class KernelDenoiser(Module):
 
 
 def speck_layer(rng: Rng = None) -> Involution2d:
-    """Return the layer of the demo: red, green and blue share the 5 x 5 kernel of their pixel."""
+    """Return the layer of the demo: red, green and blue share the 5 x 5 kernel of their pixel.
+
+    Parameters
+    ----------
+    rng : Generator, int or None
+        Source of the weights.
+
+    Returns
+    -------
+    layer : Involution2d
+        It takes photos ``x`` (N, 3, H, W), float32.
+
+    Examples
+    --------
+    >>> from involution_edu import models
+    >>> layer = models.speck_layer(rng=0).eval()
+    >>> layer.generate_kernel(np.zeros((1, 3, 6, 9), np.float32)).shape  # (N, G, K, K, H, W)
+    (1, 1, 5, 5, 6, 9)
+    """
     return Involution2d(3, 5, groups=1, reduction=1, rng=rng)

@@ -98,6 +98,22 @@ def resnet(
     Parameters, the result and what is raised are those of `rednet`. The names in the
     ``state_dict`` are the usual ones: ``conv1``, ``bn1``, ``layer1`` to ``layer4``, ``fc``.
 
+    Parameters
+    ----------
+    depth : {26, 38, 50, 101, 152}
+    num_classes : int
+    rng : Generator, int or None
+    dtype : float32 or float64
+
+    Returns
+    -------
+    model : ResidualNetwork
+
+    Raises
+    ------
+    ValueError
+        If there is no such depth.
+
     References
     ----------
     He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv:1512.03385.

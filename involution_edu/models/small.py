@@ -78,6 +78,18 @@ def small_resnet(
 ) -> ResidualNetwork:
     """Return a ResNet for small images, of the plan of `small_rednet`; its arguments mean the same.
 
+    Parameters
+    ----------
+    num_classes, in_channels : int
+    blocks : sequence of int
+    channels : int
+    rng : Generator, int or None
+    dtype : float32 or float64
+
+    Returns
+    -------
+    model : ResidualNetwork
+
     Examples
     --------
     >>> import numpy as np

@@ -9,7 +9,18 @@ from .module import Module
 
 
 class ReLU(Module):
-    """max(x, 0), with gradient 0 at x = 0."""
+    """max(x, 0), with gradient 0 at x = 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from involution_edu import nn
+    >>> relu = nn.ReLU()
+    >>> relu(np.array([[-2.0, 0.0, 3.0]]))
+    array([[0., 0., 3.]])
+    >>> relu.backward(np.array([[5.0, 5.0, 5.0]]))  # dy passes where x was positive
+    array([[0., 0., 5.]])
+    """
 
     def forward(self, x: Array) -> Array:
         """Return y, of the shape of ``x``."""

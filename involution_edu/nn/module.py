@@ -36,6 +36,15 @@ class Parameter:
     ----------
     grad : ndarray, shape and dtype of ``data``
         Every ``backward`` adds to it; `Module.zero_grad` sets it back to zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from involution_edu import nn
+    >>> w = nn.Parameter(np.array([1.0, 2.0]))
+    >>> w.grad += 3 * w.data
+    >>> w.grad
+    array([3., 6.])
     """
 
     def __init__(self, data: Array) -> None:
@@ -83,6 +92,36 @@ class Module:
     backward pass needs, and fetches it with `saved`. One call remembers one forward pass:
     ``backward`` belongs to the last. Arrays are kept as they are, not copied: what goes into a
     module and what comes out of it must not be changed in place before its backward pass.
+
+    Attributes
+    ----------
+    training : bool
+        Whether it is in training mode; `train` and `eval` set it, here and in all modules below.
+
+    Examples
+    --------
+    A layer y = scale * x, with its gradient by hand:
+
+    >>> import numpy as np
+    >>> from involution_edu import nn
+    >>> class Scale(nn.Module):
+    ...     def __init__(self):
+    ...         self.scale = nn.Parameter(np.array(3.0))
+    ...     def forward(self, x):
+    ...         y = self.scale.data * x
+    ...         self.save(y, x)
+    ...         return y
+    ...     def backward(self, dy):
+    ...         dy, x = self.saved(dy)
+    ...         self.scale.grad += (dy * x).sum()
+    ...         return self.scale.data * dy
+    >>> layer = Scale()
+    >>> layer(np.array([1.0, 2.0]))
+    array([3., 6.])
+    >>> layer.backward(np.array([1.0, 10.0]))
+    array([ 3., 30.])
+    >>> layer.scale.grad
+    array(21.)
     """
 
     training = True

@@ -16,10 +16,31 @@ from .module import Parameter
 class Optimizer:
     """What `SGD` and `Adam` share: parameters, and a few arrays of memory for each of them.
 
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+    lr, weight_decay : float
+        At least 0. ``weight_decay`` times the parameter is added to its gradient.
+
     Attributes
     ----------
     lr : float
         The learning rate of the next step; a plan such as `warmup_cosine` sets it anew.
+
+    Examples
+    --------
+    A subclass says in which direction to go, here by the sign of the gradient alone:
+
+    >>> import numpy as np
+    >>> from involution_edu import nn
+    >>> class SignDescent(nn.Optimizer):
+    ...     def direction(self, gradient):
+    ...         return np.sign(gradient)
+    >>> w = nn.Parameter(np.array([1.0, 1.0]))
+    >>> w.grad[...] = [0.001, -50]
+    >>> SignDescent([w], lr=0.1, weight_decay=0).step()
+    >>> w.data
+    array([0.9, 1.1])
     """
 
     memory_names: tuple[str, ...] = ()
@@ -202,6 +223,13 @@ class Adam(Optimizer):
 def clip_grad_norm(parameters: Sequence[Parameter], max_norm: float) -> float:
     """Shorten the gradient of all parameters together to ``max_norm``, if it is longer.
 
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        Their gradients are changed in place.
+    max_norm : float
+        At least 0.
+
     Returns
     -------
     norm : float
@@ -231,6 +259,20 @@ def warmup_cosine(step: int, *, base_lr: float, warmup_steps: int, total_steps: 
 
         step < warmup:  base_lr * (step + 1) / warmup
         later:          base_lr * (1 + cos(pi * (step - warmup) / (total - warmup))) / 2
+
+    Parameters
+    ----------
+    step : int
+        From 0.
+    base_lr : float
+        The highest rate, reached at the last step of the warm-up.
+    warmup_steps, total_steps : int
+        The warm-up is a part of the total.
+
+    Raises
+    ------
+    ValueError
+        If ``step`` is not one of the total, or the warm-up leaves no step.
 
     References
     ----------

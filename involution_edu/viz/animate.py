@@ -50,6 +50,16 @@ def animate(
         If there is no such scene or format, or the image cannot be used.
     OSError
         If a file cannot be read or written. Both files are written, or none.
+
+    Examples
+    --------
+    Scenes take seconds, so a format that there is not is refused before them:
+
+    >>> animate("groups", format="html", out_dir="pictures")  # doctest: +SKIP
+    >>> animate("groups", format="avi", out_dir="pictures")
+    Traceback (most recent call last):
+        ...
+    ValueError: format is 'avi'; need one of gif, apng, webp, mp4, html
     """
     row, seed = scene_of(scene), as_int("seed", seed, 0)
     check_format(format)

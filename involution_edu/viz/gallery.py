@@ -260,6 +260,17 @@ def write_gallery(
     ------
     OSError
         If a file exists or cannot be written. Each is written whole or not at all.
+
+    Examples
+    --------
+    All pictures take minutes, so a folder that there is not is refused before them:
+
+    >>> write_gallery("pictures")  # doctest: +SKIP
+    >>> write_gallery("missing/pictures")
+    Traceback (most recent call last):
+        ...
+    NotADirectoryError: missing/pictures is not a folder; make it first or choose another folder with
+    --out
     """
     out_dir, subject = Path(out_dir), Subject.of(None)
     check_writable(out_dir / PAGE, force=force, choice="another folder with --out")

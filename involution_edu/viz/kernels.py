@@ -139,6 +139,16 @@ def all_groups(
         Ends of the colours; if not given, those of all kernels of the trace.
     axes : sequence of Axes, optional
         G of them; if not given, on a new figure.
+
+    Examples
+    --------
+    >>> from involution_edu import viz
+    >>> rng = np.random.default_rng(0)
+    >>> x, kernel = rng.standard_normal((1, 4, 8, 9)), rng.standard_normal((1, 2, 3, 3, 8, 9))
+    >>> trace = viz.record_operator(x, kernel)
+    >>> figure = all_groups(trace, (2, 5))
+    >>> [ax.get_title(loc="left") for ax in figure.axes[: trace.geom.G]]
+    ['group 0', 'group 1']
     """
     G = trace.geom.G
     columns = min(G, 4)
@@ -178,6 +188,17 @@ def nearest_kernels(
         The most alike of the others are marked, none within a window of another.
     ax : Axes, optional
         Where to draw; if not given, on a new figure.
+
+    Examples
+    --------
+    >>> from involution_edu import viz
+    >>> rng = np.random.default_rng(0)
+    >>> x, kernel = rng.standard_normal((1, 4, 8, 9)), rng.standard_normal((1, 2, 3, 3, 8, 9))
+    >>> trace = viz.record_operator(x, kernel)
+    >>> photo = np.full((8, 9, 3), 128, np.uint8)
+    >>> figure = nearest_kernels(trace, photo, (2, 5), group=1, count=3)
+    >>> [text.get_text() for text in figure.axes[0].texts][:3]
+    ['1', '2', '3']
     """
     figure, ax = figure_of(ax, (5.4, 5.6))
     kernels = kernels_of(trace, group)
@@ -238,6 +259,17 @@ def before_and_after(
     group : int
     axes : sequence of Axes, optional
         Two for each pixel, the upper row first; if not given, on a new figure.
+
+    Examples
+    --------
+    >>> from involution_edu import viz
+    >>> rng = np.random.default_rng(0)
+    >>> x, kernel = rng.standard_normal((1, 4, 8, 9)), rng.standard_normal((1, 2, 3, 3, 8, 9))
+    >>> trace = viz.record_operator(x, kernel)
+    >>> later = viz.record_operator(x, 2 * kernel)
+    >>> figure = before_and_after(trace, later, [(0, 0), (4, 7)])
+    >>> [ax.get_title(loc="left") for ax in figure.axes[:4]]
+    ['before (0, 0)', 'before (4, 7)', 'after (0, 0)', 'after (4, 7)']
     """
     columns = len(pixels)
     figure, given = figure_of_many(axes, 2 * columns, (1.9 * columns + 0.8, 4.6), columns)

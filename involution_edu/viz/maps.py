@@ -79,7 +79,30 @@ def sum_map(
 def size_map(
     trace: OperatorTrace, *, group: int = 0, limit: float = SIZES, ax: Axes | None = None
 ) -> Figure:
-    """Draw ``Σ|kernel|`` at every output pixel; see `sum_map` for the arguments."""
+    """Draw ``Σ|kernel|`` at every output pixel; see `sum_map` for the arguments.
+
+    Parameters
+    ----------
+    trace : OperatorTrace
+    group : int
+    limit : float
+        Upper end of the scale.
+    ax : Axes, optional
+        Where to draw; if not given, on a new figure.
+
+    Returns
+    -------
+    figure : Figure
+
+    Examples
+    --------
+    >>> from involution_edu import viz
+    >>> rng = np.random.default_rng(0)
+    >>> x, kernel = rng.standard_normal((1, 2, 8, 9)), rng.standard_normal((1, 2, 3, 3, 8, 9))
+    >>> trace = viz.record_operator(x, kernel)
+    >>> size_map(trace, group=1).axes[0].images[0].get_array().shape[:2]
+    (8, 9)
+    """
     figure, ax = figure_of(ax, MAP)
     unsigned(ax, size(kernels_of(trace, group)), limit, extend="max")
     plain(ax)
@@ -88,7 +111,28 @@ def size_map(
 
 
 def entropy_map(trace: OperatorTrace, *, group: int = 0, ax: Axes | None = None) -> Figure:
-    """Draw the entropy of ``|kernel|`` at every output pixel, 0 to 1; see `sum_map`."""
+    """Draw the entropy of ``|kernel|`` at every output pixel, 0 to 1; see `sum_map`.
+
+    Parameters
+    ----------
+    trace : OperatorTrace
+    group : int
+    ax : Axes, optional
+        Where to draw; if not given, on a new figure.
+
+    Returns
+    -------
+    figure : Figure
+
+    Examples
+    --------
+    >>> from involution_edu import viz
+    >>> rng = np.random.default_rng(0)
+    >>> x, kernel = rng.standard_normal((1, 2, 8, 9)), rng.standard_normal((1, 2, 3, 3, 8, 9))
+    >>> trace = viz.record_operator(x, kernel)
+    >>> entropy_map(trace, group=1).axes[0].images[0].get_array().shape[:2]
+    (8, 9)
+    """
     figure, ax = figure_of(ax, MAP)
     unsigned(ax, spread(kernels_of(trace, group)), 1.0)
     plain(ax)
@@ -108,6 +152,29 @@ def centre_map(
 
     The scale ends at half the window, the farthest there is. With a ``photo`` of the size of the
     output the arrows lie on it instead of on the distances; see `sum_map` for the rest.
+
+    Parameters
+    ----------
+    trace : OperatorTrace
+    group : int
+    photo : ndarray, shape (H', W', 3), uint8, optional
+        Drawn pale under them; of any size, over the area of the output.
+    ax : Axes, optional
+        Where to draw; if not given, on a new figure.
+
+    Returns
+    -------
+    figure : Figure
+
+    Examples
+    --------
+    >>> from involution_edu import viz
+    >>> rng = np.random.default_rng(0)
+    >>> x, kernel = rng.standard_normal((1, 2, 8, 9)), rng.standard_normal((1, 2, 3, 3, 8, 9))
+    >>> trace = viz.record_operator(x, kernel)
+    >>> ax = centre_map(trace, group=1).axes[0]
+    >>> len(ax.collections[0].get_offsets())  # one arrow for each of 8 x 9 pixels
+    72
     """
     figure, ax = figure_of(ax, MAP)
     offset = centre(kernels_of(trace, group))  # (H_out, W_out, 2)
@@ -140,6 +207,29 @@ def orientation_map(
 
     A dash as long as the space between two dashes is a kernel that is a line; a dot is a round
     one. See `centre_map` for the arguments.
+
+    Parameters
+    ----------
+    trace : OperatorTrace
+    group : int
+    photo : ndarray, shape (H', W', 3), uint8, optional
+        Drawn pale under them; of any size, over the area of the output.
+    ax : Axes, optional
+        Where to draw; if not given, on a new figure.
+
+    Returns
+    -------
+    figure : Figure
+
+    Examples
+    --------
+    >>> from involution_edu import viz
+    >>> rng = np.random.default_rng(0)
+    >>> x, kernel = rng.standard_normal((1, 2, 8, 9)), rng.standard_normal((1, 2, 3, 3, 8, 9))
+    >>> trace = viz.record_operator(x, kernel)
+    >>> ax = orientation_map(trace, group=1).axes[0]
+    >>> len(ax.collections[0].get_segments())  # one dash for each of 8 x 9 pixels
+    72
     """
     from matplotlib.collections import LineCollection
 

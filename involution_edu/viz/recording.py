@@ -104,6 +104,10 @@ def record(model: Module, x: Array, *, layer: str | None = None) -> Trace:
 def involution_names(model: Module) -> list[str]:
     """Return the names of the involution layers inside of ``model``, in the order of its modules.
 
+    Parameters
+    ----------
+    model : Module
+
     Examples
     --------
     >>> from involution_edu import nn
@@ -132,6 +136,19 @@ class Gradients:
         dy times the kernel: the path through the window.
     dx : ndarray, shape (N, C, H, W)
         What the layer gave back: the sum of both.
+
+    Examples
+    --------
+    The path through the window alone is not the gradient:
+
+    >>> from involution_edu import nn, viz
+    >>> layer = nn.Involution2d(4, 3, groups=2, reduction=1, rng=0, dtype=float).eval()
+    >>> x, dy = np.random.default_rng(0).standard_normal((2, 1, 4, 5, 6))
+    >>> back = viz.record_gradients(layer, x, dy)
+    >>> back.dkernel.shape, back.dreduced.shape
+    ((1, 2, 3, 3, 5, 6), (1, 4, 5, 6))
+    >>> np.allclose(back.dx, back.dx_apply), np.allclose(back.dx, back.dx_apply + back.dx_generate)
+    (False, True)
     """
 
     dy: Array

@@ -69,7 +69,32 @@ def most_varied(sums: Array, count: int) -> list[int]:
 
 
 def draw_stages(traces: Mapping[str, OperatorTrace], photo: Photo) -> Canvas:
-    """Return the sheet: a column for each stage, of all groups and of those that vary most."""
+    """Return the sheet: a column for each stage, of all groups and of those that vary most.
+
+    Parameters
+    ----------
+    traces : mapping of str to OperatorTrace
+        As `record_stages` returns them.
+    photo : ndarray, shape (H, W, 3), uint8
+        What the network was shown.
+
+    Returns
+    -------
+    sheet : Canvas
+        Its ``image`` is Pillow's.
+
+    Examples
+    --------
+    A small RedNet has involutions in three stages, none in its stem:
+
+    >>> from involution_edu import models
+    >>> from involution_edu.images import photo_to_x
+    >>> photo = np.random.default_rng(0).integers(0, 256, (16, 20, 3), np.uint8)
+    >>> traces = record_stages(models.small_rednet(10, 3, rng=0).eval(), photo_to_x(photo))
+    >>> sheet = draw_stages(traces, photo)
+    >>> list(traces), sheet.image.size
+    (['layer1', 'layer2', 'layer3'], (1042, 1290))
+    """
     columns = 1 + len(traces)
     width = 2 * LEFT + columns * (PANEL + GAP) - GAP
     row = PANEL + 46

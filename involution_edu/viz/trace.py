@@ -28,6 +28,18 @@ class OperatorTrace:
     origin : (int, int)
         Row and column, in the whole output, of the first output pixel that is kept; (0, 0)
         unless `part` has cut it out.
+
+    Examples
+    --------
+    >>> from involution_edu import viz
+    >>> x = np.arange(12.0).reshape(1, 1, 3, 4)
+    >>> trace = viz.record_operator(x, np.full((1, 1, 3, 3, 3, 4), 2.0))
+    >>> trace.products(0, 0)[0, 0, 0]  # the window at the corner, its zeros, times the kernel
+    array([[ 0.,  0.,  0.],
+           [ 0.,  0.,  2.],
+           [ 0.,  8., 10.]])
+    >>> float(trace.y[0, 0, 0, 0])
+    20.0
     """
 
     x: Array
@@ -122,6 +134,16 @@ class Trace(OperatorTrace):
         layer has them. The last are the reduced features, of which the kernels are made.
     span_weight, span_bias : ndarray, shapes (G*K_h*K_w, C // r) and (G*K_h*K_w,)
         The 1x1 convolution from ``reduced`` to ``kernel``.
+
+    Examples
+    --------
+    >>> from involution_edu import nn, viz
+    >>> layer = nn.Involution2d(8, 3, groups=2, reduction=4, rng=0).eval()
+    >>> trace = viz.record(layer, np.ones((1, 8, 4, 5), np.float32))
+    >>> {name: array.shape for name, array in trace.stages.items()}
+    {'conv': (1, 2, 4, 5), 'bn': (1, 2, 4, 5), 'relu': (1, 2, 4, 5)}
+    >>> trace.span_weight.shape, trace.kernel.shape  # G*K_h*K_w = 18
+    ((18, 2), (1, 2, 3, 3, 4, 5))
     """
 
     reduce_weight: Array

@@ -62,12 +62,31 @@ def save_trace(path: str | Path, trace: OperatorTrace, *, force: bool = False) -
 def load_trace(path: str | Path) -> OperatorTrace:
     """Read what `save_trace` wrote: a `Trace` if it has a generator, else an `OperatorTrace`.
 
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    trace : OperatorTrace or Trace
+
     Raises
     ------
     OSError
         If there is no file that may be read.
     ValueError
         If it is no such file, or its arrays do not fit together.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from involution_edu import nn, viz
+    >>> layer = nn.Involution2d(2, 3, groups=1, reduction=1, rng=0).eval()
+    >>> path = Path(tempfile.mkdtemp()) / "layer.npz"
+    >>> viz.save_trace(path, viz.record(layer, np.ones((1, 2, 4, 5), np.float32)))
+    >>> trace = viz.load_trace(path)
+    >>> type(trace).__name__, trace.reduced.shape
+    ('Trace', (1, 2, 4, 5))
     """
     path = Path(path)
     try:
