@@ -108,7 +108,7 @@ def _lines(record: Record) -> Iterator[str]:
     if record.growths:
         yield from _growths(record)
     yield from errors(record)
-    yield METHOD
+    yield METHOD.removesuffix("\n") if record.networks else METHOD
     if record.networks:
         yield NETWORKS
     yield REPEAT.format(preset=record.preset).rstrip("\n")
