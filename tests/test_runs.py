@@ -151,3 +151,16 @@ def test_a_damaged_checkpoint_is_the_users_to_mend(
     arguments = ["stripes", "--networks", "small", "--resume", "--out", str(tmp_path)]
     assert cli.main(["train", *arguments]) == 2
     assert "small-0.npz, which cannot be loaded" in capsys.readouterr().err
+
+
+def test_a_training_that_diverges_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def diverge(*_: Any, **__: Any) -> None:
+        raise FloatingPointError("the loss is nan in epoch 1, batch 2")
+
+    monkeypatch.setattr(runs, "run_task", diverge)
+    assert cli.main(["train", "digits", "--out", str(tmp_path / "digits")]) == 1
+    assert capsys.readouterr().out == (
+        "The training diverged: the loss is nan in epoch 1, batch 2\n"
+    )

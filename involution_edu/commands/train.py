@@ -49,16 +49,19 @@ def run(args: Namespace) -> Outcome:
     from ..runs import results_text, run_task
 
     out_dir = Path(f"trained-{args.task}") if args.out_dir is None else args.out_dir
-    results = run_task(
-        args.task,
-        networks=args.networks,
-        seeds=args.seeds,
-        epochs=args.epochs,
-        out_dir=out_dir,
-        resume=args.resume,
-        force=args.force,
-        progress=bar,
-    )
+    try:
+        results = run_task(
+            args.task,
+            networks=args.networks,
+            seeds=args.seeds,
+            epochs=args.epochs,
+            out_dir=out_dir,
+            resume=args.resume,
+            force=args.force,
+            progress=bar,
+        )
+    except FloatingPointError as error:  # no mistake in what was typed: the training diverged
+        return Outcome(f"The training diverged: {error}", {"error": str(error)}, ok=False)
     return Outcome(f"{results_text(results)}\nCheckpoints and logs: {out_dir}", asdict(results))
 
 
