@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 from textwrap import fill
 
 from .. import progress
 from ..outcome import Outcome
-from .command import Command, seed
+from .command import Command, add_image, add_out_dir, seed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -19,13 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="SCENE",
         help="what to show; --list names the scenes",
     )
-    parser.add_argument(
-        "image",
-        nargs="?",
-        type=Path,
-        metavar="IMAGE",
-        help="a photo to use (PNG, JPEG, ...); the default is a portrait that ships with matplotlib",
-    )
+    add_image(parser)
     parser.add_argument("--list", action="store_true", help="say what each scene shows, and stop")
     parser.add_argument(
         "--format",
@@ -33,15 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="NAME",
         help="gif, apng, webp, mp4 (needs ffmpeg) or html, a page to step through (default: gif)",
     )
-    parser.add_argument(
-        "--out",
-        dest="out_dir",
-        type=Path,
-        default=Path(),
-        metavar="DIR",
-        help="folder for the animation and its poster (default: the current one)",
-    )
-    parser.add_argument("--force", action="store_true", help="replace files that exist")
+    add_out_dir(parser, "the animation and its poster")
     parser.add_argument(
         "--seed",
         type=seed,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..outcome import Outcome
 
@@ -34,3 +35,27 @@ def seed(text: str) -> int:
     if not text.isdecimal():
         raise ArgumentTypeError(f"{text!r} is no whole number >= 0")
     return int(text)
+
+
+def add_image(parser: ArgumentParser) -> None:
+    """Add the photo that a command draws or explains."""
+    parser.add_argument(
+        "image",
+        nargs="?",
+        type=Path,
+        metavar="IMAGE",
+        help="a photo to use (PNG, JPEG, ...); the default is a portrait that ships with matplotlib",
+    )
+
+
+def add_out_dir(parser: ArgumentParser, holds: str) -> None:
+    """Add the folder for what a command writes, and whether it may replace what is there."""
+    parser.add_argument(
+        "--out",
+        dest="out_dir",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help=f"folder for {holds} (default: the current one)",
+    )
+    parser.add_argument("--force", action="store_true", help="replace files that exist")

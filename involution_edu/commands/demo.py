@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from ..outcome import Outcome
-from .command import Command, seed
+from .command import Command, add_image, add_out_dir, seed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument(
-        "image",
-        nargs="?",
-        type=Path,
-        metavar="IMAGE",
-        help="a photo to use (PNG, JPEG, ...); the default is a portrait that ships with matplotlib",
-    )
-    parser.add_argument(
-        "--out",
-        dest="out_dir",
-        type=Path,
-        default=Path(),
-        metavar="DIR",
-        help="folder for the pictures (default: the current one)",
-    )
-    parser.add_argument("--force", action="store_true", help="replace pictures that exist")
+    add_image(parser)
+    add_out_dir(parser, "the pictures")
     parser.add_argument(
         "--seed",
         type=seed,

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from .. import progress
 from ..outcome import Outcome
-from .command import Command
+from .command import Command, add_out_dir
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument(
-        "--out",
-        dest="out_dir",
-        type=Path,
-        default=Path(),
-        metavar="DIR",
-        help="folder for gallery.md and its folder of pictures (default: the current one)",
-    )
-    parser.add_argument("--force", action="store_true", help="replace files that exist")
+    add_out_dir(parser, "gallery.md and its folder of pictures")
 
 
 def run(args: Namespace) -> Outcome:
