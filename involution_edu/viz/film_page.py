@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import html
 import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .notebook import csp_source
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -39,7 +40,7 @@ def page(images: list[PILImage], captions: list[str], milliseconds: list[int]) -
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
-script-src '{_hash(script)}'; style-src '{_hash(style)}'">
+script-src '{csp_source(script)}'; style-src '{csp_source(style)}'">
 <title>{html.escape(captions[0])}</title>
 <style>{style}</style>
 </head>
@@ -66,8 +67,3 @@ def _data_url(image: PILImage, first: bool) -> str:
     file = io.BytesIO()
     image.save(file, format="PNG", optimize=True, **({} if first else {"transparency": 0}))
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode("utf-8")).digest()
-    return "sha256-" + base64.b64encode(digest).decode("ascii")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,3 +83,15 @@ def stepper(
         path = Path(folder, "page.html")
         save_film(row.film(subject), path, "html", lambda done, total: None)
         return Page(path.read_text(encoding="utf-8"), row.title, height)
+
+
+def csp_source(text: str) -> str:
+    """Return what lets a script or style of this text into a Content-Security-Policy: its hash.
+
+    Examples
+    --------
+    >>> csp_source("")
+    'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='
+    """
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return "sha256-" + base64.b64encode(digest).decode("ascii")

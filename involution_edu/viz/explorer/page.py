@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from ...geometry import Array, Pair, as_int
 from ...images import MEAN, STD
 from ...nn import AvgPool2d
 from ..measures import spread
-from ..notebook import Page
+from ..notebook import Page, csp_source
 from ..palette import diverging, limit_of
 from ..trace import Trace, varied_pixels
 
@@ -82,7 +81,7 @@ def filled(data: Mapping[str, Any]) -> str:
     style = source("explorer.css")
     script = "\n".join(source(f"{name}.js") for name in SCRIPTS)
     policy = (
-        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(style)}'; "
+        f"default-src 'none'; script-src '{csp_source(script)}'; style-src '{csp_source(style)}'; "
         "base-uri 'none'; form-action 'none'"
     )
     # In JSON these letters stand in texts alone, where an escape means the same; a script
@@ -101,10 +100,6 @@ def source(name: str) -> str:
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
-
-
-def _digest(text: str) -> str:
-    return f"sha256-{_base64(hashlib.sha256(text.encode()).digest())}"
 
 
 def _data(trace: Trace, about: str, photo: bool) -> dict[str, Any]:
