@@ -133,9 +133,10 @@ def _results_on_gpu(backend: Backend, geom: Geometry, operands: Sequence[Array])
 
 def _numba() -> tuple[int, str]:
     """Return Numba's number of threads and the folder of its compiled functions."""
-    from .backends import numba_channels, numba_cpu
+    from .backends import numba_cpu
+    from .backends.numba_cpu import channels
 
-    dispatcher: Any = numba_channels.forward
+    dispatcher: Any = channels.forward
     return numba_cpu.max_threads(), dispatcher.stats.cache_path
 
 

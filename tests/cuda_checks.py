@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from involution_edu.backends import cuda_fused, cuda_host, loops, shifts
-from involution_edu.backends.cuda_fused import plan_fused
-from involution_edu.backends.cuda_versions import (
+from involution_edu.backends import loops, shifts
+from involution_edu.backends.cuda import emulator, fused
+from involution_edu.backends.cuda.fused import plan_fused
+from involution_edu.backends.cuda.versions import (
     STORAGE,
     TASKS,
     VERSIONS,
@@ -51,8 +52,8 @@ ALL_NAMES = [
     for window in version.windows
 ]
 FUSED_NAMES = [
-    name_expression(cuda_fused.TASK, version, dtype, window)
-    for version in cuda_fused.VERSIONS
+    name_expression(fused.TASK, version, dtype, window)
+    for version in fused.VERSIONS
     for dtype in STORAGE
     for window in version.windows
 ]
@@ -93,12 +94,12 @@ def fused_operands_and_result(
 
 
 def check_fused_on_host(
-    program: cuda_host.Program,
+    program: emulator.Program,
     version: Version,
     geom: Geometry,
     dtype: np.dtype[Any],
     features: int = 5,
-    orders: tuple[str, ...] = cuda_host.ORDERS,
+    orders: tuple[str, ...] = emulator.ORDERS,
 ) -> None:
     """Fail unless generation and application in one launch give what they do in two."""
     operands, want = fused_operands_and_result(geom, features, dtype)
@@ -112,18 +113,18 @@ def check_fused_on_host(
 
 
 def check_on_host(
-    program: cuda_host.Program,
+    program: emulator.Program,
     task: str,
     version: Version,
     geom: Geometry,
     dtype: np.dtype[Any],
-    orders: tuple[str, ...] = cuda_host.ORDERS,
+    orders: tuple[str, ...] = emulator.ORDERS,
 ) -> None:
     """Fail unless a version gives the right numbers on the processor, in any order of threads."""
     operands, results = operands_and_results(geom, dtype)
     launch = plan(task, version, geom, dtype)
     for order in orders:
-        got = cuda_host.empty_result(task, geom, dtype)
+        got = emulator.empty_result(task, geom, dtype)
         program.run(launch, *operands[task], got, struct_of_sizes(geom), order=order, seed=1)
         error = scaled_error(got.astype(np.float64), results[task])
         assert error <= TOLERANCES[dtype], f"{launch.name} is wrong by {error:.1e}, {order}: {geom}"
@@ -132,12 +133,12 @@ def check_on_host(
 def check_all_on_host(folder: Path, names: Sequence[str], **program: Any) -> None:
     """Build the source for float32 and run what is called so on every case."""
     dtype = np.dtype(np.float32)
-    built = cuda_host.Program(names, folder, **program)
+    built = emulator.Program(names, folder, **program)
     for geom in CASES.values():
         for task in TASKS:
             for version in VERSIONS:
                 if version.takes(geom) and plan(task, version, geom, dtype).name in names:
                     check_on_host(built, task, version, geom, dtype, ("shuffled",))
-        for version in cuda_fused.VERSIONS:
+        for version in fused.VERSIONS:
             if version.takes(geom) and plan_fused(version, geom, 5, dtype).name in names:
                 check_fused_on_host(built, version, geom, dtype, 5, ("shuffled",))

@@ -23,10 +23,11 @@ import numba
 import numpy as np
 import pytest
 
-from involution_edu.backends import cuda_versions, numba_cuda
+from involution_edu.backends import numba_cuda
+from involution_edu.backends.cuda import versions
 from involution_edu.geometry import Array
 
-SOURCE = Path(numba_cuda.__file__).with_name("numba_cuda_kernels.py")
+SOURCE = Path(numba_cuda.__file__).with_name("kernels.py")
 # Blocks are small, so that small images have several tiles, not all of them full.
 VERSIONS = tuple(replace(version, threads=(3, 4)) for version in numba_cuda.VERSIONS)
 ORDERS = ("forward", "reverse", "shuffled")
@@ -206,13 +207,13 @@ class Gpus:
 @contextmanager
 def installed(cuda: Any, source: str | None = None) -> Iterator[None]:
     """Let rung 4 use ``cuda``, and ``source`` instead of its own CUDA kernels if that is given."""
-    kernels: Any = ModuleType("involution_edu.backends.numba_cuda_kernels")
+    kernels: Any = ModuleType("involution_edu.backends.numba_cuda.kernels")
     kernels.__package__ = "involution_edu.backends"
     code = SOURCE.read_text(encoding="utf-8") if source is None else source
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(numba, "cuda", cuda, raising=False)  # it may not be imported yet
         exec(compile(code, SOURCE, "exec"), kernels.__dict__)  # noqa: S102
         patch.setitem(sys.modules, kernels.__name__, kernels)
-        patch.setattr(cuda_versions, "THREADS", 32)
+        patch.setattr(versions, "THREADS", 32)
         patch.setattr(numba_cuda, "simulated", lambda: type(cuda) is Cuda)
         yield

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from involution_edu.backends import cuda_host
-from involution_edu.backends.cuda_versions import Launch
+from involution_edu.backends.cuda import emulator
+from involution_edu.backends.cuda.versions import Launch
 
 PLAIN_SHARED = 48 * 1024
 
@@ -190,7 +190,7 @@ def ascontiguousarray(a: ndarray) -> Any:
 class Function:
     """One CUDA kernel: it insists on what a GPU insists on."""
 
-    def __init__(self, program: cuda_host.Program, name: str) -> None:
+    def __init__(self, program: emulator.Program, name: str) -> None:
         self.program, self.name = program, name
         self.max_dynamic_shared_size_bytes = PLAIN_SHARED
 
@@ -221,7 +221,7 @@ def make(folder: Path) -> Any:
             own = folder / str(len(compiled))
             own.mkdir()
             compiled.extend(name_expressions)
-            self.program = cuda_host.Program(name_expressions, own, source=code, options=options)
+            self.program = emulator.Program(name_expressions, own, source=code, options=options)
 
         def get_function(self, name: str) -> Function:
             return Function(self.program, name)

@@ -16,8 +16,9 @@ import pytest
 from checks import definition
 from test_cli import code_of
 
-from involution_edu.backends import cuda_fused, cupy_raw, numba_cuda, shifts
-from involution_edu.backends.cuda_versions import TASKS, VERSIONS, Version
+from involution_edu.backends import cupy_raw, numba_cuda, shifts
+from involution_edu.backends.cuda import fused
+from involution_edu.backends.cuda.versions import TASKS, VERSIONS, Version
 from involution_edu.bench import gpu
 from involution_edu.bench.gpu_contenders import Call, _compiled, _eager, generate, gpu_contenders
 from involution_edu.bench.presets import square
@@ -102,7 +103,7 @@ def test_every_version_is_checked_and_timed() -> None:
     assert {(row.shape, row.contender, row.task) for row in record.rows} == {
         (shape, name, task)
         for shape in record.shapes
-        for names, tasks in ((ALL, TASKS), (LAYERS, (cuda_fused.TASK,)))
+        for names, tasks in ((ALL, TASKS), (LAYERS, (fused.TASK,)))
         for name in names
         for task in tasks
     }

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from involution_edu.backends import cuda_fused
-from involution_edu.backends.cuda_versions import TASKS
+from involution_edu.backends.cuda import fused
+from involution_edu.backends.cuda.versions import TASKS
 from involution_edu.bench.gpu_page import gpu_page, gpu_targets, gpu_text, share
 from involution_edu.bench.gpu_page import main as make_page
 from involution_edu.bench.presets import square
@@ -37,7 +37,7 @@ def made_up() -> Record:
         for task in TASKS
     ]
     rows += [
-        Row(shape, name, cuda_fused.TASK, ms, 12, None)
+        Row(shape, name, fused.TASK, ms, 12, None)
         for shape in SHAPES
         for name, ms in (("cupy in two launches", 0.2), ("cupy fused", 0.25))
     ]

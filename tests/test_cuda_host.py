@@ -22,9 +22,9 @@ from cuda_checks import (
     check_on_host,
 )
 
-from involution_edu.backends import cuda_fused, cuda_host
-from involution_edu.backends.cuda_fused import best_fused, fusing_pays, plan_fused
-from involution_edu.backends.cuda_versions import (
+from involution_edu.backends.cuda import emulator, fused
+from involution_edu.backends.cuda.fused import best_fused, fusing_pays, plan_fused
+from involution_edu.backends.cuda.versions import (
     LARGEST_IMAGE,
     TASKS,
     VERSIONS,
@@ -37,42 +37,42 @@ from involution_edu.backends.cuda_versions import (
 )
 from involution_edu.geometry import make_geometry
 
-REASON = cuda_host.unavailable()
-needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"cuda_host: {REASON}")
+REASON = emulator.unavailable()
+needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"emulator: {REASON}")
 V1, V2, V3, V4 = VERSIONS
-F1, F2 = cuda_fused.VERSIONS
-FUSED = cuda_fused.TASK
+F1, F2 = fused.VERSIONS
+FUSED = fused.TASK
 FLOAT, HALF = np.dtype(np.float32), np.dtype(np.float16)
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> cuda_host.Program:
-    return cuda_host.Program(ALL_NAMES + FUSED_NAMES, tmp_path_factory.mktemp("cuda_host"))
+def program(tmp_path_factory: pytest.TempPathFactory) -> emulator.Program:
+    return emulator.Program(ALL_NAMES + FUSED_NAMES, tmp_path_factory.mktemp("emulator"))
 
 
 @needs_compiler
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
 @pytest.mark.parametrize("case", CASES)
-def test_every_version(case: str, dtype: np.dtype[Any], program: cuda_host.Program) -> None:
+def test_every_version(case: str, dtype: np.dtype[Any], program: emulator.Program) -> None:
     for task in TASKS:
         for version in VERSIONS:
             if CASES[case].N and version.takes(CASES[case]):
                 check_on_host(program, task, version, CASES[case], dtype)
-    for version in cuda_fused.VERSIONS:
+    for version in fused.VERSIONS:
         if CASES[case].N and version.takes(CASES[case]):
             check_fused_on_host(program, version, CASES[case], dtype)
 
 
 @needs_compiler
 @pytest.mark.parametrize("features", [1, 16, 33])
-def test_fused_from_any_number_of_features(features: int, program: cuda_host.Program) -> None:
-    for version in cuda_fused.VERSIONS:
+def test_fused_from_any_number_of_features(features: int, program: emulator.Program) -> None:
+    for version in fused.VERSIONS:
         geom = CASES["33x45, two groups of 4, 5x5"]
         check_fused_on_host(program, version, geom, FLOAT, features, ("shuffled",))
 
 
 @needs_compiler
-def test_nan_and_inf_arrive_where_the_equation_puts_them(program: cuda_host.Program) -> None:
+def test_nan_and_inf_arrive_where_the_equation_puts_them(program: emulator.Program) -> None:
     """The padding is multiplied: Inf * 0 = NaN at the corner; dx reads no padding."""
     geom = make_geometry((1, 2, 5, 6), 1, 3)
     x, kernel = np.ones(geom.x_shape, FLOAT), np.ones(geom.kernel_shape, FLOAT)
@@ -81,7 +81,7 @@ def test_nan_and_inf_arrive_where_the_equation_puts_them(program: cuda_host.Prog
     other = np.ones(geom.x_shape, FLOAT)
     other[0, 1, 2, 3] = np.inf  # reaches the nine windows that hold it, and no neighbour
     for version in VERSIONS:
-        y = cuda_host.empty_result("forward", geom, FLOAT)
+        y = emulator.empty_result("forward", geom, FLOAT)
         plain = np.ones_like(kernel)
         program.run(plan("forward", version, geom, FLOAT), other, plain, y, sizes)
         assert not np.isnan(y).any()
@@ -90,14 +90,14 @@ def test_nan_and_inf_arrive_where_the_equation_puts_them(program: cuda_host.Prog
         ]
         program.run(plan("forward", version, geom, FLOAT), x, kernel, y, sizes)
         assert np.argwhere(np.isnan(y)).tolist() == [[0, 0, 0, 0], [0, 1, 0, 0]]
-        dkernel = cuda_host.empty_result("backward_kernel", geom, FLOAT)
+        dkernel = emulator.empty_result("backward_kernel", geom, FLOAT)
         program.run(plan("backward_kernel", version, geom, FLOAT), dy, x, dkernel, sizes)
         assert np.isnan(dkernel[0, 0, :, :, 0, 0]).tolist() == [
             [True, True, True],
             [True, False, False],
             [True, False, False],
         ]
-        dx = cuda_host.empty_result("backward_input", geom, FLOAT)
+        dx = emulator.empty_result("backward_input", geom, FLOAT)
         program.run(plan("backward_input", version, geom, FLOAT), dy, kernel, dx, sizes)
         assert np.argwhere(~np.isfinite(dx)).tolist() == [
             [0, 1, 0, 0], [0, 1, 0, 1], [0, 1, 1, 0], [0, 1, 1, 1]
@@ -239,7 +239,7 @@ def test_planted_faults_are_caught(name: str, tmp_path: Path) -> None:
     geom = CASES[fault.case]
     launch = plan(fault.task, fault.version, geom, fault.dtype)
     wrong = source.replace(fault.right, fault.wrong)
-    program = cuda_host.Program([launch.name], tmp_path, source=wrong)
+    program = emulator.Program([launch.name], tmp_path, source=wrong)
     check = check_fused_on_host if fault.task == FUSED else partial(check_on_host, task=fault.task)
     with pytest.raises((AssertionError, RuntimeError), match=fault.caught):
         check(program, version=fault.version, geom=geom, dtype=fault.dtype)
@@ -326,7 +326,7 @@ def test_versions_are_the_ones_in_the_source() -> None:
         assert f"// {version.name}: " in source
         for task in TASKS:
             assert source.count(f"\n{task}_{version.name}(") == 1
-    for version in cuda_fused.VERSIONS:
+    for version in fused.VERSIONS:
         assert source.count(f"\n{FUSED}_{version.name}(") == 1
 
 

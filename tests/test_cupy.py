@@ -16,13 +16,14 @@ from cuda_checks import TOLERANCES
 
 import involution_edu as inv
 from involution_edu import doctor, nn
-from involution_edu.backends import cuda_fused, cuda_host, cupy_raw, select
-from involution_edu.backends.cuda_versions import VERSIONS
+from involution_edu.backends import cupy_raw, select
+from involution_edu.backends.cuda import emulator, fused
+from involution_edu.backends.cuda.versions import VERSIONS
 from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
 from involution_edu.geometry import make_geometry
 
-REASON = cuda_host.unavailable()
-needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"cuda_host: {REASON}")
+REASON = emulator.unavailable()
+needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"emulator: {REASON}")
 GEOM = AWKWARD["stride 2, odd sizes"]
 
 
@@ -147,7 +148,7 @@ def test_fused_of_no_images_and_of_a_tile_that_does_not_fit(cupy: Any) -> None:
     x, features, weight, bias = (cupy.zeros(shape, "f4") for shape in shapes)
     needs = r"^generate_and_apply_v2<float, 7> needs \d+ bytes .*; need at most 101376 on this GPU"
     with pytest.raises(ValueError, match=needs):
-        cupy_raw.generate_and_apply(x, features, weight, bias, geom, cuda_fused.VERSIONS[1])
+        cupy_raw.generate_and_apply(x, features, weight, bias, geom, fused.VERSIONS[1])
     cupy_raw.generate_and_apply(x, features, weight, bias, geom)
     assert cupy.compiled == ["generate_and_apply_v1<float, 7>"]
 

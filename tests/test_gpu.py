@@ -15,8 +15,9 @@ from cuda_checks import (
 )
 
 import involution_edu as inv
-from involution_edu.backends import available_backends, cuda_fused, cupy_raw, fusing, numba_cuda
-from involution_edu.backends.cuda_versions import VERSIONS, Version, plan
+from involution_edu.backends import available_backends, cupy_raw, fusing, numba_cuda
+from involution_edu.backends.cuda import fused
+from involution_edu.backends.cuda.versions import VERSIONS, Version, plan
 from involution_edu.bench import gpu
 from involution_edu.bench.presets import square
 from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
@@ -89,7 +90,7 @@ def test_fused(case: str, dtype: np.dtype[Any]) -> None:
 
     operands, want = fused_operands_and_result(CASES[case], 5, dtype)
     x, features, weight, bias = map(cupy.asarray, operands)
-    for version in filter(lambda version: version.takes(CASES[case]), cuda_fused.VERSIONS):
+    for version in filter(lambda version: version.takes(CASES[case]), fused.VERSIONS):
         got = cupy.asnumpy(
             cupy_raw.generate_and_apply(x, features, weight, bias, CASES[case], version)
         )

@@ -14,11 +14,11 @@ from nn_cases import SIMPLE, random
 
 from involution_edu import BackendUnavailable, models, nn
 from involution_edu.arrays import array_module, as_numpy
-from involution_edu.backends import cuda_host
+from involution_edu.backends.cuda import emulator
 from involution_edu.cases import scaled_error
 
-REASON = cuda_host.unavailable()
-needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"cuda_host: {REASON}")
+REASON = emulator.unavailable()
+needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"emulator: {REASON}")
 
 
 def check_on_gpu(layer: nn.Module, x: Any, tolerance: float = 1e-6) -> None:

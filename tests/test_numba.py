@@ -129,11 +129,12 @@ def first_call(site: Path, cache: str, home: Path) -> tuple[bool, str]:
     """Return whether a new process's first forward pass was compiled before, and its stderr."""
     code = """
     import numpy as np, involution_edu as inv
-    from involution_edu.backends import numba_channels, numba_cpu
+    from involution_edu.backends import numba_cpu
+    from involution_edu.backends.numba_cpu import channels
     assert numba_cpu.unavailable() is None
     x, kernel = np.ones((1, 16, 8, 9), "f"), np.ones((1, 1, 3, 3, 8, 9), "f")
     y = inv.involution(x, kernel, backend="numba")
-    print(sum(numba_channels.forward.stats.cache_hits.values()), int(y[0, 0, 4, 4]))
+    print(sum(channels.forward.stats.cache_hits.values()), int(y[0, 0, 4, 4]))
     """
     environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / ".cache")}
     environment.pop("NUMBA_CACHE_DIR", None)
@@ -182,24 +183,24 @@ def test_a_quick_compilation_says_nothing(caplog: pytest.LogCaptureFixture) -> N
 
 def test_a_change_of_the_vectors_compiles_again(tmp_path: Path) -> None:
     package = installed_copy(tmp_path)
-    simd = package / "backends" / "simd.py"
+    vectors = package / "backends" / "numba_cpu" / "vectors.py"
     first_call(package.parent, "", tmp_path)
-    simd.write_text(simd.read_text().replace("builder.fmul(", "builder.fsub("))
+    vectors.write_text(vectors.read_text().replace("builder.fmul(", "builder.fsub("))
     with pytest.raises(AssertionError):  # it subtracts now
         first_call(package.parent, "", tmp_path)
 
 
 def test_arrays_that_cannot_be_written_are_not_compiled_for_again() -> None:
-    from involution_edu.backends import numba_channels
+    from involution_edu.backends.numba_cpu import channels
 
     geom = make_geometry((1, 16, 5, 6), 1, 3)
     operands = random_operands(geom, np.float32, 0)
     want = run("numba", operands, operator_options(geom))
-    before = len(getattr(numba_channels.forward, "signatures"))  # noqa: B009 - a dispatcher
+    before = len(getattr(channels.forward, "signatures"))  # noqa: B009 - a dispatcher
     for array in operands:
         array.setflags(write=False)
     got = run("numba", operands, operator_options(geom))
-    assert len(getattr(numba_channels.forward, "signatures")) == before  # noqa: B009
+    assert len(getattr(channels.forward, "signatures")) == before  # noqa: B009
     assert all(np.array_equal(got[name], want[name]) for name in want)
 
 

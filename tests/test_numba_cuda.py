@@ -14,8 +14,10 @@ from cuda_checks import TOLERANCES, operands_and_results
 from fake_cuda import ORDERS, SOURCE, VERSIONS, Cuda, installed
 
 import involution_edu as inv
-from involution_edu.backends import cuda_fused, cuda_host, numba_cuda, traffic
-from involution_edu.backends.cuda_versions import TASKS, Version
+from involution_edu.backends import numba_cuda
+from involution_edu.backends.cuda import emulator, fused
+from involution_edu.backends.cuda.versions import TASKS, Version
+from involution_edu.bench import cuda_traffic as traffic
 from involution_edu.cases import AWKWARD, random_operands, scaled_error
 from involution_edu.geometry import make_geometry
 
@@ -212,7 +214,7 @@ def test_a_tile_too_large_for_numba() -> None:
 
 
 @pytest.mark.skipif(
-    cuda_host.unavailable() is not None, reason=f"cuda_host: {cuda_host.unavailable()}"
+    emulator.unavailable() is not None, reason=f"emulator: {emulator.unavailable()}"
 )
 def test_the_traffic_is_that_of_the_same_versions_in_cuda(
     monkeypatch: pytest.MonkeyPatch,
@@ -221,7 +223,7 @@ def test_the_traffic_is_that_of_the_same_versions_in_cuda(
     geom = make_geometry((1, 6, 7, 9), 1, 3, stride=(2, 1))
     operands, _ = operands_and_results(geom, FLOAT)
     monkeypatch.setattr(traffic, "VERSIONS", VERSIONS)
-    monkeypatch.setattr(cuda_fused, "VERSIONS", ())  # there is none in Python
+    monkeypatch.setattr(fused, "VERSIONS", ())  # there is none in Python
     with installed(cuda := Cuda()):
         rows = {(t.task, t.version): t for t in traffic.measure(geom)}
         for task in TASKS:

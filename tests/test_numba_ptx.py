@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from involution_edu.backends import numba_cuda
-from involution_edu.backends.cuda_versions import STORAGE, TASKS, Version
+from involution_edu.backends.cuda.versions import STORAGE, TASKS, Version
 from involution_edu.backends.numba_cuda import VERSIONS
 
 FLOAT = np.dtype(np.float32)

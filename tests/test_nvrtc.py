@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from involution_edu.backends import cuda_fused
-from involution_edu.backends.cuda_versions import (
+from involution_edu.backends.cuda import fused
+from involution_edu.backends.cuda.versions import (
     STORAGE,
     TASKS,
     VERSIONS,
@@ -89,7 +89,7 @@ def resources(log: str, mangled: str) -> tuple[int, int]:
 
 KERNELS = [
     (task, version, window)
-    for tasks, versions in ((TASKS, VERSIONS), ((cuda_fused.TASK,), cuda_fused.VERSIONS))
+    for tasks, versions in ((TASKS, VERSIONS), ((fused.TASK,), fused.VERSIONS))
     for task in tasks
     for version in versions
     for window in version.windows

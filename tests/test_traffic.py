@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from involution_edu.backends import cuda_fused, cuda_host, traffic
-from involution_edu.backends.cuda_versions import VERSIONS
+from involution_edu.backends.cuda import emulator, fused
+from involution_edu.backends.cuda.versions import VERSIONS
+from involution_edu.bench import cuda_traffic as traffic
 from involution_edu.geometry import make_geometry
 
-REASON = cuda_host.unavailable()
-needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"cuda_host: {REASON}")
+REASON = emulator.unavailable()
+needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"emulator: {REASON}")
 PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "cuda.md"
-FUSED = cuda_fused.TASK
+FUSED = fused.TASK
 HALO = 14 * 38 / (8 * 32)  # of a full tile, K = 7
 TALL_HALO = 22 * 38 / (16 * 32)  # of v4 where a thread owns 2 x 2 pixels
 
@@ -84,7 +85,7 @@ def test_every_version_moves_less_than_the_one_before() -> None:
 @needs_compiler
 def test_the_documentation_has_these_numbers() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    for task, versions in (("forward", VERSIONS), (cuda_fused.TASK, cuda_fused.VERSIONS)):
+    for task, versions in (("forward", VERSIONS), (fused.TASK, fused.VERSIONS)):
         change = {version.name: version.change for version in versions}
         rows = [
             f"| {t.version} | {t.global_reads + t.global_writes:.1f} | {t.least:.1f} | "

@@ -1,7 +1,7 @@
 """Rung 5: CUDA C++, compiled for the GPU at hand and launched on CuPy arrays.
 
 What is computed stands in the folder ``cuda``, which version runs on how many blocks in
-``cuda_versions.py``; here it is only launched, on the GPU that holds the arrays and on the
+``cuda/versions.py``; here it is only launched, on the GPU that holds the arrays and on the
 stream that is current there. Sizes are arguments, so that each C++ name compiles once.
 """
 
@@ -11,8 +11,8 @@ from functools import cache
 from typing import Any
 
 from ..geometry import Array, Geometry
-from .cuda_fused import best_fused, fusing_pays, plan_fused
-from .cuda_versions import (
+from .cuda.fused import best_fused, fusing_pays, plan_fused
+from .cuda.versions import (
     Launch,
     Version,
     best,
@@ -77,7 +77,7 @@ def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = 
     task : str
         "forward", "backward_input" or "backward_kernel".
     version : Version, optional
-        A row of `cuda_versions.VERSIONS`; the highest whose tile fits into the GPU if not given.
+        A row of `versions.VERSIONS`; the highest whose tile fits into the GPU if not given.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def generate_and_apply(
     bias : cupy.ndarray, shape (G*K_h*K_w,)
         All of one dtype and on one GPU.
     version : Version, optional
-        A row of `cuda_fused.VERSIONS`; the highest that takes ``geom`` and fits if not given.
+        A row of `fused.VERSIONS`; the highest that takes ``geom`` and fits if not given.
 
     Raises
     ------

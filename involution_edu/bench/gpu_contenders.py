@@ -10,8 +10,9 @@ from functools import partial
 from typing import Any
 
 from ..arrays import array_module
-from ..backends import BackendUnavailable, cuda_fused, cupy_raw, numba_cuda
-from ..backends.cuda_versions import VERSIONS, Version
+from ..backends import BackendUnavailable, cupy_raw, numba_cuda
+from ..backends.cuda import fused
+from ..backends.cuda.versions import VERSIONS, Version
 from ..geometry import Array, Geometry
 from .contenders import torch_unavailable, unfold_multiply_sum
 
@@ -19,7 +20,7 @@ Call = Callable[[], Any]
 Calls = Mapping[str, Call]  # by task
 # From x, kernel, dy, features, weight and bias on the GPU; the last three make a kernel.
 Prepare = Callable[[Sequence[Any], Geometry], Calls]
-FUSED = cuda_fused.TASK
+FUSED = fused.TASK
 ONE_LAUNCH, TWO_LAUNCHES = "cupy fused", "cupy in two launches"
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..backends.cuda_fused import fusing_pays
-from ..backends.cuda_versions import TASKS, VERSIONS
+from ..backends.cuda.fused import fusing_pays
+from ..backends.cuda.versions import TASKS, VERSIONS
 from ..files import written_whole
 from ..geometry import LARGEST, Geometry
 from .derived import Target

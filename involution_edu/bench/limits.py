@@ -68,7 +68,7 @@ def _compiled_chains() -> Callable[[Any, int], int]:
     """Return f(numbers, length), which does ``length`` steps of 12 chains acc = acc * b + c."""
     from numba import njit
 
-    from ..backends.simd import fma, lanes, load, store
+    from ..backends.numba_cpu.vectors import fma, lanes, load, store
 
     @njit(nogil=True)  # type: ignore[untyped-decorator]
     def chains(numbers: Any, length: int) -> int:

@@ -15,7 +15,7 @@
 // other sizes are arguments. Every gradient gathers: one thread owns one result, so nothing is
 // added by two threads at once.
 //
-// The files of this folder are one source, read in the order that cuda_versions.py gives:
+// The files of this folder are one source, read in the order that cuda/versions.py gives:
 // common, v1, tiles (v2 and v3), pairs (v4), fused. The same Python file holds the versions as a
 // table, and computes each launch.
 

@@ -1,7 +1,7 @@
 """Rung 4: CUDA in Python, compiled by Numba and launched on CuPy arrays.
 
-What one thread does stands in ``numba_cuda_kernels.py``, how many threads there are in
-``cuda_versions.py``; here they are launched, on the GPU that holds the arrays and on the stream
+What one thread does stands in ``numba_cuda/kernels.py``, how many threads there are in
+``cuda/versions.py``; here they are launched, on the GPU that holds the arrays and on the stream
 that is current there. Numba reads CuPy's arrays where they lie.
 
 Under Numba's simulator, which the environment variable ``NUMBA_ENABLE_CUDASIM=1`` turns on
@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Array, Geometry, Pair
-from . import cuda_versions
-from .cuda_versions import Launch, Version, plan, result_shape
-from .cupy_raw import no_gpu
+from ...geometry import Array, Geometry, Pair
+from ..cuda import versions
+from ..cuda.versions import Launch, Version, plan, result_shape
+from ..cupy_raw import no_gpu
 
 # The versions that are written in Python, too; they move the same numbers as those in CUDA C++.
-VERSIONS = cuda_versions.VERSIONS[:3]
+VERSIONS = versions.VERSIONS[:3]
 SHARED = 48 * 1024  # bytes of shared memory: Numba cannot ask the GPU for more
 INSTALL = "pip install 'numba-cuda[cu13]'"
 
@@ -115,7 +115,7 @@ def _cuda_kernel(task: str, version: Version, dtype: np.dtype[Any], window: Pair
     """Return the CUDA kernel of a version; it compiles when it is first launched."""
     from numba import from_dtype
 
-    from .numba_cuda_kernels import cuda_kernel_of
+    from .kernels import cuda_kernel_of
 
     S = np.float64 if dtype == np.float64 else np.float32
     return cuda_kernel_of(task, version.channels.get(task), from_dtype(dtype), S, window)

@@ -7,7 +7,7 @@ for each other at a barrier, ``cuda.syncthreads``; those of different blocks can
 
 Reading the GPU's large memory is what takes the time, not the arithmetic: a version is better
 when it reads less. What each version changes, and how many numbers it reads for each one that it
-writes, stands in the table `cuda_versions.VERSIONS`; the folder ``cuda`` has the same versions
+writes, stands in the table `versions.VERSIONS`; the folder ``cuda`` has the same versions
 in CUDA C++.
 
 What a function here takes is compiled in as a constant: the type T that is stored, the type S that
@@ -23,7 +23,7 @@ from typing import Any
 
 from numba import cuda
 
-from ..geometry import Array, Pair
+from ...geometry import Array, Pair
 
 MOST_TAPS = 49  # sums of dkernel in a thread's registers; more would not fit
 CudaKernel = Any  # of Numba's; launched as cuda_kernel[blocks, threads, stream, bytes](...)

@@ -1,7 +1,7 @@
 """The versions of the CUDA source as data, and what to launch for given sizes.
 
 Documentation, tests, benchmarks and the launcher read the table `VERSIONS`. Nothing here needs a
-GPU: `plan` is arithmetic, and its plans also run on the processor (``cuda_host``).
+GPU: `plan` is arithmetic, and its plans also run on the processor (``emulator``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Geometry, Pair
+from ...geometry import Geometry, Pair
 
 SOURCES = ("common.cu", "v1.cu", "tiles.cu", "pairs.cu", "fused.cu")  # of the folder cuda
 TASKS = ("forward", "backward_input", "backward_kernel")
@@ -137,7 +137,7 @@ class Launch:
 
 def cuda_source() -> str:
     """Return the CUDA C++ source, all files of `SOURCES` as one text."""
-    folder = Path(__file__).parent / "cuda"
+    folder = Path(__file__).parent
     return "\n".join((folder / name).read_text(encoding="utf-8") for name in SOURCES)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Geometry
-from .cuda_versions import Launch, Version, gap, plan, stored
+from ...geometry import Geometry
+from .versions import Launch, Version, gap, plan, stored
 
 TASK = "generate_and_apply"
 VERSIONS = (

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..geometry import Array, Pair
-from .simd import (
+from ...geometry import Array, Pair
+from .vectors import (
     apart,
     compiled,
     fma,

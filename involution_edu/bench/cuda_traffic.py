@@ -1,6 +1,6 @@
 """What each version of the CUDA source reads and writes, counted on the processor.
 
-``python -m involution_edu.backends.traffic`` prints the table that explains the versions. The
+``python -m involution_edu.bench.cuda_traffic`` prints the table that explains the versions. The
 source runs under g++ with a storage type that counts: every number that is read or written is in
 global memory, in the block's shared memory, or in a register, where it costs nothing.
 """
@@ -16,10 +16,17 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from ..backends.cuda import emulator, fused
+from ..backends.cuda.versions import (
+    TASKS,
+    VERSIONS,
+    cuda_source,
+    plan,
+    result_shape,
+    struct_of_sizes,
+)
 from ..cases import random_operands
 from ..geometry import Geometry, make_geometry
-from . import cuda_fused, cuda_host
-from .cuda_versions import TASKS, VERSIONS, cuda_source, plan, result_shape, struct_of_sizes
 
 # The involution of RedNet-50's first stage, on one group of 16 channels.
 STAGE = make_geometry((1, 16, 56, 56), 1, 7)
@@ -108,15 +115,15 @@ def measure(geom: Geometry = STAGE) -> list[Traffic]:
         "forward": (x, kernel),
         "backward_input": (dy, kernel),
         "backward_kernel": (dy, x),
-        cuda_fused.TASK: (x, made_of, weight, weight[:, 0].copy()),
+        fused.TASK: (x, made_of, weight, weight[:, 0].copy()),
     }
     launches = [
         (task, version.name, plan(task, version, geom, DTYPE))
         for task in TASKS
         for version in VERSIONS
     ] + [
-        (cuda_fused.TASK, version.name, cuda_fused.plan_fused(version, geom, FEATURES, DTYPE))
-        for version in cuda_fused.VERSIONS
+        (fused.TASK, version.name, fused.plan_fused(version, geom, FEATURES, DTYPE))
+        for version in fused.VERSIONS
     ]
     counted = [
         (task, version, replace(launch, name=launch.name.replace("<float", "<Counted")))
@@ -125,7 +132,7 @@ def measure(geom: Geometry = STAGE) -> list[Traffic]:
     found = []
     with TemporaryDirectory() as folder:
         names = [launch.name for _, _, launch in counted]
-        program = cuda_host.Program(
+        program = emulator.Program(
             names, Path(folder), source=cuda_source() + AFTER, prelude=COUNTED
         )
         for task, version, launch in counted:

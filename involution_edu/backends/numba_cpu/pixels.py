@@ -8,7 +8,7 @@ that neighbouring outputs read, a stride apart, must be neighbours: `lay_out` so
 With few channels in a group a vector of channels would be mostly empty. The functions named
 ``thin`` are for that: the shifts of rung 2, compiled, plane by plane.
 
-Arrays are passed flat, as in ``numba_channels.py``.
+Arrays are passed flat, as in ``numba_cpu/channels.py``.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import Array, Pair
-from .simd import apart, compiled, fma, inlined, lanes, load, store, zeros
+from ...geometry import Array, Pair
+from .vectors import apart, compiled, fma, inlined, lanes, load, store, zeros
 
 Places = NDArray[np.intp]
 

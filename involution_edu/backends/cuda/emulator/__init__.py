@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from ...geometry import Array, Geometry
-from ..cuda_versions import Launch, cuda_source, result_shape
+from ....geometry import Array, Geometry
+from ..versions import Launch, cuda_source, result_shape
 
 HERE = Path(__file__).parent
 ORDERS = ("forward", "reverse", "shuffled")

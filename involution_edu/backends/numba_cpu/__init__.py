@@ -1,6 +1,6 @@
 """Rung 3: the loops again, compiled, with vectors, on all cores.
 
-The compiled functions are in ``numba_channels.py`` and ``numba_pixels.py``. Here the work is cut into tasks, a band of
+The compiled functions are in ``numba_cpu/channels.py`` and ``numba_cpu/pixels.py``. Here the work is cut into tasks, a band of
 rows of one group each, and the tasks are shared out among threads: compiled code lets go of
 Python's lock. Plain threads, because Numba's own end the process when two threads use them at
 once or when it forks.
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Array, Geometry, as_int
+from ...geometry import Array, Geometry, as_int
 
 THIN = 4  # channels of a group, or places of the window: fewer leave little to share
 PRODUCTS = 1 << 21  # that keep a thread busy for longer than it takes to wake it
@@ -38,7 +38,7 @@ def unavailable() -> str | None:
 
         if numba.config.DISABLE_JIT:
             return "NUMBA_DISABLE_JIT is set: unset it"
-        from . import numba_channels, numba_pixels  # noqa: F401
+        from . import channels, pixels  # noqa: F401
     except Exception as error:  # noqa: BLE001 - whatever stops it is the reason
         return f"numba cannot be used ({error}): pip install --upgrade numba"
     return None
@@ -78,10 +78,10 @@ if hasattr(os, "register_at_fork"):
 
 def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
     """Return y (N, C, H_out, W_out)."""
-    from . import numba_channels, numba_pixels
+    from . import channels, pixels
 
     y = np.empty(geom.y_shape, x.dtype)
-    function = numba_pixels.forward_thin if _thin(geom) else numba_channels.forward
+    function = pixels.forward_thin if _thin(geom) else channels.forward
     row = geom.C_g * geom.padded_size[1] * geom.stride[0]
     _share(function, geom, geom.H_out, row, x, kernel, y)
     return y
@@ -89,24 +89,24 @@ def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
 
 def backward_input(dy: Array, kernel: Array, geom: Geometry) -> Array:
     """Return dx (N, C, H, W)."""
-    from . import numba_channels, numba_pixels
+    from . import channels, pixels
 
     dx = np.empty(geom.x_shape, dy.dtype)
     if _thin(geom):
-        _share(numba_pixels.backward_input_thin, geom, 1, 1, dy, kernel, dx)  # never in bands
+        _share(pixels.backward_input_thin, geom, 1, 1, dy, kernel, dx)  # never in bands
     else:
         row = geom.C_g * geom.W_out
-        _share(numba_channels.backward_input, geom, geom.H, row, dy, kernel, dx)
+        _share(channels.backward_input, geom, geom.H, row, dy, kernel, dx)
     return dx
 
 
 def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
     """Return dkernel (N, G, K_h, K_w, H_out, W_out)."""
-    from . import numba_pixels
+    from . import pixels
 
     dkernel = np.empty(geom.kernel_shape, dy.dtype)
     thin = _thin(geom)
-    function = numba_pixels.backward_kernel_thin if thin else numba_pixels.backward_kernel
+    function = pixels.backward_kernel_thin if thin else pixels.backward_kernel
     row = geom.C_g * geom.padded_size[1] * geom.stride[0]
     _share(function, geom, geom.H_out, row, dy, x, dkernel)
     return dkernel
