@@ -13,7 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 
 import involution_edu
 from involution_edu.cli import make_parser
-from involution_edu.commands import COMMANDS
+from involution_edu.cli.table import COMMANDS
 from involution_edu.course import notebooks
 
 project = "involution_edu"

@@ -20,7 +20,7 @@ from involution_edu import ablation, models, tasks
 from involution_edu.ablation import CENTRE, Ablation, Row, Run, Setting, ablate, settings_of
 from involution_edu.ablation_report import ablation_text, page
 from involution_edu.cli import main, make_parser
-from involution_edu.commands.ablate import typed
+from involution_edu.cli.ablate import typed
 from involution_edu.complexity import count
 from involution_edu.data import Data
 

@@ -19,7 +19,7 @@ import involution_edu as inv
 from involution_edu import cli, demo, doctor, gradcheck
 from involution_edu.backends import numba_cpu, shifts
 from involution_edu.cli import main
-from involution_edu.commands import COMMANDS
+from involution_edu.cli.table import COMMANDS
 from involution_edu.geometry import Array, Geometry
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from ..outcome import Outcome
-from ..progress import bar
 from .command import Command
+from .outcome import Outcome
+from .progress import bar
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from .. import progress
-from ..outcome import Outcome
+from . import progress
 from .command import Command, add_out_dir
+from .outcome import Outcome
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from ..outcome import Outcome
 from .command import Command, add_image, add_out_dir, seed
+from .outcome import Outcome
 
 
 def add_arguments(parser: ArgumentParser) -> None:

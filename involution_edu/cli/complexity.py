@@ -10,8 +10,8 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from ..geometry import as_int
-from ..outcome import Outcome
 from .command import Command
+from .outcome import Outcome
 
 if TYPE_CHECKING:
     from ..complexity import Complexity

@@ -6,10 +6,10 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from pathlib import Path
 
-from ..outcome import Outcome
-from ..progress import bar
 from ..tasks import TASKS
 from .command import Command, seed
+from .outcome import Outcome
+from .progress import bar
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import asdict
 
-from ..outcome import Outcome
 from .command import Command, no_arguments
+from .outcome import Outcome
 
 
 def run(args: Namespace) -> Outcome:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..outcome import Outcome
+from .outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from ..outcome import Outcome
 from .command import Command
+from .outcome import Outcome
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -12,10 +12,11 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import NoReturn
 
-from . import __version__, progress
-from .backends import BackendUnavailable
-from .commands import COMMANDS
+from .. import __version__
+from ..backends import BackendUnavailable
+from . import progress
 from .outcome import Outcome
+from .table import COMMANDS
 
 PROGRAM = "involution-edu"
 

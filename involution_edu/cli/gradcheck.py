@@ -5,10 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import asdict
 
-from .. import progress
 from ..backends import LADDER
-from ..outcome import Outcome
+from . import progress
 from .command import Command
+from .outcome import Outcome
 
 BACKENDS = [rung.name for rung in LADDER if rung.arrays == "numpy"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ..bench.presets import PRESETS
 from ..files import check_writable, written_whole
-from ..outcome import Outcome
-from ..progress import bar
 from .command import Command
+from .outcome import Outcome
+from .progress import bar
 
 
 def add_arguments(parser: ArgumentParser) -> None:

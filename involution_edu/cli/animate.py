@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from textwrap import fill
 
-from .. import progress
-from ..outcome import Outcome
+from . import progress
 from .command import Command, add_image, add_out_dir, seed
+from .outcome import Outcome
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..files import check_writable, written_whole
-from ..outcome import Outcome
-from ..progress import bar
 from .command import Command
+from .outcome import Outcome
+from .progress import bar
 
 
 def add_arguments(parser: ArgumentParser) -> None:
