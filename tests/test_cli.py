@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 import involution_edu as inv
-from involution_edu import cli, demo, doctor, gradcheck
+from involution_edu import cli, doctor, gradcheck
+from involution_edu.apps import demo
 from involution_edu.backends import numba_cpu, shifts
 from involution_edu.cli import main
 from involution_edu.cli.table import COMMANDS

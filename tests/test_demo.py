@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import involution_edu as inv
-from involution_edu import demo
+from involution_edu.apps import demo
 from involution_edu.cases import TOLERANCE, scaled_error
 from involution_edu.data import SPECKS
 from involution_edu.images import Photo, load_photo, photo_to_x, x_to_photo
@@ -543,7 +543,7 @@ def test_the_sample_portrait_is_what_is_shown(portrait: demo.Demo) -> None:
 
 def test_importing_the_demo_imports_nothing_heavy() -> None:
     code = (
-        "import sys, involution_edu.demo, involution_edu.viz.animation, involution_edu.viz.stills;"
+        "import sys, involution_edu.apps.demo, involution_edu.viz.animation, involution_edu.viz.stills;"
         "print(sorted({'PIL', 'matplotlib', 'numba'} & set(sys.modules)))"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

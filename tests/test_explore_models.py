@@ -12,7 +12,8 @@ from browser import needs_browser, opened, text
 from PIL import Image
 from test_explorer import data_of, numbers
 
-from involution_edu import explore, models
+from involution_edu import models
+from involution_edu.apps import explore
 from involution_edu.checkpoint import save_checkpoint
 from involution_edu.cli import main
 from involution_edu.geometry import Array

@@ -14,7 +14,8 @@ import pytest
 from explorer_cases import HOSTILE, LAYERS, layer_of, x_of
 from PIL import Image
 
-from involution_edu import explore, nn
+from involution_edu import nn
+from involution_edu.apps import explore
 from involution_edu.cli import main
 from involution_edu.viz import record
 from involution_edu.viz.explorer import explorer

@@ -43,7 +43,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> Outcome:
     """Classify the photo."""
-    from ..classify import classify
+    from ..apps.classify import classify
 
     found = classify(
         args.image, args.model, args.path, labels=args.labels, out=args.out, force=args.force

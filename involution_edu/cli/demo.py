@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> Outcome:
     """Run the demo and say where its pictures are."""
-    from .. import demo
+    from ..apps import demo
 
     pixel = None if args.pixel is None else tuple(args.pixel)
     result = demo.run(

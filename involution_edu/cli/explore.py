@@ -63,7 +63,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> Outcome:
     """Write the page and say where it is."""
-    from .. import explore
+    from ..apps import explore
 
     result = explore.run(
         args.image,

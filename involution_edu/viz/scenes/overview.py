@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...demo import NOTE, make_layer, speckled, telling_pixel
+from ...apps.demo import NOTE, make_layer, speckled, telling_pixel
 from ...images import photo_to_x, x_to_photo
 from ..animation import film_of
 from ..film import Film

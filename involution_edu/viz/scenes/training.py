@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from ...demo import speckled
+from ...apps.demo import speckled
 from ...geometry import Array
 from ...images import photo_to_x, x_to_photo
 from ...nn import Adam, Involution2d, MeanSquaredError

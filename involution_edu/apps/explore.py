@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from .checkpoint import CheckpointError, load_weights
+from ..checkpoint import CheckpointError, load_weights
+from ..data import digits
+from ..files import check_writable
+from ..geometry import Array, as_int
+from ..images import Photo, load_photo, photo_to_x
+from ..models import pretrained
+from ..nn import Module
+from ..viz import Trace, record
+from ..viz.explorer import explorer
+from ..viz.notebook import Page
+from ..viz.recording import involution_names
 from .classify import CLASSES, FULL_SIZE, MODELS, softmax
-from .data import digits
 from .demo import escaped, make_layer, page_of, speckled
-from .files import check_writable
-from .geometry import Array, as_int
-from .images import Photo, load_photo, photo_to_x
-from .models import pretrained
-from .nn import Module
-from .viz import Trace, record
-from .viz.explorer import explorer
-from .viz.notebook import Page
-from .viz.recording import involution_names
 
 REDNETS = {name: make for name, make in MODELS.items() if name.startswith("rednet")}
 NAMES = "specks", "digits", *REDNETS

@@ -9,9 +9,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .geometry import Pair
-from .images import MEAN, STD, Photo
-from .viz import Trace
+from ..geometry import Pair
+from ..images import MEAN, STD, Photo
+from ..viz import Trace
 
 
 def walkthrough(trace: Trace, photo: Photo, pixel: Pair) -> str:

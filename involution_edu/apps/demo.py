@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from .data import SPECKS, draw_specks
-from .files import check_writable, written_whole
-from .geometry import Pair, as_int, as_pair
-from .images import Photo, load_photo, photo_to_x, x_to_photo
-from .models import pretrained
-from .nn import Involution2d
-from .viz import Trace, record
-from .viz.explorer import explorer
-from .viz.notebook import Page
+from ..data import SPECKS, draw_specks
+from ..files import check_writable, written_whole
+from ..geometry import Pair, as_int, as_pair
+from ..images import Photo, load_photo, photo_to_x, x_to_photo
+from ..models import pretrained
+from ..nn import Involution2d
+from ..viz import Trace, record
+from ..viz.explorer import explorer
+from ..viz.notebook import Page
 from .walkthrough import walkthrough
 
 ABOUT = (
@@ -241,10 +241,10 @@ def _draw(
     force: bool,
     progress: Callable[[int, int], None],
 ) -> None:
-    from .viz.animation import film_of
-    from .viz.film import save_film
-    from .viz.stills import save_kernels
-    from .viz.trace import varied_pixels
+    from ..viz.animation import film_of
+    from ..viz.film import save_film
+    from ..viz.stills import save_kernels
+    from ..viz.trace import varied_pixels
 
     png, gif, html = files
     stops = varied_pixels(trace, pixel, 2, 3)

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from . import models
-from .checkpoint import CheckpointError, load_weights
-from .files import check_writable, written_whole
-from .geometry import Array
-from .images import Photo, load_photo, photo_to_x
-from .nn import no_grad
+from .. import models
+from ..checkpoint import CheckpointError, load_weights
+from ..files import check_writable, written_whole
+from ..geometry import Array
+from ..images import Photo, load_photo, photo_to_x
+from ..nn import no_grad
 
 MODELS = {
     name: getattr(models, name)
@@ -124,7 +124,7 @@ def classify(
         raise CheckpointError(f"path is {path}, whose weights overflow; need those of a training")
     probability = softmax(logits)
     if out is not None:
-        from .viz.stages import draw_stages, record_stages
+        from ..viz.stages import draw_stages, record_stages
 
         sheet = draw_stages(record_stages(network, x), photo)
         with written_whole(Path(out), force=force) as temporary:

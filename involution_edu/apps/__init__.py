@@ -1,0 +1,1 @@
+"""Programs that several commands and the notebooks call: demo, explore, classify."""
