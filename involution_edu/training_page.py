@@ -17,8 +17,8 @@ from textwrap import fill
 from .bench.page import markdown_table
 from .files import written_whole
 from .models.pretrained import FOLDER
-from .runs import Results, results_from_json
-from .tasks import TASKS
+from .training.runs import Results, results_from_json
+from .training.tasks import TASKS
 
 INTRODUCTION = """\
 # Training

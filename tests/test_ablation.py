@@ -16,13 +16,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from involution_edu import ablation, models, tasks
-from involution_edu.ablation import CENTRE, Ablation, Row, Run, Setting, ablate, settings_of
-from involution_edu.ablation_report import ablation_text, page
+from involution_edu import models
 from involution_edu.cli import main, make_parser
 from involution_edu.cli.ablate import typed
 from involution_edu.complexity import count
-from involution_edu.data import Data
+from involution_edu.training import ablation, tasks
+from involution_edu.training.ablation import (
+    CENTRE,
+    Ablation,
+    Row,
+    Run,
+    Setting,
+    ablate,
+    settings_of,
+)
+from involution_edu.training.charts import ablation_text, page
+from involution_edu.training.data import Data
 
 joblib = pytest.importorskip("joblib", reason="joblib is not installed")
 
@@ -89,7 +98,7 @@ def test_the_rows_say_what_was_trained(tmp_path: Path) -> None:
     assert row.macs == count(model, (1, 4, 5)).macs
     assert (row.task, row.run) == ("dots", Run(setting, 0, 2))
     data, task = dots(), tasks.TASKS["dots"]
-    from involution_edu.train import fit
+    from involution_edu.training.loop import fit
 
     last = fit(model, task, data, replace(task.recipe, epochs=2), seed=0)[-1]
     assert (row.train_score, row.test_score) == (last.train_score, last.test_score)
@@ -261,7 +270,7 @@ def test_a_missing_package_is_named(
     package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "involution_edu.ablation.find_spec", lambda name: None if name == package else name
+        "involution_edu.training.ablation.find_spec", lambda name: None if name == package else name
     )
     with pytest.raises(ValueError, match=f"need {package}: pip install"):
         swept(tmp_path / "a.csv", dask="tcp://127.0.0.1:1")

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from involution_edu import data, scores, tasks
-from involution_edu.data import Data
 from involution_edu.images import photo_to_x
+from involution_edu.training import data, scores, tasks
+from involution_edu.training.data import Data
 
 SIZES = {
     "digits": ((1442, 1, 8, 8), (355, 1, 8, 8)),

@@ -16,9 +16,9 @@ from PIL import Image
 import involution_edu as inv
 from involution_edu.apps import demo
 from involution_edu.cases import TOLERANCE, scaled_error
-from involution_edu.data import SPECKS
 from involution_edu.images import Photo, load_photo, photo_to_x, x_to_photo
-from involution_edu.scores import WHITE, psnr
+from involution_edu.training.data import SPECKS
+from involution_edu.training.scores import WHITE, psnr
 from involution_edu.viz import animation, record, stills
 from involution_edu.viz.canvas import tick_step
 from involution_edu.viz.palette import EMPTY, GifPalette, diverging, limit_of

@@ -95,7 +95,7 @@ def test_dark_paper_is_remarked_on(ink: float, warned: bool, tmp_path: Path) -> 
 
 def test_without_a_picture_it_is_a_test_digit(tmp_path: Path) -> None:
     pytest.importorskip("sklearn", reason="scikit-learn, which has the digits, is not installed")
-    from involution_edu.data import digits
+    from involution_edu.training.data import digits
 
     x_test, labels = digits().x_test, digits().y_test
     seen = set()

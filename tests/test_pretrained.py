@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from involution_edu import models, nn, tasks, train
-from involution_edu.data import add_noise
+from involution_edu import models, nn
 from involution_edu.geometry import Array
 from involution_edu.images import photo_to_x
 from involution_edu.models.pretrained import FOLDER, PRETRAINED
+from involution_edu.training import loop as train
+from involution_edu.training import tasks
+from involution_edu.training.data import add_noise
 from involution_edu.training_page import CARDS, main, read_results
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -13,7 +13,8 @@ import training_cases as cases
 from PIL import Image
 
 import involution_edu as inv
-from involution_edu import cli, complexity, runs, tasks
+from involution_edu import cli, complexity
+from involution_edu.training import runs, tasks
 
 
 @pytest.fixture(autouse=True)

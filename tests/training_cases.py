@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from involution_edu import nn, train
-from involution_edu.data import Data
+from involution_edu import nn
 from involution_edu.geometry import Array
-from involution_edu.scores import ACCURACY, accuracy
-from involution_edu.tasks import Recipe, Task, shifted
+from involution_edu.training import loop as train
+from involution_edu.training.data import Data
+from involution_edu.training.scores import ACCURACY, accuracy
+from involution_edu.training.tasks import Recipe, Task, shifted
 
 RECIPE = Recipe(6, 16, "sgd", 0.1, weight_decay=1e-3, label_smoothing=0.1)
 

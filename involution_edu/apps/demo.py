@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from ..data import SPECKS, draw_specks
 from ..files import check_writable, written_whole
 from ..geometry import Pair, as_int, as_pair
 from ..images import Photo, load_photo, photo_to_x, x_to_photo
 from ..models import pretrained
 from ..nn import Involution2d
+from ..training.data import SPECKS, draw_specks
 from ..viz import Trace, record
 from ..viz.explorer import explorer
 from ..viz.notebook import Page

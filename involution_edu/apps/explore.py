@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..checkpoint import CheckpointError, load_weights
-from ..data import digits
 from ..files import check_writable
 from ..geometry import Array, as_int
 from ..images import Photo, load_photo, photo_to_x
 from ..models import pretrained
 from ..nn import Module
+from ..training.data import digits
 from ..viz import Trace, record
 from ..viz.explorer import explorer
 from ..viz.notebook import Page

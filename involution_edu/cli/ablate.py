@@ -60,8 +60,8 @@ def _numbers(text: str) -> list[int]:
 
 def run(args: Namespace) -> Outcome:
     """Train, and write the table, the page and the charts."""
-    from ..ablation import ablate, settings_of
-    from ..ablation_report import ablation_text, page, save_plot
+    from ..training.ablation import ablate, settings_of
+    from ..training.charts import ablation_text, page, save_plot
 
     name = Path(f"ablation-{args.task}") if args.path is None else args.path
     table, text, picture = (name.with_name(name.name + end) for end in (".csv", ".md", ".png"))

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from pathlib import Path
 
-from ..tasks import TASKS
+from ..training.tasks import TASKS
 from .command import Command, seed
 from .outcome import Outcome
 from .progress import bar
@@ -46,7 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> Outcome:
     """Train and say what came out."""
-    from ..runs import results_text, run_task
+    from ..training.runs import results_text, run_task
 
     out_dir = Path(f"trained-{args.task}") if args.out_dir is None else args.out_dir
     try:

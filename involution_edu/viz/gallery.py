@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..data import add_noise
 from ..files import check_writable, written_whole
 from ..geometry import Array
 from ..images import Photo
 from ..models import KernelDenoiser, pretrained, rednet26, rednet50
 from ..nn import Adam, Conv2d, MeanSquaredError, Module, ReLU, Sequential
+from ..training.data import add_noise
 from . import diagrams, kernels, maps
 from .figures import new_figure
 from .film import Progress, save_film

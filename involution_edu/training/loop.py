@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from ..checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from ..files import written_whole
+from ..geometry import Array
+from ..nn import SGD, Adam, Module, Optimizer, clip_grad_norm, no_grad, warmup_cosine
 from .data import Data
-from .files import written_whole
-from .geometry import Array
-from .nn import SGD, Adam, Module, Optimizer, clip_grad_norm, no_grad, warmup_cosine
 from .tasks import Recipe, Task
 
 TEST_BATCH = 250

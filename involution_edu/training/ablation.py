@@ -16,13 +16,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .complexity import count
+from ..complexity import count
+from ..files import check_writable, written_whole
+from ..geometry import as_int
+from ..models import small_rednet
 from .data import Data
-from .files import check_writable, written_whole
-from .geometry import as_int
-from .models import small_rednet
+from .loop import fit
 from .tasks import TASKS, Task, load
-from .train import fit
 
 PATIENCE = 10  # seconds, with a scheduler that does not answer
 Progress = Callable[[int, int, str], None]

@@ -10,12 +10,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from .checkpoint import CheckpointError, save_checkpoint
-from .complexity import count
-from .files import check_writable, written_whole
-from .geometry import as_int
+from ..checkpoint import CheckpointError, save_checkpoint
+from ..complexity import count
+from ..files import check_writable, written_whole
+from ..geometry import as_int
+from .loop import Epoch, fit
 from .tasks import TASKS, Task, load
-from .train import Epoch, fit
 
 Progress = Callable[[int, int, str], None]
 
@@ -250,7 +250,7 @@ def save_curves(results: Results, path: Path) -> None:
     """Draw the loss and the test score after each epoch, a line for each run."""
     from matplotlib.figure import Figure
 
-    from .viz.palette import diverging
+    from ..viz.palette import diverging
 
     unit = TASKS[results.task].unit
     figure = Figure(figsize=(10, 4), layout="constrained")

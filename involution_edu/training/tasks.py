@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import data, models
+from .. import models
+from ..geometry import Array
+from ..nn import CrossEntropy, MeanSquaredError, Module
+from . import data
 from .data import Data
-from .geometry import Array
-from .nn import CrossEntropy, MeanSquaredError, Module
 from .scores import (
     ACCURACY,
     DECIBEL,

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..geometry import Array
+from ..images import STD
 from .data import SIGMA, Data
-from .geometry import Array
-from .images import STD
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .geometry import Array
-from .images import Photo, load_photo, photo_to_x
+from ..geometry import Array
+from ..images import Photo, load_photo, photo_to_x
 
 SPLIT_SEED = 0
 TEXTURES = ("brick.png", "grass.png", "gravel.png")

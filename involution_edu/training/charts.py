@@ -83,7 +83,7 @@ def save_plot(ablation: Ablation, path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    from .viz.palette import INK, MUTED, PAPER, diverging
+    from ..viz.palette import INK, MUTED, PAPER, diverging
 
     ink, muted, paper = ((r / 255, g / 255, b / 255) for r, g, b in (INK, MUTED, PAPER))
     blue, orange = (diverging(value, 1.0) / 255 for value in (-1.0, 0.7))

@@ -1,0 +1,1 @@
+"""Training: data, tasks, the training loop, runs over seeds, and ablations."""
