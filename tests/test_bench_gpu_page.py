@@ -14,7 +14,7 @@ from involution_edu.bench.gpu_page import gpu_page, gpu_targets, gpu_text, share
 from involution_edu.bench.gpu_page import main as make_page
 from involution_edu.bench.presets import square
 from involution_edu.bench.record import Limit, Machine, Record, Row
-from involution_edu.compare import Agreement
+from involution_edu.verify.compare import Agreement
 
 DOCS = Path(__file__).parent.parent / "docs"
 

@@ -25,7 +25,7 @@ from involution_edu.bench.plots import save_plot
 from involution_edu.bench.presets import FIVE, REDNET50, label
 from involution_edu.bench.record import Growth, Limit, Machine, Record, Row, from_json
 from involution_edu.bench.text import bench_text
-from involution_edu.compare import Agreement
+from involution_edu.verify.compare import Agreement
 
 DOCS = Path(__file__).parent.parent / "docs"
 

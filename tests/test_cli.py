@@ -16,12 +16,13 @@ import pytest
 from PIL import Image
 
 import involution_edu as inv
-from involution_edu import cli, doctor, gradcheck
+from involution_edu import cli
 from involution_edu.apps import demo
 from involution_edu.backends import numba_cpu, shifts
 from involution_edu.cli import main
 from involution_edu.cli.table import COMMANDS
 from involution_edu.geometry import Array, Geometry
+from involution_edu.verify import doctor, gradcheck
 
 
 def code_of(argv: list[str]) -> int | str | None:

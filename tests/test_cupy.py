@@ -15,12 +15,13 @@ from checks import definition, run
 from cuda_checks import TOLERANCES
 
 import involution_edu as inv
-from involution_edu import doctor, nn
+from involution_edu import nn
 from involution_edu.backends import cupy_raw, select
 from involution_edu.backends.cuda import emulator, fused
 from involution_edu.backends.cuda.versions import VERSIONS
 from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
 from involution_edu.geometry import make_geometry
+from involution_edu.verify import doctor
 
 REASON = emulator.unavailable()
 needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"emulator: {REASON}")

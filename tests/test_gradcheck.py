@@ -11,9 +11,9 @@ from test_faults import WRONG_INDICES, mean_over_channels, misread, summed_acros
 
 from involution_edu.backends import loops, select, shifts
 from involution_edu.cases import AWKWARD, random_operands
-from involution_edu.differences import Check
 from involution_edu.geometry import Array, Geometry, make_geometry
-from involution_edu.gradcheck import LAYERS, check_all, check_operator
+from involution_edu.verify.differences import Check
+from involution_edu.verify.gradcheck import LAYERS, check_all, check_operator
 
 
 def first_wrong(checks: list[Check]) -> Check:

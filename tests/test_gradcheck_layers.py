@@ -10,10 +10,11 @@ from nn_cases import SIMPLE, random
 from test_faults import WRONG_INDICES, misread
 from test_gradcheck import first_wrong
 
-from involution_edu import gradcheck, nn
+from involution_edu import nn
 from involution_edu.backends import loops, shifts, use_backend
 from involution_edu.geometry import Array, Geometry
-from involution_edu.gradcheck import LAYERS, check_layer
+from involution_edu.verify import gradcheck
+from involution_edu.verify.gradcheck import LAYERS, check_layer
 
 
 @pytest.mark.parametrize("case", LAYERS)

@@ -242,7 +242,7 @@ def test_under_the_simulator_of_numba() -> None:
 import numpy as np
 import involution_edu as inv
 from involution_edu import doctor
-from involution_edu.report import diagnosis_text
+from involution_edu.verify.text import diagnosis_text
 from involution_edu.backends import LADDER, loops, numba_cuda, select
 from involution_edu.cases import random_operands, scaled_error
 from involution_edu.geometry import make_geometry

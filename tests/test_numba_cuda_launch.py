@@ -18,9 +18,9 @@ from cuda_checks import TOLERANCES
 from fake_cuda import Cuda, CudaOnGpu, installed
 
 import involution_edu as inv
-from involution_edu import doctor
 from involution_edu.backends import cupy_raw, numba_cuda, select
 from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
+from involution_edu.verify import doctor
 
 GEOM = AWKWARD["stride 2, odd sizes"]
 OPTIONS = operator_options(GEOM)

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..backends import LADDER
 from ..cases import TOLERANCE, random_operands, scaled_error
-from ..compare import Agreement
 from ..geometry import Array, Geometry, make_geometry
+from ..verify.compare import Agreement
 from .contenders import PEERS, Job, Prepare, contender
 from .presets import label
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from ..backends import select
 from ..cases import HALF_TOLERANCE, TOLERANCE, random_operands, scaled_error
-from ..compare import Agreement
 from ..geometry import Array, Geometry, as_int
+from ..verify.compare import Agreement
 from .gpu_contenders import FUSED, TWO_LAUNCHES, Call, Prepare, generate, gpu_contenders
 from .machine import machine
 from .presets import STAGES, label

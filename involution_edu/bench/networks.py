@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from .. import models, nn
 from ..cases import scaled_error
-from ..compare import Agreement
 from ..geometry import Array
 from ..models.photos import BLOCKS
+from ..verify.compare import Agreement
 from .contenders import threads, torch_unavailable
 from .memory import in_new_process, memory_unavailable, steady_rise
 from .presets import INFERENCE, OURS, Networks

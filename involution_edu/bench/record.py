@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..compare import Agreement
 from ..geometry import Geometry
+from ..verify.compare import Agreement
 
 
 @dataclass(frozen=True, slots=True)

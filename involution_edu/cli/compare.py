@@ -11,8 +11,8 @@ from .outcome import Outcome
 
 def run(args: Namespace) -> Outcome:
     """Compare all backends."""
-    from ..compare import compare
-    from ..report import comparison_text
+    from ..verify.compare import compare
+    from ..verify.text import comparison_text
 
     comparison = compare()
     return Outcome(comparison_text(comparison), asdict(comparison), comparison.agrees)

@@ -11,8 +11,8 @@ from .outcome import Outcome
 
 def run(args: Namespace) -> Outcome:
     """Examine what is installed."""
-    from ..doctor import examine
-    from ..report import diagnosis_text
+    from ..verify.doctor import examine
+    from ..verify.text import diagnosis_text
 
     diagnosis = examine()
     return Outcome(diagnosis_text(diagnosis), asdict(diagnosis), not diagnosis.problems)

@@ -31,8 +31,8 @@ def _backend(text: str) -> str:
 
 def run(args: Namespace) -> Outcome:
     """Check every gradient."""
-    from ..gradcheck import check_all
-    from ..report import gradcheck_text
+    from ..verify.gradcheck import check_all
+    from ..verify.text import gradcheck_text
 
     reports = []
     for report in check_all(None if args.backend is None else [args.backend]):

@@ -12,10 +12,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from . import __version__
-from .backends import LADDER, Backend, Rung, available_backends, kind_taken, select
-from .cases import TOLERANCE, random_operands, scaled_error
-from .geometry import Array, Geometry, make_geometry
+from .. import __version__
+from ..backends import LADDER, Backend, Rung, available_backends, kind_taken, select
+from ..cases import TOLERANCE, random_operands, scaled_error
+from ..geometry import Array, Geometry, make_geometry
 
 REQUIRED = ("numpy", "numba", "matplotlib", "pillow")
 OPTIONAL = ("cupy-cuda12x", "cupy-cuda13x", "numba-cuda", "torch")
@@ -133,8 +133,8 @@ def _results_on_gpu(backend: Backend, geom: Geometry, operands: Sequence[Array])
 
 def _numba() -> tuple[int, str]:
     """Return Numba's number of threads and the folder of its compiled functions."""
-    from .backends import numba_cpu
-    from .backends.numba_cpu import channels
+    from ..backends import numba_cpu
+    from ..backends.numba_cpu import channels
 
     dispatcher: Any = channels.forward
     return numba_cpu.max_threads(), dispatcher.stats.cache_path

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from textwrap import fill
 
-from .backends import LADDER, kind_taken
+from ..backends import LADDER, kind_taken
 from .compare import ROUNDS, Agreement, Comparison, Timing
 from .differences import Check
 from .doctor import Diagnosis

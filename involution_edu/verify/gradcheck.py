@@ -31,12 +31,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from . import nn
-from .backends import Backend, on_numpy_arrays, select, use_backend
-from .cases import AWKWARD, TOLERANCE, random_operands
+from .. import nn
+from ..backends import Backend, on_numpy_arrays, select, use_backend
+from ..cases import AWKWARD, TOLERANCE, random_operands
+from ..geometry import Array, Geometry
+from ..ops import involution, involution_backward
 from .differences import STEP, Check, Differences, adjoint_identity, dot
-from .geometry import Array, Geometry
-from .ops import involution, involution_backward
 
 
 @dataclass(frozen=True, slots=True)

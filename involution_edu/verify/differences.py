@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .cases import scaled_error
-from .geometry import Array
-from .nn import MaxPool2d, ReLU
+from ..cases import scaled_error
+from ..geometry import Array
+from ..nn import MaxPool2d, ReLU
 
 STEP = 1e-5
 # Looser than TOLERANCE: the step leaves some h^2 = 1e-10 of curvature, and 1e-16 / h = 1e-11 of

@@ -1,0 +1,1 @@
+"""Checks: every backend against the reference, gradients against differences, the installation."""
