@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from involution_edu.viz.animation.walk.canvas import tick_step
 from PIL import Image
 
 import involution_edu as inv
@@ -19,8 +20,9 @@ from involution_edu.cases import TOLERANCE, scaled_error
 from involution_edu.images import Photo, load_photo, photo_to_x, x_to_photo
 from involution_edu.training.data import SPECKS
 from involution_edu.training.scores import WHITE, psnr
-from involution_edu.viz import animation, record, stills
-from involution_edu.viz.canvas import tick_step
+from involution_edu.viz import record
+from involution_edu.viz.animation.walk import walk as animation
+from involution_edu.viz.figures.common import stills
 from involution_edu.viz.palette import EMPTY, GifPalette, diverging, limit_of
 from involution_edu.viz.trace import varied_pixels
 
@@ -543,7 +545,7 @@ def test_the_sample_portrait_is_what_is_shown(portrait: demo.Demo) -> None:
 
 def test_importing_the_demo_imports_nothing_heavy() -> None:
     code = (
-        "import sys, involution_edu.apps.demo, involution_edu.viz.animation, involution_edu.viz.stills;"
+        "import sys, involution_edu.apps.demo, involution_edu.viz.animation.walk, involution_edu.viz.figures.stills;"
         "print(sorted({'PIL', 'matplotlib', 'numba'} & set(sys.modules)))"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from involution_edu.viz.animation.walk.frames import Film
+from involution_edu.viz.animation.walk.scenes import SCENES, Scene, Subject, scene_of
 from PIL import Image
 
 from involution_edu.cli import main
 from involution_edu.viz import gallery
-from involution_edu.viz.film import Film
 from involution_edu.viz.gallery import STILLS, Still, Studio, page, write_gallery
-from involution_edu.viz.scenes import SCENES, Scene, Subject, scene_of
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -7,6 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 from drawing import Drawing, drawn, watched
+from involution_edu.viz.animation.walk.canvas import font, number
+from involution_edu.viz.animation.walk.frames import CAPTION_SIZE, Film
+from involution_edu.viz.animation.walk.scenes import SCENES, Subject, scene_of
+from involution_edu.viz.animation.walk.scenes.backward import Backward
+from involution_edu.viz.animation.walk.scenes.fixed_size import FixedSize
+from involution_edu.viz.animation.walk.scenes.generate import Generate, strongest
+from involution_edu.viz.animation.walk.scenes.layout import kernel_field, sum_of
+from involution_edu.viz.animation.walk.scenes.sliding import EDGES, Sliding
+from involution_edu.viz.animation.walk.scenes.training import Training
 from numpy.testing import assert_allclose, assert_array_equal
 
 import involution_edu as inv
@@ -14,16 +23,7 @@ from involution_edu import nn
 from involution_edu.geometry import Array
 from involution_edu.images import photo_to_x
 from involution_edu.viz import OperatorTrace, record, record_gradients, record_operator
-from involution_edu.viz.canvas import font, number
-from involution_edu.viz.film import CAPTION_SIZE, Film
 from involution_edu.viz.palette import diverging
-from involution_edu.viz.scenes import SCENES, Subject, scene_of
-from involution_edu.viz.scenes.backward import Backward
-from involution_edu.viz.scenes.fixed_size import FixedSize
-from involution_edu.viz.scenes.generate import Generate, strongest
-from involution_edu.viz.scenes.layout import kernel_field, sum_of
-from involution_edu.viz.scenes.sliding import EDGES, Sliding
-from involution_edu.viz.scenes.training import Training
 
 NAMES = [scene.name for scene in SCENES]
 

@@ -124,7 +124,7 @@ def classify(
         raise CheckpointError(f"path is {path}, whose weights overflow; need those of a training")
     probability = softmax(logits)
     if out is not None:
-        from ..viz.stages import draw_stages, record_stages
+        from ..viz.figures.stages import draw_stages, record_stages
 
         sheet = draw_stages(record_stages(network, x), photo)
         with written_whole(Path(out), force=force) as temporary:

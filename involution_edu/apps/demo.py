@@ -241,9 +241,9 @@ def _draw(
     force: bool,
     progress: Callable[[int, int], None],
 ) -> None:
-    from ..viz.animation import film_of
-    from ..viz.film import save_film
-    from ..viz.stills import save_kernels
+    from ..viz.animation.frames import save_film
+    from ..viz.animation.walk import film_of
+    from ..viz.figures.stills import save_kernels
     from ..viz.trace import varied_pixels
 
     png, gif, html = files

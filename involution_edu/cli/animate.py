@@ -36,8 +36,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> Outcome:
     """Draw the scene, or say which there are."""
-    from ..viz.animate import animate
-    from ..viz.scenes import SCENES, SEED
+    from ..viz.animation.animate import animate
+    from ..viz.animation.scenes import SCENES, SEED
 
     if args.list:
         lines = [

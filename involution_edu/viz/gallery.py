@@ -18,14 +18,14 @@ from ..images import Photo
 from ..models import KernelDenoiser, pretrained, rednet26, rednet50
 from ..nn import Adam, Conv2d, MeanSquaredError, Module, ReLU, Sequential
 from ..training.data import add_noise
-from . import diagrams, kernels, maps
-from .figures import new_figure
-from .film import Progress, save_film
+from .animation.frames import Progress, save_film
+from .animation.scenes import SCENES, Subject
+from .animation.scenes.generate import strongest
+from .animation.scenes.training import Training
+from .figures import diagrams, kernels, maps
+from .figures.common import new_figure
+from .figures.redundancy import channel_redundancy
 from .recording import record, record_operator
-from .redundancy import channel_redundancy
-from .scenes import SCENES, Subject
-from .scenes.generate import strongest
-from .scenes.training import Training
 from .trace import OperatorTrace, Trace
 
 if TYPE_CHECKING:

@@ -60,7 +60,7 @@ def stepper(
     Parameters
     ----------
     scene, image, seed
-        As in `involution_edu.viz.animate.animate`.
+        As in `involution_edu.viz.animation.animate.animate`.
     height : int
         Of the frame in a notebook, in CSS pixels.
 
@@ -74,8 +74,8 @@ def stepper(
     >>> stepper("groups").title
     'Groups'
     """
-    from .film import save_film
-    from .scenes import Subject, scene_of
+    from .animation.frames import save_film
+    from .animation.scenes import Subject, scene_of
 
     row, height = scene_of(scene), as_int("height", height)
     subject = Subject.of(None if image is None else Path(image), as_int("seed", seed, 0))

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..geometry import Array, Pair
-from ..images import Photo
-from .palette import ACCENT, EMPTY, INK, LINE, MUTED, PAPER, Colour, diverging, luminance
+from ...geometry import Array, Pair
+from ...images import Photo
+from ..palette import ACCENT, EMPTY, INK, LINE, MUTED, PAPER, Colour, diverging, luminance
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont

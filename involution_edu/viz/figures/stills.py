@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..geometry import Pair
-from ..images import Photo
-from .canvas import Canvas, Place
-from .palette import ACCENT, INK, MUTED, diverging, limit_of
-from .trace import Trace
+from ...geometry import Pair
+from ...images import Photo
+from ..animation.canvas import Canvas, Place
+from ..palette import ACCENT, INK, MUTED, diverging, limit_of
+from ..trace import Trace
 
 WIDTH = 1500
 PANEL = 650  # most rows and columns of the sheet for one panel

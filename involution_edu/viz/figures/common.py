@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ..geometry import Array
-from ..images import Photo
-from .canvas import number
-from .palette import INK, LINE, MUTED, PAPER, SHADES, Colour, diverging, luminance
+from ...geometry import Array
+from ...images import Photo
+from ..animation.canvas import number
+from ..palette import INK, LINE, MUTED, PAPER, SHADES, Colour, diverging, luminance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

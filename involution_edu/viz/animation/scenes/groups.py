@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from ...geometry import Pair
-from ...nn import Conv2d, Involution2d
+from ....geometry import Pair
+from ....nn import Conv2d, Involution2d
+from ...palette import ACCENT, LINE, MUTED, limit_of
+from ...recording import record
+from ...trace import Trace
 from ..canvas import Canvas
-from ..film import Film, Shot
-from ..palette import ACCENT, LINE, MUTED, limit_of
-from ..recording import record
-from ..trace import Trace
+from ..frames import Film, Shot
 from .layout import END, SLOW, STEP, Grid, make_sheet
 from .subject import Subject, with_statistics_of
 

@@ -7,12 +7,12 @@ from functools import partial
 
 import numpy as np
 
-from ...geometry import Array, Pair
+from ....geometry import Array, Pair
+from ...palette import MUTED, limit_of
+from ...recording import record
+from ...trace import Trace, varied_pixels
 from ..canvas import Canvas, number
-from ..film import Film, Shot
-from ..palette import MUTED, limit_of
-from ..recording import record
-from ..trace import Trace, varied_pixels
+from ..frames import Film, Shot
 from .layout import END, QUICK, SLOW, STEP, Grid, bracketed, make_sheet, sum_of
 from .subject import Subject
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..images import Photo
+from ...images import Photo
+from ..palette import GifPalette
 from .canvas import Canvas
-from .palette import GifPalette
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -200,7 +200,7 @@ def _save_mp4(frames: list[Numbers], colours: Photo, shots: list[Shot], path: Pa
 
 
 def _save_html(frames: list[Numbers], colours: Photo, shots: list[Shot], path: Path) -> None:
-    from .film_page import page
+    from .player import page
 
     images = (_image(numbers, colours) for numbers in changes(frames))
     captions = [shot.caption for shot in shots]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..models import Bottleneck, ResidualNetwork
-from ..nn import Conv2d, Involution2d, Linear, MaxPool2d, Module
-from .figures import figure_of, of_matplotlib
-from .palette import ACCENT, BLUE, INK, LINE, MUTED, PAPER, Colour
-from .trace import Trace
+from ...models import Bottleneck, ResidualNetwork
+from ...nn import Conv2d, Involution2d, Linear, MaxPool2d, Module
+from ..palette import ACCENT, BLUE, INK, LINE, MUTED, PAPER, Colour
+from ..trace import Trace
+from .common import figure_of, of_matplotlib
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ...apps.demo import NOTE, make_layer, speckled, telling_pixel
-from ...images import photo_to_x, x_to_photo
-from ..animation import film_of
-from ..film import Film
-from ..recording import record
-from ..trace import varied_pixels
+from ....apps.demo import NOTE, make_layer, speckled, telling_pixel
+from ....images import photo_to_x, x_to_photo
+from ...recording import record
+from ...trace import varied_pixels
+from ..frames import Film
+from ..walk import film_of
 from .subject import Subject
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..geometry import Array
-from ..nn import Conv2d
-from .figures import figure_of, of_matplotlib, plain, title
-from .palette import ACCENT, BLUE, MUTED
-from .trace import OperatorTrace
+from ...geometry import Array
+from ...nn import Conv2d
+from ..palette import ACCENT, BLUE, MUTED
+from ..trace import OperatorTrace
+from .common import figure_of, of_matplotlib, plain, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..files import check_writable, written_whole
-from ..geometry import as_int
-from .film import Progress, check_format, save_film
+from ...files import check_writable, written_whole
+from ...geometry import as_int
+from .frames import Progress, check_format, save_film
 from .scenes import SEED, Subject, scene_of
 
 
@@ -27,7 +27,7 @@ def animate(
     Parameters
     ----------
     scene : str
-        A name from `involution_edu.viz.scenes.SCENES`.
+        A name from `involution_edu.viz.animation.scenes.SCENES`.
     image : path, optional
         A photo; if not given, the portrait that ships with matplotlib.
     format : {"gif", "apng", "webp", "mp4", "html"}

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import Array, as_int
-from ..images import Photo
-from .figures import figure_of, of_matplotlib, pale, plain, signed, signed_bar, title, unsigned
-from .measures import centre, orientation, size, spread, total
-from .palette import ACCENT
-from .trace import OperatorTrace
+from ...geometry import Array, as_int
+from ...images import Photo
+from ..measures import centre, orientation, size, spread, total
+from ..palette import ACCENT
+from ..trace import OperatorTrace
+from .common import figure_of, of_matplotlib, pale, plain, signed, signed_bar, title, unsigned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

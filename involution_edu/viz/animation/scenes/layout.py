@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geometry import Array, Pair
-from ...images import Photo
+from ....geometry import Array, Pair
+from ....images import Photo
+from ...palette import ACCENT, EMPTY, LINE, MUTED, diverging
 from ..canvas import Canvas, Place, number
-from ..palette import ACCENT, EMPTY, LINE, MUTED, diverging
 from .subject import Subject
 
 Mask = NDArray[np.bool_]

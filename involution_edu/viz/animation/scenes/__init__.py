@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..film import Film
+from ..frames import Film
 from .backward import backward
 from .fixed_size import fixed_size
 from .generate import generate

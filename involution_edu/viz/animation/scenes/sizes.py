@@ -7,12 +7,12 @@ from functools import partial
 
 import numpy as np
 
-from ...geometry import Geometry, Pair
+from ....geometry import Geometry, Pair
+from ...palette import limit_of
+from ...recording import record_operator
+from ...trace import OperatorTrace
 from ..canvas import Canvas
-from ..film import Film, Shot
-from ..palette import limit_of
-from ..recording import record_operator
-from ..trace import OperatorTrace
+from ..frames import Film, Shot
 from .layout import END, SLOW, STEP, WIDTH, Grid, make_sheet
 from .subject import Subject
 

@@ -6,12 +6,12 @@ from functools import partial
 
 import numpy as np
 
-from ...geometry import Array, Pair
-from ...ops import involution
+from ....geometry import Array, Pair
+from ....ops import involution
+from ...palette import ACCENT, INK, MUTED, limit_of
+from ...recording import record, record_operator
 from ..canvas import Canvas
-from ..film import Film, Shot
-from ..palette import ACCENT, INK, MUTED, limit_of
-from ..recording import record, record_operator
+from ..frames import Film, Shot
 from .layout import END, SLOW, Grid, Mask, kernel_field, make_sheet
 from .subject import Subject
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from ...geometry import Pair
+from ....geometry import Pair
+from ...palette import BLUE, MUTED, ORANGE, limit_of
+from ...trace import Trace
 from ..canvas import Canvas, number
-from ..film import Film, Shot
-from ..palette import BLUE, MUTED, ORANGE, limit_of
-from ..trace import Trace
+from ..frames import Film, Shot
 from .generate import COLOURS
 from .layout import COLUMNS, END, SLOW, STEP, Grid, bracketed, make_sheet
 from .subject import Subject

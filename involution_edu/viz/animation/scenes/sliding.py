@@ -6,12 +6,12 @@ from functools import partial
 
 import numpy as np
 
-from ...geometry import Pair
+from ....geometry import Pair
+from ...palette import limit_of
+from ...recording import record_operator
+from ...trace import OperatorTrace
 from ..canvas import Canvas, number
-from ..film import Film, Shot
-from ..palette import limit_of
-from ..recording import record_operator
-from ..trace import OperatorTrace
+from ..frames import Film, Shot
 from .layout import COLUMNS, END, LARGE, QUICK, SLOW, STEP, Grid, kernel_field, make_sheet
 from .subject import Subject
 

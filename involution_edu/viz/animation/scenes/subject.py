@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ...geometry import Array, IntOrPair, Pair
-from ...images import Photo, load_photo, photo_to_x
-from ...nn import Involution2d
-from ..recording import record
-from ..trace import Trace
+from ....geometry import Array, IntOrPair, Pair
+from ....images import Photo, load_photo, photo_to_x
+from ....nn import Involution2d
+from ...recording import record
+from ...trace import Trace
 
 SIDE = 72  # longest side of the photo, in pixels
 SEED = 202  # of weights that show much: kernels that differ, and that learn well

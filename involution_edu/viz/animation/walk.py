@@ -8,12 +8,12 @@ from functools import partial
 
 import numpy as np
 
-from ..geometry import Pair
-from ..images import Photo
+from ...geometry import Pair
+from ...images import Photo
+from ..palette import EMPTY, LINE, MUTED, limit_of
+from ..trace import Trace
 from .canvas import Canvas, number
-from .film import Film, Shot
-from .palette import EMPTY, LINE, MUTED, limit_of
-from .trace import Trace
+from .frames import Film, Shot
 
 WIDTH, HEIGHT = 960, 776
 PANEL = 288  # most rows and columns of the sheet for the photo, and for the output

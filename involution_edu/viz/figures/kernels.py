@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..geometry import Array, Pair
-from ..images import Photo
-from .figures import (
+from ...geometry import Array, Pair
+from ...images import Photo
+from ..measures import unlikeness
+from ..palette import ACCENT, INK, diverging, limit_of
+from ..trace import OperatorTrace
+from .common import (
     figure_of,
     figure_of_many,
     of_matplotlib,
@@ -21,9 +24,6 @@ from .figures import (
     unsigned,
 )
 from .maps import kernels_of
-from .measures import unlikeness
-from .palette import ACCENT, INK, diverging, limit_of
-from .trace import OperatorTrace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

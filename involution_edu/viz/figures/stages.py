@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..geometry import Array
-from ..images import Photo
-from ..nn import Module
-from .canvas import Canvas
-from .palette import MUTED, diverging, limit_of
-from .recording import involution_names, record
-from .trace import OperatorTrace
+from ...geometry import Array
+from ...images import Photo
+from ...nn import Module
+from ..animation.canvas import Canvas
+from ..palette import MUTED, diverging, limit_of
+from ..recording import involution_names, record
+from ..trace import OperatorTrace
 
 PANEL = 224  # rows and columns of the sheet for one map
 LEFT, TOP, GAP = 40, 150, 22

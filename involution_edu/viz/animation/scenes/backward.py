@@ -6,12 +6,12 @@ from functools import partial
 
 import numpy as np
 
-from ...geometry import Array, Pair
-from ...nn import Involution2d
+from ....geometry import Array, Pair
+from ....nn import Involution2d
+from ...palette import MUTED, limit_of
+from ...recording import Gradients, record, record_gradients
 from ..canvas import Canvas, number
-from ..film import Film, Shot
-from ..palette import MUTED, limit_of
-from ..recording import Gradients, record, record_gradients
+from ..frames import Film, Shot
 from .generate import strongest
 from .layout import END, SLOW, Grid, bracketed, make_sheet
 from .subject import Subject

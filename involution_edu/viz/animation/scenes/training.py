@@ -6,15 +6,15 @@ from functools import partial
 
 import numpy as np
 
-from ...apps.demo import speckled
-from ...geometry import Array
-from ...images import photo_to_x, x_to_photo
-from ...nn import Adam, Involution2d, MeanSquaredError
+from ....apps.demo import speckled
+from ....geometry import Array
+from ....images import photo_to_x, x_to_photo
+from ....nn import Adam, Involution2d, MeanSquaredError
+from ...palette import ACCENT, INK, LINE, MUTED, limit_of
+from ...recording import record
+from ...trace import Trace, varied_pixels
 from ..canvas import Canvas, Place, number
-from ..film import Film, Shot
-from ..palette import ACCENT, INK, LINE, MUTED, limit_of
-from ..recording import record
-from ..trace import Trace, varied_pixels
+from ..frames import Film, Shot
 from .layout import END, SLOW, Grid, make_sheet
 from .subject import Subject
 

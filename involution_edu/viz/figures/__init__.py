@@ -1,0 +1,1 @@
+"""Still pictures: matplotlib figures drawn from a `Trace`."""
