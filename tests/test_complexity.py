@@ -13,7 +13,7 @@ from involution_edu import models, nn
 from involution_edu.cli import main
 from involution_edu.complexity import Complexity, change, count
 from involution_edu.geometry import Array
-from involution_edu.models import photos
+from involution_edu.models import rednet as photos
 
 # By depth: parameters recounted; FLOPs in G, and per cent fewer than ResNet in parameters and in
 # FLOPs, as published in the paper.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .. import models, nn
 from ..cases import scaled_error
 from ..geometry import Array
-from ..models.photos import BLOCKS
+from ..models.rednet import BLOCKS
 from ..verify.compare import Agreement
 from .contenders import threads, torch_unavailable
 from .memory import in_new_process, memory_unavailable, steady_rise

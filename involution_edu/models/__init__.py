@@ -25,9 +25,9 @@ from .named import (
     resnet101,
     resnet152,
 )
-from .network import ResidualNetwork
-from .photos import rednet, resnet
 from .pretrained import pretrained
+from .rednet import rednet, resnet
+from .residual import ResidualNetwork
 from .small import small_rednet, small_resnet
 
 __all__ = [

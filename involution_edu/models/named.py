@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..nn.arguments import Rng
-from .network import ResidualNetwork
-from .photos import BLOCKS, rednet, resnet
+from .rednet import BLOCKS, rednet, resnet
+from .residual import ResidualNetwork
 
 DETAILS = """
 

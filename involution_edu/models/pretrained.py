@@ -11,7 +11,7 @@ from ..nn import Module
 from .denoising import KernelDenoiser, speck_layer
 from .small import small_rednet
 
-FOLDER = Path(__file__).parent.parent / "weights"
+FOLDER = Path(__file__).parent / "weights"
 PRETRAINED: dict[str, Callable[[], Module]] = {
     "specks": partial(speck_layer, rng=0),
     "denoise": partial(KernelDenoiser, rng=0),

@@ -12,8 +12,8 @@ from ..geometry import IntOrPair
 from ..nn import Involution2d
 from ..nn.arguments import Rng, as_generator
 from .blocks import Spatial
-from .network import ResidualNetwork
-from .photos import conv3x3, conv_unit
+from .rednet import conv3x3, conv_unit
+from .residual import ResidualNetwork
 
 
 def small_rednet(

@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 
 from ..nn import BatchNorm2d, Conv2d, Involution2d, MaxPool2d, Module, ReLU, Sequential
 from ..nn.arguments import Rng, as_generator
-from .network import ResidualNetwork
+from .residual import ResidualNetwork
 
 # Blocks of each stage, by depth: a block has three layers; the stem and the classifier make two.
 BLOCKS = {
