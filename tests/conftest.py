@@ -15,9 +15,8 @@ from involution_edu.backends import cupy_raw
 settings.register_profile("reproducible", derandomize=True, deadline=None, max_examples=400)
 settings.load_profile("reproducible")
 
-# Doctests stand in the package. What is no test here is a helper, and may need PyTorch.
-HERE = Path(__file__).parent
-collect_ignore = [path.name for path in HERE.glob("*.py") if not path.name.startswith("test_")]
+# Doctests stand in the package; the helpers of the tests have none, and some need PyTorch.
+collect_ignore = ["support"]
 
 
 @pytest.fixture

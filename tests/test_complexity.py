@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from involution_edu import models, nn
 from involution_edu.cli import main
 from involution_edu.complexity import Complexity, change, count
 from involution_edu.geometry import Array
-from involution_edu.models import rednet as photos
+from involution_edu.models.rednet import BLOCKS
 
 # By depth: parameters recounted; FLOPs in G, and per cent fewer than ResNet in parameters and in
 # FLOPs, as published in the paper.
@@ -54,7 +55,9 @@ def test_the_counts_and_savings_are_the_published_ones(depth: int) -> None:
 def wrong_window() -> models.ResidualNetwork:
     spatial = partial(nn.Involution2d, kernel_size=5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(photos, "partial", lambda *_, **__: spatial)
+        patch.setattr(
+            sys.modules["involution_edu.models.rednet"], "partial", lambda *_, **__: spatial
+        )
         return models.rednet26(rng=0)
 
 
@@ -72,7 +75,7 @@ def wrong_stride() -> models.ResidualNetwork:
 
 def wrong_blocks() -> models.ResidualNetwork:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(photos.BLOCKS, 26, (1, 2, 3, 1))
+        patch.setitem(BLOCKS, 26, (1, 2, 3, 1))
         return models.rednet26(rng=0)
 
 
@@ -91,7 +94,7 @@ def test_pytorch_counts_the_same_products_in_convolutions(family: str) -> None:
     from involution_edu.bench import torch_networks
 
     with torch.device("meta"), FlopCounterMode(display=False) as counter:  # shapes alone
-        getattr(torch_networks, family)(photos.BLOCKS[26])(torch.empty(2, 3, 64, 97))
+        getattr(torch_networks, family)(BLOCKS[26])(torch.empty(2, 3, 64, 97))
     cost = count(getattr(models, family)(26, rng=0), (3, 64, 97))
     applied = sum(a.macs for a in cost.layers if a.kind == "Involution2d")
     assert 2 * 2 * (cost.macs - applied) == counter.get_total_flops()  # of two images

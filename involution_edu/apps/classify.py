@@ -81,7 +81,7 @@ def classify(
         A text file with the name of each class on a line of its own, as many as the weights
         have. Without it there are 1000 classes, which are called by their numbers.
     out : str or path, optional
-        Where a PNG of the kernels of every stage is written; see `viz.stages.draw_stages`.
+        Where a PNG of the kernels of every stage is written; see `viz.figures.stages.draw_stages`.
     force : bool
         Whether ``out`` may be replaced.
     top : int

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -12,21 +13,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..files import check_writable, written_whole
-from ..geometry import Array
-from ..images import Photo
-from ..models import KernelDenoiser, pretrained, rednet26, rednet50
-from ..nn import Adam, Conv2d, MeanSquaredError, Module, ReLU, Sequential
-from ..training.data import add_noise
-from .animation.frames import Progress, save_film
-from .animation.scenes import SCENES, Subject
-from .animation.scenes.generate import strongest
-from .animation.scenes.training import Training
-from .figures import diagrams, kernels, maps
-from .figures.common import new_figure
-from .figures.redundancy import channel_redundancy
-from .recording import record, record_operator
-from .trace import OperatorTrace, Trace
+from involution_edu.files import check_writable, written_whole
+from involution_edu.geometry import Array
+from involution_edu.images import Photo
+from involution_edu.models import KernelDenoiser, pretrained, rednet26, rednet50
+from involution_edu.nn import Adam, Conv2d, MeanSquaredError, Module, ReLU, Sequential
+from involution_edu.training.data import add_noise
+from involution_edu.viz.animation.frames import Progress, save_film
+from involution_edu.viz.animation.scenes import SCENES, Subject
+from involution_edu.viz.animation.scenes.generate import strongest
+from involution_edu.viz.animation.scenes.training import Training
+from involution_edu.viz.figures import diagrams, kernels, maps
+from involution_edu.viz.figures.common import new_figure
+from involution_edu.viz.figures.redundancy import channel_redundancy
+from involution_edu.viz.recording import record, record_operator
+from involution_edu.viz.trace import OperatorTrace, Trace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -212,7 +213,7 @@ def _page_lines() -> list[str]:
     intro = (
         "Every number and colour below is read from a recorded run of the operator. The animations "
         "are drawn by `involution-edu animate SCENE`, also from a photo of yours, and the whole "
-        "page by `involution-edu gallery`. Blue is negative, white is zero, orange is positive; "
+        "page by `python docs/_ext/gallery.py docs`. Blue is negative, white is zero, orange is positive; "
         "dark is large."
     )
     lines = ["# Gallery", "", fill(intro, 115, break_on_hyphens=False), "", "## Animations", ""]
@@ -292,3 +293,14 @@ def write_gallery(
         whole.write_text(page(), encoding="utf-8")
     progress(total, total)
     return [out_dir / PAGE, *animations, *stills]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write the gallery into a folder, in place of the one there."""
+    parser = ArgumentParser(description="Make the gallery: its page and all of its pictures.")
+    parser.add_argument("folder", type=Path, help="where gallery.md goes, with its folder")
+    write_gallery(parser.parse_args(argv).folder, force=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -17,7 +17,7 @@ from involution_edu.cli import main
 from involution_edu.geometry import Array
 from involution_edu.images import Photo, photo_to_x
 from involution_edu.viz import record_operator
-from involution_edu.viz.figures.common import stages
+from involution_edu.viz.figures import stages
 from involution_edu.viz.palette import diverging, limit_of
 
 LABELS = [f"thing {n}" for n in range(7)]

@@ -126,7 +126,7 @@ def test_a_forked_process_computes_too(backend: str) -> None:
     code = f"""
 import os, signal, sys, warnings
 warnings.simplefilter("ignore")  # Python's own, of forking with threads
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(Path(__file__).parents[1] / "support")!r})
 from checks import check_rung, small_integers
 from involution_edu.geometry import make_geometry
 geom = make_geometry((2, 8, 9, 11), 4, 3)

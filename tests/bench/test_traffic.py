@@ -17,7 +17,7 @@ from involution_edu.geometry import make_geometry
 
 REASON = emulator.unavailable()
 needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"emulator: {REASON}")
-PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "cuda.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "cuda.md"
 FUSED = fused.TASK
 HALO = 14 * 38 / (8 * 32)  # of a full tile, K = 7
 TALL_HALO = 22 * 38 / (16 * 32)  # of v4 where a thread owns 2 x 2 pixels

@@ -7,15 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from drawing import Drawing, drawn, watched
-from involution_edu.viz.animation.walk.canvas import font, number
-from involution_edu.viz.animation.walk.frames import CAPTION_SIZE, Film
-from involution_edu.viz.animation.walk.scenes import SCENES, Subject, scene_of
-from involution_edu.viz.animation.walk.scenes.backward import Backward
-from involution_edu.viz.animation.walk.scenes.fixed_size import FixedSize
-from involution_edu.viz.animation.walk.scenes.generate import Generate, strongest
-from involution_edu.viz.animation.walk.scenes.layout import kernel_field, sum_of
-from involution_edu.viz.animation.walk.scenes.sliding import EDGES, Sliding
-from involution_edu.viz.animation.walk.scenes.training import Training
 from numpy.testing import assert_allclose, assert_array_equal
 
 import involution_edu as inv
@@ -23,6 +14,15 @@ from involution_edu import nn
 from involution_edu.geometry import Array
 from involution_edu.images import photo_to_x
 from involution_edu.viz import OperatorTrace, record, record_gradients, record_operator
+from involution_edu.viz.animation.canvas import font, number
+from involution_edu.viz.animation.frames import CAPTION_SIZE, Film
+from involution_edu.viz.animation.scenes import SCENES, Subject, scene_of
+from involution_edu.viz.animation.scenes.backward import Backward
+from involution_edu.viz.animation.scenes.fixed_size import FixedSize
+from involution_edu.viz.animation.scenes.generate import Generate, strongest
+from involution_edu.viz.animation.scenes.layout import kernel_field, sum_of
+from involution_edu.viz.animation.scenes.sliding import EDGES, Sliding
+from involution_edu.viz.animation.scenes.training import Training
 from involution_edu.viz.palette import diverging
 
 NAMES = [scene.name for scene in SCENES]

@@ -1,6 +1,6 @@
 """``docs/training.md`` and the cards of the weights that ship, made from results and nothing else.
 
-``python -m involution_edu.training_page docs/training docs/training.md`` writes them: the first
+``python docs/_ext/training.py docs/training docs/training.md`` writes them: the first
 names the folder with a ``TASK.json`` for every task, what ``involution-edu train`` wrote as
 ``results.json``.
 """
@@ -14,11 +14,11 @@ from pathlib import Path
 from statistics import fmean
 from textwrap import fill
 
-from .bench.page import markdown_table
-from .files import written_whole
-from .models.pretrained import FOLDER
-from .training.runs import Results, results_from_json
-from .training.tasks import TASKS
+from involution_edu.bench.page import markdown_table
+from involution_edu.files import written_whole
+from involution_edu.models.pretrained import FOLDER
+from involution_edu.training.runs import Results, results_from_json
+from involution_edu.training.tasks import TASKS
 
 INTRODUCTION = """\
 # Training
@@ -40,7 +40,7 @@ REPEAT = """\
 ```bash
 pip install '.[train]'
 {commands}
-python -m involution_edu.training_page docs/training docs/training.md
+python docs/_ext/training.py docs/training docs/training.md
 ```
 
 An interrupted training goes on with `--resume` and ends at the same weights, to the last bit.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from drawing import drawn
-from involution_edu.viz.animation.walk.scenes import SCENES, Subject, scene_of
-from involution_edu.viz.animation.walk.scenes.layout import Grid, kernel_field
-from involution_edu.viz.animation.walk.scenes.sizes import place_read, rule
 from numpy.testing import assert_array_equal
 
 from involution_edu.geometry import make_geometry
+from involution_edu.viz.animation.scenes import SCENES, Subject, scene_of
+from involution_edu.viz.animation.scenes.layout import Grid, kernel_field
+from involution_edu.viz.animation.scenes.sizes import place_read, rule
 from involution_edu.viz.palette import EMPTY, diverging, limit_of
 
 

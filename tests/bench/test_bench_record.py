@@ -27,7 +27,7 @@ from involution_edu.bench.record import Growth, Limit, Machine, Record, Row, fro
 from involution_edu.bench.text import bench_text
 from involution_edu.verify.compare import Agreement
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 # A record made up: every number below follows from it by hand.
 

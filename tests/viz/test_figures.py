@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from involution_edu.viz.figures.common.redundancy import channel_redundancy, energy
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose, assert_array_equal
@@ -15,7 +14,8 @@ from involution_edu import models, nn
 from involution_edu.geometry import Array
 from involution_edu.images import Photo
 from involution_edu.viz import OperatorTrace, Trace, measures, record
-from involution_edu.viz.figures.common import diagrams, kernels, maps
+from involution_edu.viz.figures import diagrams, kernels, maps
+from involution_edu.viz.figures.redundancy import channel_redundancy, energy
 from involution_edu.viz.palette import diverging, limit_of
 
 H, W = 12, 15

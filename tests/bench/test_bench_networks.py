@@ -121,7 +121,7 @@ def test_all_steps_are_told(tiny: None, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def made_up(*rows: NetworkRow) -> Record:
-    text = (Path(__file__).parents[1] / "docs" / "benchmarks.json").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "benchmarks.json").read_text(encoding="utf-8")
     return replace(from_json(text), networks=rows)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from training import CARDS, main, read_results
 
 from involution_edu import models, nn
 from involution_edu.geometry import Array
@@ -15,9 +16,8 @@ from involution_edu.models.pretrained import FOLDER, PRETRAINED
 from involution_edu.training import loop as train
 from involution_edu.training import tasks
 from involution_edu.training.data import add_noise
-from involution_edu.training_page import CARDS, main, read_results
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_all_weights_have_a_card_and_are_small() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from involution_edu.viz.animation.walk.canvas import Canvas, Place
-from involution_edu.viz.animation.walk.frames import Film, Shot
 
 from involution_edu.geometry import Array
 from involution_edu.images import Photo
+from involution_edu.viz.animation.canvas import Canvas, Place
+from involution_edu.viz.animation.frames import Film, Shot
 
 INSIDE = 3  # from the corner of a cell: no letter of a centred number, no outline reaches there
 

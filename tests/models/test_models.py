@@ -9,6 +9,7 @@ import pytest
 
 import involution_edu as inv
 from involution_edu import models, nn
+from involution_edu.models.rednet import conv3x3
 
 DEPTHS = 26, 38, 50, 101, 152
 
@@ -87,7 +88,7 @@ def test_weights_start_as_the_authors_start_them(make: Any) -> None:
 
 
 def test_a_new_block_lets_its_input_through() -> None:
-    block = models.Bottleneck(32, 8, models.photos.conv3x3, rng=0, dtype=float)
+    block = models.Bottleneck(32, 8, conv3x3, rng=0, dtype=float)
     x = np.random.default_rng(0).standard_normal((2, 32, 4, 5))
     np.testing.assert_array_equal(block(x), np.maximum(x, 0))
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import gallery
 import numpy as np
 import pytest
-from involution_edu.viz.animation.walk.frames import Film
-from involution_edu.viz.animation.walk.scenes import SCENES, Scene, Subject, scene_of
+from gallery import STILLS, Still, Studio, page, write_gallery
 from PIL import Image
 
 from involution_edu.cli import main
-from involution_edu.viz import gallery
-from involution_edu.viz.gallery import STILLS, Still, Studio, page, write_gallery
+from involution_edu.viz.animation.frames import Film
+from involution_edu.viz.animation.scenes import SCENES, Scene, Subject, scene_of
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_the_page_is_the_one_that_the_command_writes() -> None:

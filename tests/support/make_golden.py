@@ -17,7 +17,7 @@ from torch_reference import TorchInvolution2d, load, module_results, operator_re
 from involution_edu.cases import AWKWARD, random_operands
 from involution_edu.files import written_whole
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = Path(__file__).parents[1] / "golden"
 
 
 def operator_golden() -> dict[str, np.ndarray]:

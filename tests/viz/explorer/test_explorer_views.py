@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from browser import hover, needs_browser, opened, saved, settle, text
 from explorer_cases import HOSTILE
-from involution_edu.viz.animation.walk.scenes import Subject, scene_of
 
+from involution_edu.viz.animation.scenes import Subject, scene_of
 from involution_edu.viz.explorer import explorer
 from involution_edu.viz.notebook import stepper
 

@@ -251,7 +251,7 @@ def sanitized(tmp_path: Path, source: str, names: list[str]) -> subprocess.Compl
     path.write_text(source, encoding="utf-8")
     code = f"""
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(Path(__file__).parents[1] / "support")!r})
 from pathlib import Path
 from cuda_checks import check_all_on_host
 check_all_on_host(

@@ -35,7 +35,7 @@ from involution_edu.training.data import Data
 
 joblib = pytest.importorskip("joblib", reason="joblib is not installed")
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 FEW = settings_of(k=[1, 3])
 
 

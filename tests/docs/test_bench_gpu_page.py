@@ -16,7 +16,7 @@ from involution_edu.bench.presets import square
 from involution_edu.bench.record import Limit, Machine, Record, Row
 from involution_edu.verify.compare import Agreement
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 # A record made up: every number below follows from it by hand.
 

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 from drawing import drawn
-from involution_edu.viz.animation.walk.animate import animate
-from involution_edu.viz.animation.walk.frames import FORMATS, VIDEO_RATE, Film, save_film
-from involution_edu.viz.animation.walk.scenes import SCENES, Subject, scene_of
 from PIL import Image
 
 from involution_edu.cli import main
 from involution_edu.images import Photo
+from involution_edu.viz.animation.animate import animate
+from involution_edu.viz.animation.frames import FORMATS, VIDEO_RATE, Film, save_film
+from involution_edu.viz.animation.scenes import SCENES, Subject, scene_of
 from involution_edu.viz.palette import GifPalette, diverging
 
 
