@@ -6,9 +6,13 @@ import sys
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
-from .geometry import DTYPES, Array
+from .arguments import ArgumentError, WrongTypeError
 
+Array = NDArray[np.floating[Any]]
+
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 GPU_DTYPES = (np.dtype(np.float16), *DTYPES)
 
 
@@ -35,6 +39,14 @@ def as_numpy(a: object) -> Any:
     return sys.modules["cupy"].asnumpy(a) if kind_of_array(a) == "cupy" else a
 
 
+def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return ``dtype`` as float32 or float64; raise `WrongTypeError` for any other."""
+    try:
+        return DTYPES[DTYPES.index(np.dtype(dtype))]
+    except (TypeError, ValueError):
+        raise WrongTypeError("dtype", f"is {dtype!r}", "float32 or float64") from None
+
+
 def check_array(
     name: str, a: object, dtype: np.dtype[Any] | None = None, *, gpu: bool = False
 ) -> Array:
@@ -44,22 +56,22 @@ def check_array(
     """
     if kind_of_array(a) not in ("numpy", "cupy" if gpu else "numpy"):
         kind = f"{type(a).__module__}.{type(a).__qualname__}".removeprefix("builtins.")
-        raise TypeError(f"{name} is a {kind}; need a NumPy {'or CuPy ' if gpu else ''}array")
+        raise WrongTypeError(name, f"is a {kind}", f"a NumPy {'or CuPy ' if gpu else ''}array")
     if kind_of_array(a) == "cupy":
         return _check_cupy(name, a, dtype)
     assert isinstance(a, np.ndarray)
     native = a.dtype.newbyteorder("=")
     if isinstance(a, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array; need one without a mask, such as a.filled(0)")
+        raise WrongTypeError(name, "is a masked array", "one without a mask, such as a.filled(0)")
     if native not in DTYPES:
-        raise TypeError(f"{name} has dtype {a.dtype}; need float32 or float64")
+        raise WrongTypeError(name, f"has dtype {a.dtype}", "float32 or float64")
     _check_dtype(name, native, dtype)
     return np.asarray(a, dtype=native, order="C")
 
 
 def _check_cupy(name: str, a: Any, dtype: np.dtype[Any] | None) -> Array:
     if a.dtype not in GPU_DTYPES:
-        raise TypeError(f"{name} has dtype {a.dtype}; need float16, float32 or float64")
+        raise WrongTypeError(name, f"has dtype {a.dtype}", "float16, float32 or float64")
     _check_dtype(name, a.dtype, dtype)
     with a.device:
         contiguous: Array = sys.modules["cupy"].ascontiguousarray(a)
@@ -68,7 +80,7 @@ def _check_cupy(name: str, a: Any, dtype: np.dtype[Any] | None) -> Array:
 
 def _check_dtype(name: str, found: np.dtype[Any], dtype: np.dtype[Any] | None) -> None:
     if dtype is not None and found != dtype:
-        raise TypeError(f"{name} has dtype {found}; need {dtype}, the dtype of x")
+        raise WrongTypeError(name, f"has dtype {found}", f"{dtype}, the dtype of x")
 
 
 def check_place(name: str, a: Array, like: Array, owner: str = "x", fix: str = "") -> None:
@@ -82,12 +94,13 @@ def check_place(name: str, a: Array, like: Array, owner: str = "x", fix: str = "
             "numpy": ("CuPy", "NumPy", "cupy.asnumpy"),
             "cupy": ("NumPy", "CuPy", "cupy.asarray"),
         }[str(kind)]
-        raise TypeError(
-            f"{name} is a {found} array; need a {need} array, as {owner} is, "
-            f"such as {move}({name}){fix}"
+        raise WrongTypeError(
+            name,
+            f"is a {found} array",
+            f"a {need} array, as {owner} is, such as {move}({name}){fix}",
         )
     if kind == "cupy" and a.device != like.device:
-        raise ValueError(f"{name} is on {a.device}; need {like.device}, where {owner} is")
+        raise ArgumentError(name, f"is on {a.device}", f"{like.device}, where {owner} is")
 
 
 def check_current(name: str, a: Any) -> None:
@@ -95,7 +108,8 @@ def check_current(name: str, a: Any) -> None:
     if kind_of_array(a) == "cupy":
         current = sys.modules["cupy"].cuda.Device()
         if a.device != current:
-            raise ValueError(
-                f"{name} is on {a.device}; need {current}, the current one: use it "
-                f"inside `with {name}.device:`"
+            raise ArgumentError(
+                name,
+                f"is on {a.device}",
+                f"{current}, the current one: use it inside `with {name}.device:`",
             )

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .geometry import Array, Geometry, Pair, make_geometry
+from .arguments import ArgumentError, Pair
+from .arrays import Array
+from .geometry import Geometry, make_geometry
 
 # Largest error allowed between two rungs, relative to the largest number of the reference.
 TOLERANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-12}
@@ -66,8 +68,8 @@ def scaled_error(a: Array, reference: Array) -> float:
     0.1
     """
     if a.shape != reference.shape or a.dtype != reference.dtype:
-        raise ValueError(
-            f"a is {a.dtype} {a.shape}; need {reference.dtype} {reference.shape}, as the reference"
+        raise ArgumentError(
+            "a", f"is {a.dtype} {a.shape}", f"{reference.dtype} {reference.shape}, as the reference"
         )
     if reference.size == 0:
         return 0.0

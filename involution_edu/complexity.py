@@ -14,9 +14,9 @@ from functools import partial
 
 import numpy as np
 
-from .arrays import array_module
+from .arguments import WrongTypeError
+from .arrays import Array, array_module
 from .backends import use_backend
-from .geometry import Array
 from .models import Bottleneck, KernelDenoiser, ResidualNetwork
 from .nn import (
     AvgPool2d,
@@ -152,9 +152,10 @@ def count(model: Module, image: Shape = (3, 224, 224)) -> Complexity:
     for name, module in layers.items():
         if not isinstance(module, CONTAINERS) and type(module) not in COSTS:
             known = ", ".join(sorted(kind.__name__ for kind in COSTS))
-            raise TypeError(
-                f"model has {name!r}, a {type(module).__name__}; need layers whose operations are "
-                f"known: {known}"
+            raise WrongTypeError(
+                "model",
+                f"has {name!r}, a {type(module).__name__}",
+                f"layers whose operations are known: {known}",
             )
     like = next((p.data for p in model.parameters()), np.empty(0, np.float32))
     on_numpy = array_module(like) is np

@@ -1,64 +1,27 @@
-"""Every size rule of involution, and every check of a size; ``arrays.py`` checks the arrays.
-
-Read this after ``backends/loops.py``: the loops say what is summed, this file says over which
-indices. Nothing else in the package computes a size or a padding.
-"""
+"""Every size rule of involution: paddings, output sizes, and which pixel meets which tap."""
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.floating[Any]]
-Pair = tuple[int, int]
-IntOrPair = int | tuple[int, int]
+from .arguments import (
+    ArgumentError,
+    IntOrPair,
+    Pair,
+    WrongTypeError,
+    as_int,
+    as_pair,
+    check_shape,
+)
+from .arrays import Array
+
 Padding = int | tuple[int, int] | str
 
-MOST_NUMBERS = 1 << 48  # of a padded image: more than any memory holds, few enough to count
-DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
-LARGEST = 2**31 - 1  # compiled rungs count pixels in C ints
-
-
-def as_int(name: str, value: object, minimum: int = 1) -> int:
-    """Return ``value`` as an int from ``minimum`` to `LARGEST`; a float or a bool is refused."""
-    got = f"{name} is {' '.join(repr(value).split())}"  # the repr of an array has several lines
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{got}; need an int >= {minimum}") from None
-    if number < minimum:
-        raise ValueError(f"{got}; need an int >= {minimum}")
-    if number > LARGEST:
-        raise ValueError(f"{got}; need an int <= {LARGEST}")
-    return number
-
-
-def as_pair(name: str, value: object, minimum: int = 1) -> Pair:
-    """Return ``value`` as a (rows, columns) pair of ints from ``minimum`` to `LARGEST`.
-
-    Examples
-    --------
-    >>> as_pair("stride", 2)
-    (2, 2)
-    >>> as_pair("stride", (1, 0))
-    Traceback (most recent call last):
-        ...
-    ValueError: stride[1] is 0; need an int >= 1
-    """
-    if not isinstance(value, tuple | list):
-        number = as_int(name, value, minimum)
-        return number, number
-    if len(value) != 2:
-        raise ValueError(f"{name} is {value!r}; need one int or a pair (rows, columns)")
-    return as_int(f"{name}[0]", value[0], minimum), as_int(f"{name}[1]", value[1], minimum)
+MAX_NUMBERS = 1 << 48  # of a padded image: no memory holds more, and the product cannot overflow
 
 
 def resolve_padding(padding: object, window: Pair, dilation: Pair) -> Pair:
@@ -77,12 +40,15 @@ def resolve_padding(padding: object, window: Pair, dilation: Pair) -> Pair:
     if padding == "valid":
         return 0, 0
     if padding != "same":
-        raise ValueError(f'padding is {padding!r}; need "same", "valid", an int or a pair of ints')
+        raise ArgumentError(
+            "padding", f"is {padding!r}", '"same", "valid", an int or a pair of ints'
+        )
     k_h, k_w = window
     if k_h % 2 == 0 or k_w % 2 == 0:
-        raise ValueError(
-            f'padding is "same" with a window of {k_h} x {k_w}; it needs odd sizes: '
-            "pass the padding as an int or a pair for an even window"
+        raise ArgumentError(
+            "padding",
+            f'is "same" with a window of {k_h} x {k_w}',
+            "odd sizes for it: pass the padding as an int or a pair for an even window",
         )
     d_h, d_w = dilation
     return d_h * (k_h - 1) // 2, d_w * (k_w - 1) // 2
@@ -136,27 +102,28 @@ class Geometry:
         for name, minimum in (("window", 1), ("stride", 1), ("dilation", 1), ("padding", 0)):
             as_pair(name, pair := getattr(self, name), minimum)
             if not isinstance(pair, tuple):
-                raise TypeError(f"{name} is {pair!r}; need a pair of ints (rows, columns)")
+                raise WrongTypeError(name, f"is {pair!r}", "a pair of ints (rows, columns)")
         if min(self.C, self.H, self.W) < 1:
-            raise ValueError(
-                f"x has shape {self.x_shape}; need at least one channel, one row and one column"
+            raise ArgumentError(
+                "x", f"has shape {self.x_shape}", "at least one channel, one row and one column"
             )
         if self.G < 1 or self.C % self.G:
-            raise ValueError(
-                f"kernel has G = {self.G} groups; need a divisor of the C = {self.C} channels of x"
+            raise ArgumentError(
+                "kernel", f"has G = {self.G} groups", f"a divisor of the C = {self.C} channels of x"
             )
         numbers = self.N * self.C * self.padded_size[0] * self.padded_size[1]
-        if numbers > MOST_NUMBERS:
-            raise ValueError(
-                f"padding is {self.padding}; need less, for x would have {numbers} numbers with "
-                f"it, and {MOST_NUMBERS} is the most"
+        if numbers > MAX_NUMBERS:
+            raise ArgumentError(
+                "padding",
+                f"is {self.padding}",
+                f"less, for x would have {numbers} numbers with it, and {MAX_NUMBERS} is the most",
             )
         if min(self.H_out, self.W_out) < 1:
             (h, w), (e_h, e_w) = self.padded_size, self.extent
-            raise ValueError(
-                f"kernel has a window that spans {e_h} x {e_w} pixels; need at most the "
-                f"{h} x {w} of the padded image (x is {self.H} x {self.W}, "
-                f"padding {self.padding}, dilation {self.dilation})"
+            raise ArgumentError(
+                "kernel",
+                f"has a window that spans {e_h} x {e_w} pixels",
+                f"at most the {h} x {w} of the padded image (x is {self.H} x {self.W}, padding {self.padding}, dilation {self.dilation})",
             )
 
     @classmethod
@@ -176,7 +143,7 @@ class Geometry:
         ):
             rank = axes.count(",") + 1
             if a.ndim != rank:
-                raise ValueError(f"{name} has shape {a.shape}; need {rank} axes {axes}")
+                raise ArgumentError(name, f"has shape {a.shape}", f"{rank} axes {axes}")
         n, c, h, w = x.shape
         window = as_pair("kernel's window", kernel.shape[2:4])
         d = as_pair("dilation", dilation)
@@ -318,9 +285,3 @@ def make_geometry(
     w, d = as_pair("window", window), as_pair("dilation", dilation)
     p = resolve_padding(padding, w, d)
     return Geometry(*x_shape, groups, w, as_pair("stride", stride), d, p)
-
-
-def check_shape(name: str, a: Array, shape: tuple[int, ...], axes: str) -> None:
-    """Raise `ValueError` unless ``a`` has ``shape``, whose axes are spelled in ``axes``."""
-    if a.shape != shape:
-        raise ValueError(f"{name} has shape {a.shape}; need {axes} = {shape}")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .geometry import Array
+from .arguments import ArgumentError
+from .arrays import Array
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -66,7 +67,7 @@ def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]
     if source.is_dir():
         raise IsADirectoryError(f"image is {source}, a folder; need a file such as a PNG or JPEG")
     if not source.is_file():  # reading a pipe would wait for its writer
-        raise ValueError(f"image is {source}, a pipe or a device; need a file of its own")
+        raise ArgumentError("image", f"is {source}, a pipe or a device", "a file of its own")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -79,17 +80,18 @@ def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]
                     raise ValueError("its integers are of 32 bits or signed: no agreed range")
                 image = _upright_rgb(opened)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise ValueError(
-            f"image is {source}, of more than {Image.MAX_IMAGE_PIXELS} pixels; need fewer"
+        raise ArgumentError(
+            "image", f"is {source}, of more than {Image.MAX_IMAGE_PIXELS} pixels", "fewer"
         ) from None
     except PermissionError:
         raise PermissionError(f"image is {source}, which may not be read; need a file") from None
     except Exception as error:
         # Pillow's decoders meet a damaged file with almost any exception.
         reason = "no known format" if isinstance(error, UnidentifiedImageError) else error
-        raise ValueError(
-            f"image is {source}, which cannot be read ({reason}); "
-            "need a whole image file such as a PNG or JPEG"
+        raise ArgumentError(
+            "image",
+            f"is {source}, which cannot be read ({reason})",
+            "a whole image file such as a PNG or JPEG",
         ) from error
 
     width, height = image.size

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from .arrays import check_array, check_place, kind_of_array
+from .arguments import IntOrPair, check_shape
+from .arrays import Array, check_array, check_place, kind_of_array
 from .backends import Backend, select
-from .geometry import (
-    Array,
-    Geometry,
-    IntOrPair,
-    Padding,
-    check_shape,
-)
+from .geometry import Geometry, Padding
 
 
 def involution(

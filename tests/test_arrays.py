@@ -11,9 +11,10 @@ import pytest
 from checks import RUNGS, check_nonfinite, definition, run
 
 import involution_edu as inv
+from involution_edu.arrays import Array
 from involution_edu.backends import loops
 from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
-from involution_edu.geometry import Array, Geometry, make_geometry
+from involution_edu.geometry import Geometry, make_geometry
 
 GEOM = AWKWARD["stride 2, odd sizes"]
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from involution_edu import models, nn
+from involution_edu.arrays import Array
 from involution_edu.cli import main
 from involution_edu.complexity import Complexity, change, count
-from involution_edu.geometry import Array
 from involution_edu.models.rednet import BLOCKS
 
 # By depth: parameters recounted; FLOPs in G, and per cent fewer than ResNet in parameters and in

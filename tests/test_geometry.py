@@ -11,8 +11,9 @@ from checks import check_size, pairs
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from involution_edu.arguments import Pair
 from involution_edu.cases import AWKWARD
-from involution_edu.geometry import Geometry, Pair, make_geometry
+from involution_edu.geometry import Geometry, make_geometry
 
 SIZES = {"size": st.integers(1, 30), "k": st.integers(1, 9)}
 TWO_SIZES, TWO_STEPS = pairs(1, 9), pairs(1, 5)

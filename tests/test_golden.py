@@ -9,9 +9,9 @@ import pytest
 from nn_cases import LAYERS, run
 
 import involution_edu as inv
+from involution_edu.arrays import Array
 from involution_edu.backends import LADDER, on_numpy_arrays
 from involution_edu.cases import AWKWARD, TOLERANCE, operator_options, scaled_error
-from involution_edu.geometry import Array
 
 FOLDER = Path(__file__).parent / "golden"
 FLOAT64 = TOLERANCE[np.dtype(np.float64)]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from involution_edu.arrays import Array
 from involution_edu.files import check_writable, written_whole
-from involution_edu.geometry import Array
 from involution_edu.images import Photo
 from involution_edu.models import KernelDenoiser, pretrained, rednet26, rednet50
 from involution_edu.nn import Adam, Conv2d, MeanSquaredError, Module, ReLU, Sequential

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from .. import models
+from ..arguments import ArgumentError
+from ..arrays import Array
 from ..checkpoint import CheckpointError, load_weights
 from ..files import check_writable, written_whole
-from ..geometry import Array
 from ..images import Photo, load_photo, photo_to_x
 from ..nn import no_grad
 
@@ -106,13 +107,13 @@ def classify(
     resnet26, resnet38, resnet50, resnet101, resnet152
     """
     if model not in MODELS:
-        raise ValueError(f"model is {model!r}; need one of {', '.join(MODELS)}")
+        raise ArgumentError("model", f"is {model!r}", f"one of {', '.join(MODELS)}")
     if out is not None:
         check_writable(Path(out), force=force)
         if Path(out).suffix != ".png":
-            raise ValueError(f"out is {out}; need a name that ends in .png")
+            raise ArgumentError("out", f"is {out}", "a name that ends in .png")
         if not model.startswith("rednet"):
-            raise ValueError(f"out is {out}; need a rednet to draw kernels of, not {model}")
+            raise ArgumentError("out", f"is {out}", f"a rednet to draw kernels of, not {model}")
     photo = middle(load_photo(Path(image), FULL_SIZE)[0])
     names = None if labels is None else _read_labels(Path(labels))
     network = MODELS[model](CLASSES if names is None else len(names), rng=0).eval()
@@ -121,7 +122,7 @@ def classify(
     with np.errstate(over="ignore", invalid="ignore"), no_grad():
         logits = network(x)[0]
     if not np.isfinite(logits).all():
-        raise CheckpointError(f"path is {path}, whose weights overflow; need those of a training")
+        raise CheckpointError("path", f"is {path}, whose weights overflow", "trained weights")
     probability = softmax(logits)
     if out is not None:
         from ..viz.figures.stages import draw_stages, record_stages
@@ -173,7 +174,9 @@ def _read_labels(labels: Path) -> list[str]:
     try:
         lines = labels.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"labels is {labels}, which is no text ({error}); need UTF-8") from error
+        raise ArgumentError(
+            "labels", f"is {labels}, which is no text ({error})", "UTF-8"
+        ) from error
     if not lines or not all(line.strip() for line in lines):
-        raise ValueError(f"labels is {labels}, with an empty line; need a name on every line")
+        raise ArgumentError("labels", f"is {labels}, with an empty line", "a name on every line")
     return [line.strip() for line in lines]

@@ -9,17 +9,15 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-import numpy as np
-
+from ..arguments import ArgumentError, Pair, as_int, as_pair
 from ..files import check_writable, written_whole
-from ..geometry import Pair, as_int, as_pair
 from ..images import Photo, load_photo, photo_to_x, x_to_photo
 from ..models import pretrained
-from ..nn import Involution2d
-from ..training.data import SPECKS, draw_specks
+from ..models.salt_and_pepper import NOTE, SPECKS, speckled
 from ..viz import Trace, record
 from ..viz.explorer import explorer
-from ..viz.notebook import Page
+from ..viz.html import Page
+from ..viz.picks import telling_pixel
 from .walkthrough import walkthrough
 
 ABOUT = (
@@ -30,7 +28,6 @@ ABOUT = (
     "the last digit may differ."
 )
 FILES = "kernels.png", "demo.gif", "explorer.html"
-NOTE = "Trained to remove black and white specks."
 LARGEST = 288  # what fits the animation with one pixel of the sheet for each of the photo
 
 
@@ -156,14 +153,14 @@ def run(
     """
     size, seed = as_int("size", size, 8), as_int("seed", seed, 0)
     if size > LARGEST:
-        raise ValueError(f"size is {size}; need 8 to {LARGEST}")
+        raise ArgumentError("size", f"is {size}", f"8 to {LARGEST}")
     asked = None if pixel is None else as_pair("pixel", pixel, 0)
     files = tuple(Path(out_dir) / name for name in FILES)
     check_writable(*files, force=force, choice="another folder with --out")
 
     photo, notice = load_photo(None if image is None else Path(image), size)
     photo = speckled(photo, seed)
-    trace = record(make_layer(), photo_to_x(photo))
+    trace = record(pretrained("specks"), photo_to_x(photo))
     at = telling_pixel(trace) if asked is None else _inside(asked, photo)
     name = "the sample portrait" if image is None else Path(image).name
     _draw(trace, photo, at, page_of(trace, name, seed), files, force, progress)
@@ -179,21 +176,6 @@ def run(
         ]
     )
     return Demo(text, trace, photo, at, seed, files, notice)
-
-
-def make_layer() -> Involution2d:
-    """Return the trained layer of the demo, in evaluation mode."""
-    layer = pretrained("specks")
-    assert isinstance(layer, Involution2d)
-    return layer
-
-
-def speckled(photo: Photo, seed: int) -> Photo:
-    """Return ``photo`` with some of its pixels black or white, as the layer was trained on."""
-    photo = photo.copy()
-    black, white = draw_specks(photo.shape[:2], np.random.default_rng(seed))
-    photo[black], photo[white] = 0, 255
-    return photo
 
 
 def page_of(trace: Trace, name: str, seed: int) -> Page:
@@ -215,21 +197,12 @@ def escaped(name: str) -> str:
 def _inside(pixel: Pair, photo: Photo) -> Pair:
     H, W = photo.shape[:2]
     if pixel[0] >= H or pixel[1] >= W:
-        raise ValueError(
-            f"pixel is {pixel}; need a row of 0 to {H - 1} and a column of 0 to {W - 1}, "
-            f"for the photo is given to the layer as {H} x {W}"
+        raise ArgumentError(
+            "pixel",
+            f"is {pixel}",
+            f"a row of 0 to {H - 1} and a column of 0 to {W - 1}, for the photo is given to the layer as {H} x {W}",
         )
     return pixel
-
-
-def telling_pixel(trace: Trace) -> Pair:
-    """Return the pixel of the middle that the layer changes most: a speck, if there is one."""
-    change = np.abs(trace.y - trace.x).sum(axis=(0, 1))
-    H, W = change.shape
-    top, left = 3 * H // 8, 3 * W // 8
-    middle = change[top : H - top, left : W - left]
-    i, j = np.unravel_index(middle.argmax(), middle.shape)
-    return top + int(i), left + int(j)
 
 
 def _draw(
@@ -244,7 +217,7 @@ def _draw(
     from ..viz.animation.frames import save_film
     from ..viz.animation.walk import film_of
     from ..viz.figures.stills import save_kernels
-    from ..viz.trace import varied_pixels
+    from ..viz.picks import varied_pixels
 
     png, gif, html = files
     stops = varied_pixels(trace, pixel, 2, 3)

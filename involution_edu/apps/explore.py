@@ -8,19 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import ArgumentError, as_int
+from ..arrays import Array
 from ..checkpoint import CheckpointError, load_weights
 from ..files import check_writable
-from ..geometry import Array, as_int
 from ..images import Photo, load_photo, photo_to_x
 from ..models import pretrained
+from ..models.salt_and_pepper import speckled
 from ..nn import Module
 from ..training.data import digits
 from ..viz import Trace, record
 from ..viz.explorer import explorer
-from ..viz.notebook import Page
+from ..viz.html import Page
 from ..viz.recording import involution_names
 from .classify import CLASSES, FULL_SIZE, MODELS, softmax
-from .demo import escaped, make_layer, page_of, speckled
+from .demo import escaped, page_of
 
 REDNETS = {name: make for name, make in MODELS.items() if name.startswith("rednet")}
 NAMES = "specks", "digits", *REDNETS
@@ -113,21 +115,21 @@ def run(
     """
     seed, out, image = as_int("seed", seed, 0), Path(out), None if image is None else Path(image)
     if model not in NAMES:
-        raise ValueError(f"model is {model!r}; need one of {', '.join(NAMES)}")
+        raise ArgumentError("model", f"is {model!r}", f"one of {', '.join(NAMES)}")
     if path is not None and model not in REDNETS:
-        raise ValueError(f"path is {path}; need no weights for {model}, which has its own")
+        raise ArgumentError("path", f"is {path}", f"no weights for {model}, which has its own")
     if size is not None and model == "digits":
-        raise ValueError(f"size is {size}; need none for digits, of {DIGIT} x {DIGIT} pixels")
+        raise ArgumentError("size", f"is {size}", f"none for digits, of {DIGIT} x {DIGIT} pixels")
     size = 64 if size is None else as_int("size", size, 8)
     if size > LARGEST:
-        raise ValueError(f"size is {size}; need 8 to {LARGEST}")
+        raise ArgumentError("size", f"is {size}", f"8 to {LARGEST}")
     check_writable(out, force=force, choice="another file with --out")
 
     if model == "specks":
         if layer is not None:
-            raise ValueError(f"layer is {layer!r}; need none for specks, which is one layer")
+            raise ArgumentError("layer", f"is {layer!r}", "none for specks, which is one layer")
         photo, notice = load_photo(image, size)
-        trace, name = record(make_layer(), photo_to_x(speckled(photo, seed))), _name(image)
+        trace, name = record(pretrained("specks"), photo_to_x(speckled(photo, seed))), _name(image)
         page, what = page_of(trace, name, seed), "an involution layer"
     else:
         if model in REDNETS:
@@ -198,9 +200,10 @@ def _test_digit(seed: int) -> tuple[Array, str, None]:
     try:
         data = digits()
     except ImportError as error:
-        raise ValueError(
-            f"image is not given, and scikit-learn's digits cannot be had ({error}); need a "
-            "picture of a digit, or: pip install scikit-learn"
+        raise ArgumentError(
+            "image",
+            f"is not given, and scikit-learn's digits cannot be had ({error})",
+            "a picture of a digit, or: pip install scikit-learn",
         ) from error
     n = int(np.random.default_rng(seed).integers(len(data.x_test)))
     name = f"scikit-learn's test digit number {n}, labelled {data.y_test[n]}"
@@ -221,7 +224,7 @@ def _network(model: str, x: Array, path: str | Path | None, seed: int) -> tuple[
     with np.errstate(over="ignore", invalid="ignore"):
         logits = network(x)
     if not np.isfinite(logits).all():
-        raise CheckpointError(f"path is {path}, whose weights overflow; need those of a training")
+        raise CheckpointError("path", f"is {path}, whose weights overflow", "trained weights")
     return network, f"{model} with the weights of {Path(path).name}"
 
 
@@ -235,8 +238,9 @@ def _page(trace: Trace, about: str, layer: str) -> Page:
     )
     count = len(page.html.encode())
     if count > PAGE_BYTES:
-        raise ValueError(
-            f"layer is {layer!r}, of {geom.C} channels, whose page would have {count / 1e6:.2f} "
-            f"MB; need at most {PAGE_BYTES / 1e6:.1f} MB, as an earlier layer has"
+        raise ArgumentError(
+            "layer",
+            f"is {layer!r}, of {geom.C} channels, whose page would have {count / 1000000.0:.2f} MB",
+            f"at most {PAGE_BYTES / 1000000.0:.1f} MB, as an earlier layer has",
         )
     return page

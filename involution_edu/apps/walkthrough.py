@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..geometry import Pair
+from ..arguments import Pair
 from ..images import MEAN, STD, Photo
 from ..viz import Trace
 

@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
 
-from ..arrays import kind_of_array
-from ..geometry import Array, Geometry
+from ..arguments import ArgumentError, WrongTypeError
+from ..arrays import Array, kind_of_array
+from ..geometry import Geometry
 
 
 class Backend(Protocol):
@@ -147,7 +148,10 @@ def select(name: str = "auto", arrays: str = "numpy") -> Backend:
     if reason := backend.unavailable():
         raise BackendUnavailable(f"backend {rung.name!r} cannot run here: {reason}")
     if kind_taken(rung) != arrays:
-        raise TypeError(OTHER[arrays].format(name))
+        found, need, move = OTHER[arrays]
+        raise WrongTypeError(
+            "x", f"is a {found} array", f"a {need} array for backend {name!r}, such as {move}(x)"
+        )
     return backend
 
 
@@ -184,8 +188,8 @@ def fusing(x: Array, geom: Geometry, features: int) -> FusingBackend | None:
 
 # What to do with an array of this kind when the backend takes the other.
 OTHER = {
-    "numpy": "x is a NumPy array; need a CuPy array for backend {!r}, such as cupy.asarray(x)",
-    "cupy": "x is a CuPy array; need a NumPy array for backend {!r}, such as cupy.asnumpy(x)",
+    "numpy": ("NumPy", "CuPy", "cupy.asarray"),
+    "cupy": ("CuPy", "NumPy", "cupy.asnumpy"),
 }
 
 
@@ -194,7 +198,7 @@ def _called(name: str) -> Rung:
         if rung.name == name:
             return rung
     names = ", ".join(repr(rung.name) for rung in LADDER)
-    raise ValueError(f"backend is {name!r}; need 'auto' or one of {names}")
+    raise ArgumentError("backend", f"is {name!r}", f"'auto' or one of {names}")
 
 
 @contextmanager

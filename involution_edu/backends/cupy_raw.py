@@ -10,7 +10,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from ..geometry import Array, Geometry
+from ..arguments import ArgumentError
+from ..arrays import Array
+from ..geometry import Geometry
 from .cuda.fused import best_fused, fusing_pays, plan_fused
 from .cuda.versions import (
     Launch,
@@ -154,9 +156,10 @@ def _run(
             return result
         limit = _shared_limit(device.id)
         if planned.shared > limit:
-            raise ValueError(
-                f"{planned.name} needs {planned.shared} bytes of shared memory for {geom}; "
-                f"need at most {limit} on this GPU: use an earlier version"
+            raise ArgumentError(
+                planned.name,
+                f"needs {planned.shared} bytes of shared memory for {geom}",
+                f"at most {limit} on this GPU: use an earlier version",
             )
         try:
             function = _function(planned.name, device.id)

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..geometry import Array, Geometry
+from ..arrays import Array
+from ..geometry import Geometry
 
 
 def unavailable() -> str | None:

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..geometry import Array, Geometry
+from ..arrays import Array
+from ..geometry import Geometry
 
 BLOCK = 1 << 16  # numbers of y to work on at a time
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..geometry import Array, Geometry
+from ..arrays import Array
+from ..geometry import Geometry
 
 
 def unavailable() -> str | None:

@@ -8,9 +8,10 @@ from operator import itemgetter
 
 import numpy as np
 
+from ..arrays import Array
 from ..backends import LADDER
 from ..cases import TOLERANCE, random_operands, scaled_error
-from ..geometry import Array, Geometry, make_geometry
+from ..geometry import Geometry, make_geometry
 from ..verify.compare import Agreement
 from .contenders import PEERS, Job, Prepare, contender
 from .presets import label

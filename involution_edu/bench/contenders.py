@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from ..arrays import Array
 from ..backends import numba_cpu, select
-from ..geometry import Array, Geometry
+from ..geometry import Geometry
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import as_int
+from ..arrays import Array
 from ..backends import select
 from ..cases import HALF_TOLERANCE, TOLERANCE, random_operands, scaled_error
-from ..geometry import Array, Geometry, as_int
+from ..geometry import Geometry
 from ..verify.compare import Agreement
 from .gpu_contenders import FUSED, TWO_LAUNCHES, Call, Prepare, generate, gpu_contenders
 from .machine import machine

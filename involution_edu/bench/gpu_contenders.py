@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ..arrays import array_module
+from ..arrays import Array, array_module
 from ..backends import BackendUnavailable, cupy_raw, numba_cuda
 from ..backends.cuda import fused
 from ..backends.cuda.versions import VERSIONS, Version
-from ..geometry import Array, Geometry
+from ..geometry import Geometry
 from .contenders import torch_unavailable, unfold_multiply_sum
 
 Call = Callable[[], Any]

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..arguments import MAX_INT
 from ..backends.cuda.fused import fusing_pays
 from ..backends.cuda.versions import TASKS, VERSIONS
 from ..files import written_whole
-from ..geometry import LARGEST, Geometry
+from ..geometry import Geometry
 from .derived import Target
 from .gpu import REDUCTION
 from .gpu_contenders import FUSED, ONE_LAUNCH, TWO_LAUNCHES
@@ -153,7 +154,7 @@ def gpu_targets(record: Record) -> list[Target]:
 
 def _fuses(geom: Geometry) -> bool:
     """Return whether a layer would fuse, in float32 on a GPU with room for any tile."""
-    return fusing_pays(geom, geom.C // REDUCTION, np.dtype(np.float32), LARGEST)
+    return fusing_pays(geom, geom.C // REDUCTION, np.dtype(np.float32), MAX_INT)
 
 
 def gpu_page(record: Record | None) -> str:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import models, nn
+from ..arrays import Array
 from ..cases import scaled_error
-from ..geometry import Array
 from ..models.rednet import BLOCKS
 from ..verify.compare import Agreement
 from .contenders import threads, torch_unavailable

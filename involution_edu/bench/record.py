@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..arguments import ArgumentError
 from ..geometry import Geometry
 from ..verify.compare import Agreement
 
@@ -147,7 +148,7 @@ def from_json(text: str) -> Record:
             networks=tuple(NetworkRow(**fields) for fields in data.get("networks", ())),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"record is not one of this benchmark: {error!r}") from error
+        raise ArgumentError("record", f"is not one of this benchmark: {error!r}") from error
 
 
 def _agreement(fields: Mapping[str, Any]) -> Agreement:

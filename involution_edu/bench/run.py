@@ -9,10 +9,11 @@ from contextlib import nullcontext
 
 import numpy as np
 
+from ..arguments import ArgumentError, as_int
 from ..backends import LADDER, on_numpy_arrays
 from ..backends.numba_cpu import use_threads
 from ..cases import random_operands
-from ..geometry import Geometry, as_int
+from ..geometry import Geometry
 from . import networks
 from .check import DEFINITION, DTYPE, check
 from .contenders import PEERS, Prepare, contender, threads, torch_unavailable
@@ -58,7 +59,7 @@ def run(
         If a backend that was asked for cannot run here.
     """
     if preset not in PRESETS:
-        raise ValueError(f"preset is {preset!r}; need one of {', '.join(map(repr, PRESETS))}")
+        raise ArgumentError("preset", f"is {preset!r}", f"one of {', '.join(map(repr, PRESETS))}")
     plan = PRESETS[preset]
     rounds = as_int("rounds", plan.rounds if rounds is None else rounds)
     start, others = time.perf_counter(), seconds_of_others()
@@ -132,7 +133,9 @@ def _contenders(
         backends = [name for name in names if name not in absent]
     for name in backends:
         if name not in names:
-            raise ValueError(f"backends is {name!r}; need some of {', '.join(map(repr, names))}")
+            raise ArgumentError(
+                "backends", f"is {name!r}", f"some of {', '.join(map(repr, names))}"
+            )
     peers = list(plan.peers)
     if peers and (reason := torch_unavailable()) is not None:
         absent |= dict.fromkeys(peers, reason)

@@ -21,6 +21,7 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
+from ..arguments import ArgumentError, WrongTypeError
 from ..files import written_whole
 from ..nn import Module
 from .names import find_state, without_prefixes
@@ -37,7 +38,7 @@ LONGEST = 300  # letters of what others say of a file, which may quote all of it
 WRITERS = {".npz": write_npz, ".safetensors": write_safetensors}
 
 
-class CheckpointError(ValueError):
+class CheckpointError(ArgumentError):
     """A file whose weights cannot be used; the message names the file and what is wrong in it.
 
     Examples
@@ -99,17 +100,19 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Numbers]:
     if path.is_dir():
         raise IsADirectoryError(f"path is {path}, a folder; need a file of weights")
     if not path.is_file():  # reading a pipe would wait for its writer
-        raise CheckpointError(f"path is {path}, a pipe or a device; need a file of its own")
+        raise CheckpointError("path", f"is {path}, a pipe or a device", "a regular file")
     if path.stat().st_size > MOST_BYTES:
         raise CheckpointError(
-            f"path is {path}, of {path.stat().st_size} bytes; need at most {MOST_BYTES}"
+            "path", f"is {path}, of {path.stat().st_size} bytes", f"at most {MOST_BYTES}"
         )
     data = path.read_bytes()
     try:
         return _arrays(without_prefixes(_tensors(data)))
     except Exception as error:
         # The decoders of zip files, JSON and NumPy's headers meet damage with almost any exception.
-        raise CheckpointError(f"path is {path}, which cannot be loaded: {_said(error)}") from error
+        raise CheckpointError(
+            "path", f"is {path}, which cannot be loaded: {_said(error)}"
+        ) from error
 
 
 def load_weights(model: Module, path: str | os.PathLike[str]) -> None:
@@ -155,7 +158,7 @@ def load_weights(model: Module, path: str | os.PathLike[str]) -> None:
     try:
         model.load_state_dict(state)
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"path is {path}, which is of another model: {error}") from error
+        raise CheckpointError("path", f"is {path}, which is of another model: {error}") from error
 
 
 def save_checkpoint(
@@ -191,12 +194,12 @@ def save_checkpoint(
     """
     path = Path(path)
     if path.suffix not in WRITERS:
-        raise ValueError(f"path is {path}; need a name that ends in {' or '.join(WRITERS)}")
+        raise ArgumentError("path", f"is {path}", f"a name that ends in {' or '.join(WRITERS)}")
     for name in state:
         item: object = state[name]
         if not isinstance(item, np.ndarray) or item.dtype.str[1:] not in ITEMSIZE:
             kind = getattr(item, "dtype", type(item).__name__)
-            raise TypeError(f"state[{quoted(name)}] is {kind}; need a NumPy array of numbers")
+            raise WrongTypeError(f"state[{quoted(name)}]", f"is {kind}", "a NumPy array of numbers")
     with written_whole(path, force=force) as temporary:
         WRITERS[path.suffix](temporary, state)
 

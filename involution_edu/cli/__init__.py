@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .. import __version__
+from ..arguments import ArgumentError
 from ..backends import BackendUnavailable
 from . import progress
 from .outcome import Outcome
@@ -83,7 +84,7 @@ def _silence_stdout() -> None:
 def _run(args: Namespace) -> int:
     try:
         outcome: Outcome = args.run(args)
-    except (ValueError, TypeError, OSError, BackendUnavailable) as error:
+    except (ArgumentError, OSError, BackendUnavailable) as error:
         if not is_users_mistake(error, args):
             raise
         progress.show("")
@@ -96,15 +97,13 @@ def _run(args: Namespace) -> int:
 def is_users_mistake(error: Exception, args: Namespace) -> bool:
     """Return whether ``error`` is about something the user typed.
 
-    An error of the operating system and an absent backend are. A ValueError or TypeError is, if
-    its message begins with an argument of the command, as the library's own do: "pixel is
-    (99, 3); need ...", "pixel[0] is -1; need ...". Any other is a fault in the program, whose
-    traceback must be seen.
+    An error of the operating system and an absent backend are, and so is an `ArgumentError`
+    about an argument of the command, such as ``pixel`` or ``pixel[0]``. Any other is a fault in
+    the program, whose traceback must be seen.
     """
-    if isinstance(error, OSError | BackendUnavailable):
-        return True
-    name, _, rest = str(error).partition(" ")
-    return name.partition("[")[0] in vars(args) and rest.startswith(("is ", "has "))
+    if isinstance(error, ArgumentError):
+        return error.name.partition("[")[0] in vars(args)
+    return isinstance(error, OSError | BackendUnavailable)
 
 
 def _one_line(error: Exception | str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from textwrap import fill
 
+from ..arguments import ArgumentError
 from . import progress
 from .command import Command, add_image, add_out_dir, seed
 from .outcome import Outcome
@@ -47,7 +48,7 @@ def run(args: Namespace) -> Outcome:
         return Outcome("\n".join(lines), {scene.name: scene.caption for scene in SCENES})
     if args.scene is None:
         names = ", ".join(scene.name for scene in SCENES)
-        raise ValueError(f"scene is missing; need one of {names}")
+        raise ArgumentError("scene", "is missing", f"one of {names}")
     files = animate(
         args.scene,
         args.image,

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
+from ..arguments import ArgumentError
 from ..bench.presets import PRESETS
 from ..files import check_writable, written_whole
 from .command import Command
@@ -58,13 +59,13 @@ def bench(args: Namespace) -> Outcome:
 
     for name in ("backends", "plot") if args.preset in {"gpu", "networks"} else ():
         if (value := getattr(args, name)) is not None:
-            raise ValueError(f"{name} is {value}; need none with the preset {args.preset}")
+            raise ArgumentError(name, f"is {value}", f"none with the preset {args.preset}")
     if args.preset == "gpu":
         return _bench_gpu(args)
     files = [path for path in (args.json, args.plot) if isinstance(path, Path)]
     check_writable(*files, force=args.force)
     if args.plot is not None and args.plot.suffix not in {".png", ".svg"}:
-        raise ValueError(f"plot is {args.plot}; need a name that ends in .png or .svg")
+        raise ArgumentError("plot", f"is {args.plot}", "a name that ends in .png or .svg")
     record = run(
         args.preset,
         rounds=args.rounds,

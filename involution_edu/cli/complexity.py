@@ -9,7 +9,7 @@ from dataclasses import asdict
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from ..geometry import as_int
+from ..arguments import as_int
 from .command import Command
 from .outcome import Outcome
 

@@ -13,6 +13,7 @@ The likely mistake: that is the order of the Keras example; here the channels of
 Right: groups gives the right answer in all 4 cases.
 """
 
+from ..arguments import ArgumentError
 from . import counting, operators, relatives
 from .exercise import Exercise, Function, Mistake, Verdict, judge
 from .figures import show
@@ -52,7 +53,7 @@ def check(answer: Function) -> Verdict:
     """
     name = getattr(answer, "__name__", repr(answer))
     if name not in EXERCISES:
-        raise ValueError(f"answer is named {name}; need one of {', '.join(EXERCISES)}")
+        raise ArgumentError("answer", f"is named {name}", f"one of {', '.join(EXERCISES)}")
     return judge(EXERCISES[name], answer)
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..geometry import Array
+from ..arguments import ArgumentError
+from ..arrays import Array
 from ..viz.palette import diverging, limit_of
 
 if TYPE_CHECKING:
@@ -42,10 +43,10 @@ def show(limit: float | None = None, **arrays: Array) -> Figure:
     from matplotlib.figure import Figure
 
     if not arrays:
-        raise ValueError("arrays is empty; need one or more, such as show(x=x[0, 0])")
+        raise ArgumentError("arrays", "is empty", "one or more, such as show(x=x[0, 0])")
     for name, array in arrays.items():
         if np.ndim(array) != 2:
-            raise ValueError(f"{name} has shape {np.shape(array)}; need (rows, columns)")
+            raise ArgumentError(name, f"has shape {np.shape(array)}", "(rows, columns)")
     limit = limit or limit_of(np.concatenate([np.ravel(a) for a in arrays.values()]))
     widths = [max(3, np.shape(array)[1]) for array in arrays.values()]
     cell = min(0.55, 9.5 / sum(widths))

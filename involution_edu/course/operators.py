@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Array
+from ..arrays import Array
 from ..ops import involution, involution_backward
 from .exercise import Exercise, Mistake
 

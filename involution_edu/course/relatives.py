@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Array
+from ..arrays import Array
 from ..nn import Conv2d
 from .exercise import Exercise, Mistake
 

@@ -12,7 +12,7 @@
 """
 
 from .blocks import Bottleneck
-from .denoising import KernelDenoiser, speck_layer
+from .denoising import KernelDenoiser
 from .named import (
     rednet26,
     rednet38,
@@ -28,6 +28,7 @@ from .named import (
 from .pretrained import pretrained
 from .rednet import rednet, resnet
 from .residual import ResidualNetwork
+from .salt_and_pepper import speck_layer
 from .small import small_rednet, small_resnet
 
 __all__ = [

@@ -7,9 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..geometry import Array
+from ..arguments import Rng, as_generator
+from ..arrays import Array
 from ..nn import BatchNorm2d, Conv2d, Module, ReLU, Sequential
-from ..nn.arguments import Rng, as_generator
 
 EXPANSION = 4  # a block gives this many times the channels that it works in
 

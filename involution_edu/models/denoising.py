@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..geometry import Array, IntOrPair, as_int, as_pair
-from ..nn import Conv2d, Involution2d, Module, ReLU, Sequential
-from ..nn.arguments import Rng, as_features, as_generator
+from ..arguments import ArgumentError, IntOrPair, Rng, as_generator, as_int, as_pair
+from ..arrays import Array
+from ..nn import Conv2d, Module, ReLU, Sequential
+from ..nn.arguments import as_features
 from ..ops import involution, involution_backward
 
 DILATIONS = (1, 2, 4)  # of the 3x3 convolutions: together they see 15 x 15 pixels
@@ -59,7 +60,9 @@ class KernelDenoiser(Module):
     ) -> None:
         self.window = as_pair("kernel_size", kernel_size)
         if min(self.window) % 2 == 0 or max(self.window) % 2 == 0:
-            raise ValueError(f"kernel_size is {kernel_size}; need odd sizes, with a middle pixel")
+            raise ArgumentError(
+                "kernel_size", f"is {kernel_size}", "odd sizes, with a middle pixel"
+            )
         self.in_channels, rng = as_int("in_channels", in_channels), as_generator(rng)
         layers: list[Module] = []
         for width, dilation in zip((in_channels, channels, channels), DILATIONS, strict=True):
@@ -91,26 +94,3 @@ class KernelDenoiser(Module):
         n, _, k_h, k_w, h, w = dkernel.shape
         dx += self.body.backward(self.span.backward(dkernel.reshape(n, k_h * k_w, h, w)))
         return dx
-
-
-def speck_layer(rng: Rng = None) -> Involution2d:
-    """Return the layer of the demo: red, green and blue share the 5 x 5 kernel of their pixel.
-
-    Parameters
-    ----------
-    rng : Generator, int or None
-        Source of the weights.
-
-    Returns
-    -------
-    layer : Involution2d
-        It takes photos ``x`` (N, 3, H, W), float32.
-
-    Examples
-    --------
-    >>> from involution_edu import models
-    >>> layer = models.speck_layer(rng=0).eval()
-    >>> layer.generate_kernel(np.zeros((1, 3, 6, 9), np.float32)).shape  # (N, G, K, K, H, W)
-    (1, 1, 5, 5, 6, 9)
-    """
-    return Involution2d(3, 5, groups=1, reduction=1, rng=rng)

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..nn.arguments import Rng
+from ..arguments import Rng
 from .rednet import BLOCKS, rednet, resnet
 from .residual import ResidualNetwork
 

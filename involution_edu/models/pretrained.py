@@ -6,9 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from ..arguments import ArgumentError
 from ..checkpoint import load_weights
 from ..nn import Module
-from .denoising import KernelDenoiser, speck_layer
+from .denoising import KernelDenoiser
+from .salt_and_pepper import speck_layer
 from .small import small_rednet
 
 FOLDER = Path(__file__).parent / "weights"
@@ -50,7 +52,7 @@ def pretrained(name: str) -> Module:
     True
     """
     if name not in PRETRAINED:
-        raise ValueError(f"name is {name!r}; need one of {', '.join(map(repr, PRETRAINED))}")
+        raise ArgumentError("name", f"is {name!r}", f"one of {', '.join(map(repr, PRETRAINED))}")
     model = PRETRAINED[name]()
     load_weights(model, FOLDER / f"{name}.npz")
     return model.eval()

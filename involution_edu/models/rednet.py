@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arguments import ArgumentError, Rng, as_generator
 from ..nn import BatchNorm2d, Conv2d, Involution2d, MaxPool2d, Module, ReLU, Sequential
-from ..nn.arguments import Rng, as_generator
 from .residual import ResidualNetwork
 
 # Blocks of each stage, by depth: a block has three layers; the stem and the classifier make two.
@@ -160,5 +160,5 @@ def conv_unit(
 
 def _blocks(depth: int) -> tuple[int, ...]:
     if depth not in BLOCKS:
-        raise ValueError(f"depth is {depth!r}; need one of {', '.join(map(str, BLOCKS))}")
+        raise ArgumentError("depth", f"is {depth!r}", f"one of {', '.join(map(str, BLOCKS))}")
     return BLOCKS[depth]

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..geometry import Array, as_int
+from ..arguments import ArgumentError, Rng, as_generator, as_int
+from ..arrays import Array
 from ..nn import GlobalAvgPool2d, Linear, Module, Sequential
-from ..nn.arguments import Rng, as_generator
 from .blocks import EXPANSION, Bottleneck, Spatial
 
 
@@ -110,7 +110,7 @@ class ResidualNetwork(Module):
         """
         if not dfeatures or not dfeatures.keys() <= self._stages.keys():
             names = ", ".join(map(repr, self._stages))
-            raise ValueError(f"dfeatures has the keys {list(dfeatures)}; need some of {names}")
+            raise ArgumentError("dfeatures", f"has the keys {list(dfeatures)}", f"some of {names}")
         dx: Array | None = None
         for name, stage in reversed(self._stages.items()):
             if name in dfeatures:

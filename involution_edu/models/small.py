@@ -8,9 +8,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..geometry import IntOrPair
+from ..arguments import IntOrPair, Rng, as_generator
 from ..nn import Involution2d
-from ..nn.arguments import Rng, as_generator
 from .blocks import Spatial
 from .rednet import conv3x3, conv_unit
 from .residual import ResidualNetwork

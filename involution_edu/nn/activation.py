@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ..arrays import array_module
-from ..geometry import Array
+from ..arrays import Array, array_module
 from .arguments import as_input
 from .module import Module
 

@@ -8,21 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import array_module
-from ..geometry import (
-    Array,
-    Geometry,
-    IntOrPair,
-    Padding,
-    Pair,
-    as_int,
-    as_pair,
-    make_geometry,
-    overlaps,
-    resolve_padding,
-)
-from .arguments import Rng, as_features, as_generator, kaiming_normal
-from .module import Module, Parameter, as_dtype
+from ..arguments import IntOrPair, Pair, Rng, as_generator, as_int, as_pair
+from ..arrays import Array, array_module, as_dtype
+from ..geometry import Geometry, Padding, make_geometry, overlaps, resolve_padding
+from .arguments import as_features, kaiming_normal
+from .module import Module, Parameter
 
 COLUMNS = 1 << 22  # numbers: what a last-level cache holds
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import array_module, kind_of_array
+from ..arguments import ArgumentError, IntOrPair, Rng, as_generator, as_int, as_pair
+from ..arrays import Array, array_module, kind_of_array
 from ..backends import fusing
-from ..geometry import Array, Geometry, IntOrPair, as_int, as_pair, make_geometry
+from ..geometry import Geometry, make_geometry
 from ..ops import involution, involution_backward
 from .activation import ReLU
-from .arguments import Rng, as_features, as_generator
+from .arguments import as_features
 from .conv import Conv2d
 from .module import Module, Sequential
 from .norm import BatchNorm2d
@@ -115,11 +116,13 @@ class Involution2d(Module):
         self.band_rows = None if band_rows is None else as_int("band_rows", band_rows)
         self.groups = _groups(out_channels, groups, group_channels)
         if min(self.window) % 2 == 0 or max(self.window) % 2 == 0:
-            raise ValueError(f"kernel_size is {kernel_size}; need odd sizes, with a middle pixel")
+            raise ArgumentError(
+                "kernel_size", f"is {kernel_size}", "odd sizes, with a middle pixel"
+            )
         if reduction > channels:
-            raise ValueError(f"reduction is {reduction}; need 1 to channels = {channels}")
+            raise ArgumentError("reduction", f"is {reduction}", f"1 to channels = {channels}")
         if sigma not in SIGMAS:
-            raise ValueError(f"sigma is {sigma!r}; need one of {', '.join(map(repr, SIGMAS))}")
+            raise ArgumentError("sigma", f"is {sigma!r}", f"one of {', '.join(map(repr, SIGMAS))}")
         rng = as_generator(rng)
         hidden = channels // reduction
         between: dict[str, Module] = {}
@@ -259,5 +262,5 @@ def _groups(out_channels: int, groups: int | None, group_channels: int) -> int:
     name, value = ("group_channels", group_channels) if groups is None else ("groups", groups)
     value = as_int(name, value)
     if out_channels % value:
-        raise ValueError(f"{name} is {value}; need a divisor of the {out_channels} channels")
+        raise ArgumentError(name, f"is {value}", f"a divisor of the {out_channels} channels")
     return out_channels // value if groups is None else value

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..geometry import Array, as_int
-from .arguments import Rng, as_generator, as_input
-from .module import Module, Parameter, as_dtype
+from ..arguments import ArgumentError, Rng, as_generator, as_int
+from ..arrays import Array, as_dtype
+from .arguments import as_input
+from .module import Module, Parameter
 
 
 class Linear(Module):
@@ -67,7 +68,7 @@ class Linear(Module):
         weight = self.weight.data
         x = as_input(x, weight)
         if x.ndim != 2 or x.shape[1] != weight.shape[1]:
-            raise ValueError(f"x has shape {x.shape}; need (N, {weight.shape[1]})")
+            raise ArgumentError("x", f"has shape {x.shape}", f"(N, {weight.shape[1]})")
         y = x @ weight.T
         if self.bias is not None:
             y += self.bias.data

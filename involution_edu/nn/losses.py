@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import array_module, check_array, kind_of_array
-from ..geometry import Array, check_shape
-from .arguments import as_fraction
+from ..arguments import ArgumentError, WrongTypeError, as_number, check_shape
+from ..arrays import Array, array_module, check_array, kind_of_array
 
 Labels = NDArray[np.integer[Any]]
 
@@ -48,7 +47,7 @@ class CrossEntropy:
     _dlogits: Array | None = None
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
-        self.label_smoothing = as_fraction("label_smoothing", label_smoothing)
+        self.label_smoothing = as_number("label_smoothing", label_smoothing, 1)
 
     def __call__(self, logits: Array, labels: Labels) -> float:
         """Return the loss of logits (N, K) for labels (N,), each a whole number below K.
@@ -60,7 +59,7 @@ class CrossEntropy:
         """
         logits = check_array("logits", logits, gpu=True)
         if logits.ndim != 2 or 0 in logits.shape:
-            raise ValueError(f"logits has shape {logits.shape}; need (N, K), neither of them 0")
+            raise ArgumentError("logits", f"has shape {logits.shape}", "(N, K), neither of them 0")
         xp, (count, classes) = array_module(logits), logits.shape
         _check_labels(labels, logits)
         shifted = logits - logits.max(axis=1, keepdims=True)
@@ -106,10 +105,12 @@ class MeanSquaredError:
         """
         y = check_array("y", y, gpu=True)
         if y.size == 0:
-            raise ValueError(f"y has shape {y.shape}; need at least one number")
+            raise ArgumentError("y", f"has shape {y.shape}", "at least one number")
         _check_kind("target", target, "y", y)
         if target.dtype != y.dtype:
-            raise TypeError(f"target has dtype {target.dtype}; need {y.dtype}, the dtype of y")
+            raise WrongTypeError(
+                "target", f"has dtype {target.dtype}", f"{y.dtype}, the dtype of y"
+            )
         check_shape("target", target, y.shape, "the shape of y")
         difference = y - target
         self._dy = difference * (2 / y.size)
@@ -124,18 +125,22 @@ def _check_labels(labels: Labels, logits: Array) -> None:
     count, classes = logits.shape
     _check_kind("labels", labels, "logits", logits)
     if labels.dtype.kind not in "iu":
-        raise TypeError(f"labels has dtype {labels.dtype}; need whole numbers")
+        raise WrongTypeError("labels", f"has dtype {labels.dtype}", "whole numbers")
     if labels.shape != (count,):
-        raise ValueError(f"labels has shape {labels.shape}; need ({count},), one for each image")
+        raise ArgumentError(
+            "labels", f"has shape {labels.shape}", f"({count},), one for each image"
+        )
     lowest, highest = int(labels.min()), int(labels.max())
     if lowest < 0 or highest >= classes:
-        raise ValueError(f"labels has {lowest} to {highest}; need 0 to {classes - 1}")
+        raise ArgumentError("labels", f"has {lowest} to {highest}", f"0 to {classes - 1}")
 
 
 def _check_kind(name: str, a: object, other_name: str, other: Array) -> None:
     if kind_of_array(a) != kind_of_array(other):
         need = type(other).__module__
-        raise TypeError(f"{name} is a {type(a).__name__}; need a {need} array, as {other_name} is")
+        raise WrongTypeError(
+            name, f"is a {type(a).__name__}", f"a {need} array, as {other_name} is"
+        )
 
 
 def _saved(criterion: object, gradient: Array | None) -> Array:

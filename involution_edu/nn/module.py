@@ -9,19 +9,10 @@ from itertools import product
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from ..arrays import array_module, as_numpy, check_array, check_current, check_place
+from ..arguments import ArgumentError, WrongTypeError, check_shape
+from ..arrays import Array, array_module, as_numpy, check_array, check_current, check_place
 from ..backends import select
-from ..geometry import DTYPES, Array, check_shape
-
-
-def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """Return ``dtype`` as float32 or float64; raise `TypeError` for any other."""
-    try:
-        return DTYPES[DTYPES.index(np.dtype(dtype))]
-    except (TypeError, ValueError):
-        raise TypeError(f"dtype is {dtype!r}; need float32 or float64") from None
 
 
 class Parameter:
@@ -221,7 +212,7 @@ class Module:
             If there is no GPU to compute on; the message says why. Nothing is moved then.
         """
         if kind not in ("numpy", "cupy"):
-            raise ValueError(f"kind is {kind!r}; need 'numpy' or 'cupy'")
+            raise ArgumentError("kind", f"is {kind!r}", "'numpy' or 'cupy'")
         move = as_numpy
         if kind == "cupy":
             select("cupy", "cupy")  # or say why it cannot run
@@ -269,7 +260,7 @@ class Module:
             if names:
                 some, more = sorted(names)[:3], len(names) - 3
                 listed = ", ".join(some) + (f" and {more} more" if more > 0 else "")
-                raise ValueError(f"state {problem} {listed}; need the names of state_dict()")
+                raise ArgumentError("state", f"{problem} {listed}", "the names of state_dict()")
         for name, array in own.items():
             item: object = as_numpy(state[name])
             label = f"state[{name!r}]"
@@ -277,7 +268,7 @@ class Module:
                 item.dtype, array.dtype, "same_kind"
             ):
                 kind = getattr(item, "dtype", type(item).__name__)
-                raise TypeError(f"{label} is {kind}; need an array that casts to {array.dtype}")
+                raise WrongTypeError(label, f"is {kind}", f"an array that casts to {array.dtype}")
             check_shape(label, item, array.shape, "the shape in state_dict()")
         for name, array in own.items():
             array[...] = array_module(array).asarray(state[name])

@@ -7,10 +7,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arrays import array_module
-from ..geometry import Array, as_int
-from .arguments import as_features, as_fraction
-from .module import Module, Parameter, as_dtype
+from ..arguments import ArgumentError, as_int, as_number
+from ..arrays import Array, array_module, as_dtype
+from .arguments import as_features
+from .module import Module, Parameter
 
 
 class BatchNorm2d(Module):
@@ -54,7 +54,7 @@ class BatchNorm2d(Module):
         momentum: float = 0.1,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        self.eps, self.momentum = as_fraction("eps", eps), as_fraction("momentum", momentum)
+        self.eps, self.momentum = as_number("eps", eps, 1), as_number("momentum", momentum, 1)
         channels, dtype = as_int("channels", channels), as_dtype(dtype)
         self.weight = Parameter(np.ones(channels, dtype))
         self.bias = Parameter(np.zeros(channels, dtype))
@@ -84,9 +84,10 @@ class BatchNorm2d(Module):
         """Return the variance of the batch, and move the running statistics."""
         count = centred.size // len(mean)
         if count < 2:
-            raise ValueError(
-                f"x has shape {centred.shape}, one value per channel; BatchNorm2d in training "
-                "mode needs at least 2 for a variance: call eval()"
+            raise ArgumentError(
+                "x",
+                f"has shape {centred.shape}, one value per channel",
+                "at least 2 for a variance in training mode: call eval() on BatchNorm2d",
             )
         var = _products(centred, centred) / count
         self.running_mean += self.momentum * (mean - self.running_mean)

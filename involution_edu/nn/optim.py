@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import cos, isfinite, pi, sqrt
+from math import cos, pi, sqrt
 
 import numpy as np
 
-from ..arrays import array_module, as_numpy
-from ..geometry import Array, as_int, check_shape
-from .arguments import as_fraction
+from ..arguments import ArgumentError, as_int, as_number, check_shape
+from ..arrays import Array, array_module, as_numpy
 from .module import Parameter
 
 
@@ -47,7 +46,7 @@ class Optimizer:
 
     def __init__(self, parameters: Sequence[Parameter], lr: float, weight_decay: float) -> None:
         self.parameters = list(parameters)
-        self.lr, self.weight_decay = as_rate("lr", lr), as_rate("weight_decay", weight_decay)
+        self.lr, self.weight_decay = as_number("lr", lr), as_number("weight_decay", weight_decay)
         self.steps = 0
         self.memory: dict[str, list[Array]] = {
             name: [array_module(p.data).zeros_like(p.data) for p in self.parameters]
@@ -88,7 +87,7 @@ class Optimizer:
         own = self.state_dict()
         if own.keys() != state.keys():
             names = ", ".join(sorted(own.keys() ^ state.keys()))
-            raise ValueError(f"state has or lacks {names}; need the names of state_dict()")
+            raise ArgumentError("state", f"has or lacks {names}", "the names of state_dict()")
         for name, array in own.items():
             check_shape(f"state[{name!r}]", state[name], array.shape, "the shape in state_dict()")
         self.steps = int(state["steps"])
@@ -140,9 +139,9 @@ class SGD(Optimizer):
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
-        self.momentum, self.nesterov = as_fraction("momentum", momentum), nesterov
+        self.momentum, self.nesterov = as_number("momentum", momentum, 1), nesterov
         if nesterov and not momentum:
-            raise ValueError("momentum is 0; need more for nesterov to look ahead")
+            raise ArgumentError("momentum", "is 0", "more for nesterov to look ahead")
         self.memory_names = ("velocity",) if momentum else ()
         super().__init__(parameters, lr, weight_decay)
 
@@ -198,10 +197,10 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         first, second = betas
-        self.betas = as_fraction("betas[0]", first), as_fraction("betas[1]", second)
+        self.betas = as_number("betas[0]", first, 1), as_number("betas[1]", second, 1)
         if 1 in self.betas:
-            raise ValueError(f"betas is {betas}; need numbers below 1")
-        self.eps = as_rate("eps", eps)
+            raise ArgumentError("betas", f"is {betas}", "numbers below 1")
+        self.eps = as_number("eps", eps)
         super().__init__(parameters, lr, weight_decay)
 
     def direction(self, gradient: Array, *memory: Array) -> Array:
@@ -244,7 +243,7 @@ def clip_grad_norm(parameters: Sequence[Parameter], max_norm: float) -> float:
     >>> w.grad
     array([0.6, 0.8])
     """
-    max_norm = as_rate("max_norm", max_norm)
+    max_norm = as_number("max_norm", max_norm)
     norm = sqrt(sum(float((p.grad * p.grad).sum()) for p in parameters))
     if norm > max_norm:
         for parameter in parameters:
@@ -288,17 +287,10 @@ def warmup_cosine(step: int, *, base_lr: float, warmup_steps: int, total_steps: 
     total_steps = as_int("total_steps", total_steps)
     warmup_steps = as_int("warmup_steps", warmup_steps, 0)
     if warmup_steps >= total_steps:
-        raise ValueError(f"warmup_steps is {warmup_steps}; need less than {total_steps} in all")
+        raise ArgumentError("warmup_steps", f"is {warmup_steps}", f"less than {total_steps} in all")
     if not 0 <= step < total_steps:
-        raise ValueError(f"step is {step}; need 0 to {total_steps - 1}")
+        raise ArgumentError("step", f"is {step}", f"0 to {total_steps - 1}")
     if step < warmup_steps:
         return base_lr * (step + 1) / warmup_steps
     share = (step - warmup_steps) / (total_steps - warmup_steps)
     return base_lr * (1 + cos(pi * share)) / 2
-
-
-def as_rate(name: str, value: object) -> float:
-    """Return ``value`` as a float of at least 0."""
-    if not isinstance(value, int | float | np.floating) or not isfinite(value) or value < 0:
-        raise ValueError(f"{name} is {value!r}; need a number of at least 0")
-    return float(value)

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import array_module
-from ..geometry import Array, IntOrPair, as_pair, make_geometry, overlaps
+from ..arguments import ArgumentError, IntOrPair, as_pair
+from ..arrays import Array, array_module
+from ..geometry import make_geometry, overlaps
 from .arguments import as_features
 from .module import Module
 
@@ -109,8 +110,8 @@ class MaxPool2d(Module):
         self.stride = self.window if stride is None else as_pair("stride", stride)
         self.padding = as_pair("padding", padding, minimum=0)
         if any(2 * p > k for p, k in zip(self.padding, self.window, strict=True)):
-            raise ValueError(
-                f"padding is {padding}; need at most half of kernel_size = {kernel_size}"
+            raise ArgumentError(
+                "padding", f"is {padding}", f"at most half of kernel_size = {kernel_size}"
             )
 
     def _overlaps(self, x: Array, y: Array) -> Iterator[tuple[Any, Any]]:

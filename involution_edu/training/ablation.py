@@ -16,9 +16,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ..arguments import ArgumentError, as_int
 from ..complexity import count
 from ..files import check_writable, written_whole
-from ..geometry import as_int
 from ..models import small_rednet
 from .data import Data
 from .loop import fit
@@ -135,7 +135,7 @@ def settings_of(
      Setting(k=7, group_channels=16, reduction=1)]
     """
     if not (k or group_channels or reduction):
-        raise ValueError("k is empty, and so are the others; need a value of one of them")
+        raise ArgumentError("k", "is empty, and so are the others", "a value of one of them")
     values = {"k": k, "group_channels": group_channels, "reduction": reduction}
     settings = [
         replace(CENTRE, **{factor: as_int(f"{factor}[{n}]", value)})
@@ -144,7 +144,7 @@ def settings_of(
     ]
     for n, value in enumerate(k):
         if value % 2 == 0:
-            raise ValueError(f"k[{n}] is {value}; need an odd number, for a middle pixel")
+            raise ArgumentError(f"k[{n}]", f"is {value}", "an odd number, for a middle pixel")
     return list(dict.fromkeys(settings))
 
 
@@ -262,8 +262,10 @@ def read_rows(path: Path, task: str) -> list[Row]:
         if any(row.task != task for row in rows):
             raise ValueError("it is of another task")
     except (ValueError, csv.Error) as error:
-        raise ValueError(
-            f"path is {path}, which cannot be read ({error}); need a table of an ablation of {task}"
+        raise ArgumentError(
+            "path",
+            f"is {path}, which cannot be read ({error})",
+            f"a table of an ablation of {task}",
         ) from error
     return rows
 
@@ -281,7 +283,7 @@ def _write_rows(path: Path, rows: list[Row]) -> None:
 def _task(name: str) -> Task:
     labelled = [task.name for task in TASKS.values() if "rednet" in task.networks]
     if name not in labelled:
-        raise ValueError(f"task is {name!r}; need one of {', '.join(labelled)}")
+        raise ArgumentError("task", f"is {name!r}", f"one of {', '.join(labelled)}")
     return TASKS[name]
 
 
@@ -301,8 +303,8 @@ def _workers(jobs: int, dask: str | None) -> Iterator[tuple[Each, int]]:
     """Yield a map that many workers do, and how many there are."""
     for name, value, package in (("jobs", jobs, "joblib"), ("dask", dask, "distributed")):
         if value is not None and find_spec(package) is None:
-            raise ValueError(
-                f"{name} is {value}; need {package}: pip install 'involution-edu[cluster]'"
+            raise ArgumentError(
+                name, f"is {value}", f"{package}: pip install 'involution-edu[cluster]'"
             )
     from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 

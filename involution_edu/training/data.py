@@ -27,17 +27,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import Array
+from ..arrays import Array
 from ..images import Photo, load_photo, photo_to_x
+from ..models.salt_and_pepper import add_specks
 
 SPLIT_SEED = 0
 TEXTURES = ("brick.png", "grass.png", "gravel.png")
 TRAIN_PHOTOS = ("astronaut.png", "coffee.png", "rocket.jpg", "brick.png", "gravel.png", "grass.png")
 TEST_PHOTOS = ("camera.png", "coins.png", "chelsea.png")
 SIGMA = 25 / 255  # standard deviation of the noise that denoise removes; white is 1, black 0
-SPECKS = 0.1  # share of the pixels that specks makes black or white
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,21 +142,6 @@ def add_noise(x: Array, rng: np.random.Generator) -> Array:
     noise *= np.float32(SIGMA)
     noise += x
     return noise
-
-
-def draw_specks(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[Mask, Mask]:
-    """Return which pixels become black and which white: of each, half of the share `SPECKS`."""
-    chance = rng.random(shape)
-    return chance < SPECKS / 2, chance > 1 - SPECKS / 2
-
-
-def add_specks(x: Array, rng: np.random.Generator) -> Array:
-    """Return ``x`` (N, 3, H, W) of `photo_to_x` with a share `SPECKS` of its pixels as specks."""
-    n, _, h, w = x.shape
-    speckled = x.transpose(0, 2, 3, 1).copy()
-    for where, byte in zip(draw_specks((n, h, w), rng), (0, 255), strict=True):
-        speckled[where] = photo_to_x(np.full((1, 1, 3), byte, np.uint8))[0, :, 0, 0]
-    return np.ascontiguousarray(speckled.transpose(0, 3, 1, 2))
 
 
 def _by_lot(images: Array, labels: NDArray[Any]) -> Data:

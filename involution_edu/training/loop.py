@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import ArgumentError
+from ..arrays import Array
 from ..checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from ..files import written_whole
-from ..geometry import Array
 from ..nn import SGD, Adam, Module, Optimizer, clip_grad_norm, no_grad, warmup_cosine
 from .data import Data
 from .tasks import Recipe, Task
@@ -207,7 +208,7 @@ def make_optimizer(model: Module, recipe: Recipe) -> Optimizer:
         return SGD(
             parameters, recipe.lr, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
         )
-    raise ValueError(f"optimizer is {recipe.optimizer!r}; need 'sgd' or 'adam'")
+    raise ArgumentError("optimizer", f"is {recipe.optimizer!r}", "'sgd' or 'adam'")
 
 
 def _save(
@@ -239,12 +240,12 @@ def _resume(
             optimizer.load_state_dict(_below("optimizer.", state))
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"path is {path}, which is no checkpoint of a training: {error}"
+            "path", f"is {path}, which is no checkpoint of a training: {error}"
         ) from error
     for name in {**identity, **found}:
         if (theirs := found.get(name)) != (ours := identity.get(name)):
             raise CheckpointError(
-                f"path is {path}, of a training with {name} = {theirs!r}; need {ours!r}"
+                "path", f"is {path}, of a training with {name} = {theirs!r}", repr(ours)
             )
     return epochs
 

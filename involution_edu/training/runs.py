@@ -10,10 +10,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from ..arguments import ArgumentError, as_int
 from ..checkpoint import CheckpointError, save_checkpoint
 from ..complexity import count
 from ..files import check_writable, written_whole
-from ..geometry import as_int
 from .loop import Epoch, fit
 from .tasks import TASKS, Task, load
 
@@ -134,7 +134,7 @@ def run_task(
     seeds = [as_int("seeds", seed, 0) for seed in seeds]
     for name, values in (("networks", chosen), ("seeds", seeds)):
         if not values:
-            raise ValueError(f"{name} is empty; need at least one")
+            raise ArgumentError(name, "is empty", "at least one")
     recipe = TASKS[task].recipe
     if epochs is not None:
         recipe = replace(recipe, epochs=as_int("epochs", epochs, recipe.warmup_epochs + 1))
@@ -156,8 +156,8 @@ def run_task(
                 progress=partial(_show, progress, f"{network}-{seed}", done, len(plan)),
             )
         except CheckpointError as error:
-            raise ValueError(
-                f"out_dir is {out_dir}; need what --resume can use, but {error}"
+            raise ArgumentError(
+                "out_dir", f"is {out_dir}", f"what --resume can use, but {error}"
             ) from error
         cost = count(model, data.x_test.shape[1:])
         runs.append(Run(network, seed, cost.parameters, cost.macs, tuple(rows)))
@@ -184,8 +184,8 @@ def _networks(task: Task, names: Sequence[str] | None) -> list[str]:
         return known
     for name in names:
         if name not in known:
-            raise ValueError(
-                f"networks has {name!r}; need some of {', '.join(known)} for {task.name}"
+            raise ArgumentError(
+                "networks", f"has {name!r}", f"some of {', '.join(known)} for {task.name}"
             )
     return list(dict.fromkeys(names))
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..geometry import Array
+from ..arrays import Array
 from ..images import STD
 from .data import SIGMA, Data
 

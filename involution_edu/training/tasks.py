@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import models
-from ..geometry import Array
+from ..arguments import ArgumentError
+from ..arrays import Array
+from ..models.salt_and_pepper import add_specks
 from ..nn import CrossEntropy, MeanSquaredError, Module
 from . import data
 from .data import Data
@@ -143,7 +145,9 @@ def load(name: str) -> Data:
     task = TASKS[name]
     module, package = task.package
     if find_spec(module) is None:
-        raise ValueError(f"task is {name}; need {package} for its pictures: pip install {package}")
+        raise ArgumentError(
+            "task", f"is {name}", f"{package} for its pictures: pip install {package}"
+        )
     return task.load()
 
 
@@ -257,7 +261,7 @@ TASKS = {
             score=partial(psnr, white=WHITE),
             recipe=Recipe(150, 16, "adam", 2e-2),
             baselines=speck_baselines,
-            augment=partial(corrupted, corrupt=data.add_specks),
+            augment=partial(corrupted, corrupt=add_specks),
         ),
     )
 }

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 
+from ..arrays import Array
 from ..backends import Backend, on_numpy_arrays, select
 from ..cases import AWKWARD, TOLERANCE, random_operands, scaled_error
-from ..geometry import Array, Geometry, make_geometry
+from ..geometry import Geometry, make_geometry
 
 # The involutions of RedNet-50 in its first and last stage, for one image of 224 x 224. The loops
 # would take minutes: here the windows, which were just held against them, are the reference.

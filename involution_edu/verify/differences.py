@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import Array
 from ..cases import scaled_error
-from ..geometry import Array
 from ..nn import MaxPool2d, ReLU
 
 STEP = 1e-5

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..arrays import Array
 from ..backends import LADDER, Backend, Rung, available_backends, kind_taken, select
 from ..cases import TOLERANCE, random_operands, scaled_error
-from ..geometry import Array, Geometry, make_geometry
+from ..geometry import Geometry, make_geometry
 
 REQUIRED = ("numpy", "numba", "matplotlib", "pillow")
 OPTIONAL = ("cupy-cuda12x", "cupy-cuda13x", "numba-cuda", "torch")

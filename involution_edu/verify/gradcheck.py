@@ -32,9 +32,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .. import nn
+from ..arguments import WrongTypeError
+from ..arrays import Array
 from ..backends import Backend, on_numpy_arrays, select, use_backend
 from ..cases import AWKWARD, TOLERANCE, random_operands
-from ..geometry import Array, Geometry
+from ..geometry import Geometry
 from ..ops import involution, involution_backward
 from .differences import STEP, Check, Differences, adjoint_identity, dot
 
@@ -147,7 +149,9 @@ def check_layer(layer: nn.Module, x: Array, *, entries: int = 1000, seed: int = 
     []
     """
     if x.dtype != np.float64:
-        raise TypeError(f"x has dtype {x.dtype}; need float64, which resolves steps of {STEP}")
+        raise WrongTypeError(
+            "x", f"has dtype {x.dtype}", f"float64, which resolves steps of {STEP}"
+        )
     layer, x = copy.deepcopy(layer), x.copy()
     for _, module in layer.named_modules():
         if isinstance(module, nn.Involution2d):

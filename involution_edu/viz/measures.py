@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..geometry import Array
+from ..arrays import Array
 
 
 def total(kernels: Array) -> Array:

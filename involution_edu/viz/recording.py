@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import ArgumentError, IntOrPair
+from ..arrays import Array
 from ..cases import operator_options
-from ..geometry import Array, Geometry, IntOrPair, Padding
+from ..geometry import Geometry, Padding
 from ..nn import BatchNorm2d, Involution2d, Module
 from ..ops import involution, involution_backward
 from .trace import OperatorTrace, Trace, agree
@@ -89,13 +91,13 @@ def record(model: Module, x: Array, *, layer: str | None = None) -> Trace:
     True
     """
     if any(module.training for _, module in model.named_modules()):
-        raise ValueError("model is in training mode; need evaluation mode: call eval()")
+        raise ArgumentError("model", "is in training mode", "evaluation mode: call eval()")
     if layer is None and isinstance(model, Involution2d):
         return _record_layer(model, x)
     names = involution_names(model)
     if layer not in names:
         some = f"one of {', '.join(map(repr, names))}" if names else "a model with an Involution2d"
-        raise ValueError(f"layer is {layer!r}; need {some}")
+        raise ArgumentError("layer", f"is {layer!r}", some)
     target = dict(model.named_modules())[f"{layer}."]
     assert isinstance(target, Involution2d)
     return _record_layer(target, _input_of(target, model, x))

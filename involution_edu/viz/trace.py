@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Self
 
 import numpy as np
 
+from ..arguments import ArgumentError, Pair
+from ..arrays import Array
 from ..backends.windows import windows
 from ..cases import TOLERANCE, scaled_error
-from ..geometry import Array, Geometry, Pair
+from ..geometry import Geometry
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -178,37 +179,10 @@ class Trace(OperatorTrace):
         super().check()
 
 
-def varied_pixels(trace: OperatorTrace, first: Pair, rows: int, columns: int) -> list[Pair]:
-    """Return ``first`` and a pixel (i, j) of each other of rows x columns blocks of the output.
-
-    Each is the pixel of its block whose kernel is least like the kernels chosen before. The way
-    through the blocks goes from left to right and back.
-    """
-    kernels = trace.kernels[0, 0]  # (H_out, W_out, K_h, K_w)
-    chosen = [first]
-    nearest = np.square(kernels - kernels[first]).sum(axis=(2, 3))  # squared distance, so far
-    for band, (top, bottom) in enumerate(_blocks(trace.geom.H_out, rows)):
-        for left, right in _blocks(trace.geom.W_out, columns)[:: -1 if band % 2 else 1]:
-            if top <= first[0] < bottom and left <= first[1] < right:
-                continue
-            block = nearest[top:bottom, left:right]
-            r, c = np.unravel_index(block.argmax(), block.shape)
-            chosen.append((top + int(r), left + int(c)))
-            distance = np.square(kernels - kernels[chosen[-1]]).sum(axis=(2, 3))
-            nearest = np.minimum(nearest, distance)
-    return chosen
-
-
-def _blocks(pixels: int, count: int) -> list[Pair]:
-    """Return the first pixel and the one behind the last of ``count`` blocks, or of fewer."""
-    edges = sorted({pixels * n // count for n in range(count + 1)})
-    return list(pairwise(edges))
-
-
 def _bounds(name: str, part: slice, size: int) -> Pair:
     start, stop, step = part.indices(size)
     if step != 1 or stop <= start:
-        raise ValueError(f"{name} is {part}; need a slice without a step that keeps some of {size}")
+        raise ArgumentError(name, f"is {part}", f"a slice without a step that keeps some of {size}")
     return start, stop
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import check_array
+from ..arguments import ArgumentError, check_shape
+from ..arrays import Array, check_array
 from ..files import written_whole
-from ..geometry import Array, Geometry, check_shape
+from ..geometry import Geometry
 from .trace import OperatorTrace, Trace
 
 OPERATOR = ("x", "kernel", "y")
@@ -47,7 +48,7 @@ def save_trace(path: str | Path, trace: OperatorTrace, *, force: bool = False) -
     """
     path = Path(path)
     if path.suffix != ".npz":
-        raise ValueError(f"path is {path}; need a name that ends in .npz")
+        raise ArgumentError("path", f"is {path}", "a name that ends in .npz")
     arrays = {name: getattr(trace, name) for name in OPERATOR}
     pairs = {name: getattr(trace.geom, name) for name in SIZES[:3]} | {"origin": trace.origin}
     arrays |= {name: np.array(pair) for name, pair in pairs.items()}
@@ -97,7 +98,7 @@ def load_trace(path: str | Path) -> OperatorTrace:
         raise
     except (ValueError, TypeError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else error
-        raise ValueError(f"path is {path}, which holds no trace ({reason}); need one") from error
+        raise ArgumentError("path", f"is {path}, which holds no trace ({reason})", "one") from error
 
 
 def _trace_of(arrays: dict[str, Array]) -> OperatorTrace:

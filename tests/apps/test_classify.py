@@ -13,8 +13,8 @@ from PIL import Image
 import involution_edu as inv
 from involution_edu import models, nn
 from involution_edu.apps import classify
+from involution_edu.arrays import Array
 from involution_edu.cli import main
-from involution_edu.geometry import Array
 from involution_edu.images import Photo, photo_to_x
 from involution_edu.viz import record_operator
 from involution_edu.viz.figures import stages

@@ -17,14 +17,15 @@ import involution_edu as inv
 from involution_edu.apps import demo
 from involution_edu.cases import TOLERANCE, scaled_error
 from involution_edu.images import Photo, load_photo, photo_to_x, x_to_photo
-from involution_edu.training.data import SPECKS
+from involution_edu.models import pretrained
+from involution_edu.models.salt_and_pepper import NOTE, SPECKS, speckled
 from involution_edu.training.scores import WHITE, psnr
 from involution_edu.viz import record
 from involution_edu.viz.animation import walk as animation
 from involution_edu.viz.animation.canvas import tick_step
 from involution_edu.viz.figures import stills
 from involution_edu.viz.palette import EMPTY, GifPalette, diverging, limit_of
-from involution_edu.viz.trace import varied_pixels
+from involution_edu.viz.picks import varied_pixels
 
 
 class Steps(list[tuple[int, int]]):
@@ -64,7 +65,7 @@ def frames(portrait: demo.Demo) -> list[Photo]:
 
 @pytest.fixture(scope="module")
 def stage(portrait: demo.Demo) -> animation.Stage:
-    return animation.Stage(portrait.trace, portrait.photo, x_to_photo(portrait.trace.y), demo.NOTE)
+    return animation.Stage(portrait.trace, portrait.photo, x_to_photo(portrait.trace.y), NOTE)
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +178,7 @@ def test_the_walkthrough_can_be_followed_with_a_pencil(
 
 
 def test_a_kernel_depends_on_its_pixel_alone(portrait: demo.Demo) -> None:
-    layer = demo.make_layer()
+    layer = pretrained("specks")
     i, j = portrait.pixel
     painted = np.random.default_rng(6).integers(0, 256, portrait.photo.shape, dtype=np.uint8)
     painted[i, j] = portrait.photo[i, j]
@@ -539,7 +540,7 @@ def test_progress_is_for_terminals_only(
 
 
 def test_the_sample_portrait_is_what_is_shown(portrait: demo.Demo) -> None:
-    photo = demo.speckled(load_photo(None, 72)[0], seed=0)
+    photo = speckled(load_photo(None, 72)[0], seed=0)
     np.testing.assert_array_equal(portrait.photo, photo)
 
 

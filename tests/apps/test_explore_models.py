@@ -14,9 +14,9 @@ from test_explorer import data_of, numbers
 
 from involution_edu import models
 from involution_edu.apps import explore
+from involution_edu.arrays import Array
 from involution_edu.checkpoint import save_checkpoint
 from involution_edu.cli import main
-from involution_edu.geometry import Array
 from involution_edu.images import load_photo, photo_to_x
 from involution_edu.viz import record
 

@@ -21,9 +21,10 @@ import pytest
 from checks import run
 
 import involution_edu as inv
+from involution_edu.arrays import Array
 from involution_edu.backends import numba_cpu
 from involution_edu.cases import TOLERANCE, operator_options, random_operands, scaled_error
-from involution_edu.geometry import Array, Geometry, make_geometry
+from involution_edu.geometry import Geometry, make_geometry
 
 pytestmark = pytest.mark.skipif(
     numba_cpu.unavailable() is not None, reason=str(numba_cpu.unavailable())

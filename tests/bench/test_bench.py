@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from test_cli import Screen, code_of
 
+from involution_edu.arrays import Array
 from involution_edu.backends import numba_cpu, shifts, windows
 from involution_edu.bench import contenders, limits, memory, presets, timing
 from involution_edu.bench import run as module
@@ -25,7 +26,7 @@ from involution_edu.bench.record import from_json
 from involution_edu.bench.run import exponent, run
 from involution_edu.bench.text import bench_text
 from involution_edu.cli import main
-from involution_edu.geometry import Array, Geometry
+from involution_edu.geometry import Geometry
 
 TINY = square(1, 32, 9, 3)
 

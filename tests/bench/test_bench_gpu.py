@@ -16,6 +16,7 @@ import pytest
 from checks import definition
 from test_cli import code_of
 
+from involution_edu.arrays import Array
 from involution_edu.backends import cupy_raw, numba_cuda, shifts
 from involution_edu.backends.cuda import fused
 from involution_edu.backends.cuda.versions import TASKS, VERSIONS, Version
@@ -24,7 +25,7 @@ from involution_edu.bench.gpu_contenders import Call, _compiled, _eager, generat
 from involution_edu.bench.presets import square
 from involution_edu.bench.record import from_json
 from involution_edu.cases import random_operands, scaled_error
-from involution_edu.geometry import Array, Geometry, make_geometry
+from involution_edu.geometry import Geometry, make_geometry
 
 ALL = [
     *(f"cupy {version.name}" for version in VERSIONS),

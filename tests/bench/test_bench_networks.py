@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from involution_edu.arrays import Array
 from involution_edu.bench import memory, networks, presets
 from involution_edu.bench.derived import data_of, network_pairs, targets
 from involution_edu.bench.networks import Network
@@ -21,7 +22,6 @@ from involution_edu.bench.record import NetworkRow, Record, from_json
 from involution_edu.bench.run import run
 from involution_edu.bench.text import bench_text
 from involution_edu.cli import main
-from involution_edu.geometry import Array
 from involution_edu.models.blocks import Bottleneck
 
 BENCH = ["bench", "--preset", "networks", "--rounds", "1"]

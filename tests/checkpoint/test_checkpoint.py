@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import involution_edu as inv
-from involution_edu.geometry import Array
+from involution_edu.arrays import Array
 
 WANT = {"fc.weight": np.arange(6, dtype=np.float32).reshape(2, 3)}
 DTYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")

@@ -11,8 +11,9 @@ import pytest
 from checks import RUNGS
 
 import involution_edu as inv
+from involution_edu.arguments import MAX_INT
 from involution_edu.cases import AWKWARD
-from involution_edu.geometry import LARGEST, make_geometry
+from involution_edu.geometry import make_geometry
 
 
 class Tensor:
@@ -145,7 +146,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"stride": None}, TypeError, f"is None; {INT}"),
     ({"stride": np.array([1, 2])}, TypeError, rf"is array\(\[1, 2\]\); {INT}"),
     ({"stride": np.eye(2, dtype=int)}, TypeError, rf"is array\(\[\[1, 0\], \[0, 1\]\]\); {INT}"),
-    ({"stride": 10**20}, ValueError, rf"is {10**20}; need an int <= {LARGEST}"),
+    ({"stride": 10**20}, ValueError, rf"is {10**20}; need an int <= {MAX_INT}"),
     ({"dilation": 0}, ValueError, f"is 0; {INT}"),
     ({"dilation": (1, -1)}, ValueError, rf"\[1\] is -1; {INT}"),
     ({"dilation": 1.5}, TypeError, rf"is 1\.5; {INT}"),
@@ -286,7 +287,7 @@ def test_any_kind_of_integer_will_do(backend: str, pair: Any) -> None:
     assert (dx.shape, dkernel.shape) == (X.shape, kernel.shape)
 
 
-@pytest.mark.parametrize("stride", [6, 7, 1000, LARGEST])
+@pytest.mark.parametrize("stride", [6, 7, 1000, MAX_INT])
 @pytest.mark.parametrize("backend", RUNGS)
 def test_a_stride_larger_than_the_image_leaves_one_output(backend: str, stride: int) -> None:
     geom = make_geometry((1, 4, 5, 6), 2, 3, stride)

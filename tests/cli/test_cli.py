@@ -18,10 +18,11 @@ from PIL import Image
 import involution_edu as inv
 from involution_edu import cli
 from involution_edu.apps import demo
+from involution_edu.arrays import Array
 from involution_edu.backends import numba_cpu, shifts
 from involution_edu.cli import main
 from involution_edu.cli.table import COMMANDS
-from involution_edu.geometry import Array, Geometry
+from involution_edu.geometry import Geometry
 from involution_edu.verify import doctor, gradcheck
 
 

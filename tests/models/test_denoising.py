@@ -9,8 +9,8 @@ import pytest
 from nn_cases import run
 
 from involution_edu import involution, models, nn
+from involution_edu.arrays import Array
 from involution_edu.cases import scaled_error
-from involution_edu.geometry import Array
 
 
 def random(shape: tuple[int, ...], seed: int) -> Array:

@@ -10,7 +10,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from involution_edu import models, nn
-from involution_edu.geometry import Array
+from involution_edu.arrays import Array
 from involution_edu.models.rednet import BLOCKS
 
 torch = pytest.importorskip("torch", reason="the networks are held against PyTorch's")

@@ -10,7 +10,7 @@ import pytest
 from training import CARDS, main, read_results
 
 from involution_edu import models, nn
-from involution_edu.geometry import Array
+from involution_edu.arrays import Array
 from involution_edu.images import photo_to_x
 from involution_edu.models.pretrained import FOLDER, PRETRAINED
 from involution_edu.training import loop as train

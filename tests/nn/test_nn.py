@@ -12,8 +12,8 @@ import pytest
 from nn_cases import LAYERS, SIMPLE, random, run
 
 from involution_edu import nn
+from involution_edu.arrays import Array
 from involution_edu.cases import scaled_error
-from involution_edu.geometry import Array
 
 
 def test_no_grad_keeps_nothing() -> None:

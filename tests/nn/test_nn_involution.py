@@ -9,8 +9,8 @@ import pytest
 from nn_cases import LAYERS, random, run
 
 from involution_edu import involution, involution_backward, nn
+from involution_edu.arrays import Array
 from involution_edu.cases import TOLERANCE, scaled_error
-from involution_edu.geometry import Array
 from involution_edu.nn import involution2d
 
 

@@ -9,7 +9,7 @@ import pytest
 from nn_cases import random
 
 from involution_edu import nn
-from involution_edu.geometry import Array
+from involution_edu.arrays import Array
 
 MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "channels 0": (lambda: nn.Involution2d(0), ValueError, "channels is 0; need"),

@@ -9,8 +9,8 @@ import pytest
 from nn_cases import LAYERS, SIMPLE, random, run
 
 from involution_edu import nn
+from involution_edu.arrays import Array
 from involution_edu.cases import scaled_error
-from involution_edu.geometry import Array
 
 # float32 sums over a whole batch (means, variances, weight gradients) in another order.
 LAYER_TOLERANCE = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-11}

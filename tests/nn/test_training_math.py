@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from involution_edu import nn
+from involution_edu.arrays import Array
 from involution_edu.cases import scaled_error
-from involution_edu.geometry import Array
 
 SHAPES = ((5, 3), (4,), (2, 3, 1, 2))
 LR = (0.1, 0.1, 0.03, 0.2, 0.01, 0.1, 0.05)  # of each step: a plan may change it

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from involution_edu.geometry import Array
+from involution_edu.arrays import Array
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from involution_edu.geometry import Array
+from involution_edu.arrays import Array
 
 
 @dataclass(frozen=True)

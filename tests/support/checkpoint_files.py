@@ -16,7 +16,7 @@ import pytest
 
 import involution_edu as inv
 from involution_edu import nn
-from involution_edu.geometry import Array
+from involution_edu.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import strategies as st
 
 import involution_edu as inv
+from involution_edu.arguments import Pair
+from involution_edu.arrays import Array
 from involution_edu.backends import LADDER, loops, on_numpy_arrays
 from involution_edu.cases import operator_options, scaled_error
-from involution_edu.geometry import Array, Geometry, Pair
+from involution_edu.geometry import Geometry
 
 Operands = tuple[Array, Array, Array]  # x, kernel, dy
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from involution_edu.arrays import Array
 from involution_edu.backends import loops, shifts
 from involution_edu.backends.cuda import emulator, fused
 from involution_edu.backends.cuda.fused import plan_fused
@@ -29,7 +30,7 @@ from involution_edu.cases import (
     random_operands,
     scaled_error,
 )
-from involution_edu.geometry import Array, Geometry, make_geometry
+from involution_edu.geometry import Geometry, make_geometry
 
 TOLERANCES = {**TOLERANCE, np.dtype(np.float16): HALF_TOLERANCE}
 # Several tiles each way, none of them full; groups above, below and not a multiple of 16 channels.

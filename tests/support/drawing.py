@@ -10,7 +10,7 @@ from unittest import mock
 
 import numpy as np
 
-from involution_edu.geometry import Array
+from involution_edu.arrays import Array
 from involution_edu.images import Photo
 from involution_edu.viz.animation.canvas import Canvas, Place
 from involution_edu.viz.animation.frames import Film, Shot

@@ -9,7 +9,7 @@ import numpy as np
 from browser import saved
 
 from involution_edu import nn
-from involution_edu.geometry import Array
+from involution_edu.arrays import Array
 from involution_edu.images import photo_to_x
 from involution_edu.viz import Trace, record
 from involution_edu.viz.explorer import explorer

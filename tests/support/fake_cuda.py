@@ -23,9 +23,9 @@ import numba
 import numpy as np
 import pytest
 
+from involution_edu.arrays import Array
 from involution_edu.backends import numba_cuda
 from involution_edu.backends.cuda import versions
-from involution_edu.geometry import Array
 
 SOURCE = Path(numba_cuda.__file__).with_name("kernels.py")
 # Blocks are small, so that small images have several tiles, not all of them full.

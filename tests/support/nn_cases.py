@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from involution_edu import nn
-from involution_edu.geometry import Array, Geometry, make_geometry
+from involution_edu.arrays import Array
+from involution_edu.geometry import Geometry, make_geometry
 
 
 @dataclass(frozen=True)

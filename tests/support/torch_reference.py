@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from involution_edu.geometry import Array, Geometry
+from involution_edu.arrays import Array
+from involution_edu.geometry import Geometry
 
 
 def involution(x: Any, kernel: Any, geom: Geometry) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from involution_edu import nn
-from involution_edu.geometry import Array
+from involution_edu.arrays import Array
 from involution_edu.training import loop as train
 from involution_edu.training.data import Data
 from involution_edu.training.scores import ACCURACY, accuracy

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from involution_edu.images import photo_to_x
+from involution_edu.models import salt_and_pepper
 from involution_edu.training import data, scores, tasks
 from involution_edu.training.data import Data
 
@@ -130,10 +131,10 @@ def test_specks_are_black_or_white_and_leave_the_rest() -> None:
     photo = rng.integers(30, 220, (2, 40, 70, 3)).astype(np.uint8)
     x = np.concatenate([photo_to_x(one) for one in photo])
     before = x.copy()
-    speckled = data.add_specks(x, np.random.default_rng(1))
+    speckled = salt_and_pepper.add_specks(x, np.random.default_rng(1))
     np.testing.assert_array_equal(x, before)
     changed = (speckled != x).any(axis=1)  # (N, H, W)
-    assert changed.mean() == pytest.approx(data.SPECKS, rel=0.1)
+    assert changed.mean() == pytest.approx(salt_and_pepper.SPECKS, rel=0.1)
     black, white = (photo_to_x(np.full((1, 1, 3), byte, np.uint8)) for byte in (0, 255))
     is_black, is_white = ((speckled == colour).all(axis=1) for colour in (black, white))
     np.testing.assert_array_equal(is_black | is_white, changed)

@@ -16,7 +16,7 @@ import pytest
 import training_cases as cases
 
 from involution_edu import checkpoint
-from involution_edu.geometry import Array
+from involution_edu.arrays import Array
 from involution_edu.training import loop as train
 
 Run = tuple[dict[str, Array], list[train.Epoch]]

@@ -10,9 +10,10 @@ import pytest
 from checks import RUNNABLE
 from test_faults import WRONG_INDICES, misread, rounded_to_half
 
+from involution_edu.arrays import Array
 from involution_edu.backends import loops, numba_cpu, shifts
 from involution_edu.cases import AWKWARD
-from involution_edu.geometry import Array, Geometry, make_geometry
+from involution_edu.geometry import Geometry, make_geometry
 from involution_edu.verify import compare as module
 from involution_edu.verify.compare import Comparison, compare
 from involution_edu.verify.text import comparison_text

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from checks import check_adjoint, check_nonfinite, check_rung, check_size, small_integers
 
+from involution_edu.arrays import Array
 from involution_edu.backends import loops, shifts
 from involution_edu.cases import AWKWARD, TOLERANCE, random_operands
-from involution_edu.geometry import Array, Geometry
+from involution_edu.geometry import Geometry
 
 Function = Callable[..., Array]
 

@@ -9,9 +9,10 @@ import pytest
 from checks import RUNGS, RUNNABLE
 from test_faults import WRONG_INDICES, mean_over_channels, misread, summed_across_channels
 
+from involution_edu.arrays import Array
 from involution_edu.backends import loops, select, shifts
 from involution_edu.cases import AWKWARD, random_operands
-from involution_edu.geometry import Array, Geometry, make_geometry
+from involution_edu.geometry import Geometry, make_geometry
 from involution_edu.verify.differences import Check
 from involution_edu.verify.gradcheck import LAYERS, check_all, check_operator
 

@@ -11,8 +11,9 @@ from test_faults import WRONG_INDICES, misread
 from test_gradcheck import first_wrong
 
 from involution_edu import nn
+from involution_edu.arrays import Array
 from involution_edu.backends import loops, shifts, use_backend
-from involution_edu.geometry import Array, Geometry
+from involution_edu.geometry import Geometry
 from involution_edu.verify import gradcheck
 from involution_edu.verify.gradcheck import LAYERS, check_layer
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_allclose, assert_array_equal
 
 from involution_edu import models, nn
-from involution_edu.geometry import Array
+from involution_edu.arrays import Array
 from involution_edu.images import Photo
 from involution_edu.viz import OperatorTrace, Trace, measures, record
 from involution_edu.viz.figures import diagrams, kernels, maps

@@ -10,8 +10,8 @@ from numpy.testing import assert_array_equal
 
 import involution_edu as inv
 from involution_edu import models, nn
+from involution_edu.arrays import Array
 from involution_edu.cases import TOLERANCE, scaled_error
-from involution_edu.geometry import Array
 from involution_edu.nn import involution2d
 from involution_edu.viz import (
     Trace,
@@ -19,7 +19,7 @@ from involution_edu.viz import (
     record,
     record_gradients,
 )
-from involution_edu.viz.trace import varied_pixels
+from involution_edu.viz.picks import varied_pixels
 
 LAYERS: dict[str, dict[str, Any]] = {
     "RGB, one group": {"channels": 3, "kernel_size": 5, "groups": 1, "reduction": 1},

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ...geometry import Geometry, Pair
+from ...arguments import ArgumentError, Pair
+from ...geometry import Geometry
 
 SOURCES = ("common.cu", "v1.cu", "tiles.cu", "pairs.cu", "fused.cu")  # of the folder cuda
 TASKS = ("forward", "backward_input", "backward_kernel")
@@ -192,13 +193,14 @@ def plan(task: str, version: Version, geom: Geometry, dtype: np.dtype[Any]) -> L
     """
     if max(geom.padded_size) > LARGEST_IMAGE:
         h, w = geom.padded_size
-        raise ValueError(
-            f"x has {h} x {w} pixels with its padding; need at most {LARGEST_IMAGE} each way"
+        raise ArgumentError(
+            "x", f"has {h} x {w} pixels with its padding", f"at most {LARGEST_IMAGE} each way"
         )
     if not version.takes(geom):
-        raise ValueError(
-            f"version is {version.name} for {geom}; need stride 1 and a square window of "
-            f"{', '.join(map(str, WINDOWS))} without dilation"
+        raise ArgumentError(
+            "version",
+            f"is {version.name} for {geom}",
+            f"stride 1 and a square window of {', '.join(map(str, WINDOWS))} without dilation",
         )
     name = name_expression(task, version, dtype, compiled_window(geom))
     shape = result_shape(task, geom)
@@ -221,7 +223,7 @@ def plan(task: str, version: Version, geom: Geometry, dtype: np.dtype[Any]) -> L
         channels = min(version.channels[task], geom.C_g)
         shared = channels * rows * columns * stored(version, dtype)
     if grid > LARGEST_GRID:
-        raise ValueError(f"x has shape {geom.x_shape}; need fewer images for one launch")
+        raise ArgumentError("x", f"has shape {geom.x_shape}", "fewer images for one launch")
     return Launch(name, grid, block, shared)
 
 

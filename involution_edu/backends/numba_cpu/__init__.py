@@ -23,7 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from ...geometry import Array, Geometry, as_int
+from ...arguments import ArgumentError, as_int
+from ...arrays import Array
+from ...geometry import Geometry
 
 THIN = 4  # channels of a group, or places of the window: fewer leave little to share
 PRODUCTS = 1 << 21  # that keep a thread busy for longer than it takes to wake it
@@ -59,7 +61,9 @@ _threads: ContextVar[int | None] = ContextVar("involution_edu_threads", default=
 def use_threads(count: int) -> Iterator[None]:
     """Use ``count`` threads inside the ``with`` block, from 1 to `max_threads`."""
     if not 1 <= as_int("count", count) <= max_threads():
-        raise ValueError(f"count is {count}; need at most {max_threads()}, the threads there are")
+        raise ArgumentError(
+            "count", f"is {count}", f"at most {max_threads()}, the threads there are"
+        )
     token = _threads.set(count)
     try:
         yield

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...geometry import Array, Pair
+from ...arguments import Pair
+from ...arrays import Array
 from .vectors import (
     apart,
     compiled,

@@ -16,7 +16,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geometry import Array, Pair
+from ...arguments import Pair
+from ...arrays import Array
 from .vectors import apart, compiled, fma, inlined, lanes, load, store, zeros
 
 Places = NDArray[np.intp]

@@ -18,7 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from ...geometry import Array, Geometry, Pair
+from ...arguments import ArgumentError, Pair
+from ...arrays import Array
+from ...geometry import Geometry
 from ..cuda import versions
 from ..cuda.versions import Launch, Version, plan, result_shape
 from ..cupy_raw import no_gpu
@@ -105,9 +107,10 @@ def _fitting(
     for version, planned in reversed(plans):
         if planned.shared <= SHARED:
             return version, planned
-    raise ValueError(
-        f"{planned.name} needs {planned.shared} bytes of shared memory for {geom}; "
-        f"need at most {SHARED} in Numba: use an earlier version"
+    raise ArgumentError(
+        planned.name,
+        f"needs {planned.shared} bytes of shared memory for {geom}",
+        f"at most {SHARED} in Numba: use an earlier version",
     )
 
 

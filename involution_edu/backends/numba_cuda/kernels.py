@@ -23,7 +23,8 @@ from typing import Any
 
 from numba import cuda
 
-from ...geometry import Array, Pair
+from ...arguments import Pair
+from ...arrays import Array
 
 MOST_TAPS = 49  # sums of dkernel in a thread's registers; more would not fit
 CudaKernel = Any  # of Numba's; launched as cuda_kernel[blocks, threads, stream, bytes](...)

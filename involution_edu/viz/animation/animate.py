@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from ...arguments import as_int
 from ...files import check_writable, written_whole
-from ...geometry import as_int
+from ..html import Page
 from .frames import Progress, check_format, save_film
 from .scenes import SEED, Subject, scene_of
 
@@ -73,3 +75,33 @@ def animate(
     ):
         save_film(film, whole, format, progress).save(poster_whole, format="PNG", optimize=True)
     return animation, poster
+
+
+def stepper(
+    scene: str, image: str | Path | None = None, *, seed: int = 0, height: int = 700
+) -> Page:
+    """Return the frames of an animation as a page to play, step and scrub through.
+
+    Parameters
+    ----------
+    scene, image, seed
+        As in `involution_edu.viz.animation.animate.animate`.
+    height : int
+        Of the frame in a notebook, in CSS pixels.
+
+    Raises
+    ------
+    ValueError
+        If there is no such scene, or the image cannot be used.
+
+    Examples
+    --------
+    >>> stepper("groups").title
+    'Groups'
+    """
+    row, height = scene_of(scene), as_int("height", height)
+    subject = Subject.of(None if image is None else Path(image), as_int("seed", seed, 0))
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "page.html")
+        save_film(row.film(subject), path, "html", lambda done, total: None)
+        return Page(path.read_text(encoding="utf-8"), row.title, height)

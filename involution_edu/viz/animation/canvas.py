@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...geometry import Array, Pair
+from ...arguments import Pair
+from ...arrays import Array
 from ...images import Photo
 from ..palette import ACCENT, EMPTY, INK, LINE, MUTED, PAPER, Colour, diverging, luminance
 

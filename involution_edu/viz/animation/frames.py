@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arguments import ArgumentError
 from ...images import Photo
 from ..palette import GifPalette
 from .canvas import Canvas
@@ -103,11 +104,12 @@ def save_film(film: Film, path: Path, format: str, progress: Progress) -> PILIma
 def check_format(format: str) -> None:
     """Raise `ValueError` unless ``format`` is one of `FORMATS` that can be made here."""
     if format not in FORMATS:
-        raise ValueError(f"format is {format!r}; need one of {', '.join(FORMATS)}")
+        raise ArgumentError("format", f"is {format!r}", f"one of {', '.join(FORMATS)}")
     if format == "mp4" and which("ffmpeg") is None:
-        raise ValueError(
-            "format is 'mp4'; need the program ffmpeg to make it, and there is none: install it "
-            "(apt install ffmpeg, brew install ffmpeg) or choose gif, apng, webp or html"
+        raise ArgumentError(
+            "format",
+            "is 'mp4'",
+            "the program ffmpeg to make it, and there is none: install it (apt install ffmpeg, brew install ffmpeg) or choose gif, apng, webp or html",
         )
 
 

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..notebook import csp_source
+from ..html import csp_source
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage

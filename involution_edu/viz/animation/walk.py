@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from ...geometry import Pair
+from ...arguments import Pair
 from ...images import Photo
 from ..palette import EMPTY, LINE, MUTED, limit_of
 from ..trace import Trace

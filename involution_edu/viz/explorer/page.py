@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from ...arguments import ArgumentError, Pair, as_int
+from ...arrays import Array
 from ...cases import TOLERANCE, scaled_error
-from ...geometry import Array, Pair, as_int
 from ...images import MEAN, STD
 from ...nn import AvgPool2d
+from ..html import Page, csp_source
 from ..measures import spread
-from ..notebook import Page, csp_source
 from ..palette import diverging, limit_of
-from ..trace import Trace, varied_pixels
+from ..picks import varied_pixels
+from ..trace import Trace
 
 # The modules of the page's script, in the order in which they need each other.
 SCRIPTS = (
@@ -159,7 +161,8 @@ def _check_own(trace: Trace) -> None:
             reduced = np.einsum("oc,nchw->nohw", weight, pooled, dtype=np.float64)
             if scaled_error(reduced.astype(conv.dtype), conv) <= TOLERANCE[conv.dtype]:
                 return
-    raise ValueError(
-        "trace has kernels that are not made from its x; need a whole run of a layer without "
-        "out_channels"
+    raise ArgumentError(
+        "trace",
+        "has kernels that are not made from its x",
+        "a whole run of a layer without out_channels",
     )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ...geometry import Array
+from ...arguments import ArgumentError
+from ...arrays import Array
 from ...images import Photo
 from ..animation.canvas import number
 from ..palette import INK, LINE, MUTED, PAPER, SHADES, Colour, diverging, luminance
@@ -54,7 +55,7 @@ def figure_of_many(
         return figure, list(grid.flat[:count])
     given = list(np.asarray(axes).flat)
     if len(given) < count:
-        raise ValueError(f"axes has {len(given)} entries; need {count}")
+        raise ArgumentError("axes", f"has {len(given)} entries", str(count))
     return figure_of(given[0], size)[0], given[:count]
 
 

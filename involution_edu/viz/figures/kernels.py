@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...geometry import Array, Pair
+from ...arguments import Pair
+from ...arrays import Array
 from ...images import Photo
 from ..measures import unlikeness
 from ..palette import ACCENT, INK, diverging, limit_of

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...geometry import Array, as_int
+from ...arguments import ArgumentError, as_int
+from ...arrays import Array
 from ...images import Photo
 from ..measures import centre, orientation, size, spread, total
 from ..palette import ACCENT
@@ -33,7 +34,7 @@ def kernels_of(trace: OperatorTrace, group: int) -> Array:
     """Return the kernels (H_out, W_out, K_h, K_w) of a group of the first image."""
     group = as_int("group", group, 0)
     if group >= trace.geom.G:
-        raise ValueError(f"group is {group}; need 0 to {trace.geom.G - 1}")
+        raise ArgumentError("group", f"is {group}", f"0 to {trace.geom.G - 1}")
     kernels: Array = trace.kernels[0, group]
     return kernels
 

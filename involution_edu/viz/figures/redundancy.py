@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...geometry import Array
+from ...arguments import ArgumentError
+from ...arrays import Array
 from ...nn import Conv2d
 from ..palette import ACCENT, BLUE, MUTED
 from ..trace import OperatorTrace
@@ -87,8 +88,10 @@ def channel_redundancy(
     """
     weight = convolution.weight.data  # (C_out, C_in, K_h, K_w)
     if weight.shape[2:] != trace.geom.window:
-        raise ValueError(
-            f"convolution has a window of {weight.shape[2:]}; need {trace.geom.window}, as in trace"
+        raise ArgumentError(
+            "convolution",
+            f"has a window of {weight.shape[2:]}",
+            f"{trace.geom.window}, as in trace",
         )
     figure, ax = figure_of(ax, (6.4, 4.2))
     shared = np.repeat(trace.kernels[0].reshape(-1, 1, *trace.geom.window), trace.geom.C_g, axis=1)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...geometry import Array
+from ...arrays import Array
 from ...images import Photo
 from ...nn import Module
 from ..animation.canvas import Canvas

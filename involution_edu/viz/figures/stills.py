@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...geometry import Pair
+from ...arguments import Pair
 from ...images import Photo
 from ..animation.canvas import Canvas, Place
 from ..palette import ACCENT, INK, MUTED, diverging, limit_of

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import involution_edu as inv
 from involution_edu import nn
-from involution_edu.geometry import Array
+from involution_edu.arrays import Array
 from involution_edu.images import photo_to_x
 from involution_edu.viz import OperatorTrace, record, record_gradients, record_operator
 from involution_edu.viz.animation.canvas import font, number

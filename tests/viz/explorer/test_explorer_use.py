@@ -11,8 +11,8 @@ import pytest
 from browser import array, at, hover, needs_browser, opened, saved, settle, text
 from explorer_cases import layer_of, x_of
 
+from involution_edu.arrays import Array
 from involution_edu.cases import scaled_error
-from involution_edu.geometry import Array
 from involution_edu.images import MEAN, STD
 from involution_edu.viz import record
 from involution_edu.viz.explorer import explorer

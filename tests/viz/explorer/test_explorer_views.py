@@ -11,9 +11,9 @@ import pytest
 from browser import hover, needs_browser, opened, saved, settle, text
 from explorer_cases import HOSTILE
 
+from involution_edu.viz.animation.animate import stepper
 from involution_edu.viz.animation.scenes import Subject, scene_of
 from involution_edu.viz.explorer import explorer
-from involution_edu.viz.notebook import stepper
 
 pytestmark = needs_browser
 

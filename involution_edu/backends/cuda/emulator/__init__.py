@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from ....geometry import Array, Geometry
+from ....arrays import Array
+from ....geometry import Geometry
 from ..versions import Launch, cuda_source, result_shape
 
 HERE = Path(__file__).parent

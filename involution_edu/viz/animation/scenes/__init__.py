@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ....arguments import ArgumentError
 from ..frames import Film
 from .backward import backward
 from .fixed_size import fixed_size
@@ -125,4 +126,4 @@ def scene_of(name: str) -> Scene:
     for scene in SCENES:
         if scene.name == name:
             return scene
-    raise ValueError(f"scene is {name!r}; need one of {', '.join(s.name for s in SCENES)}")
+    raise ArgumentError("scene", f"is {name!r}", f"one of {', '.join(s.name for s in SCENES)}")

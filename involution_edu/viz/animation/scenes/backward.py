@@ -6,7 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from ....geometry import Array, Pair
+from ....arguments import Pair
+from ....arrays import Array
 from ....nn import Involution2d
 from ...palette import MUTED, limit_of
 from ...recording import Gradients, record, record_gradients

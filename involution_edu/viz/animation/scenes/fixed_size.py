@@ -6,7 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from ....geometry import Array, Pair
+from ....arguments import Pair
+from ....arrays import Array
 from ....ops import involution
 from ...palette import ACCENT, INK, MUTED, limit_of
 from ...recording import record, record_operator

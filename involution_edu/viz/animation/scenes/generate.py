@@ -7,10 +7,12 @@ from functools import partial
 
 import numpy as np
 
-from ....geometry import Array, Pair
+from ....arguments import Pair
+from ....arrays import Array
 from ...palette import MUTED, limit_of
+from ...picks import varied_pixels
 from ...recording import record
-from ...trace import Trace, varied_pixels
+from ...trace import Trace
 from ..canvas import Canvas, number
 from ..frames import Film, Shot
 from .layout import END, QUICK, SLOW, STEP, Grid, bracketed, make_sheet, sum_of

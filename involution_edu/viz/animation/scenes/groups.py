@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ....geometry import Pair
+from ....arguments import Pair
 from ....nn import Conv2d, Involution2d
 from ...palette import ACCENT, LINE, MUTED, limit_of
 from ...recording import record

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ....geometry import Array, Pair
+from ....arguments import Pair
+from ....arrays import Array
 from ....images import Photo
 from ...palette import ACCENT, EMPTY, LINE, MUTED, diverging
 from ..canvas import Canvas, Place, number

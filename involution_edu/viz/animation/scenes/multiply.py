@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ....geometry import Pair
+from ....arguments import Pair
 from ...palette import BLUE, MUTED, ORANGE, limit_of
 from ...trace import Trace
 from ..canvas import Canvas, number

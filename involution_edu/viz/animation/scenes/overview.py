@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ....apps.demo import NOTE, make_layer, speckled, telling_pixel
 from ....images import photo_to_x, x_to_photo
+from ....models import pretrained
+from ....models.salt_and_pepper import NOTE, speckled
+from ...picks import telling_pixel, varied_pixels
 from ...recording import record
-from ...trace import varied_pixels
 from ..frames import Film
 from ..walk import film_of
 from .subject import Subject
@@ -14,6 +15,6 @@ from .subject import Subject
 def overview(subject: Subject) -> Film:
     """Return the scene of one pixel step by step, then all of them, with trained kernels."""
     photo = speckled(subject.photo, subject.seed)
-    trace = record(make_layer(), photo_to_x(photo))
+    trace = record(pretrained("specks"), photo_to_x(photo))
     stops = varied_pixels(trace, telling_pixel(trace), 2, 3)
     return film_of(trace, photo, x_to_photo(trace.y), stops, NOTE)

@@ -7,7 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from ....geometry import Geometry, Pair
+from ....arguments import Pair
+from ....geometry import Geometry
 from ...palette import limit_of
 from ...recording import record_operator
 from ...trace import OperatorTrace

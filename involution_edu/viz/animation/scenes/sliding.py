@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from ....geometry import Pair
+from ....arguments import Pair
 from ...palette import limit_of
 from ...recording import record_operator
 from ...trace import OperatorTrace

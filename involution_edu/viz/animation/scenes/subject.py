@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ....geometry import Array, IntOrPair, Pair
+from ....arguments import ArgumentError, IntOrPair, Pair
+from ....arrays import Array
 from ....images import Photo, load_photo, photo_to_x
 from ....nn import Involution2d
 from ...recording import record
@@ -45,9 +46,10 @@ class Subject:
         """
         photo, _ = load_photo(image, SIDE)
         if (photo == photo[0, 0]).all():
-            raise ValueError(
-                "image has one colour everywhere; need two or more, because batch norm needs a "
-                "variance"
+            raise ArgumentError(
+                "image",
+                "has one colour everywhere",
+                "two or more, because batch norm needs a variance",
             )
         return cls(photo, seed)
 

@@ -6,13 +6,14 @@ from functools import partial
 
 import numpy as np
 
-from ....apps.demo import speckled
-from ....geometry import Array
+from ....arrays import Array
 from ....images import photo_to_x, x_to_photo
+from ....models.salt_and_pepper import speckled
 from ....nn import Adam, Involution2d, MeanSquaredError
 from ...palette import ACCENT, INK, LINE, MUTED, limit_of
+from ...picks import varied_pixels
 from ...recording import record
-from ...trace import Trace, varied_pixels
+from ...trace import Trace
 from ..canvas import Canvas, Place, number
 from ..frames import Film, Shot
 from .layout import END, SLOW, Grid, make_sheet

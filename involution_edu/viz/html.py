@@ -1,4 +1,4 @@
-"""Pages that show themselves in a notebook, also in one that is saved or has no kernel."""
+"""Whole HTML pages: their frame in a notebook, and their Content-Security-Policy."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import hashlib
 import html
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ..files import written_whole
-from ..geometry import as_int
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,39 +48,6 @@ class Page:
             f'title="{html.escape(self.title)}" width="100%" height="{self.height}" '
             f'style="border: 0" srcdoc="{html.escape(self.html)}"></iframe>'
         )
-
-
-def stepper(
-    scene: str, image: str | Path | None = None, *, seed: int = 0, height: int = 700
-) -> Page:
-    """Return the frames of an animation as a page to play, step and scrub through.
-
-    Parameters
-    ----------
-    scene, image, seed
-        As in `involution_edu.viz.animation.animate.animate`.
-    height : int
-        Of the frame in a notebook, in CSS pixels.
-
-    Raises
-    ------
-    ValueError
-        If there is no such scene, or the image cannot be used.
-
-    Examples
-    --------
-    >>> stepper("groups").title
-    'Groups'
-    """
-    from .animation.frames import save_film
-    from .animation.scenes import Subject, scene_of
-
-    row, height = scene_of(scene), as_int("height", height)
-    subject = Subject.of(None if image is None else Path(image), as_int("seed", seed, 0))
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "page.html")
-        save_film(row.film(subject), path, "html", lambda done, total: None)
-        return Page(path.read_text(encoding="utf-8"), row.title, height)
 
 
 def csp_source(text: str) -> str:

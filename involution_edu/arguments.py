@@ -1,0 +1,133 @@
+"""Argument checks, and the error that names an argument, what it got and what it needs."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pair = tuple[int, int]
+IntOrPair = int | tuple[int, int]
+Rng = np.random.Generator | int | None
+
+MAX_INT = 2**31 - 1  # compiled rungs count pixels in C ints
+
+
+class ArgumentError(ValueError):
+    """An argument that cannot be used.
+
+    Attributes
+    ----------
+    name : str
+        The argument as the caller knows it, such as ``stride`` or ``stride[1]``.
+    got : str
+        The rest of "``name`` ...": ``is 0``, ``has shape (2, 3)``.
+    need : str
+        What would be accepted; empty where the first part says it.
+
+    Examples
+    --------
+    >>> print(ArgumentError("stride", "is 0", "an int >= 1"))
+    stride is 0; need an int >= 1
+    """
+
+    def __init__(self, name: str, got: str, need: str = "") -> None:
+        super().__init__(name, got, need)
+        self.name, self.got, self.need = name, got, need
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.got}" + (f"; need {self.need}" if self.need else "")
+
+
+class WrongTypeError(ArgumentError, TypeError):
+    """An `ArgumentError` about a type or dtype; also a `TypeError`."""
+
+
+def as_int(name: str, value: object, minimum: int = 1, maximum: int = MAX_INT) -> int:
+    """Return ``value`` as an int from ``minimum`` to ``maximum``; a float or bool is refused.
+
+    Examples
+    --------
+    >>> as_int("size", 300, 8, 288)
+    Traceback (most recent call last):
+        ...
+    involution_edu.arguments.ArgumentError: size is 300; need an int <= 288
+    """
+    got = f"is {' '.join(repr(value).split())}"  # the repr of an array has several lines
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise WrongTypeError(name, got, f"an int >= {minimum}") from None
+    if number < minimum:
+        raise ArgumentError(name, got, f"an int >= {minimum}")
+    if number > maximum:
+        raise ArgumentError(name, got, f"an int <= {maximum}")
+    return number
+
+
+def as_pair(name: str, value: object, minimum: int = 1) -> Pair:
+    """Return ``value`` as a (rows, columns) pair of ints from ``minimum`` to `MAX_INT`.
+
+    Examples
+    --------
+    >>> as_pair("stride", 2)
+    (2, 2)
+    >>> as_pair("stride", (1, 0))
+    Traceback (most recent call last):
+        ...
+    involution_edu.arguments.ArgumentError: stride[1] is 0; need an int >= 1
+    """
+    if not isinstance(value, tuple | list):
+        number = as_int(name, value, minimum)
+        return number, number
+    if len(value) != 2:
+        raise ArgumentError(name, f"is {value!r}", "one int or a pair (rows, columns)")
+    return as_int(f"{name}[0]", value[0], minimum), as_int(f"{name}[1]", value[1], minimum)
+
+
+def as_number(name: str, value: object, maximum: float | None = None) -> float:
+    """Return ``value`` as a finite float of at least 0, and at most ``maximum``."""
+    if (
+        not isinstance(value, int | float | np.floating)
+        or not isfinite(value)
+        or not 0 <= value <= (value if maximum is None else maximum)
+    ):
+        need = "a number of at least 0" if maximum is None else f"a number from 0 to {maximum}"
+        raise ArgumentError(name, f"is {value!r}", need)
+    return float(value)
+
+
+def as_choice(name: str, value: str, choices: Iterable[str]) -> str:
+    """Return ``value`` if it is one of ``choices``.
+
+    Examples
+    --------
+    >>> as_choice("padding", "full", ("same", "valid"))
+    Traceback (most recent call last):
+        ...
+    involution_edu.arguments.ArgumentError: padding is 'full'; need one of 'same', 'valid'
+    """
+    choices = list(choices)
+    if value not in choices:
+        raise ArgumentError(name, f"is {value!r}", f"one of {', '.join(map(repr, choices))}")
+    return value
+
+
+def as_generator(rng: Rng) -> np.random.Generator:
+    """Return ``rng`` itself, or a new generator seeded with it."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        raise ArgumentError("rng", f"is {rng!r}", "a Generator, an int >= 0 or None") from None
+
+
+def check_shape(name: str, a: NDArray[Any], shape: tuple[int, ...], axes: str) -> None:
+    """Raise `ArgumentError` unless ``a`` has ``shape``, whose axes are spelled in ``axes``."""
+    if a.shape != shape:
+        raise ArgumentError(name, f"has shape {a.shape}", f"{axes} = {shape}")
