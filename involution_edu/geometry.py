@@ -203,7 +203,7 @@ class Geometry:
         """Shape of ``kernel`` and ``dkernel``: (N, G, K_h, K_w, H_out, W_out)."""
         return self.N, self.G, *self.window, self.H_out, self.W_out
 
-    def window_places(self) -> Iterator[Pair]:
+    def taps(self) -> Iterator[Pair]:
         """Yield every (u, v) of the window, row by row."""
         return product(range(self.window[0]), range(self.window[1]))
 

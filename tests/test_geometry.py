@@ -47,7 +47,7 @@ def test_pixels_under_a_place_follow_the_equation(case: str) -> None:
     geom = AWKWARD[case]
     (s_h, s_w), (d_h, d_w) = geom.stride, geom.dilation
     H, W = geom.padded_size
-    for u, v in geom.window_places():
+    for u, v in geom.taps():
         rows, columns = geom.pixels_under(u, v)
         assert list(range(H))[rows] == [i * s_h + u * d_h for i in range(geom.H_out)]
         assert list(range(W))[columns] == [j * s_w + v * d_w for j in range(geom.W_out)]

@@ -63,11 +63,11 @@ class Studio:
     @cached_property
     def convolution(self) -> Conv2d:
         """A 5x5 convolution in the middle of three that learned to take specks off the photo."""
-        speckled, clean = self.training.speckled, self.subject.x
+        noisy, clean = self.training.noisy, self.subject.x
         rng = np.random.default_rng(self.subject.seed)
         sizes = (3, CHANNELS, CHANNELS, 3)
         first, middle, last = (Conv2d(a, b, 5, padding="same", rng=rng) for a, b in pairwise(sizes))
-        train(Sequential(first, ReLU(), middle, ReLU(), last), speckled, clean)
+        train(Sequential(first, ReLU(), middle, ReLU(), last), noisy, clean)
         return middle
 
     @cached_property

@@ -65,7 +65,7 @@ class Card:
 
 CARDS = (
     Card(
-        "specks",
+        "salt-and-pepper",
         "An involution layer of three channels that removes black and white specks from a colour "
         "photo: the layer of the demo",
         PHOTOS.format(textures=""),

@@ -13,7 +13,7 @@ from ..arguments import ArgumentError, Pair, as_int, as_pair
 from ..files import check_writable, written_whole
 from ..images import Photo, load_photo, photo_to_x, x_to_photo
 from ..models import pretrained
-from ..models.salt_and_pepper import NOTE, SPECKS, speckled
+from ..models.salt_and_pepper import NOISE_SHARE, NOTE, with_salt_and_pepper
 from ..viz import Trace, record
 from ..viz.explorer import explorer
 from ..viz.html import Page
@@ -21,7 +21,7 @@ from ..viz.picks import telling_pixel
 from .walkthrough import walkthrough
 
 ABOUT = (
-    f"{SPECKS:.0%} of the pixels were made black or white (seed {{seed}}). The layer was trained on "
+    f"{NOISE_SHARE:.0%} of the pixels were made black or white (seed {{seed}}). The layer was trained on "
     "other photos to remove such specks. It makes a pixel's kernel of the pixel's own colour: an "
     "ordinary colour keeps itself; black or white, maybe a speck, takes from its neighbours. Red, "
     "green and blue share the kernel. Numbers are rounded for print: work with what you see, and "
@@ -109,7 +109,7 @@ def run(
 
     The layer has C = 3 channels, the colours, and one group, so each pixel's K x K kernel serves
     all three and the output is a colour picture again. The reduction is 1: of three channels
-    there is nothing to save. It was trained (``involution-edu train specks``) to remove specks,
+    there is nothing to save. It was trained (``involution-edu train salt-and-pepper``) to remove specks,
     pixels made black or white, some of which are put on the photo first.
 
     Parameters
@@ -159,8 +159,8 @@ def run(
     check_writable(*files, force=force, choice="another folder with --out")
 
     photo, notice = load_photo(None if image is None else Path(image), size)
-    photo = speckled(photo, seed)
-    trace = record(pretrained("specks"), photo_to_x(photo))
+    photo = with_salt_and_pepper(photo, seed)
+    trace = record(pretrained("salt-and-pepper"), photo_to_x(photo))
     at = telling_pixel(trace) if asked is None else _inside(asked, photo)
     name = "the sample portrait" if image is None else Path(image).name
     _draw(trace, photo, at, page_of(trace, name, seed), files, force, progress)

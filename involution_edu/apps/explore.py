@@ -14,7 +14,7 @@ from ..checkpoint import CheckpointError, load_weights
 from ..files import check_writable
 from ..images import Photo, load_photo, photo_to_x
 from ..models import pretrained
-from ..models.salt_and_pepper import speckled
+from ..models.salt_and_pepper import with_salt_and_pepper
 from ..nn import Module
 from ..training.data import digits
 from ..viz import Trace, record
@@ -25,7 +25,7 @@ from .classify import CLASSES, FULL_SIZE, MODELS, softmax
 from .demo import escaped, page_of
 
 REDNETS = {name: make for name, make in MODELS.items() if name.startswith("rednet")}
-NAMES = "specks", "digits", *REDNETS
+NAMES = "salt-and-pepper", "digits", *REDNETS
 LARGEST = 128  # pixels a side: the page computes all their kernels, and again as one paints
 PAGE_BYTES = 1_500_000
 DIGIT = 8  # pixels a side
@@ -72,7 +72,7 @@ class Explored:
 def run(
     image: str | Path | None = None,
     *,
-    model: str = "specks",
+    model: str = "salt-and-pepper",
     layer: str | None = None,
     path: str | Path | None = None,
     out: str | Path = "explorer.html",
@@ -88,7 +88,7 @@ def run(
         Any image that Pillow reads. If not given, the portrait that ships with matplotlib; for
         the digits, one of scikit-learn's that the network was not trained on.
     model : str
-        One of `NAMES`: "specks", the layer of the demo on a photo with specks; "digits", the
+        One of `NAMES`: "salt-and-pepper", the layer of the demo on a photo with specks; "digits", the
         trained small RedNet; or a RedNet of ImageNet.
     layer : str, optional
         Which involution inside of the network; if not given, the first.
@@ -125,11 +125,16 @@ def run(
         raise ArgumentError("size", f"is {size}", f"8 to {LARGEST}")
     check_writable(out, force=force, choice="another file with --out")
 
-    if model == "specks":
+    if model == "salt-and-pepper":
         if layer is not None:
-            raise ArgumentError("layer", f"is {layer!r}", "none for specks, which is one layer")
+            raise ArgumentError(
+                "layer", f"is {layer!r}", "none for salt-and-pepper, which is one layer"
+            )
         photo, notice = load_photo(image, size)
-        trace, name = record(pretrained("specks"), photo_to_x(speckled(photo, seed))), _name(image)
+        trace, name = (
+            record(pretrained("salt-and-pepper"), photo_to_x(with_salt_and_pepper(photo, seed))),
+            _name(image),
+        )
         page, what = page_of(trace, name, seed), "an involution layer"
     else:
         if model in REDNETS:

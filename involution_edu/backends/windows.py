@@ -32,7 +32,7 @@ def fold(dwindows: Array, geom: Geometry) -> Array:
     The adjoint of `windows`: a pixel seen by several windows collects from all of them.
     """
     dx = np.zeros((geom.N, geom.C, *geom.padded_size), dwindows.dtype)
-    for u, v in geom.window_places():
+    for u, v in geom.taps():
         rows, columns = geom.pixels_under(u, v)
         dx[:, :, rows, columns] += dwindows[:, :, u, v]
     return geom.crop(dx).copy()

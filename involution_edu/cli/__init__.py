@@ -16,7 +16,7 @@ from .. import __version__
 from ..arguments import ArgumentError
 from ..backends import BackendUnavailable
 from . import progress
-from .outcome import Outcome
+from .result import Result, as_json
 from .table import COMMANDS
 
 PROGRAM = "involution-edu"
@@ -83,14 +83,14 @@ def _silence_stdout() -> None:
 
 def _run(args: Namespace) -> int:
     try:
-        outcome: Outcome = args.run(args)
+        outcome: Result = args.run(args)
     except (ArgumentError, OSError, BackendUnavailable) as error:
         if not is_users_mistake(error, args):
             raise
         progress.show("")
         sys.stderr.write(f"{PROGRAM}: error: {_one_line(error)}\n")
         return 2
-    _print(outcome.json() if args.json is True else outcome.text)
+    _print(as_json(outcome) if args.json is True else outcome.text())
     return 0 if outcome.ok else 1
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..files import check_writable, written_whole
 from .command import Command
-from .outcome import Outcome
 from .progress import bar
+from .result import Message, Result
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -58,7 +58,7 @@ def _numbers(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def run(args: Namespace) -> Outcome:
+def run(args: Namespace) -> Result:
     """Train, and write the table, the page and the charts."""
     from ..training.ablation import ablate, settings_of
     from ..training.charts import ablation_text, page, save_plot
@@ -87,7 +87,7 @@ def run(args: Namespace) -> Outcome:
     with written_whole(text, force=True) as temporary:
         temporary.write_text(page(ablation, typed(args), picture.name), encoding="utf-8")
     said = f"{ablation_text(ablation)}\nFiles: {table}, {text}, {picture}"
-    return Outcome(said, {**asdict(ablation), "files": [str(p) for p in (table, text, picture)]})
+    return Message(said, {**asdict(ablation), "files": [str(p) for p in (table, text, picture)]})
 
 
 def typed(args: Namespace) -> str:

@@ -8,7 +8,7 @@ from textwrap import fill
 from ..arguments import ArgumentError
 from . import progress
 from .command import Command, add_image, add_out_dir, seed
-from .outcome import Outcome
+from .result import Message, Result
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def run(args: Namespace) -> Outcome:
+def run(args: Namespace) -> Result:
     """Draw the scene, or say which there are."""
     from ..viz.animation.animate import animate
     from ..viz.animation.scenes import SCENES, SEED
@@ -45,7 +45,7 @@ def run(args: Namespace) -> Outcome:
             f"{scene.name}\n{fill(scene.caption, 76, initial_indent='    ', subsequent_indent='    ')}"
             for scene in SCENES
         ]
-        return Outcome("\n".join(lines), {scene.name: scene.caption for scene in SCENES})
+        return Message("\n".join(lines), {scene.name: scene.caption for scene in SCENES})
     if args.scene is None:
         names = ", ".join(scene.name for scene in SCENES)
         raise ArgumentError("scene", "is missing", f"one of {names}")
@@ -59,7 +59,7 @@ def run(args: Namespace) -> Outcome:
         progress=lambda done, total: progress.bar(done, total, args.scene),
     )
     written = [str(path) for path in files]
-    return Outcome(f"Wrote {written[0]} and its last frame, {written[1]}", {"files": written})
+    return Message(f"Wrote {written[0]} and its last frame, {written[1]}", {"files": written})
 
 
 COMMAND = Command(

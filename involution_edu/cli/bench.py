@@ -11,8 +11,8 @@ from ..arguments import ArgumentError
 from ..bench.presets import PRESETS
 from ..files import check_writable, written_whole
 from .command import Command
-from .outcome import Outcome
 from .progress import bar
+from .result import Message, Result, as_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -51,7 +51,7 @@ def _file_or_stdout(text: str) -> Path | bool:
     return True if text == "-" else Path(text)  # True is what --json gives the other commands
 
 
-def bench(args: Namespace) -> Outcome:
+def bench(args: Namespace) -> Result:
     """Run the benchmark and write the files that were asked for."""
     from ..bench.derived import data_of
     from ..bench.run import run
@@ -73,7 +73,7 @@ def bench(args: Namespace) -> Outcome:
         date=date.today().isoformat(),
         progress=bar,
     )
-    outcome = Outcome(bench_text(record), data_of(record), record.agrees)
+    outcome = Message(bench_text(record), data_of(record), record.agrees)
     _write_json(args, outcome)
     if args.plot is not None and (record.rows or record.growths):  # else all were refused
         from ..bench.plots import save_plot
@@ -83,20 +83,20 @@ def bench(args: Namespace) -> Outcome:
     return outcome
 
 
-def _write_json(args: Namespace, outcome: Outcome) -> None:
+def _write_json(args: Namespace, outcome: Result) -> None:
     if isinstance(args.json, Path):
         with written_whole(args.json, force=args.force) as temporary:
-            temporary.write_text(f"{outcome.json()}\n", encoding="utf-8")
+            temporary.write_text(f"{as_json(outcome)}\n", encoding="utf-8")
 
 
-def _bench_gpu(args: Namespace) -> Outcome:
+def _bench_gpu(args: Namespace) -> Result:
     from ..bench.gpu import run_gpu
     from ..bench.gpu_page import gpu_text
 
     if isinstance(args.json, Path):
         check_writable(args.json, force=args.force)
     record = run_gpu(rounds=args.rounds, date=date.today().isoformat(), progress=bar)
-    outcome = Outcome(gpu_text(record), asdict(record), record.agrees)
+    outcome = Message(gpu_text(record), asdict(record), record.agrees)
     _write_json(args, outcome)
     return outcome
 

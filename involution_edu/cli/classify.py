@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from .command import Command
-from .outcome import Outcome
+from .result import Message, Result
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -41,14 +41,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace the picture if it exists")
 
 
-def run(args: Namespace) -> Outcome:
+def run(args: Namespace) -> Result:
     """Classify the photo."""
     from ..apps.classify import classify
 
     found = classify(
         args.image, args.model, args.path, labels=args.labels, out=args.out, force=args.force
     )
-    return Outcome(found.text(), found.data())
+    return Message(found.text(), found.data())
 
 
 COMMAND = Command(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .outcome import Outcome
+from .result import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Command:
     description: str
     example: str
     add_arguments: Callable[[ArgumentParser], None]
-    run: Callable[[Namespace], Outcome]
+    run: Callable[[Namespace], Result]
 
 
 def no_arguments(parser: ArgumentParser) -> None:

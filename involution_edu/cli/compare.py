@@ -6,16 +6,16 @@ from argparse import Namespace
 from dataclasses import asdict
 
 from .command import Command, no_arguments
-from .outcome import Outcome
+from .result import Message, Result
 
 
-def run(args: Namespace) -> Outcome:
+def run(args: Namespace) -> Result:
     """Compare all backends."""
     from ..verify.compare import compare
     from ..verify.text import comparison_text
 
     comparison = compare()
-    return Outcome(comparison_text(comparison), asdict(comparison), comparison.agrees)
+    return Message(comparison_text(comparison), asdict(comparison), comparison.agrees)
 
 
 COMMAND = Command(

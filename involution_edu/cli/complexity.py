@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..arguments import as_int
 from .command import Command
-from .outcome import Outcome
+from .result import Message, Result
 
 if TYPE_CHECKING:
     from ..complexity import Complexity
@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def run(args: Namespace) -> Outcome:
+def run(args: Namespace) -> Result:
     """Count one network, and the other."""
     size = as_int("size", args.size)
     cost = _count(args.model, size)
@@ -44,7 +44,7 @@ def run(args: Namespace) -> Outcome:
         other = _count(args.against, size)
         lines += ["", *_comparison(args.model, cost, args.against, other)]
         data["against"] = {"model": args.against, **_data(other)}
-    return Outcome("\n".join(lines), data)
+    return Message("\n".join(lines), data)
 
 
 def _count(name: str, size: int) -> Complexity:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from .command import Command, add_image, add_out_dir, seed
-from .outcome import Outcome
+from .result import Message, Result
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def run(args: Namespace) -> Outcome:
+def run(args: Namespace) -> Result:
     """Run the demo and say where its pictures are."""
     from ..apps import demo
 
@@ -35,7 +35,7 @@ def run(args: Namespace) -> Outcome:
     result = demo.run(
         args.image, out_dir=args.out_dir, force=args.force, seed=args.seed, pixel=pixel
     )
-    return Outcome(result.text, result.data())
+    return Message(result.text, result.data())
 
 
 COMMAND = Command(

@@ -6,16 +6,16 @@ from argparse import Namespace
 from dataclasses import asdict
 
 from .command import Command, no_arguments
-from .outcome import Outcome
+from .result import Message, Result
 
 
-def run(args: Namespace) -> Outcome:
+def run(args: Namespace) -> Result:
     """Examine what is installed."""
     from ..verify.doctor import examine
     from ..verify.text import diagnosis_text
 
     diagnosis = examine()
-    return Outcome(diagnosis_text(diagnosis), asdict(diagnosis), not diagnosis.problems)
+    return Message(diagnosis_text(diagnosis), asdict(diagnosis), not diagnosis.problems)
 
 
 COMMAND = Command(

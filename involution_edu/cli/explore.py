@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from .command import Command, seed
-from .outcome import Outcome
+from .result import Message, Result
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -21,9 +21,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
-        default="specks",
+        default="salt-and-pepper",
         metavar="NAME",
-        help="specks, a trained layer on a photo with specks (the default); digits, a small trained "
+        help="salt-and-pepper, a trained layer on a photo with specks (the default); digits, a small trained "
         "RedNet; rednet26, rednet38, rednet50, rednet101 or rednet152",
     )
     parser.add_argument(
@@ -61,7 +61,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def run(args: Namespace) -> Outcome:
+def run(args: Namespace) -> Result:
     """Write the page and say where it is."""
     from ..apps import explore
 
@@ -75,7 +75,7 @@ def run(args: Namespace) -> Outcome:
         size=args.size,
         seed=args.seed,
     )
-    return Outcome(result.text, result.data())
+    return Message(result.text, result.data())
 
 
 COMMAND = Command(

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from ..backends import LADDER
 from . import progress
 from .command import Command
-from .outcome import Outcome
+from .result import Message, Result
 
 BACKENDS = [rung.name for rung in LADDER if rung.arrays == "numpy"]
 
@@ -29,7 +29,7 @@ def _backend(text: str) -> str:
     return text
 
 
-def run(args: Namespace) -> Outcome:
+def run(args: Namespace) -> Result:
     """Check every gradient."""
     from ..verify.gradcheck import check_all
     from ..verify.text import gradcheck_text
@@ -40,7 +40,7 @@ def run(args: Namespace) -> Outcome:
         progress.show(f"{report.backend}: {report.subject}, {report.case}")
     progress.show("")
     ok = not any(check.wrong for report in reports for check in report.checks)
-    return Outcome(gradcheck_text(reports), {"reports": [asdict(r) for r in reports]}, ok)
+    return Message(gradcheck_text(reports), {"reports": [asdict(r) for r in reports]}, ok)
 
 
 COMMAND = Command(

@@ -6,8 +6,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from .command import Command
-from .outcome import Outcome
 from .progress import bar
+from .result import Message, Result
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace copies that exist")
 
 
-def run(args: Namespace) -> Outcome:
+def run(args: Namespace) -> Result:
     """List, copy or run the notebooks."""
     from ..course import notebooks
 
@@ -37,7 +37,7 @@ def run(args: Namespace) -> Outcome:
     where = found[0].parent if found else notebooks.folder()
     text = "\n".join([*lines, "", f"in {where}; open them with: jupyter lab {where}"])
     files = [str(path) for path in found]
-    return Outcome(text, {"titles": titles, "files": files})
+    return Message(text, {"titles": titles, "files": files})
 
 
 COMMAND = Command(

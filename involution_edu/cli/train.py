@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..training.tasks import TASKS
 from .command import Command, seed
-from .outcome import Outcome
 from .progress import bar
+from .result import Message, Result
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     there.add_argument("--force", action="store_true", help="begin anew over the folder's files")
 
 
-def run(args: Namespace) -> Outcome:
+def run(args: Namespace) -> Result:
     """Train and say what came out."""
     from ..training.runs import results_text, run_task
 
@@ -61,8 +61,8 @@ def run(args: Namespace) -> Outcome:
             progress=bar,
         )
     except FloatingPointError as error:  # no mistake in what was typed: the training diverged
-        return Outcome(f"The training diverged: {error}", {"error": str(error)}, ok=False)
-    return Outcome(f"{results_text(results)}\nCheckpoints and logs: {out_dir}", asdict(results))
+        return Message(f"The training diverged: {error}", {"error": str(error)}, ok=False)
+    return Message(f"{results_text(results)}\nCheckpoints and logs: {out_dir}", asdict(results))
 
 
 COMMAND = Command(

@@ -28,7 +28,7 @@ from .named import (
 from .pretrained import pretrained
 from .rednet import rednet, resnet
 from .residual import ResidualNetwork
-from .salt_and_pepper import speck_layer
+from .salt_and_pepper import salt_and_pepper_layer
 from .small import small_rednet, small_resnet
 
 __all__ = [
@@ -48,7 +48,7 @@ __all__ = [
     "resnet50",
     "resnet101",
     "resnet152",
+    "salt_and_pepper_layer",
     "small_rednet",
     "small_resnet",
-    "speck_layer",
 ]

@@ -10,12 +10,12 @@ from ..arguments import ArgumentError
 from ..checkpoint import load_weights
 from ..nn import Module
 from .denoising import KernelDenoiser
-from .salt_and_pepper import speck_layer
+from .salt_and_pepper import salt_and_pepper_layer
 from .small import small_rednet
 
 FOLDER = Path(__file__).parent / "weights"
 PRETRAINED: dict[str, Callable[[], Module]] = {
-    "specks": partial(speck_layer, rng=0),
+    "salt-and-pepper": partial(salt_and_pepper_layer, rng=0),
     "denoise": partial(KernelDenoiser, rng=0),
     "digits": partial(small_rednet, 10, rng=0),
 }
@@ -27,7 +27,7 @@ def pretrained(name: str) -> Module:
     Parameters
     ----------
     name : str
-        "specks", a layer that removes black and white specks from a colour photo; "denoise", a
+        "salt-and-pepper", a layer that removes black and white specks from a colour photo; "denoise", a
         `KernelDenoiser` for grey photos; or "digits", a small RedNet for 8 x 8 digits. The card
         beside the weights, ``weights/NAME.md``, says what they were trained on and how well
         they do.
@@ -43,7 +43,7 @@ def pretrained(name: str) -> Module:
 
     >>> import numpy as np
     >>> from involution_edu.images import photo_to_x
-    >>> layer = pretrained("specks")
+    >>> layer = pretrained("salt-and-pepper")
     >>> white, grey = (photo_to_x(np.full((1, 1, 3), byte, np.uint8)) for byte in (255, 128))
     >>> for x in white, grey:
     ...     kernel = layer.generate_kernel(x)[0, 0, :, :, 0, 0]

@@ -11,12 +11,12 @@ from ..images import Photo, photo_to_x
 from ..nn import Involution2d
 
 NOTE = "Trained to remove black and white specks."
-SPECKS = 0.1  # share of the pixels that become black or white
+NOISE_SHARE = 0.1  # share of the pixels that become black or white
 
 Mask = NDArray[np.bool_]
 
 
-def speck_layer(rng: Rng = None) -> Involution2d:
+def salt_and_pepper_layer(rng: Rng = None) -> Involution2d:
     """Return the layer of the demo: red, green and blue share the 5 x 5 kernel of their pixel.
 
     Parameters
@@ -32,31 +32,31 @@ def speck_layer(rng: Rng = None) -> Involution2d:
     Examples
     --------
     >>> from involution_edu import models
-    >>> layer = models.speck_layer(rng=0).eval()
+    >>> layer = models.salt_and_pepper_layer(rng=0).eval()
     >>> layer.generate_kernel(np.zeros((1, 3, 6, 9), np.float32)).shape  # (N, G, K, K, H, W)
     (1, 1, 5, 5, 6, 9)
     """
     return Involution2d(3, 5, groups=1, reduction=1, rng=rng)
 
 
-def draw_specks(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[Mask, Mask]:
-    """Return which pixels become black and which white: of each, half of the share `SPECKS`."""
+def draw_salt_and_pepper(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[Mask, Mask]:
+    """Return which pixels become black and which white: of each, half of the share `NOISE_SHARE`."""
     chance = rng.random(shape)
-    return chance < SPECKS / 2, chance > 1 - SPECKS / 2
+    return chance < NOISE_SHARE / 2, chance > 1 - NOISE_SHARE / 2
 
 
-def add_specks(x: Array, rng: np.random.Generator) -> Array:
-    """Return ``x`` (N, 3, H, W) of `photo_to_x` with a share `SPECKS` of its pixels as specks."""
+def add_salt_and_pepper(x: Array, rng: np.random.Generator) -> Array:
+    """Return ``x`` (N, 3, H, W) of `photo_to_x` with a share `NOISE_SHARE` of its pixels as specks."""
     n, _, h, w = x.shape
-    speckled = x.transpose(0, 2, 3, 1).copy()
-    for where, byte in zip(draw_specks((n, h, w), rng), (0, 255), strict=True):
-        speckled[where] = photo_to_x(np.full((1, 1, 3), byte, np.uint8))[0, :, 0, 0]
-    return np.ascontiguousarray(speckled.transpose(0, 3, 1, 2))
+    noisy = x.transpose(0, 2, 3, 1).copy()
+    for where, byte in zip(draw_salt_and_pepper((n, h, w), rng), (0, 255), strict=True):
+        noisy[where] = photo_to_x(np.full((1, 1, 3), byte, np.uint8))[0, :, 0, 0]
+    return np.ascontiguousarray(noisy.transpose(0, 3, 1, 2))
 
 
-def speckled(photo: Photo, seed: int) -> Photo:
+def with_salt_and_pepper(photo: Photo, seed: int) -> Photo:
     """Return ``photo`` with some of its pixels black or white, as the layer was trained on."""
     photo = photo.copy()
-    black, white = draw_specks(photo.shape[:2], np.random.default_rng(seed))
+    black, white = draw_salt_and_pepper(photo.shape[:2], np.random.default_rng(seed))
     photo[black], photo[white] = 0, 255
     return photo

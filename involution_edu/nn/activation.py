@@ -28,7 +28,7 @@ class ReLU(Module):
         self.save(y, y)
         return y
 
-    def chosen(self) -> list[Array]:
+    def active_masks(self) -> list[Array]:
         """Return which numbers the last pass let through: a step that changes it met a kink."""
         return [] if self._saved is None else [self._saved[2][0] > 0]
 

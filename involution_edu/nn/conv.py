@@ -139,4 +139,4 @@ def _places(geom: Geometry) -> Iterator[tuple[Pair, tuple[Any, Any]]]:
     """Yield every (u, v) with the outputs that meet a pixel there, and these pixels."""
     sizes = (geom.H, geom.W), (geom.H_out, geom.W_out)
     met = overlaps(*sizes, geom.window, geom.stride, geom.padding, geom.dilation)
-    return zip(geom.window_places(), met, strict=True)
+    return zip(geom.taps(), met, strict=True)

@@ -138,7 +138,7 @@ class MaxPool2d(Module):
             missing[:, :, *outputs] ^= won
             yield outputs, pixels, won
 
-    def chosen(self) -> list[Array]:
+    def active_masks(self) -> list[Array]:
         """Return which pixels won in the last pass: a step that changes it met a kink."""
         return [] if self._saved is None else [won for *_, won in self._winners(*self._saved[2])]
 

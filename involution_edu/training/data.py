@@ -9,7 +9,7 @@ textures   16 x 16 patches of scikit-image's brick,   by place: the left three q
            grass and gravel                           photo for training, the right for testing
 denoise    40 x 40 patches of scikit-image's photos,  by photo: camera, coins and chelsea for
            grey                                       testing
-specks     24 x 24 patches of scikit-image's photos,  by photo: the same
+salt-and-pepper 24 x 24 patches of scikit-image's photos,  by photo: the same
            colour
 =========  =========================================  ==========================================
 
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Array
 from ..images import Photo, load_photo, photo_to_x
-from ..models.salt_and_pepper import add_specks
+from ..models.salt_and_pepper import add_salt_and_pepper
 
 SPLIT_SEED = 0
 TEXTURES = ("brick.png", "grass.png", "gravel.png")
@@ -122,8 +122,8 @@ def denoise() -> Data:
     return Data(clean, clean, add_noise(test, np.random.default_rng(SPLIT_SEED)), test)
 
 
-def specks() -> Data:
-    """Return clean colour patches to train on, and speckled photos beside the clean ones.
+def salt_and_pepper() -> Data:
+    """Return clean colour patches to train on, and noisy photos beside the clean ones.
 
     Colours are numbers as in `involution_edu.images.photo_to_x`. Training draws its specks anew
     for every batch; those of the test photos, 96 x 96 pixels, come from a fixed seed.
@@ -133,7 +133,9 @@ def specks() -> Data:
     clean = np.concatenate([photo_to_x(patch) for patch in train])
     test = [photo_to_x(_middle(_photo(name, 160), 96)) for name in TEST_PHOTOS]
     photos = np.concatenate(test)
-    return Data(clean, clean, add_specks(photos, np.random.default_rng(SPLIT_SEED)), photos)
+    return Data(
+        clean, clean, add_salt_and_pepper(photos, np.random.default_rng(SPLIT_SEED)), photos
+    )
 
 
 def add_noise(x: Array, rng: np.random.Generator) -> Array:

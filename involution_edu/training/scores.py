@@ -103,8 +103,8 @@ def denoise_baselines(data: Data) -> dict[str, float]:
     return found
 
 
-def speck_baselines(data: Data) -> dict[str, float]:
-    """Return the PSNR of the speckled photos, and of the median of every 3 x 3 window of them."""
+def salt_and_pepper_baselines(data: Data) -> dict[str, float]:
+    """Return the PSNR of the noisy photos, and of the median of every 3 x 3 window of them."""
     from scipy.ndimage import median_filter
 
     median = median_filter(data.x_test, (1, 1, 3, 3))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .. import models
 from ..arguments import ArgumentError
 from ..arrays import Array
-from ..models.salt_and_pepper import add_specks
+from ..models.salt_and_pepper import add_salt_and_pepper
 from ..nn import CrossEntropy, MeanSquaredError, Module
 from . import data
 from .data import Data
@@ -26,7 +26,7 @@ from .scores import (
     accuracy,
     denoise_baselines,
     psnr,
-    speck_baselines,
+    salt_and_pepper_baselines,
 )
 
 
@@ -199,8 +199,8 @@ def _denoiser(data: Data, seed: int) -> Module:
     return models.KernelDenoiser(rng=seed)
 
 
-def _speck_layer(data: Data, seed: int) -> Module:
-    return models.speck_layer(rng=seed)
+def _salt_and_pepper_layer(data: Data, seed: int) -> Module:
+    return models.salt_and_pepper_layer(rng=seed)
 
 
 CLASSIFIERS = {"rednet": _rednet, "resnet": _resnet}
@@ -209,7 +209,7 @@ LABELLED = {"networks": CLASSIFIERS, "unit": ACCURACY, "criterion": _labels, "sc
 
 def _task(name: str, about: str, package: str, **rest: Any) -> Task:
     module = {"scikit-learn": "sklearn", "scikit-image": "skimage"}.get(package, package)
-    return Task(name, about, (module, package), getattr(data, name), **rest)
+    return Task(name, about, (module, package), getattr(data, name.replace("-", "_")), **rest)
 
 
 TASKS = {
@@ -252,16 +252,16 @@ TASKS = {
             augment=partial(corrupted, corrupt=data.add_noise),
         ),
         _task(
-            "specks",
+            "salt-and-pepper",
             "a photo from one with black and white specks",
             "scikit-image",
-            networks={"layer": _speck_layer},
+            networks={"layer": _salt_and_pepper_layer},
             unit=DECIBEL,
             criterion=_squares,
             score=partial(psnr, white=WHITE),
             recipe=Recipe(150, 16, "adam", 2e-2),
-            baselines=speck_baselines,
-            augment=partial(corrupted, corrupt=add_specks),
+            baselines=salt_and_pepper_baselines,
+            augment=partial(corrupted, corrupt=add_salt_and_pepper),
         ),
     )
 }

@@ -64,7 +64,7 @@ class Differences:
             a[index] = end
             ends.append(float(a[index]))  # as rounded to the dtype of a
             ys.append(self.y().astype(np.float64))
-            chosen.append([mask for module in self.kinked for mask in module.chosen()])
+            chosen.append([mask for module in self.kinked for mask in module.active_masks()])
         a[index] = kept
         if not all(map(np.array_equal, *chosen)):
             return None

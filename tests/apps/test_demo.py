@@ -18,7 +18,7 @@ from involution_edu.apps import demo
 from involution_edu.cases import TOLERANCE, scaled_error
 from involution_edu.images import Photo, load_photo, photo_to_x, x_to_photo
 from involution_edu.models import pretrained
-from involution_edu.models.salt_and_pepper import NOTE, SPECKS, speckled
+from involution_edu.models.salt_and_pepper import NOISE_SHARE, NOTE, with_salt_and_pepper
 from involution_edu.training.scores import WHITE, psnr
 from involution_edu.viz import record
 from involution_edu.viz.animation import walk as animation
@@ -178,7 +178,7 @@ def test_the_walkthrough_can_be_followed_with_a_pencil(
 
 
 def test_a_kernel_depends_on_its_pixel_alone(portrait: demo.Demo) -> None:
-    layer = pretrained("specks")
+    layer = pretrained("salt-and-pepper")
     i, j = portrait.pixel
     painted = np.random.default_rng(6).integers(0, 256, portrait.photo.shape, dtype=np.uint8)
     painted[i, j] = portrait.photo[i, j]
@@ -192,7 +192,7 @@ def test_specks_are_put_on_the_photo_and_most_go_again(portrait: demo.Demo) -> N
     """The portrait is no photo of the training."""
     clean, _ = load_photo(None, 72)
     changed = (portrait.photo != clean).any(axis=2)
-    assert changed.mean() == pytest.approx(SPECKS, rel=0.15)
+    assert changed.mean() == pytest.approx(NOISE_SHARE, rel=0.15)
     assert np.isin(portrait.photo[changed], [0, 255]).all()
     x = photo_to_x(clean)
     gain = psnr(portrait.trace.y, x, WHITE) - psnr(portrait.trace.x, x, WHITE)
@@ -540,7 +540,7 @@ def test_progress_is_for_terminals_only(
 
 
 def test_the_sample_portrait_is_what_is_shown(portrait: demo.Demo) -> None:
-    photo = speckled(load_photo(None, 72)[0], seed=0)
+    photo = with_salt_and_pepper(load_photo(None, 72)[0], seed=0)
     np.testing.assert_array_equal(portrait.photo, photo)
 
 

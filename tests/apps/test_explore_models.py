@@ -156,7 +156,10 @@ def test_weights_of_a_file_are_used_and_named(photo: Path, weights: Path, tmp_pa
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--model", "rednet"], "model is 'rednet'; need one of specks, digits, rednet26, "),
+        (
+            ["--model", "rednet"],
+            "model is 'rednet'; need one of salt-and-pepper, digits, rednet26, ",
+        ),
         (
             ["--model", "digits", "--layer", "stem.1"],
             f"layer is 'stem.1'; need one of '{DIGITS[0]}'",
@@ -165,10 +168,10 @@ def test_weights_of_a_file_are_used_and_named(photo: Path, weights: Path, tmp_pa
             ["--model", "rednet26", "--layer", "layer1.0"],
             "layer is 'layer1.0'; need one of 'stem.1'",
         ),
-        (["--layer", "stem.1"], "layer is 'stem.1'; need none for specks"),
+        (["--layer", "stem.1"], "layer is 'stem.1'; need none for salt-and-pepper"),
         (["--model", "digits", "--size", "64"], "size is 64; need none for digits"),
         (["--model", "rednet26", "--size", "129"], "size is 129; need 8 to 128"),
-        (["--weights", "a.npz"], "path is a.npz; need no weights for specks"),
+        (["--weights", "a.npz"], "path is a.npz; need no weights for salt-and-pepper"),
         (["--model", "digits", "--weights", "a.npz"], "path is a.npz; need no weights for digits"),
         (["--model", "rednet26", "--weights", "a.npz"], "path is a.npz; there is no such file"),
         # Its page would be too large, not wrong: sums of 512 numbers are rounded in float32.

@@ -90,7 +90,7 @@ def test_the_denoiser_applies_the_kernels_that_it_shows() -> None:
 def test_the_denoiser_looks_around_and_the_speck_layer_does_not() -> None:
     x = random((1, 1, 25, 26), 0)
     seen = []
-    for model in (make_denoiser(), models.speck_layer(rng=0).eval()):
+    for model in (make_denoiser(), models.salt_and_pepper_layer(rng=0).eval()):
         assert isinstance(model, models.KernelDenoiser | nn.Involution2d)
         channels = 1 if isinstance(model, models.KernelDenoiser) else 3
         image = np.repeat(x, channels, axis=1).astype(model.parameters()[0].data.dtype)

@@ -78,7 +78,9 @@ def test_the_readme_quotes_the_results() -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(ValueError, match="name is 'cats'; need one of 'specks', 'denoise', 'dig"):
+    with pytest.raises(
+        ValueError, match="name is 'cats'; need one of 'salt-and-pepper', 'denoise', 'dig"
+    ):
         models.pretrained("cats")
 
 
@@ -86,7 +88,7 @@ def test_an_unknown_name_is_refused() -> None:
 
 
 def speck_kernel(*colour: int) -> Array:
-    layer = models.pretrained("specks")
+    layer = models.pretrained("salt-and-pepper")
     assert isinstance(layer, nn.Involution2d)
     kernel: Array = layer.generate_kernel(photo_to_x(np.array([[colour]], np.uint8)))
     return kernel[0, 0, :, :, 0, 0]

@@ -18,7 +18,7 @@ SIZES = {
     "mnist": ((4000, 1, 14, 14), (1000, 1, 14, 14)),
     "textures": ((2304, 1, 16, 16), (768, 1, 16, 16)),
     "denoise": ((1692, 1, 40, 40), (3, 1, 256, 256)),
-    "specks": ((720, 3, 24, 24), (3, 3, 96, 96)),
+    "salt-and-pepper": ((720, 3, 24, 24), (3, 3, 96, 96)),
 }
 LABELLED = {"digits": 10, "mnist": 10, "textures": 3}
 
@@ -107,7 +107,7 @@ def test_no_photo_is_on_both_sides() -> None:
     assert not set(data.TRAIN_PHOTOS) & set(data.TEST_PHOTOS)
 
 
-@pytest.mark.parametrize("name", ["denoise", "specks"])
+@pytest.mark.parametrize("name", ["denoise", "salt-and-pepper"])
 def test_pictures_to_restore(name: str, load: Callable[[str], Data]) -> None:
     found = load(name)
     assert found.y_train is found.x_train  # clean: what chance does comes with each batch
@@ -131,12 +131,12 @@ def test_specks_are_black_or_white_and_leave_the_rest() -> None:
     photo = rng.integers(30, 220, (2, 40, 70, 3)).astype(np.uint8)
     x = np.concatenate([photo_to_x(one) for one in photo])
     before = x.copy()
-    speckled = salt_and_pepper.add_specks(x, np.random.default_rng(1))
+    noisy = salt_and_pepper.add_salt_and_pepper(x, np.random.default_rng(1))
     np.testing.assert_array_equal(x, before)
-    changed = (speckled != x).any(axis=1)  # (N, H, W)
-    assert changed.mean() == pytest.approx(salt_and_pepper.SPECKS, rel=0.1)
+    changed = (noisy != x).any(axis=1)  # (N, H, W)
+    assert changed.mean() == pytest.approx(salt_and_pepper.NOISE_SHARE, rel=0.1)
     black, white = (photo_to_x(np.full((1, 1, 3), byte, np.uint8)) for byte in (0, 255))
-    is_black, is_white = ((speckled == colour).all(axis=1) for colour in (black, white))
+    is_black, is_white = ((noisy == colour).all(axis=1) for colour in (black, white))
     np.testing.assert_array_equal(is_black | is_white, changed)
     assert is_black.sum() == pytest.approx(is_white.sum(), rel=0.2)
     assert not (changed[0] == changed[1]).all()

@@ -167,7 +167,7 @@ def test_the_atlas_pixel_by_pixel(options: dict[str, Any], photo: Photo) -> None
     taken = np.zeros(geom.padded_size, int)
     points, expected = [], []
     for i, j in chosen:
-        for u, v in geom.window_places():
+        for u, v in geom.taps():
             h = i * geom.stride[0] + u * geom.dilation[0] - geom.padding[0]
             w = j * geom.stride[1] + v * geom.dilation[1] - geom.padding[1]
             taken[h + geom.padding[0], w + geom.padding[1]] += 1

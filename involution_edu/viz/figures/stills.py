@@ -35,7 +35,7 @@ def kernel_map(trace: Trace, photo: Photo, limit: float) -> tuple[Photo, list[Pa
     pixels = [(i, j) for i in _middles(H, K_h) for j in _middles(W, K_w)]
     for i, j in pixels:
         colours = diverging(trace.kernels[0, 0, i, j], limit)
-        for u, v in trace.geom.window_places():
+        for u, v in trace.geom.taps():
             h, w = i + u - K_h // 2, j + v - K_w // 2
             if 0 <= h < H and 0 <= w < W:
                 panel[h, w] = colours[u, v]

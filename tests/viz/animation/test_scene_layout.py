@@ -21,7 +21,7 @@ def test_an_output_reads_the_pixels_of_the_definition(
     geom = make_geometry((1, 1, 6, 7), 1, 3, stride, dilation, padding)
     for i in range(geom.H_out):
         for j in range(geom.W_out):
-            for u, v in geom.window_places():
+            for u, v in geom.taps():
                 expected = (i * stride + u * dilation, j * stride + v * dilation)
                 assert place_read(geom, (i, j), (u, v)) == expected
     assert rule(geom, 1) == (

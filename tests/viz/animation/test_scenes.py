@@ -300,7 +300,7 @@ def test_training_lowers_the_error(
     assert scene.epochs[0] == 0
     for n in (0, 3, len(scene.epochs) - 1):
         trace = scene.traces[n]
-        y = inv.involution(scene.speckled, trace.kernel, backend="windows")
+        y = inv.involution(scene.noisy, trace.kernel, backend="windows")
         assert scene.losses[n] == pytest.approx(((y - scene.clean) ** 2).mean(), rel=1e-4)
         _, drawing = drawn(film, film.shots[n])
         assert drawing.says(f"epoch {scene.epochs[n]}: {number(scene.losses[n], 3)}")

@@ -133,7 +133,7 @@ def test_the_command_writes_a_page_of_the_photo(
         "file": str(out),
         "bytes": out.stat().st_size,
         "size": [12, 8],
-        "model": "specks",
+        "model": "salt-and-pepper",
         "layer": None,
         "weights": "shipped",
     }

@@ -38,7 +38,7 @@ class Multiply:
         self.pixel = pixel
         self.grids = [Grid.around((x, MIDDLE), *trace.geom.window, PLACE) for x in COLUMNS]
         self.limits = limit_of(trace.x), limit_of(trace.kernel), limit_of(self.products)
-        self.places = list(trace.geom.window_places())
+        self.places = list(trace.geom.taps())
         running = self.products.reshape(len(self.products), -1).cumsum(axis=1)
         self.reach = max(1.0, float(abs(running).max()))
 

@@ -51,7 +51,7 @@ class Sizes:
         shown = np.arange(geom.H_out * geom.W_out).reshape(geom.H_out, geom.W_out) < done
         output.draw_some(sheet, trace.y[0, 0], self.y_limit, shown, digits=1)
         sheet.arrow((source.right + 16, MIDDLE), (output.corner[0] - 16, MIDDLE))
-        for u, v in geom.window_places():
+        for u, v in geom.taps():
             source.mark(sheet, *place_read(geom, (i, j), (u, v)))
         output.mark(sheet, i, j)
         sheet.text((WIDTH // 2, 570), rule(geom, 0), 16, anchor="ms")

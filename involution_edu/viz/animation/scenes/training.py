@@ -8,7 +8,7 @@ import numpy as np
 
 from ....arrays import Array
 from ....images import photo_to_x, x_to_photo
-from ....models.salt_and_pepper import speckled
+from ....models.salt_and_pepper import with_salt_and_pepper
 from ....nn import Adam, Involution2d, MeanSquaredError
 from ...palette import ACCENT, INK, LINE, MUTED, limit_of
 from ...picks import varied_pixels
@@ -43,21 +43,21 @@ class Training:
 
     def __init__(self, subject: Subject) -> None:
         self.clean = subject.x
-        self.speckled = photo_to_x(speckled(subject.photo, subject.seed))
+        self.noisy = photo_to_x(with_salt_and_pepper(subject.photo, subject.seed))
         layer = Involution2d(3, WINDOW, groups=1, reduction=1, rng=subject.seed)
-        layer(self.speckled)
+        layer(self.noisy)
         adam, criterion = Adam(layer.parameters(), lr=0.02), MeanSquaredError()
-        self.damage = float(criterion(self.speckled, self.clean))
+        self.damage = float(criterion(self.noisy, self.clean))
         self.epochs = sorted({round(EPOCHS * (n / (SHOWN - 1)) ** 2) for n in range(SHOWN)})
         self.traces: list[Trace] = []
         self.losses: list[float] = []
         for epoch in range(EPOCHS + 1):
             if epoch in self.epochs:
-                self.traces.append(record(layer.eval(), self.speckled))
+                self.traces.append(record(layer.eval(), self.noisy))
                 self.losses.append(float(criterion(self.traces[-1].y, self.clean)))
             layer.train()
             layer.zero_grad()
-            criterion(layer(self.speckled), self.clean)
+            criterion(layer(self.noisy), self.clean)
             layer.backward(criterion.backward())
             adam.step()
         H, W = self.clean.shape[2:]
@@ -73,7 +73,7 @@ class Training:
         for name, x, a in zip(
             ("x: the photo with specks", "what it should be"),
             (MIDDLES[0], MIDDLES[2]),
-            (self.speckled, self.clean),
+            (self.noisy, self.clean),
             strict=True,
         ):
             self._photo(sheet, x, name, a)
@@ -164,6 +164,6 @@ def training(subject: Subject) -> Film:
     caption = "Trained: every pixel blends its window in a way of its own."
     shots.append(Shot(caption, END, partial(scene.draw, len(scene.epochs) - 1)))
     photos = [
-        x_to_photo(a) for a in (scene.speckled, scene.clean, scene.traces[0].y, scene.traces[-1].y)
+        x_to_photo(a) for a in (scene.noisy, scene.clean, scene.traces[0].y, scene.traces[-1].y)
     ]
     return Film(sheet, shots, photos)
