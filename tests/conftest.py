@@ -19,6 +19,25 @@ settings.load_profile("reproducible")
 collect_ignore = ["support"]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print one line for each reason to skip: how many tests of which files, and the fix."""
+    skipped: dict[str, set[str]] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = str(report.longrepr[2]).removeprefix("Skipped: ")
+        skipped.setdefault(reason, set()).add(report.nodeid)
+    if skipped:
+        terminalreporter.section("not run")
+    for reason, nodes in sorted(skipped.items(), key=lambda item: -len(item[1])):
+        tests = sum("::" in node for node in nodes)
+        counts = [
+            f"{count} {what}{'s' * (count > 1)}"
+            for count, what in ((tests, "test"), (len(nodes) - tests, "whole file"))
+            if count
+        ]
+        files = sorted({Path(node.partition("::")[0]).stem for node in nodes})
+        terminalreporter.write_line(f"{' and '.join(counts)} in {', '.join(files)}: {reason}")
+
+
 @pytest.fixture
 def cupy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """Put the stand-in in CuPy's place."""

@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import needs
 import numpy as np
 import pytest
 
@@ -88,7 +89,7 @@ def test_a_wrong_network_gives_a_wrong_count(make: object) -> None:
 
 @pytest.mark.parametrize("family", ["rednet", "resnet"])
 def test_pytorch_counts_the_same_products_in_convolutions(family: str) -> None:
-    torch = pytest.importorskip("torch", reason="counts with PyTorch's counter")
+    torch = needs.package("torch")
     from torch.utils.flop_counter import FlopCounterMode
 
     from involution_edu.bench import torch_networks

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+import needs
 import pytest
 
 from involution_edu.files import check_writable, written_whole
@@ -28,7 +28,7 @@ def test_what_cannot_be_written_is_named_with_a_way_out(tmp_path: Path) -> None:
     check_writable(tmp_path / "kept.txt", force=True)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc is a part of Linux")
+@needs.linux  # for /proc
 def test_a_folder_without_files_is_found_early() -> None:
     with pytest.raises(OSError, match=r"^/proc/a\.txt cannot be made \(.+\); choose another file$"):
         check_writable(Path("/proc/a.txt"))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checks import RUNGS
 from nn_cases import LAYERS, run
 
 import involution_edu as inv
 from involution_edu.arrays import Array
-from involution_edu.backends import LADDER, on_numpy_arrays
 from involution_edu.cases import AWKWARD, TOLERANCE, operator_options, scaled_error
 
 FOLDER = Path(__file__).parent / "golden"
@@ -22,15 +22,13 @@ def recorded(file: str, case: str) -> dict[str, Array]:
         found = {
             key.removeprefix(f"{case}/"): arrays[key] for key in arrays if key.startswith(case)
         }
-    assert found, f"{file} has no case {case!r}: run tests/make_golden.py"
+    assert found, f"{file} has no case {case!r}: run tests/support/make_golden.py"
     return found
 
 
-@pytest.mark.parametrize("rung", [rung.name for rung in LADDER])
+@pytest.mark.parametrize("rung", RUNGS)
 @pytest.mark.parametrize("case", [name for name, geom in AWKWARD.items() if geom.N])
 def test_operator(case: str, rung: str) -> None:
-    if reason := on_numpy_arrays()[rung]:
-        pytest.skip(reason)
     golden, options = recorded("operator.npz", case), operator_options(AWKWARD[case])
     x, kernel, dy = golden["x"], golden["kernel"], golden["in_dy"]
     y = inv.involution(x, kernel, **options, backend=rung)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from PIL import Image
@@ -199,7 +200,7 @@ def test_numbers_without_a_range_are_refused(tmp_path: Path, values: Any, messag
         load_photo(path, 72)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
+@needs.posix
 def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="a pipe or a device; need a file of its own"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import needs
 import pytest
 
 import involution_edu as inv
@@ -56,8 +56,7 @@ def test_public_names_exist() -> None:
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Build the sdist, and the wheel from it, with no look at the network."""
     for tool in ("build", "hatchling", "pip"):
-        if importlib.util.find_spec(tool) is None:
-            pytest.skip(f"{tool} is not installed: pip install -e '.[test]'")
+        needs.package(tool)
     folder = tmp_path_factory.mktemp("dist")
     command = ["build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     done = subprocess.run(
@@ -109,6 +108,7 @@ import sys
 sys.path.insert(0, {str(site)!r})
 from importlib.metadata import version
 from importlib.resources import files
+import needs
 import numpy as np
 import involution_edu as inv
 print(inv.__file__)

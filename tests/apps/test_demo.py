@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from PIL import Image
@@ -487,7 +488,7 @@ def test_a_photo_of_one_colour_can_be_explained(tmp_path: Path, size: tuple[int,
     assert all(file.stat().st_size > 1000 for file in result.files)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows forbids such names")
+@needs.posix  # Windows forbids such names
 def test_a_line_break_in_a_name_is_escaped(tmp_path: Path) -> None:
     folder = tmp_path / "new\nfolder"
     folder.mkdir()

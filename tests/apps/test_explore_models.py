@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
-from browser import needs_browser, opened, text
+from browser import opened, text
+from explorer_cases import data_of, numbers
 from PIL import Image
-from test_explorer import data_of, numbers
 
 from involution_edu import models
 from involution_edu.apps import explore
@@ -94,7 +95,7 @@ def test_dark_paper_is_remarked_on(ink: float, warned: bool, tmp_path: Path) -> 
 
 
 def test_without_a_picture_it_is_a_test_digit(tmp_path: Path) -> None:
-    pytest.importorskip("sklearn", reason="scikit-learn, which has the digits, is not installed")
+    needs.package("sklearn")  # has the digits
     from involution_edu.training.data import digits
 
     x_test, labels = digits().x_test, digits().y_test
@@ -246,7 +247,7 @@ def test_the_page_begins_with_a_channel_that_is_not_blank(tmp_path: Path) -> Non
         assert not any(np.ptp(x[c]) > 0 for c in range(channel))
 
 
-@needs_browser
+@needs.browser
 @pytest.mark.parametrize(("model", "width"), [("digits", 390), ("rednet26", 1280)])
 def test_the_page_of_a_network_checks_itself(
     model: str, width: int, photo: Path, tmp_path: Path, browser: Any

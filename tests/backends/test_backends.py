@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import needs
 import numpy as np
 import pytest
 from checks import RUNGS, RUNNABLE, definition, run
@@ -119,7 +119,7 @@ def test_threads_calling_at_once(backend: str) -> None:
         assert max(pool.map(work, range(len(cases)))) < 1e-6
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@needs.posix
 @pytest.mark.parametrize("backend", RUNGS)
 def test_a_forked_process_computes_too(backend: str) -> None:
     """A child of fork inherits a pool of threads but none of its threads; it must not wait."""

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from cuda_checks import (
@@ -37,8 +38,6 @@ from involution_edu.backends.cuda.versions import (
 )
 from involution_edu.geometry import make_geometry
 
-REASON = emulator.unavailable()
-needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"emulator: {REASON}")
 V1, V2, V3, V4 = VERSIONS
 F1, F2 = fused.VERSIONS
 FUSED = fused.TASK
@@ -50,7 +49,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> emulator.Program:
     return emulator.Program(ALL_NAMES + FUSED_NAMES, tmp_path_factory.mktemp("emulator"))
 
 
-@needs_compiler
+@needs.compiler
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
 @pytest.mark.parametrize("case", CASES)
 def test_every_version(case: str, dtype: np.dtype[Any], program: emulator.Program) -> None:
@@ -63,7 +62,7 @@ def test_every_version(case: str, dtype: np.dtype[Any], program: emulator.Progra
             check_fused_on_host(program, version, CASES[case], dtype)
 
 
-@needs_compiler
+@needs.compiler
 @pytest.mark.parametrize("features", [1, 16, 33])
 def test_fused_from_any_number_of_features(features: int, program: emulator.Program) -> None:
     for version in fused.VERSIONS:
@@ -71,7 +70,7 @@ def test_fused_from_any_number_of_features(features: int, program: emulator.Prog
         check_fused_on_host(program, version, geom, FLOAT, features, ("shuffled",))
 
 
-@needs_compiler
+@needs.compiler
 def test_nan_and_inf_arrive_where_the_equation_puts_them(program: emulator.Program) -> None:
     """The padding is multiplied: Inf * 0 = NaN at the corner; dx reads no padding."""
     geom = make_geometry((1, 2, 5, 6), 1, 3)
@@ -229,7 +228,7 @@ FAULTS = {
 }  # fmt: skip
 
 
-@needs_compiler
+@needs.compiler
 @pytest.mark.parametrize("name", FAULTS)
 def test_planted_faults_are_caught(name: str, tmp_path: Path) -> None:
     """By the very check that the unharmed source passes in `test_every_version`."""
@@ -266,7 +265,7 @@ print("all is well")
         ["g++", "-print-file-name=libasan.so"], check=True, capture_output=True, text=True
     ).stdout.strip()
     if not Path(library).is_absolute():
-        pytest.skip("g++ has no libasan: install GCC's sanitizer library")
+        pytest.skip("needs libasan: install GCC's sanitizer library")
     # Python itself is not instrumented: the library must be there first, and leaks are its own.
     options = {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"}
     return subprocess.run(
@@ -278,14 +277,14 @@ print("all is well")
     )
 
 
-@needs_compiler
+@needs.compiler
 def test_sanitizers_find_nothing(tmp_path: Path) -> None:
     names = [name for name in ALL_NAMES + FUSED_NAMES if "float" in name]
     done = sanitized(tmp_path, cuda_source(), names)
     assert done.stdout.strip() == "all is well", done.stderr
 
 
-@needs_compiler
+@needs.compiler
 @pytest.mark.parametrize(
     ("right", "wrong", "name", "found"),
     [

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import fake_cupy
+import needs
 import numpy as np
 import pytest
 from checks import definition, run
@@ -17,14 +18,12 @@ from cuda_checks import TOLERANCES
 import involution_edu as inv
 from involution_edu import nn
 from involution_edu.backends import cupy_raw, select
-from involution_edu.backends.cuda import emulator, fused
+from involution_edu.backends.cuda import fused
 from involution_edu.backends.cuda.versions import VERSIONS
 from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
 from involution_edu.geometry import make_geometry
 from involution_edu.verify import doctor
 
-REASON = emulator.unavailable()
-needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"emulator: {REASON}")
 GEOM = AWKWARD["stride 2, odd sizes"]
 
 
@@ -33,7 +32,7 @@ def on_gpu(dtype: Any = np.float32, gpu: int = 0) -> tuple[Any, Any, Any]:
     return tuple(fake_cupy.asarray(a, gpu) for a in (x, kernel, dy))
 
 
-@needs_compiler
+@needs.compiler
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
 def test_the_operator_on_gpu_arrays(dtype: np.dtype[Any], cupy: Any) -> None:
     operands = on_gpu(dtype, gpu=1)
@@ -49,7 +48,7 @@ def test_the_operator_on_gpu_arrays(dtype: np.dtype[Any], cupy: Any) -> None:
     assert fake_cupy.Device.current == 0
 
 
-@needs_compiler
+@needs.compiler
 def test_any_layout_and_no_images(cupy: Any) -> None:
     operands = on_gpu()
     turned = tuple(fake_cupy.asarray(a.get().T).T for a in operands)
@@ -63,7 +62,7 @@ def test_any_layout_and_no_images(cupy: Any) -> None:
         assert result.shape == (0, *want[name].shape[1:])
 
 
-@needs_compiler
+@needs.compiler
 def test_another_size_compiles_nothing(cupy: Any) -> None:
     for shape in ((1, 4, 5, 6), (3, 8, 7, 4)):
         geom = make_geometry(shape, 2, 3)
@@ -74,7 +73,7 @@ def test_another_size_compiles_nothing(cupy: Any) -> None:
     assert cupy.compiled == [f"{task}_v4<float, 3>" for task in tasks]
 
 
-@needs_compiler
+@needs.compiler
 def test_a_tile_beyond_48_kilobytes_is_asked_for(cupy: Any) -> None:
     geom = make_geometry((1, 16, 32, 32), 1, 7)
     x, kernel, _ = random_operands(geom, np.float64, seed=1)
@@ -85,7 +84,7 @@ def test_a_tile_beyond_48_kilobytes_is_asked_for(cupy: Any) -> None:
     assert cupy_raw._function("forward_v3<double, 7>", 0).max_dynamic_shared_size_bytes > 48 * 1024
 
 
-@needs_compiler
+@needs.compiler
 def test_what_cannot_be_launched_says_so(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     geom = make_geometry((1, 16, 90, 90), 1, 7, dilation=9)
     x, kernel = (fake_cupy.asarray(np.ones(s)) for s in (geom.x_shape, geom.kernel_shape))
@@ -102,7 +101,7 @@ def test_what_cannot_be_launched_says_so(cupy: Any, monkeypatch: pytest.MonkeyPa
         inv.involution(*on_gpu()[:2], stride=2)
 
 
-@needs_compiler
+@needs.compiler
 def test_a_layer_makes_no_kernel_in_evaluation_mode(cupy: Any) -> None:
     """What it allocates does not depend on K, as it does in training mode."""
     x = np.random.default_rng(1).standard_normal((2, 32, 9, 11)).astype(np.float32)
@@ -123,7 +122,7 @@ def test_a_layer_makes_no_kernel_in_evaluation_mode(cupy: Any) -> None:
     assert cupy.compiled[:2] == [f"generate_and_apply_v2<float, {k}>" for k in (3, 7)]
 
 
-@needs_compiler
+@needs.compiler
 def test_a_layer_generates_and_applies_in_two_where_that_is_faster(cupy: Any) -> None:
     x = np.random.default_rng(1).standard_normal((1, 16, 9, 10)).astype(np.float32)
     layers = (
@@ -137,7 +136,7 @@ def test_a_layer_generates_and_applies_in_two_where_that_is_faster(cupy: Any) ->
     assert cupy.compiled == ["forward_v3<float, 3>", "forward_v4<float, 3>"]
 
 
-@needs_compiler
+@needs.compiler
 def test_fused_of_no_images_and_of_a_tile_that_does_not_fit(cupy: Any) -> None:
     geom = make_geometry((0, 16, 9, 10), 1, 3)
     shapes = (0, 16, 9, 10), (0, 4, 9, 10), (9, 4), (9,)
@@ -253,7 +252,7 @@ def test_the_wrong_kind_of_array(arguments: dict[str, Any], message: str) -> Non
             inv.involution(**options)
 
 
-@needs_compiler
+@needs.compiler
 @pytest.mark.usefixtures("cupy")
 def test_doctor_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor.examine().backends["cupy"] is None

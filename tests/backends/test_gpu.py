@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from checks import definition, run
@@ -15,7 +16,7 @@ from cuda_checks import (
 )
 
 import involution_edu as inv
-from involution_edu.backends import available_backends, cupy_raw, fusing, numba_cuda
+from involution_edu.backends import cupy_raw, fusing, numba_cuda
 from involution_edu.backends.cuda import fused
 from involution_edu.backends.cuda.versions import VERSIONS, Version, plan
 from involution_edu.bench import gpu
@@ -23,12 +24,9 @@ from involution_edu.bench.presets import square
 from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
 from involution_edu.geometry import make_geometry
 
-REASONS = available_backends()
-RUNGS = {
-    name: pytest.mark.skipif(REASONS[name] is not None, reason=f"{name}: {REASONS[name]}")
-    for name in ("cupy", "numba_cuda")
-}
-BOTH = [pytest.param(name, marks=skip) for name, skip in RUNGS.items()]
+needs.skip_file_without_gpu()
+needs_cupy = needs.gpu_for("cupy")
+BOTH = [pytest.param(name, marks=needs.gpu_for(name)) for name in ("cupy", "numba_cuda")]
 LAUNCHERS: dict[str, tuple[Any, tuple[Version, ...]]] = {
     "cupy": (cupy_raw, VERSIONS),
     "numba_cuda": (numba_cuda, numba_cuda.VERSIONS),
@@ -71,7 +69,7 @@ def test_any_layout_on_any_stream(backend: str, dtype: Any) -> None:
         assert scaled_error(cupy.asnumpy(got[name]), want) <= TOLERANCES[np.dtype(dtype)]
 
 
-@RUNGS["cupy"]
+@needs_cupy
 def test_another_size_compiles_nothing() -> None:
     import cupy
 
@@ -82,7 +80,7 @@ def test_another_size_compiles_nothing() -> None:
     assert cupy_raw._function.cache_info().misses == before
 
 
-@RUNGS["cupy"]
+@needs_cupy
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
 @pytest.mark.parametrize("case", CASES)
 def test_fused(case: str, dtype: np.dtype[Any]) -> None:
@@ -98,7 +96,7 @@ def test_fused(case: str, dtype: np.dtype[Any]) -> None:
         assert error <= TOLERANCES[dtype], f"{version.name} is wrong by {error:.1e}"
 
 
-@RUNGS["cupy"]
+@needs_cupy
 def test_a_layer_that_generates_and_applies_at_once() -> None:
     import cupy
 
@@ -111,7 +109,7 @@ def test_a_layer_that_generates_and_applies_at_once() -> None:
     assert scaled_error(got, want) <= 2e-6  # two sums one after the other
 
 
-@RUNGS["cupy"]
+@needs_cupy
 def test_the_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
     """On small images: that it runs; a GPU that is busy or shared has no bounds to hold."""
     monkeypatch.setattr(gpu, "SHAPES", (square(2, 64, 14, 7),))

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from checks import run
@@ -26,9 +27,7 @@ from involution_edu.backends import numba_cpu
 from involution_edu.cases import TOLERANCE, operator_options, random_operands, scaled_error
 from involution_edu.geometry import Geometry, make_geometry
 
-pytestmark = pytest.mark.skipif(
-    numba_cpu.unavailable() is not None, reason=str(numba_cpu.unavailable())
-)
+pytestmark = needs.numba
 
 # Whole vectors and what is left of them, in pixels and in channels; many bands and few.
 WIDE = {
@@ -101,7 +100,7 @@ def _sum_of_gradients(geom: Geometry, seed: int) -> float:
 def test_worker_processes(method: str) -> None:
     """Like a data loader's: the parent has used its threads, then the workers compute."""
     if method not in multiprocessing.get_all_start_methods():
-        pytest.skip(f"this system has no {method}")
+        pytest.skip(f"needs processes by {method}: run it on a system that has them")
     geom = make_geometry((2, 32, 56, 57), 2, 7)
     assert math.prod(geom.y_shape) * 49 > 2 * numba_cpu.PRODUCTS  # enough for two threads
     want = [_sum_of_gradients(geom, seed) for seed in range(4)]

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from cuda_checks import TOLERANCES, operands_and_results
@@ -15,7 +16,7 @@ from fake_cuda import ORDERS, SOURCE, VERSIONS, Cuda, installed
 
 import involution_edu as inv
 from involution_edu.backends import numba_cuda
-from involution_edu.backends.cuda import emulator, fused
+from involution_edu.backends.cuda import fused
 from involution_edu.backends.cuda.versions import TASKS, Version
 from involution_edu.bench import cuda_traffic as traffic
 from involution_edu.cases import AWKWARD, random_operands, scaled_error
@@ -213,9 +214,7 @@ def test_a_tile_too_large_for_numba() -> None:
     assert scaled_error(y, inv.involution(x, kernel, dilation=15, backend="shifts")) <= 1e-12
 
 
-@pytest.mark.skipif(
-    emulator.unavailable() is not None, reason=f"emulator: {emulator.unavailable()}"
-)
+@needs.compiler
 def test_the_traffic_is_that_of_the_same_versions_in_cuda(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -10,6 +10,7 @@ import re
 from types import SimpleNamespace
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 
@@ -35,7 +36,7 @@ def absent() -> str | None:
 
 
 REASON = absent()
-pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
+pytestmark = needs.mark("NVVM, Numba's compiler for GPUs", REASON, REASON)
 
 
 @pytest.fixture(autouse=True)

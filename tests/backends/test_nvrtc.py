@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 
@@ -47,7 +48,7 @@ def headers() -> Path | None:
 
 
 REASON = absent()
-pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
+pytestmark = needs.mark("NVRTC, CUDA's compiler", REASON, REASON)
 
 
 def compiled(source: str, names: list[str], architecture: str) -> tuple[str, dict[str, str]]:

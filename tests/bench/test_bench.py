@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_cli import Screen, code_of
+from commands import Screen, code_of
 
 from involution_edu.arrays import Array
 from involution_edu.backends import numba_cpu, shifts, windows

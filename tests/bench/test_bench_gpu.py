@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -11,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import fake_cupy
+import needs
 import numpy as np
 import pytest
 from checks import definition
-from test_cli import code_of
+from commands import code_of
 
 from involution_edu.arrays import Array
 from involution_edu.backends import cupy_raw, numba_cuda, shifts
@@ -254,7 +254,7 @@ def test_a_mistake_is_answered_in_one_line(
     assert named in err
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="torch is not installed")
+@needs.torch
 def test_pytorch_computes_the_same() -> None:
     """On the processor, where its tensors share memory with NumPy arrays as well."""
     geom = make_geometry((2, 8, 6, 5), 2, 3)

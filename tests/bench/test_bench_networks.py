@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 
@@ -41,7 +42,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_both_networks_are_compared_and_timed(
     tiny: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("torch", reason="the networks are held against PyTorch's")
+    needs.package("torch")
     file = tmp_path / "a.json"
     assert main([*BENCH, "--json", str(file)]) == 0
     text = capsys.readouterr().out
@@ -89,7 +90,7 @@ def test_a_wrong_network_is_refused_and_named(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    pytest.importorskip("torch", reason="the networks are held against PyTorch's")
+    needs.package("torch")
     monkeypatch.setattr(Bottleneck, name, wrong)
     assert main(BENCH) == 1
     text = " ".join(capsys.readouterr().out.split())
@@ -144,7 +145,10 @@ def test_targets_of_networks() -> None:
     assert [t.measured for t in targets(without) if "network" in t.what] == [1.5]
 
 
-@pytest.mark.skipif(memory.memory_unavailable() is not None, reason="memory cannot be measured")
+@pytest.mark.skipif(
+    memory.memory_unavailable() is not None,
+    reason="needs Linux with /proc/self/clear_refs: run it there",
+)
 def test_the_memory_of_a_network_is_measured_in_a_process_of_its_own() -> None:
     small, large = (replace(PLAN, size=size) for size in (32, 128))
     needs = [
@@ -167,7 +171,10 @@ print([round(rise / size, 1) for rise in rises])
 """
 
 
-@pytest.mark.skipif(memory.memory_unavailable() is not None, reason="memory cannot be measured")
+@pytest.mark.skipif(
+    memory.memory_unavailable() is not None,
+    reason="needs Linux with /proc/self/clear_refs: run it there",
+)
 def test_memory_is_what_a_call_allocates_and_leaves_behind() -> None:
     """In a process of its own: PyTorch, once used, may keep in this one what NumPy frees."""
     command = [sys.executable, "-c", RULER]

@@ -8,22 +8,20 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import pytest
+import needs
 
-from involution_edu.backends.cuda import emulator, fused
+from involution_edu.backends.cuda import fused
 from involution_edu.backends.cuda.versions import VERSIONS
 from involution_edu.bench import cuda_traffic as traffic
 from involution_edu.geometry import make_geometry
 
-REASON = emulator.unavailable()
-needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"emulator: {REASON}")
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "cuda.md"
 FUSED = fused.TASK
 HALO = 14 * 38 / (8 * 32)  # of a full tile, K = 7
 TALL_HALO = 22 * 38 / (16 * 32)  # of v4 where a thread owns 2 x 2 pixels
 
 
-@needs_compiler
+@needs.compiler
 def test_counts_are_those_of_the_table_of_versions() -> None:
     """No padding and full tiles, 16 channels in a group: no read falls away at an edge."""
     geom = make_geometry((1, 16, 38, 70), 1, 7, padding="valid")
@@ -68,7 +66,7 @@ def measured() -> list[traffic.Traffic]:
     return traffic.measure()
 
 
-@needs_compiler
+@needs.compiler
 def test_every_version_moves_less_than_the_one_before() -> None:
     found = measured()
     for task in ("forward", "backward_input", "backward_kernel"):
@@ -82,7 +80,7 @@ def test_every_version_moves_less_than_the_one_before() -> None:
     assert max(map(len, lines)) <= 80
 
 
-@needs_compiler
+@needs.compiler
 def test_the_documentation_has_these_numbers() -> None:
     page = PAGE.read_text(encoding="utf-8")
     for task, versions in (("forward", VERSIONS), (fused.TASK, fused.VERSIONS)):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import needs
 import pytest
 
 from involution_edu.backends import LADDER, available_backends, select
@@ -19,7 +20,7 @@ REASONS = available_backends()
 RUNGS = [
     pytest.param(
         rung.name,
-        marks=pytest.mark.skipif(REASONS[rung.name] is not None, reason=str(REASONS[rung.name])),
+        marks=needs.mark(rung.name, REASONS[rung.name], REASONS[rung.name]),
     )
     for rung in LADDER[1:]
 ]

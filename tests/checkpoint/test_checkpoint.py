@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import checkpoint_files as files
+import needs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -191,7 +192,7 @@ def test_paddle_names_and_layout(path: Path) -> None:
 
 
 def test_torch_reads_and_writes_the_same(path: Path) -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch = needs.package("torch")
     path.write_bytes(files.torch_file())
     np.testing.assert_array_equal(torch.load(path)["fc.weight"].numpy(), WANT["fc.weight"])
     torch.manual_seed(0)
@@ -223,7 +224,7 @@ def test_torch_reads_and_writes_the_same(path: Path) -> None:
 
 
 def test_safetensors_reads_and_writes_the_same(tmp_path: Path) -> None:
-    package = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
+    package = needs.package("safetensors.numpy")
     rng = np.random.default_rng(0)
     state = {code: (rng.random((3, 5)) * 9).astype(code) for code in DTYPES}
     state["scalar"], state["empty"] = np.array(2.5), np.ones((0, 3), np.float32)
@@ -244,7 +245,7 @@ def test_numpy_reads_and_writes_the_same(tmp_path: Path) -> None:
 
 
 def test_a_torch_layer_gives_the_same_numbers_here(path: Path) -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch = needs.package("torch")
     from torch_reference import TorchInvolution2d
 
     from involution_edu.geometry import make_geometry

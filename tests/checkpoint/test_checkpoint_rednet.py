@@ -6,13 +6,14 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 
 import involution_edu as inv
 from involution_edu import models
 
-torch = pytest.importorskip("torch", reason="torch is not installed")
+torch = needs.package("torch")
 
 BLOCKS = (1, 2, 4, 1)  # of RedNet-26
 CLASSES = 11

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+import needs
 import numpy as np
 import pytest
+from commands import Screen, code_of
 from PIL import Image
 
 import involution_edu as inv
@@ -24,14 +26,6 @@ from involution_edu.cli import main
 from involution_edu.cli.table import COMMANDS
 from involution_edu.geometry import Geometry
 from involution_edu.verify import doctor, gradcheck
-
-
-def code_of(argv: list[str]) -> int | str | None:
-    """Run the command line; return its exit code, however it ends."""
-    try:
-        return main(argv)
-    except SystemExit as end:
-        return end.code
 
 
 @pytest.fixture
@@ -95,7 +89,7 @@ MISTAKES = [
     pytest.param(
         "demo photo.png --out /proc",
         "/proc",
-        marks=pytest.mark.skipif(sys.platform != "linux", reason="/proc is a part of Linux"),
+        marks=needs.linux,  # for /proc
     ),
 ]
 
@@ -207,11 +201,6 @@ def test_gradcheck_fails_on_a_wrong_gradient(
     data = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert data["ok"] is False
     assert data["reports"][0]["checks"][2]["tensor"] == "dx"
-
-
-class Screen(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def test_progress_is_for_terminals_alone(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 
 from involution_edu import course
@@ -15,10 +15,6 @@ from involution_edu.cli import main
 from involution_edu.course import notebooks
 
 PATHS = notebooks.paths()
-needs_jupyter = pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, ("nbclient", "ipykernel"))),
-    reason="Jupyter is not installed: pip install -e '.[test]'",
-)
 # Sphinx and Jupyter both read these; the words of a section may differ.
 SECTIONS = ("Predict", "Exercise", "Things to try", "Recap")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Jupyter's own
@@ -40,7 +36,7 @@ def text_of(cell: dict[str, Any]) -> str:
     )
 
 
-@needs_jupyter
+@needs.jupyter
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_as_a_learner_finds_it(path: Path) -> None:
     run = notebooks.execute(read(path), where=path.parent)
@@ -52,7 +48,7 @@ def test_as_a_learner_finds_it(path: Path) -> None:
         assert text_of(cell).startswith("Right: "), text_of(cell)
 
 
-@needs_jupyter
+@needs.jupyter
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_with_its_exercises_answered(path: Path) -> None:
     run = notebooks.execute(notebooks.solved(read(path)), where=path.parent)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import re
 import subprocess
@@ -11,18 +10,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 REFERENCE = ROOT / "docs" / "reference" / "api.md"
-EXTENSIONS = "sphinx", "myst_nb", "pydata_sphinx_theme", "numpydoc"
 
 
-@pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, EXTENSIONS)),
-    reason="the documentation's tools are not installed: pip install -e '.[docs]'",
-)
+@needs.docs
 def test_the_documentation_is_built_without_a_warning(tmp_path: Path) -> None:
     options = ["-q", "-W", "--keep-going", "-n", "-d"]
     done = subprocess.run(

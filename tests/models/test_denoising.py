@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from nn_cases import run
@@ -29,7 +30,7 @@ def make_denoiser(**options: Any) -> models.KernelDenoiser:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_denoiser_equals_torch(channels: int) -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch = needs.package("torch")
     from torch.nn.functional import conv2d, unfold
 
     model = make_denoiser(in_channels=channels)

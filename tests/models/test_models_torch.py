@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
@@ -13,7 +14,7 @@ from involution_edu import models, nn
 from involution_edu.arrays import Array
 from involution_edu.models.rednet import BLOCKS
 
-torch = pytest.importorskip("torch", reason="the networks are held against PyTorch's")
+torch = needs.package("torch")
 
 from involution_edu.bench import torch_networks
 

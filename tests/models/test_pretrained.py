@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import needs
 import numpy as np
 import pytest
 from training import CARDS, main, read_results
@@ -43,7 +44,7 @@ def test_the_page_and_the_cards_are_made_of_the_results(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", PRETRAINED)
 def test_the_weights_score_what_the_card_says(name: str) -> None:
     task = tasks.TASKS[name]
-    pytest.importorskip(task.package[0], reason=f"{task.package[1]} is not installed")
+    needs.package(task.package[0])
     score = train.evaluate(models.pretrained(name), task, tasks.load(name))
     card = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
     assert f"Test {task.unit.name}: {task.unit.of(score)}\n" in card

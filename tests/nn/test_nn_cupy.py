@@ -8,17 +8,14 @@ from functools import partial
 from typing import Any
 
 import fake_cupy
+import needs
 import numpy as np
 import pytest
 from nn_cases import SIMPLE, random
 
 from involution_edu import BackendUnavailable, models, nn
 from involution_edu.arrays import array_module, as_numpy
-from involution_edu.backends.cuda import emulator
 from involution_edu.cases import scaled_error
-
-REASON = emulator.unavailable()
-needs_compiler = pytest.mark.skipif(REASON is not None, reason=f"emulator: {REASON}")
 
 
 def check_on_gpu(layer: nn.Module, x: Any, tolerance: float = 1e-6) -> None:
@@ -77,7 +74,7 @@ def test_a_layer_that_leaves_the_gpu_is_caught(
         check_on_gpu(nn.ReLU(), random((1, 2, 3, 4), np.float32, 0))
 
 
-@needs_compiler
+@needs.compiler
 @pytest.mark.usefixtures("cupy")
 def test_networks() -> None:
     rng = np.random.default_rng(0)
@@ -258,7 +255,7 @@ def test_the_stand_in_counts(tell: Callable[[Any], Any]) -> None:
 
 
 def test_the_stand_in_has_nothing_that_cupy_lacks() -> None:
-    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    cupy = needs.package("cupy")
     assert [name for name in fake_cupy.FUNCTIONS if not hasattr(cupy, name)] == []
     methods = [*fake_cupy.ATTRIBUTES, *fake_cupy.METHODS]
     assert [name for name in methods if not hasattr(cupy.ndarray, name)] == []

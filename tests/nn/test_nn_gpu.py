@@ -5,20 +5,17 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from nn_cases import LAYERS, SIMPLE, random, run
 
 from involution_edu import models, nn
 from involution_edu.arrays import as_numpy
-from involution_edu.backends import cupy_raw
 from involution_edu.cases import scaled_error
 
-REASON = cupy_raw.unavailable()
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(REASON is not None, reason=f"cupy: {REASON}"),
-]
+needs.skip_file_without_gpu()
+pytestmark = [pytest.mark.gpu, needs.gpu_for("cupy")]
 # The sums over a batch run in another order; in float32 they differ in the sixth digit.
 TOLERANCES = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-11}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from nn_cases import LAYERS, SIMPLE, random, run
@@ -30,7 +31,7 @@ def assert_same(ours: dict[str, Array], theirs: dict[str, Array], dtype: Any) ->
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer_equals_torch(name: str, training: bool, dtype: Any) -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch = needs.package("torch")
     import torch_reference as reference
 
     case = LAYERS[name]
@@ -52,7 +53,7 @@ def test_layer_equals_torch(name: str, training: bool, dtype: Any) -> None:
 @pytest.mark.parametrize("size", [(7, 8), (6, 9), (5, 5)])
 @pytest.mark.parametrize("name", SIMPLE)
 def test_layers_equal_torch(name: str, size: tuple[int, int], training: bool, dtype: Any) -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch = needs.package("torch")
     import torch_reference as reference
 
     make, spelled = SIMPLE[name]
@@ -73,7 +74,7 @@ def test_layers_equal_torch(name: str, size: tuple[int, int], training: bool, dt
 
 @pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"stride": 1}])
 def test_max_pool_gives_equal_pixels_as_torch_does(options: dict[str, int]) -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch = needs.package("torch")
     import torch_reference as reference
 
     x = np.random.default_rng(0).integers(-1, 2, (2, 3, 7, 10)).astype(float)

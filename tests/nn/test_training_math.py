@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 
@@ -43,7 +44,7 @@ OPTIMISERS: dict[str, tuple[Callable[..., nn.Optimizer], dict[str, Any]]] = {
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_many_steps_equal_torch(name: str, dtype: Any) -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch = needs.package("torch")
     make, options = OPTIMISERS[name]
     ours = make_parameters(dtype)
     theirs = [torch.nn.Parameter(torch.tensor(p.data)) for p in ours]
@@ -100,7 +101,7 @@ def test_a_wrong_state_changes_nothing() -> None:
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_cross_entropy_equals_torch(smoothing: float, dtype: Any) -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch = needs.package("torch")
     logits = 3 * random((6, 5), 0, dtype)
     labels = np.array([0, 4, 2, 2, 1, 3])
     theirs = torch.tensor(logits, requires_grad=True)
@@ -116,7 +117,7 @@ def test_cross_entropy_equals_torch(smoothing: float, dtype: Any) -> None:
 
 
 def test_mean_squared_error_equals_torch() -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch = needs.package("torch")
     y, target = random((2, 3, 5, 4), 0), random((2, 3, 5, 4), 1)
     theirs = torch.tensor(y, requires_grad=True)
     reference = torch.nn.functional.mse_loss(theirs, torch.tensor(target))

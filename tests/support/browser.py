@@ -1,36 +1,17 @@
-"""A headless Chromium for the tests of the pages, and why there is none here."""
+"""A headless Chromium for the tests of the pages."""
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
+from needs import CHROMIUM
 
 from involution_edu.arrays import Array
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-
-
-def unavailable() -> str | None:
-    """Return why no page can be opened here, or None."""
-    if importlib.util.find_spec("playwright") is None:
-        return "playwright is not installed: pip install -e '.[browser]'"
-    if CHROMIUM is None:
-        return "chromium is not installed: apt-get install chromium"
-    return None
-
-
-REASON = unavailable()
-needs_browser = pytest.mark.skipif(REASON is not None, reason=REASON or "")
 
 
 @contextmanager

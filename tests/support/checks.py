@@ -1,9 +1,10 @@
-"""The checks every rung must pass, kept here so that `test_faults` can show that they bite."""
+"""The checks that every rung must pass; `test_faults` shows that each finds a planted mistake."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from hypothesis import strategies as st
@@ -14,19 +15,19 @@ from involution_edu.arrays import Array
 from involution_edu.backends import LADDER, loops, on_numpy_arrays
 from involution_edu.cases import operator_options, scaled_error
 from involution_edu.geometry import Geometry
+from involution_edu.verify.differences import Check
 
 Operands = tuple[Array, Array, Array]  # x, kernel, dy
 
 REASONS = on_numpy_arrays()
-# Every rung; one that cannot run here is skipped with its reason.
+# Every backend for NumPy arrays; one that cannot run here is skipped. Those for the arrays of a GPU
+# have tests of their own, `test_gpu`.
 RUNGS = [
     pytest.param(
-        rung.name,
-        marks=pytest.mark.skipif(
-            REASONS[rung.name] is not None, reason=f"{rung.name}: {REASONS[rung.name]}"
-        ),
+        rung.name, marks=needs.mark(rung.name, REASONS[rung.name], str(REASONS[rung.name]))
     )
     for rung in LADDER
+    if rung.arrays == "numpy"
 ]
 RUNNABLE = [name for name, reason in REASONS.items() if reason is None]
 
@@ -99,6 +100,11 @@ def check_size(size: int, padding: int, k: int, stride: int, dilation: int, out:
     tops = [
         top
         for top in range(0, padded, stride)
-        if all(top + place * dilation < padded for place in range(k))
+        if all(top + tap * dilation < padded for tap in range(k))
     ]
     assert out == len(tops), f"{out} windows counted; {len(tops)} fit, at {tops}"
+
+
+def first_wrong(checks: list[Check]) -> Check:
+    """Return the first check of a gradient that failed."""
+    return next(check for check in checks if check.wrong)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +74,22 @@ def group_page(folder: Path) -> tuple[Path, Trace]:
     """Write the page of six channels in two groups."""
     trace = record(layer_of("two groups"), x_of("two groups"))
     return saved(folder, "groups", explorer(trace).html), trace
+
+
+def element(page: str, pattern: str) -> str:
+    """Return the text of the one element of a page whose tag matches."""
+    (found,) = re.findall(rf"<{pattern}>(.*?)</", page, re.DOTALL)
+    assert isinstance(found, str)
+    return found
+
+
+def data_of(page: str) -> dict[str, Any]:
+    """Return the data that the page carries."""
+    data = json.loads(element(page, 'script type="application/json" id="data"'))
+    assert isinstance(data, dict)
+    return data
+
+
+def numbers(data: dict[str, Any], name: str) -> Any:
+    """Return an array of the data, flat."""
+    return np.frombuffer(base64.b64decode(data["arrays"][name]), "<f4")

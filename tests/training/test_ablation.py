@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from PIL import Image
@@ -33,7 +34,7 @@ from involution_edu.training.ablation import (
 from involution_edu.training.charts import ablation_text, page
 from involution_edu.training.data import Data
 
-joblib = pytest.importorskip("joblib", reason="joblib is not installed")
+joblib = needs.package("joblib")
 
 DOCS = Path(__file__).parents[2] / "docs"
 FEW = settings_of(k=[1, 3])
@@ -155,7 +156,7 @@ def test_two_processes_do_the_same(whole: Path, tmp_path: Path) -> None:
 @contextmanager
 def cluster() -> Iterator[str]:
     """Yield the address of a cluster of one worker on the loopback, in this process."""
-    distributed = pytest.importorskip("distributed", reason="distributed is not installed")
+    distributed = needs.package("distributed")
     options = {"n_workers": 1, "threads_per_worker": 2, "processes": False}
     with distributed.LocalCluster(
         **options, host="127.0.0.1", protocol="tcp", dashboard_address=None
@@ -247,7 +248,7 @@ def test_a_mistake_is_answered_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if "--dask" in words:
-        pytest.importorskip("distributed", reason="distributed is not installed")
+        needs.package("distributed")
         monkeypatch.setattr(ablation, "PATIENCE", 1)
     monkeypatch.chdir(tmp_path)
     Path("wrong.csv").write_text("task,k\ndots,3\n")

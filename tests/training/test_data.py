@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 
+import needs
 import numpy as np
 import pytest
 
@@ -32,8 +33,7 @@ def load() -> Iterator[Callable[[str], Data]]:
         pytest.fail("the network was asked")
 
     def load_once(name: str) -> Data:
-        module, package = tasks.TASKS[name].package
-        pytest.importorskip(module, reason=f"{package} is not installed")
+        needs.package(tasks.TASKS[name].package[0])
         if name not in loaded:
             loaded[name] = tasks.load(name)
         return loaded[name]
@@ -189,7 +189,7 @@ def test_the_target_is_turned_with_the_picture() -> None:
 
 
 def test_psnr_equals_scikit_image() -> None:
-    metrics = pytest.importorskip("skimage.metrics", reason="scikit-image is not installed")
+    metrics = needs.package("skimage.metrics")
     rng = np.random.default_rng(0)
     clean = rng.random((3, 1, 8, 9))
     y = clean + 0.1 * rng.standard_normal(clean.shape)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from checks import RUNNABLE
-from test_faults import WRONG_INDICES, misread, rounded_to_half
+from faults import WRONG_INDICES, misread, rounded_to_half
 
 from involution_edu.arrays import Array
 from involution_edu.backends import loops, numba_cpu, shifts

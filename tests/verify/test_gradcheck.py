@@ -6,19 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from checks import RUNGS, RUNNABLE
-from test_faults import WRONG_INDICES, mean_over_channels, misread, summed_across_channels
+from checks import RUNGS, RUNNABLE, first_wrong
+from faults import WRONG_INDICES, mean_over_channels, misread, summed_across_channels
 
 from involution_edu.arrays import Array
 from involution_edu.backends import loops, select, shifts
 from involution_edu.cases import AWKWARD, random_operands
 from involution_edu.geometry import Geometry, make_geometry
-from involution_edu.verify.differences import Check
 from involution_edu.verify.gradcheck import LAYERS, check_all, check_operator
-
-
-def first_wrong(checks: list[Check]) -> Check:
-    return next(check for check in checks if check.wrong)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

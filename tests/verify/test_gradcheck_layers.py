@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from checks import first_wrong
+from faults import WRONG_INDICES, misread
 from nn_cases import SIMPLE, random
-from test_faults import WRONG_INDICES, misread
-from test_gradcheck import first_wrong
 
 from involution_edu import nn
 from involution_edu.arrays import Array

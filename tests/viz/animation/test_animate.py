@@ -8,11 +8,11 @@ import io
 import json
 import os
 import re
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
 from drawing import drawn
@@ -116,7 +116,7 @@ def test_a_caption_cannot_end_the_data(film: Film, tmp_path: Path) -> None:
     assert "\\u003cscript>alert(1)" in page
 
 
-@pytest.mark.skipif(os.name != "posix", reason="the stand-in for ffmpeg is a shell script")
+@needs.posix  # the stand-in for ffmpeg is a shell script
 def test_a_video_gets_every_frame_for_its_time(
     film: Film, expected: list[Photo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,7 +140,7 @@ def test_a_video_gets_every_frame_for_its_time(
         save_film(short, tmp_path / "film.mp4", "mp4", silent)
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+@needs.ffmpeg
 def test_a_video_by_ffmpeg(tmp_path: Path) -> None:
     animation, _ = animate("training", format="mp4", out_dir=tmp_path)
     assert animation.read_bytes()[4:8] == b"ftyp"

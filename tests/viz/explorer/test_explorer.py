@@ -7,11 +7,10 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from explorer_cases import HOSTILE, LAYERS, layer_of, x_of
+from explorer_cases import HOSTILE, LAYERS, data_of, element, layer_of, numbers, x_of
 from PIL import Image
 
 from involution_edu import nn
@@ -20,22 +19,6 @@ from involution_edu.cli import main
 from involution_edu.viz import record
 from involution_edu.viz.explorer import explorer
 from involution_edu.viz.palette import limit_of
-
-
-def element(page: str, pattern: str) -> str:
-    (found,) = re.findall(rf"<{pattern}>(.*?)</", page, re.DOTALL)
-    assert isinstance(found, str)
-    return found
-
-
-def data_of(page: str) -> dict[str, Any]:
-    data = json.loads(element(page, 'script type="application/json" id="data"'))
-    assert isinstance(data, dict)
-    return data
-
-
-def numbers(data: dict[str, Any], name: str) -> Any:
-    return np.frombuffer(base64.b64decode(data["arrays"][name]), "<f4")
 
 
 @pytest.mark.parametrize("name", LAYERS)

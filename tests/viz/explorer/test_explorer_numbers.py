@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
-from browser import array, needs_browser, opened, saved, text
+from browser import array, opened, saved, text
 from explorer_cases import LAYERS, layer_of, x_of
 
 import involution_edu as inv
@@ -17,7 +18,7 @@ from involution_edu.cases import scaled_error
 from involution_edu.viz import Trace, measures, record
 from involution_edu.viz.explorer import explorer, page
 
-pytestmark = needs_browser
+pytestmark = needs.browser
 TOLERANCE = 1e-5
 
 

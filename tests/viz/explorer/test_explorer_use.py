@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
-from browser import array, at, hover, needs_browser, opened, saved, settle, text
+from browser import array, at, hover, opened, saved, settle, text
 from explorer_cases import layer_of, x_of
 
 from involution_edu.arrays import Array
@@ -17,7 +18,7 @@ from involution_edu.images import MEAN, STD
 from involution_edu.viz import record
 from involution_edu.viz.explorer import explorer
 
-pytestmark = needs_browser
+pytestmark = needs.browser
 TOLERANCE = 1e-5
 
 

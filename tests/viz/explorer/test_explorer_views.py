@@ -6,16 +6,17 @@ import re
 from pathlib import Path
 from typing import Any
 
+import needs
 import numpy as np
 import pytest
-from browser import hover, needs_browser, opened, saved, settle, text
+from browser import hover, opened, saved, settle, text
 from explorer_cases import HOSTILE
 
 from involution_edu.viz.animation.animate import stepper
 from involution_edu.viz.animation.scenes import Subject, scene_of
 from involution_edu.viz.explorer import explorer
 
-pytestmark = needs_browser
+pytestmark = needs.browser
 
 
 def test_copying_gives_the_text(photo_page: Any, browser: Any) -> None:
@@ -136,8 +137,8 @@ def test_a_notebook_shows_it_without_a_kernel(group_page: Any, browser: Any, fol
 
 
 def test_a_converted_notebook_shows_it(group_page: Any, browser: Any, folder: Path) -> None:
-    nbformat = pytest.importorskip("nbformat")
-    nbconvert = pytest.importorskip("nbconvert")
+    nbformat = needs.package("nbformat")
+    nbconvert = needs.package("nbconvert")
     _, trace = group_page
     data = {"text/html": explorer(trace)._repr_html_(), "text/plain": "Explorer"}
     output = nbformat.v4.new_output("display_data", data=data)
