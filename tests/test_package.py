@@ -1,4 +1,4 @@
-"""The package as a user meets it: quick to import, whole when installed, typed."""
+"""The package as installed: quick to import, complete, typed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEAVY = ("numba", "cupy", "matplotlib", "PIL")
 
 
 def python(code: str, folder: Path) -> str:
-    """Return what ``code`` prints when run in ``folder``, shut off from the user's settings."""
+    """Run code in a folder, isolated from the user's settings; return what it prints."""
     done = subprocess.run(
         [sys.executable, "-I", "-c", code], check=False, capture_output=True, text=True, cwd=folder
     )
@@ -30,9 +30,9 @@ def python(code: str, folder: Path) -> str:
 
 
 def test_import_is_quick(tmp_path: Path) -> None:
-    """The statement alone, which imports NumPy, in a fresh interpreter: the best of five.
+    """Time the import, NumPy's included, in a new interpreter: the fastest of five.
 
-    Time of the processor, so that other processes of the tests do not count.
+    CPU time, so that other processes of the tests do not count.
     """
     code = (
         "import time; start = time.process_time(); import involution_edu; "
@@ -54,7 +54,7 @@ def test_public_names_exist() -> None:
 
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Build the sdist, and the wheel from it, with no look at the network."""
+    """Build the sdist, and the wheel from it, without the network."""
     for tool in ("build", "hatchling", "pip"):
         needs.package(tool)
     folder = tmp_path_factory.mktemp("dist")
@@ -67,7 +67,7 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"sdist": sdist, "wheel": wheel}
 
 
-def test_wheel_holds_the_package_alone(distributions: dict[str, Path]) -> None:
+def test_wheel_contains_only_the_package(distributions: dict[str, Path]) -> None:
     with zipfile.ZipFile(distributions["wheel"]) as wheel:
         names = wheel.namelist()
     tops = {name.partition("/")[0] for name in names}

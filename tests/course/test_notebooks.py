@@ -17,6 +17,7 @@ from involution_edu.course import notebooks
 PATHS = notebooks.paths()
 # Sphinx and Jupyter both read these; the words of a section may differ.
 SECTIONS = ("Predict", "Exercise", "Things to try", "Recap")
+ANSWERED = {"tags": ["answered"]}
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Jupyter's own
 
 
@@ -36,23 +37,29 @@ def text_of(cell: dict[str, Any]) -> str:
     )
 
 
+def answered_before_asked(notebook: dict[str, Any]) -> dict[str, Any]:
+    """Return a notebook with the solved cell before each exercise, so that one run shows both."""
+    cells: list[dict[str, Any]] = []
+    solved = notebooks.solved(notebook)
+    for cell, answer in zip(notebook["cells"], solved["cells"], strict=True):
+        if "exercise" in cell["metadata"].get("tags", []):
+            cells.append({**answer, "id": f"{cell['id']}-answered", "metadata": ANSWERED})
+        cells.append(cell)
+    return {**notebook, "cells": cells}
+
+
 @needs.jupyter
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_as_a_learner_finds_it(path: Path) -> None:
-    run = notebooks.execute(read(path), where=path.parent)
-    exercises, solutions = tagged(run, "exercise"), tagged(run, "solution")
-    assert len(exercises) == len(solutions) >= 1
+def test_it_runs_with_its_exercises_answered_and_as_a_learner_finds_it(path: Path) -> None:
+    notebook = answered_before_asked(read(path))
+    run = notebooks.execute(notebook, where=path.parent)
+    answers, exercises, solutions = (
+        tagged(run, tag) for tag in ("answered", "exercise", "solution")
+    )
+    assert len(answers) == len(exercises) == len(solutions) >= 1
     for cell in exercises:
         assert text_of(cell).startswith("Not yet: for "), text_of(cell)
-    for cell in solutions:
-        assert text_of(cell).startswith("Right: "), text_of(cell)
-
-
-@needs.jupyter
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_with_its_exercises_answered(path: Path) -> None:
-    run = notebooks.execute(notebooks.solved(read(path)), where=path.parent)
-    for cell in tagged(run, "exercise"):
+    for cell in [*answers, *solutions]:
         assert text_of(cell).startswith("Right: "), text_of(cell)
 
 

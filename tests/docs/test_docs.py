@@ -1,4 +1,4 @@
-"""The documentation is built with warnings as errors, and its links lead somewhere."""
+"""The documentation is built with warnings as errors, its links resolve, and examples exist."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_documentation_is_built_without_a_warning(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_resolve(page: Path) -> None:
     text = re.sub(
         r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
     )
@@ -51,7 +51,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def found(name: str) -> Any:
-    """Return what a module below the package calls by the last part of ``name``."""
+    """Return the object with a dotted name inside the package."""
     module, _, last = f"involution_edu.{name}".rpartition(".")
     return getattr(import_module(module), last)
 
@@ -68,8 +68,8 @@ def public_names() -> list[str]:
     return sorted(name for name in {*listed, *owned} if callable(found(name)))
 
 
-def lacking(thing: Any) -> list[str]:
-    """Return what the docstring of a function or class lacks."""
+def missing(thing: Any) -> list[str]:
+    """Return the missing parts of the docstring of a function or class."""
     text = inspect.cleandoc(thing.__doc__ or "")
     raised = inspect.isclass(thing) and issubclass(thing, Exception)
     parameters = () if raised else inspect.signature(thing).parameters
@@ -84,11 +84,11 @@ def lacking(thing: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("name", public_names())
-def test_every_public_name_is_told_with_an_example(name: str) -> None:
-    assert not lacking(found(name)), name
+def test_every_public_name_is_documented_with_an_example(name: str) -> None:
+    assert not missing(found(name)), name
 
 
-def test_what_a_docstring_lacks_is_found() -> None:
+def test_an_incomplete_docstring_is_found() -> None:
     def silent(x: int) -> None: ...
 
     def shown(x: int) -> None:
@@ -102,6 +102,6 @@ def test_what_a_docstring_lacks_is_found() -> None:
     class Wrong(ValueError):
         """It is wrong."""
 
-    assert lacking(silent) == ["a docstring", "Parameters or Attributes", "Examples that run"]
-    assert lacking(shown) == ["Parameters or Attributes", "Examples that run"]
-    assert lacking(Wrong) == ["Examples that run"]
+    assert missing(silent) == ["a docstring", "Parameters or Attributes", "Examples that run"]
+    assert missing(shown) == ["Parameters or Attributes", "Examples that run"]
+    assert missing(Wrong) == ["Examples that run"]

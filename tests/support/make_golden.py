@@ -1,8 +1,8 @@
-"""Record what PyTorch computes, so that the tests can hold it up where torch is absent.
+"""Record results of PyTorch, for tests on machines without it.
 
 Run from the repository's root, with torch installed::
 
-    python tests/make_golden.py
+    python tests/support/make_golden.py
 """
 
 from __future__ import annotations
