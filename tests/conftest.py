@@ -11,11 +11,11 @@ from hypothesis import settings
 
 from involution_edu.backends import cupy_raw
 
-# Derandomized: the same examples on every machine, so that a failure can be run again.
+# Derandomized: the same examples on every machine, so that a failure can be reproduced.
 settings.register_profile("reproducible", derandomize=True, deadline=None, max_examples=400)
 settings.load_profile("reproducible")
 
-# Doctests stand in the package; the helpers of the tests have none, and some need PyTorch.
+# The helpers have no doctests, and some import PyTorch.
 collect_ignore = ["support"]
 
 
@@ -40,7 +40,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def cupy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """Put the stand-in in CuPy's place."""
+    """Replace CuPy by its stand-in."""
     cached = cupy_raw.unavailable, cupy_raw._function, cupy_raw._shared_limit
     fake = fake_cupy.make(tmp_path)
     monkeypatch.setitem(sys.modules, "cupy", fake)
@@ -51,7 +51,7 @@ def cupy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
         function.cache_clear()
 
 
-# The browser and the pages that several files open in it; nothing of them is imported elsewhere.
+# Imported only where used: without the extras of the browser, every other test still runs.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     from browser import chromium

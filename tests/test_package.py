@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -108,7 +110,6 @@ import sys
 sys.path.insert(0, {str(site)!r})
 from importlib.metadata import version
 from importlib.resources import files
-import needs
 import numpy as np
 import involution_edu as inv
 print(inv.__file__)
@@ -126,3 +127,13 @@ for name, reason in on_numpy_arrays().items():
     assert (same_version, typed) == ("True", "True")
     sums = [6.0, 6.0, 6.0, 6.0]  # every 3x3 window sees the whole 2x2 image: 0 + 1 + 2 + 3
     assert rungs == [f"{n} {sums}" for n, why in on_numpy_arrays().items() if why is None]
+
+
+def test_pre_commit_and_the_dev_group_name_the_same_versions() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    group = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    pinned = dict(line.split("==") for line in group["dependency-groups"]["dev"])
+    found = dict(
+        re.findall(r"github\.com/\S*?(import-linter|mypy|ruff|rumdl)\S*\s+rev: v(\S+)", hooks)
+    )
+    assert found == pinned

@@ -16,7 +16,7 @@ from involution_edu.arrays import Array
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """Start a browser; no page of it may have an error or ask for anything but itself."""
+    """Start a headless Chromium."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -28,38 +28,38 @@ def chromium() -> Iterator[Any]:
 
 @contextmanager
 def opened(browser: Any, path: Path, address: str = "", **options: Any) -> Iterator[Any]:
-    """Open a file and wait until its scripts have run; fail on an error or a request."""
+    """Open a file and wait until its scripts have run; fail on any error or network request."""
     options.setdefault("viewport", {"width": 1280, "height": 900})
     context = browser.new_context(**options)
     page = context.new_page()
-    troubles: list[str] = []
-    page.on("console", lambda message: troubles.append(f"console: {message.text}"))
-    page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
-    page.on("request", lambda request: troubles.append(f"request: {request.url}"))
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: problems.append(f"error: {error}"))
+    page.on("request", lambda request: problems.append(f"request: {request.url}"))
     page.goto(path.as_uri() + address)
     try:
         yield page
         settle(page)
     finally:
         context.close()
-    assert troubles[0] == f"request: {path.as_uri()}", troubles
-    assert not troubles[1:], troubles
+    assert problems[0] == f"request: {path.as_uri()}", problems
+    assert not problems[1:], problems
 
 
 def settle(page: Any) -> None:
-    """Wait until the page has drawn what was last asked of it."""
+    """Wait until the page has drawn its latest state."""
     page.evaluate("() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))")
 
 
 def saved(folder: Path, name: str, html: str) -> Path:
-    """Write a page to a file of the name, less what file names may lack."""
+    """Write a page to a file whose name has only letters, digits and hyphens."""
     path = folder / (re.sub(r"\W+", "-", name) + ".html")
     path.write_text(html, encoding="utf-8")
     return path
 
 
 def array(tab: Any, expression: str, shape: tuple[int, ...]) -> Array:
-    """Return what an expression is in the page."""
+    """Evaluate an expression in the page; return it as an array."""
     return np.array(tab.evaluate(f"Array.from({expression})")).reshape(shape)
 
 
@@ -70,15 +70,15 @@ def text(tab: Any, selector: str) -> str:
 
 
 def at(tab: Any) -> list[int]:
-    """Return the pixel that the page looks at."""
+    """Return the selected pixel."""
     settle(tab)
     return list(tab.evaluate("explorer.state.at"))
 
 
 def hover(tab: Any, name: str, pixel: tuple[int, int], size: tuple[int, int]) -> None:
-    """Move the mouse over a pixel of a picture of a size."""
+    """Move the mouse over a pixel of a picture of ``size`` (rows, columns)."""
     settle(tab)
     box = tab.locator(f"#{name}").bounding_box()
     (i, j), (rows, columns) = pixel, size
-    place = {"x": (j + 0.5) * box["width"] / columns, "y": (i + 0.5) * box["height"] / rows}
-    tab.hover(f"#{name}", position=place)
+    position = {"x": (j + 0.5) * box["width"] / columns, "y": (i + 0.5) * box["height"] / rows}
+    tab.hover(f"#{name}", position=position)

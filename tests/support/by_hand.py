@@ -26,7 +26,7 @@ def array(numbers: object, *shape: int) -> Array:
 
 
 def row_kernel(*pixels: tuple[float, ...]) -> Array:
-    """Return the kernels of a row of output pixels, each written as the list of its places."""
+    """Return the kernels of a row of output pixels, each written as the list of its taps."""
     k = array(pixels, len(pixels), -1)  # (W_out, K_w)
     return k.T.reshape(1, 1, 1, k.shape[1], 1, k.shape[0])
 
@@ -34,7 +34,7 @@ def row_kernel(*pixels: tuple[float, ...]) -> Array:
 BY_HAND = {
     # x = 1 2 3, zero on either side; the kernel of pixel j stands in row j.
     #   y  = 4*0 + 5*1 + 6*2,  7*1 + 8*2 + 9*3,  1*2 + 2*3 + 3*0        = 17, 50, 8
-    #   dx: pixel 0 is read by outputs 0 (place 1) and 1 (place 0)       = 5*1 + 7*10 = 75
+    #   dx: pixel 0 is read by outputs 0 (tap 1) and 1 (tap 0)           = 5*1 + 7*10 = 75
     #       pixel 1 by outputs 0 (2), 1 (1), 2 (0)    = 6*1 + 8*10 + 1*100 = 186
     #       pixel 2 by outputs 1 (2), 2 (1)           = 9*10 + 2*100       = 290
     #   dkernel of output j is dy[j] times what it saw: 0 1 2,  1 2 3,  2 3 0

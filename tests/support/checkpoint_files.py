@@ -1,4 +1,4 @@
-"""Files of weights, built byte by byte so that they can be wrong in one thing at a time."""
+"""Checkpoint files built byte by byte, so that each can have exactly one fault."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of it."""
+    """A call of such a function."""
 
     function: Any
     arguments: Any
@@ -36,7 +36,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Filled:
-    """Something made, and the state it is given then."""
+    """An object and the state that it is given afterwards."""
 
     made: Any
     state: Any
@@ -44,14 +44,14 @@ class Filled:
 
 @dataclass(frozen=True)
 class Stored:
-    """What a persistent id stands for."""
+    """The object that a persistent id refers to."""
 
     identity: Any
 
 
 @dataclass(frozen=True)
 class Code:
-    """Instructions as they are."""
+    """Raw instructions."""
 
     raw: bytes
 

@@ -88,7 +88,7 @@ def check_adjoint(backend: str, geom: Geometry, operands: Operands) -> None:
 
 def check_nonfinite(backend: str, geom: Geometry, operands: Operands) -> None:
     """Fail unless NaN and Inf arrive exactly where the seven loops put them."""
-    with np.errstate(invalid="ignore"):  # 0 * Inf and Inf - Inf are meant
+    with np.errstate(invalid="ignore"):  # 0 * Inf and Inf - Inf are intended
         got = run(backend, operands, operator_options(geom))
         for name, want in definition(operands, geom).items():
             np.testing.assert_array_equal(got[name], want, err_msg=f"{name} of {backend}")

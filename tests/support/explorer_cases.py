@@ -17,7 +17,7 @@ from involution_edu.images import photo_to_x
 from involution_edu.viz import Trace, record
 from involution_edu.viz.explorer import explorer
 
-# The name of a photo.
+# A file name that tries to break out of the page.
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror=hacked=1>&{{script}}.png"
 
 LAYERS: dict[str, dict[str, Any]] = {
@@ -45,7 +45,7 @@ LAYERS: dict[str, dict[str, Any]] = {
 
 
 def layer_of(name: str) -> nn.Involution2d:
-    """Return a layer in evaluation mode all of whose numbers matter: no 0 and no 1 among them."""
+    """Return a layer in evaluation mode whose every parameter matters: none is 0 or 1."""
     layer = nn.Involution2d(**LAYERS[name], rng=3)
     rng, state = np.random.default_rng(5), layer.state_dict()
     for key, a in state.items():
@@ -58,7 +58,7 @@ def layer_of(name: str) -> nn.Involution2d:
 
 
 def x_of(name: str, size: tuple[int, int] = (7, 11)) -> Array:
-    """Return two random images, of which the page shows the first."""
+    """Return two random images; the page shows the first."""
     rng = np.random.default_rng(4)
     return rng.standard_normal((2, LAYERS[name]["channels"], *size)).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""The layers under test, and one forward and backward pass of each."""
+"""Layers under test, with a forward and a backward pass of each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LayerCase:
     options: dict[str, Any]
 
     def layer(self, dtype: Any, seed: int = 3) -> nn.Involution2d:
-        """Return the layer with every weight, also of BatchNorm, away from its start."""
+        """Return the layer with every weight, also of BatchNorm, different from its initial value."""
         layer = nn.Involution2d(self.x_shape[1], rng=seed, dtype=dtype, **self.options)
         rng = np.random.default_rng(seed + 1)
         for parameter in layer.parameters():
@@ -62,7 +62,7 @@ LAYERS = {
 }
 
 
-# How to make a layer for six channels, and how PyTorch spells it.
+# Constructors of layers for six channels, and the same layers in PyTorch.
 SIMPLE: dict[str, tuple[Callable[[Any], nn.Module], str]] = {
     "1x1 conv": (lambda dtype: nn.Conv2d(6, 4, rng=0, dtype=dtype), "Conv2d(6, 4, 1)"),
     "3x3 conv, stride 2": (

@@ -1,6 +1,6 @@
 """Involution as its authors write it, in PyTorch: pool, reduce, span, unfold, multiply, sum.
 
-Needs torch. The tests hold the layer against its autograd, and ``make_golden.py`` records it.
+Needs torch. Tests compare the layer with its autograd; ``make_golden.py`` records the results.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def involution(x: Any, kernel: Any, geom: Geometry) -> Any:
 
 
 class Unit(nn.Module):  # type: ignore[misc]
-    """A 1x1 convolution with what follows it, under the names of the authors' checkpoints."""
+    """A 1x1 convolution, batch norm and ReLU, under the names of the authors' checkpoints."""
 
     def __init__(self, channels: int, out_channels: int, sigma: str, bias: bool) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ def module_results(module: Any, x: Array, dy: Array) -> dict[str, Array]:
 
 
 def load(module: Any, state: dict[str, Array]) -> Any:
-    """Give a torch module the parameters and buffers of ours, by the same names; strictly."""
+    """Load our parameters and buffers into a torch module, by the same names; strictly."""
     tensors = {name: torch.tensor(np.asarray(array)) for name, array in state.items()}
     module.load_state_dict(tensors, strict=True)
     return module

@@ -1,4 +1,4 @@
-"""A task small enough to be learned in a second, and one run of it that can be killed."""
+"""A task that trains in a second, and a script that tests can interrupt."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def stripes() -> Data:
 
 
 def network(data: Data, seed: int) -> nn.Module:
-    """Return a network with every kind of state: weights, running statistics, memory."""
+    """Return a network with every kind of state: weights, running statistics, optimiser state."""
     rng = np.random.default_rng(seed)
     return nn.Sequential(
         nn.Conv2d(data.x_train.shape[1], 8, 3, padding=1, rng=rng),
@@ -70,5 +70,5 @@ def run(
     return model.state_dict(), epochs
 
 
-if __name__ == "__main__":  # a child to be killed: python training_cases.py FILE
+if __name__ == "__main__":  # to be killed by a test: python training_cases.py FILE
     run(Path(sys.argv[1]), LONG, resume=True)
