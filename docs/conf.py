@@ -12,8 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import involution_edu
-from involution_edu.cli import make_parser
-from involution_edu.cli.table import COMMANDS
+from involution_edu.cli import COMMANDS, make_parser
 from involution_edu.course import notebooks
 
 project = "involution_edu"
