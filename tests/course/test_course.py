@@ -12,9 +12,9 @@ from involution_edu import course
 from involution_edu.course import EXERCISES, Exercise, judge
 
 MISTAKES = [
-    pytest.param(exercise, k, id=f"{exercise.name}-{k}")
+    pytest.param(exercise, hint, id=f"{exercise.name}-{k}")
     for exercise in EXERCISES.values()
-    for k in range(len(exercise.mistakes))
+    for k, hint in enumerate(exercise.mistakes)
 ]
 
 
@@ -23,12 +23,11 @@ def test_the_right_answer_passes(exercise: Exercise) -> None:
     assert judge(exercise, exercise.right, seed=3).ok
 
 
-@pytest.mark.parametrize(("exercise", "k"), MISTAKES)
-def test_a_mistake_is_found_and_named(exercise: Exercise, k: int) -> None:
-    mistake = exercise.mistakes[k]
-    verdict = judge(exercise, mistake.answer)
+@pytest.mark.parametrize(("exercise", "hint"), MISTAKES)
+def test_a_mistake_is_found_and_named(exercise: Exercise, hint: str) -> None:
+    verdict = judge(exercise, exercise.mistakes[hint])
     assert not verdict.ok
-    assert verdict.text.endswith(f"The likely mistake: {mistake.sentence}")
+    assert verdict.text.endswith(f"The likely mistake: {hint}")
 
 
 @pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
