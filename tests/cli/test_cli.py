@@ -119,10 +119,10 @@ def test_a_mistake_is_answered_in_one_line(
 def test_an_absent_backend_is_a_mistake_of_the_user(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(numba_cpu, "unavailable", lambda: "numba cannot be imported: mend it")
+    monkeypatch.setattr(numba_cpu, "unavailable", lambda: "numba cannot be imported: install it")
     assert main(["gradcheck", "--backend", "numba"]) == 2
     assert capsys.readouterr().err == (
-        "involution-edu: error: backend 'numba' cannot run here: numba cannot be imported: mend it\n"
+        "involution-edu: error: backend 'numba' cannot run here: numba cannot be imported: install it\n"
     )
 
 
@@ -190,9 +190,7 @@ def test_demo_writes_where_it_is_told(folder: Path, capsys: pytest.CaptureFixtur
     assert (data["ok"], data["pixel"], data["seed"]) == (True, [3, 4], 7)
 
 
-def test_demo_survives_letters_that_the_terminal_lacks(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_demo_prints_on_an_ascii_terminal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("photo.png").rename("Fjörð×2→.png")
     screen = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(screen, encoding="ascii"))
@@ -401,7 +399,7 @@ def test_a_process_answers_a_mistake(tmp_path: Path) -> None:
     assert done.stderr == "involution-edu: error: image is missing.png; there is no such file\n"
 
 
-def test_a_process_in_plain_letters(folder: Path) -> None:
+def test_a_process_with_ascii_output(folder: Path) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = command("demo", "photo.png", stdout=subprocess.PIPE, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
@@ -410,14 +408,14 @@ def test_a_process_in_plain_letters(folder: Path) -> None:
 
 @pytest.fixture
 def closed_pipe() -> Iterator[int]:
-    """Yield the writing end of a pipe that nobody reads any more."""
+    """Yield the write end of a pipe whose read end is closed."""
     read, write = os.pipe()
     os.close(read)
     yield write
     os.close(write)
 
 
-def test_a_closed_pipe_makes_no_noise(closed_pipe: int) -> None:
+def test_a_closed_pipe_prints_no_error(closed_pipe: int) -> None:
     done = command("doctor", stdout=closed_pipe)
     assert (done.returncode, done.stderr) == (141, "")
     done = command("--help", stdout=closed_pipe)  # printed by argparse, which may hide the error

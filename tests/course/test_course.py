@@ -1,4 +1,4 @@
-"""The checks of the exercises: right answers pass, typical wrong ones are told apart."""
+"""The checks of the exercises: right answers pass, common mistakes are named."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_what_else_can_go_wrong() -> None:
     ids=["corner", "negative index", "wrong division"],
 )
 def test_loops_as_a_learner_writes_them(group_of: Any, h_of: Any, inside: str, hint: str) -> None:
-    """The last two raise IndexError in some of the cases; what they return in others tells."""
+    """The last two raise IndexError in some cases; their results in the others identify them."""
 
     def involution(x: Any, kernel: Any) -> Any:
         (N, C, H, W), (G, K) = x.shape, kernel.shape[1:3]
@@ -94,7 +94,7 @@ def test_loops_as_a_learner_writes_them(group_of: Any, h_of: Any, inside: str, h
     assert hint in verdict.text
 
 
-def test_a_name_that_is_no_exercise() -> None:
+def test_a_name_without_an_exercise() -> None:
     with pytest.raises(
         ValueError, match=r"^answer is named <lambda>; need one of apply, involution, "
     ):
