@@ -1,4 +1,4 @@
-"""How Sphinx makes the documentation: ``sphinx-build -W -n docs docs/_build/html``."""
+"""Sphinx configuration: ``sphinx-build -W -n docs docs/_build/html``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import involution_edu
-from involution_edu.cli import make_parser
-from involution_edu.cli.table import COMMANDS
+from involution_edu.cli import COMMANDS, make_parser
 from involution_edu.course import notebooks
 
 project = "involution_edu"
@@ -34,12 +33,12 @@ html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
 nb_execution_mode = "off"  # the notebooks keep their outputs; the tests run them
 myst_heading_anchors = 3
 autosummary_generate = True
-autodoc_typehints = "none"  # the types stand in the docstrings
+autodoc_typehints = "none"  # types are in the docstrings
 numpydoc_show_class_members = False
 
 
 class Commands(SphinxDirective):
-    """A section for every command: what it does, and what its --help says."""
+    """A section for every command: its description and its --help."""
 
     def run(self) -> list[nodes.Node]:
         """Return the sections."""

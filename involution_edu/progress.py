@@ -1,11 +1,14 @@
-"""Progress of long work: a bar with the time that is left, in a terminal or a notebook."""
+"""Progress of long work: a bar with the remaining time, in a terminal or a notebook."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 Progress = Callable[[int, int, str], None]
-"""Called with the steps done, the number of steps, and a word on the last one."""
+"""Called with the steps done, the number of steps (0: unknown) and a word on the last one."""
+
+_bars: list[Any] = []  # those that may be on the screen
 
 
 def no_progress(done: int, total: int, what: str = "") -> None:
@@ -13,16 +16,30 @@ def no_progress(done: int, total: int, what: str = "") -> None:
 
 
 def progress_bar() -> Progress:
-    """Return a `Progress` that draws a tqdm bar on stderr; only on a terminal or in a notebook."""
-    from tqdm.auto import tqdm
+    """Return a `Progress` that draws a tqdm bar on stderr, only on a terminal or in a notebook.
 
-    bar = tqdm(disable=None, leave=True)
+    The bar appears at the first call and stays when it is full.
+    """
+    bar: Any = None
 
     def show(done: int, total: int, what: str = "") -> None:
-        bar.total = total
+        nonlocal bar
+        if bar is None:
+            from tqdm.auto import tqdm
+
+            bar = tqdm(desc=what, total=total or None, disable=None, miniters=1, dynamic_ncols=True)
+            _bars.append(bar)
         bar.set_description_str(what, refresh=False)
         bar.update(done - bar.n)
         if done == total:
             bar.close()
 
     return show
+
+
+def clear_progress() -> None:
+    """Remove bars that are not full, so that what is printed next starts its own line."""
+    while _bars:
+        bar = _bars.pop()
+        bar.leave = False
+        bar.close()

@@ -1,6 +1,9 @@
-"""The command ``involution-edu``: what is typed goes to one of `COMMANDS`, whose outcome is printed.
+"""The command ``involution-edu``: parse its arguments, run one of `COMMANDS`, print the result.
 
-Exit codes: 0 all is well, 1 a check failed, 2 a mistake in what was typed, 130 interrupted.
+To add a command, write a module with a `Command` named ``COMMAND`` and add the module to the table.
+Import heavy modules inside its ``run``: every start of the program imports the table.
+
+Exit codes: 0 success, 1 a check failed, 2 a mistake in the arguments, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -15,11 +18,39 @@ from typing import NoReturn
 from .. import __version__
 from ..arguments import ArgumentError
 from ..backends import BackendUnavailable
-from . import progress
-from .result import Result, as_json
-from .table import COMMANDS
+from ..progress import clear_progress
+from . import (
+    ablate,
+    animate,
+    bench,
+    classify,
+    compare,
+    complexity,
+    demo,
+    doctor,
+    explore,
+    gradcheck,
+    notebooks,
+    train,
+)
+from .command import Command, as_json
 
+COMMANDS: tuple[Command, ...] = (
+    demo.COMMAND,
+    animate.COMMAND,
+    explore.COMMAND,
+    compare.COMMAND,
+    gradcheck.COMMAND,
+    complexity.COMMAND,
+    classify.COMMAND,
+    bench.COMMAND,
+    train.COMMAND,
+    ablate.COMMAND,
+    doctor.COMMAND,
+    notebooks.COMMAND,
+)
 PROGRAM = "involution-edu"
+ASCII = str.maketrans({"·": "*", "×": "x", "Σ": "sum", "−": "-", "→": "->", "…": "..."})
 
 
 class _Parser(ArgumentParser):
@@ -32,7 +63,7 @@ def make_parser() -> ArgumentParser:
     """Return the parser of all commands."""
     parser = _Parser(
         prog=PROGRAM,
-        description="Learn involution by reading, running and seeing it: a layer that makes a "
+        description="Learn involution by reading, running and seeing it: a layer that generates a "
         "kernel at every pixel, from that pixel, and shares it among a group of channels.",
         epilog=f"example: {PROGRAM} demo; each command explains itself with --help",
         allow_abbrev=False,
@@ -63,47 +94,42 @@ def main(argv: Sequence[str] | None = None) -> int:
             if sys.stdout is not None:
                 sys.stdout.flush()
     except KeyboardInterrupt:
-        progress.show("")
         sys.stderr.write(f"{PROGRAM}: interrupted\n")
         return 130
-    except BrokenPipeError:  # the reader, such as head, has seen enough
+    except BrokenPipeError:  # the reader, such as head, has closed the pipe
         _silence_stdout()
         return 141
     except OSError as error:  # such as a full disk behind the standard output
         if sys.stdout is not None:
             _silence_stdout()
-        sys.stderr.write(f"{PROGRAM}: error: the output cannot be written: {error.strerror}\n")
-        return 2
+        return _fail(f"the output cannot be written: {error.strerror}")
 
 
 def _silence_stdout() -> None:
-    """Let Python write what it still holds back to nowhere, when it ends."""
+    """Send what is still buffered for stdout to the null device, or Python fails at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(args: Namespace) -> int:
+    """Run a command; report a mistake of the user in one line, let any other error pass."""
     try:
-        outcome: Result = args.run(args)
-    except (ArgumentError, OSError, BackendUnavailable) as error:
-        if not is_users_mistake(error, args):
+        try:
+            result = args.run(args)
+        finally:
+            clear_progress()
+    except ArgumentError as error:
+        if error.name.partition("[")[0] not in vars(args):  # pixel[0] is about the argument pixel
             raise
-        progress.show("")
-        sys.stderr.write(f"{PROGRAM}: error: {_one_line(error)}\n")
-        return 2
-    _print(as_json(outcome) if args.json is True else outcome.text())
-    return 0 if outcome.ok else 1
+        return _fail(error)
+    except (OSError, BackendUnavailable) as error:
+        return _fail(error)
+    _print(as_json(result) if args.json is True else result.text())
+    return 0 if result.ok else 1
 
 
-def is_users_mistake(error: Exception, args: Namespace) -> bool:
-    """Return whether ``error`` is about something the user typed.
-
-    An error of the operating system and an absent backend are, and so is an `ArgumentError`
-    about an argument of the command, such as ``pixel`` or ``pixel[0]``. Any other is a fault in
-    the program, whose traceback must be seen.
-    """
-    if isinstance(error, ArgumentError):
-        return error.name.partition("[")[0] in vars(args)
-    return isinstance(error, OSError | BackendUnavailable)
+def _fail(error: Exception | str) -> int:
+    sys.stderr.write(f"{PROGRAM}: error: {_one_line(error)}\n")
+    return 2
 
 
 def _one_line(error: Exception | str) -> str:
@@ -113,15 +139,12 @@ def _one_line(error: Exception | str) -> str:
 
 
 def _print(text: str) -> None:
-    """Write ``text`` to stdout, in plain letters where its encoding lacks some."""
+    """Write ``text`` to stdout, with characters that its encoding lacks replaced."""
     if sys.stdout is None:  # closed before the program began
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     encoding = sys.stdout.encoding or "utf-8"
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
-        text = text.translate(PLAIN).encode(encoding, "replace").decode(encoding)
+        text = text.translate(ASCII).encode(encoding, "replace").decode(encoding)
     sys.stdout.write(f"{text}\n")
-
-
-PLAIN = str.maketrans({"·": "*", "×": "x", "Σ": "sum", "−": "-", "→": "->", "…": "..."})

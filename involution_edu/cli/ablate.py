@@ -7,9 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..files import check_writable, written_whole
-from .command import Command
-from .progress import bar
-from .result import Message, Result
+from ..progress import progress_bar
+from .command import Command, Message, Result
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -80,7 +79,7 @@ def run(args: Namespace) -> Result:
         force=args.force,
         jobs=args.jobs,
         dask=args.dask,
-        progress=bar,
+        progress=progress_bar(),
     )
     with written_whole(picture, force=True) as temporary:
         save_plot(ablation, temporary)

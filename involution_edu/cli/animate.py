@@ -6,9 +6,8 @@ from argparse import ArgumentParser, Namespace
 from textwrap import fill
 
 from ..arguments import ArgumentError
-from . import progress
-from .command import Command, add_image, add_out_dir, seed
-from .result import Message, Result
+from ..progress import progress_bar
+from .command import Command, Message, Result, add_image, add_out_dir, seed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -49,6 +48,7 @@ def run(args: Namespace) -> Result:
     if args.scene is None:
         names = ", ".join(scene.name for scene in SCENES)
         raise ArgumentError("scene", "is missing", f"one of {names}")
+    bar = progress_bar()
     files = animate(
         args.scene,
         args.image,
@@ -56,7 +56,7 @@ def run(args: Namespace) -> Result:
         out_dir=args.out_dir,
         force=args.force,
         seed=SEED if args.seed is None else args.seed,
-        progress=lambda done, total: progress.bar(done, total, args.scene),
+        progress=lambda done, total: bar(done, total, args.scene),
     )
     written = [str(path) for path in files]
     return Message(f"Wrote {written[0]} and its last frame, {written[1]}", {"files": written})

@@ -10,9 +10,8 @@ from pathlib import Path
 from ..arguments import ArgumentError
 from ..bench.presets import PRESETS
 from ..files import check_writable, written_whole
-from .command import Command
-from .progress import bar
-from .result import Message, Result, as_json
+from ..progress import progress_bar
+from .command import Command, Message, Result, as_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -71,7 +70,7 @@ def bench(args: Namespace) -> Result:
         rounds=args.rounds,
         backends=args.backends,
         date=date.today().isoformat(),
-        progress=bar,
+        progress=progress_bar(),
     )
     outcome = Message(bench_text(record), data_of(record), record.agrees)
     _write_json(args, outcome)
@@ -95,7 +94,7 @@ def _bench_gpu(args: Namespace) -> Result:
 
     if isinstance(args.json, Path):
         check_writable(args.json, force=args.force)
-    record = run_gpu(rounds=args.rounds, date=date.today().isoformat(), progress=bar)
+    record = run_gpu(rounds=args.rounds, date=date.today().isoformat(), progress=progress_bar())
     outcome = Message(gpu_text(record), asdict(record), record.agrees)
     _write_json(args, outcome)
     return outcome

@@ -5,8 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from .command import Command
-from .result import Message, Result
+from .command import Command, Message, Result
 
 
 def add_arguments(parser: ArgumentParser) -> None:

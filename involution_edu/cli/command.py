@@ -1,21 +1,66 @@
-"""What a command is, and the types of arguments that several of them take."""
+"""A command, its result, and the arguments that several commands share."""
 
 from __future__ import annotations
 
+import json
+import math
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
-from .result import Result
+
+class Result(Protocol):
+    """The result of a command; the library's own results have this form."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether all checks passed; the exit code is 1 if not."""
+
+    def text(self) -> str:
+        """Return the result for a terminal."""
+
+    def data(self) -> dict[str, Any]:
+        """Return the result as plain lists, dicts, numbers and strings, for ``--json``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A `Result` made of a text and its data."""
+
+    message: str
+    values: dict[str, Any]
+    ok: bool = True
+
+    def text(self) -> str:
+        """Return the message."""
+        return self.message
+
+    def data(self) -> dict[str, Any]:
+        """Return the values."""
+        return self.values
+
+
+def as_json(result: Result) -> str:
+    """Return ``ok`` and the data of a result as JSON; infinity and NaN become null."""
+    return json.dumps({"ok": result.ok, **_finite(result.data())}, indent=2)
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One row of the table of commands.
+    """One command of the program.
 
-    ``add_arguments`` gives the parser's arguments the names that the library uses for them, for
-    its messages begin with those names: see `cli.is_users_mistake`.
+    ``add_arguments`` names each argument as the library does: an `ArgumentError` about one of
+    these names is reported as a mistake of the user, any other as a fault of the program.
     """
 
     name: str
@@ -27,13 +72,13 @@ class Command:
 
 
 def no_arguments(parser: ArgumentParser) -> None:
-    """Add nothing."""
+    """Add no arguments."""
 
 
 def seed(text: str) -> int:
-    """Return the seed of random numbers that was typed."""
+    """Return the seed for random numbers in ``text``."""
     if not text.isdecimal():
-        raise ArgumentTypeError(f"{text!r} is no whole number >= 0")
+        raise ArgumentTypeError(f"{text!r} is not a whole number >= 0")
     return int(text)
 
 
@@ -49,7 +94,7 @@ def add_image(parser: ArgumentParser) -> None:
 
 
 def add_out_dir(parser: ArgumentParser, holds: str) -> None:
-    """Add the folder for what a command writes, and whether it may replace what is there."""
+    """Add the output folder, and whether files in it may be replaced."""
     parser.add_argument(
         "--out",
         dest="out_dir",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from dataclasses import asdict
 
-from .command import Command, no_arguments
-from .result import Message, Result
+from .command import Command, Message, Result, no_arguments
 
 
 def run(args: Namespace) -> Result:

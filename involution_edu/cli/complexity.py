@@ -10,8 +10,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from ..arguments import as_int
-from .command import Command
-from .result import Message, Result
+from .command import Command, Message, Result
 
 if TYPE_CHECKING:
     from ..complexity import Complexity

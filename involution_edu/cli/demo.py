@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from .command import Command, add_image, add_out_dir, seed
-from .result import Message, Result
+from .command import Command, Message, Result, add_image, add_out_dir, seed
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from .command import Command, seed
-from .result import Message, Result
+from .command import Command, Message, Result, seed
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -6,9 +6,8 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from dataclasses import asdict
 
 from ..backends import LADDER
-from . import progress
-from .command import Command
-from .result import Message, Result
+from ..progress import progress_bar
+from .command import Command, Message, Result
 
 BACKENDS = [rung.name for rung in LADDER if rung.arrays == "numpy"]
 
@@ -34,11 +33,10 @@ def run(args: Namespace) -> Result:
     from ..verify.gradcheck import check_all
     from ..verify.text import gradcheck_text
 
-    reports = []
+    reports, show = [], progress_bar()
     for report in check_all(None if args.backend is None else [args.backend]):
         reports.append(report)
-        progress.show(f"{report.backend}: {report.subject}, {report.case}")
-    progress.show("")
+        show(len(reports), 0, f"{report.backend}: {report.subject}, {report.case}")
     ok = not any(check.wrong for report in reports for check in report.checks)
     return Message(gradcheck_text(reports), {"reports": [asdict(r) for r in reports]}, ok)
 

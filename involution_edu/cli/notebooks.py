@@ -5,19 +5,16 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from .command import Command
-from .progress import bar
-from .result import Message, Result
+from ..progress import progress_bar
+from .command import Command, Message, Result
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--copy", type=Path, metavar="DIR", help="copy them to DIR, to work on")
     choice.add_argument(
-        "--copy", type=Path, metavar="DIR", help="copy them to DIR, to work on them"
-    )
-    choice.add_argument(
-        "--refresh", action="store_true", help="run them all where they are and keep the outputs"
+        "--refresh", action="store_true", help="run them all in place and keep the new outputs"
     )
     parser.add_argument("--force", action="store_true", help="replace copies that exist")
 
@@ -27,7 +24,7 @@ def run(args: Namespace) -> Result:
     from ..course import notebooks
 
     if args.refresh:
-        found = notebooks.refresh(bar)
+        found = notebooks.refresh(progress_bar())
     elif args.copy is not None:
         found = notebooks.copy(args.copy, force=args.force)
     else:
@@ -36,15 +33,14 @@ def run(args: Namespace) -> Result:
     lines = [f"{path.stem[:2]}  {title}" for path, title in zip(found, titles, strict=True)]
     where = found[0].parent if found else notebooks.folder()
     text = "\n".join([*lines, "", f"in {where}; open them with: jupyter lab {where}"])
-    files = [str(path) for path in found]
-    return Message(text, {"titles": titles, "files": files})
+    return Message(text, {"titles": titles, "files": [str(path) for path in found]})
 
 
 COMMAND = Command(
     "notebooks",
     "list the notebooks of the course, or copy them to work on",
     "Twelve notebooks lead from a convolution to a trained network. Without options, list them. "
-    "Work on a copy: exercises have checks, and solutions are folded away.",
+    "Work on a copy: exercises are checked, and their solutions are hidden until you open them.",
     "notebooks --copy my-notebooks",
     add_arguments,
     run,

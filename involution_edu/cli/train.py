@@ -6,10 +6,9 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from pathlib import Path
 
+from ..progress import progress_bar
 from ..training.tasks import TASKS
-from .command import Command, seed
-from .progress import bar
-from .result import Message, Result
+from .command import Command, Message, Result, seed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -58,7 +57,7 @@ def run(args: Namespace) -> Result:
             out_dir=out_dir,
             resume=args.resume,
             force=args.force,
-            progress=bar,
+            progress=progress_bar(),
         )
     except FloatingPointError as error:  # no mistake in what was typed: the training diverged
         return Message(f"The training diverged: {error}", {"error": str(error)}, ok=False)

@@ -1,4 +1,4 @@
-"""The exercises of the notebooks, and the check that says what is wrong with an answer.
+"""The exercises of the notebooks, and a check that names the mistake in an answer.
 
 >>> from involution_edu import course
 >>> def groups(C, G):
@@ -6,16 +6,12 @@
 >>> course.check(groups)
 Not yet: for groups(6, 2)
 [1] is 1; need 0, and 1 more of 6 are wrong
-The likely mistake: that is the order of the Keras example; here the channels of a group are neighbours.
->>> def groups(C, G):
-...     return [c // (C // G) for c in range(C)]
->>> course.check(groups)
-Right: groups gives the right answer in all 4 cases.
+The likely mistake: this is the order of the Keras example; here a group has adjacent channels.
 """
 
 from ..arguments import ArgumentError
 from . import counting, operators, relatives
-from .exercise import Exercise, Function, Mistake, Verdict, judge
+from .exercise import Exercise, Function, Verdict, judge
 from .figures import show
 
 EXERCISES: dict[str, Exercise] = {
@@ -27,7 +23,7 @@ EXERCISES: dict[str, Exercise] = {
 
 
 def check(answer: Function) -> Verdict:
-    """Hold a function against the exercise of its name; the verdict shows itself in a notebook.
+    """Check a function against the exercise of its name; a notebook shows the verdict.
 
     Parameters
     ----------
@@ -57,4 +53,4 @@ def check(answer: Function) -> Verdict:
     return judge(EXERCISES[name], answer)
 
 
-__all__ = ["EXERCISES", "Exercise", "Mistake", "Verdict", "check", "judge", "show"]
+__all__ = ["EXERCISES", "Exercise", "Verdict", "check", "judge", "show"]

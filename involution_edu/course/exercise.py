@@ -1,4 +1,4 @@
-"""What an exercise is, and how an answer is held against it."""
+"""Exercises, and the check of an answer."""
 
 from __future__ import annotations
 
@@ -9,31 +9,10 @@ from typing import Any
 
 import numpy as np
 
+Arguments = tuple[Any, ...]
+Cases = Iterator[Arguments]
 Function = Callable[..., Any]
-ROUNDING = 1e-9  # sums of float64 in any order agree much better
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """An answer that is often given, and what to say about it: "you summed over channels".
-
-    Attributes
-    ----------
-    answer : callable
-        The function, with that mistake in it.
-    sentence : str
-        What to say to who wrote it.
-
-    Examples
-    --------
-    >>> from involution_edu import course
-    >>> mistake = course.EXERCISES["groups"].mistakes[0]
-    >>> mistake.answer(6, 2), mistake.sentence.partition(";")[0]
-    ([0, 1, 0, 1, 0, 1], 'that is the order of the Keras example')
-    """
-
-    answer: Function
-    sentence: str
+ROUNDING = 1e-9  # relative; float64 sums in another order agree much better
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +23,13 @@ class Exercise:
     ----------
     name : str
     task : str
-        The signature, and in one sentence what it has to return.
+        The signature, and in one sentence what to return.
     right : callable
-        What it is held against.
+        The reference answer.
     cases : callable
-        Called with a random generator; yields the arguments of one call after another, awkward
-        ones among them.
-    mistakes : tuple of Mistake
+        Called with a random generator; yields the arguments of each call, awkward ones included.
+    mistakes : dict of str to callable
+        Common wrong answers, by the hint for each.
 
     Examples
     --------
@@ -62,18 +41,23 @@ class Exercise:
     6 2 [0, 0, 0, 1, 1, 1]
     6 3 [0, 0, 1, 1, 2, 2]
     8 8 [0, 1, 2, 3, 4, 5, 6, 7]
+    >>> for hint, answer in exercise.mistakes.items():
+    ...     print(answer(6, 2), hint.partition(";")[0])
+    [0, 1, 0, 1, 0, 1] this is the order of the Keras example
+    [0, 0, 1, 1, 2, 2] divide by the channels in a group, C // G, not by the number of groups.
+    [1, 1, 1, 2, 2, 2] groups are counted from 0.
     """
 
     name: str
     task: str
     right: Function
-    cases: Callable[[np.random.Generator], Iterator[tuple[Any, ...]]]
-    mistakes: tuple[Mistake, ...]
+    cases: Callable[[np.random.Generator], Cases]
+    mistakes: dict[str, Function]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What `check` found; a notebook shows its text.
+    """The result of a check; a notebook shows its text.
 
     Attributes
     ----------
@@ -101,10 +85,10 @@ class Verdict:
 
 
 def judge(exercise: Exercise, answer: Function, *, seed: int = 0) -> Verdict:
-    """Call ``answer`` on every case; stop at the first that is wrong and say what is wrong.
+    """Call ``answer`` on every case; stop at the first wrong result and explain it.
 
-    The message has the arguments' shapes, the index of the first number that is wrong with both
-    values, and, if the answer is one that is often given, the likely mistake.
+    The text gives the arguments (arrays by their shapes), the index of the first wrong number with
+    both values and, if the answer equals a common mistake, the hint for it.
 
     Parameters
     ----------
@@ -124,52 +108,56 @@ def judge(exercise: Exercise, answer: Function, *, seed: int = 0) -> Verdict:
     >>> judge(course.EXERCISES["groups"], lambda C, G: [c // G for c in range(C)])
     Not yet: for groups(4, 1)
     [1] is 1; need 0, and 2 more of 4 are wrong
-    The likely mistake: divide by the channels of a group, C // G, not by the number of groups.
+    The likely mistake: divide by the channels in a group, C // G, not by the number of groups.
     """
     cases = list(exercise.cases(np.random.default_rng(seed)))
     for arguments in cases:
-        given = copy.deepcopy(arguments)
-        try:
-            got = answer(*given)
-        except Exception as error:  # noqa: BLE001 - the learner's code may raise anything
-            return _not_yet(exercise, arguments, f"it raised {type(error).__name__}: {error}")
-        if problem := _difference(got, exercise.right(*copy.deepcopy(arguments))):
-            return _not_yet(exercise, arguments, problem + _hint(exercise, answer, cases))
-        for k, (after, before) in enumerate(zip(given, arguments, strict=True)):
-            if _difference(after, before):
-                problem = f"it changed its argument {k}; work on a copy"
-                return _not_yet(exercise, arguments, problem)
+        if problem := _problem(exercise, answer, arguments, cases):
+            call = ", ".join(map(_short, arguments))
+            return Verdict(False, f"Not yet: for {exercise.name}({call})\n{problem}")
     text = f"Right: {exercise.name} gives the right answer in all {len(cases)} cases."
     return Verdict(True, text)
 
 
-def _not_yet(exercise: Exercise, arguments: tuple[Any, ...], problem: str) -> Verdict:
-    call = ", ".join(_short(argument) for argument in arguments)
-    return Verdict(False, f"Not yet: for {exercise.name}({call})\n{problem}")
+def _problem(
+    exercise: Exercise, answer: Function, arguments: Arguments, cases: list[Arguments]
+) -> str | None:
+    """Return what is wrong with ``answer`` on one case, or None."""
+    given = copy.deepcopy(arguments)
+    try:
+        got = answer(*given)
+    except Exception as error:  # noqa: BLE001 - the learner's code may raise anything
+        return f"it raised {type(error).__name__}: {error}"
+    if problem := _difference(got, exercise.right(*copy.deepcopy(arguments))):
+        return problem + _hint(exercise, answer, cases)
+    for k, (after, before) in enumerate(zip(given, arguments, strict=True)):
+        if _difference(after, before):
+            return f"it changed its argument {k}; work on a copy"
+    return None
 
 
 def _short(argument: Any) -> str:
     return f"array{argument.shape}" if isinstance(argument, np.ndarray) else repr(argument)
 
 
-def _hint(exercise: Exercise, answer: Function, cases: list[tuple[Any, ...]]) -> str:
-    """Name the mistake that gives what ``answer`` gives, in every case that it survives."""
-    for mistake in exercise.mistakes:
-        if all(_same(answer, mistake.answer, arguments) for arguments in cases):
-            return f"\nThe likely mistake: {mistake.sentence}"
+def _hint(exercise: Exercise, answer: Function, cases: list[Arguments]) -> str:
+    """Return the hint for the mistake that equals ``answer`` on every case where it returns."""
+    for hint, mistake in exercise.mistakes.items():
+        if all(_same(answer, mistake, arguments) for arguments in cases):
+            return f"\nThe likely mistake: {hint}"
     return ""
 
 
-def _same(answer: Function, other: Function, arguments: tuple[Any, ...]) -> bool:
+def _same(answer: Function, other: Function, arguments: Arguments) -> bool:
     try:
         got = answer(*copy.deepcopy(arguments))
-    except Exception:  # noqa: BLE001 - as in judge
-        return True  # says nothing about which mistake it is
+    except Exception:  # noqa: BLE001 - as in _problem
+        return True  # no evidence against this mistake
     return _difference(got, other(*copy.deepcopy(arguments))) is None
 
 
 def _difference(got: Any, want: Any) -> str | None:
-    """Return what is wrong with ``got``, or None; numbers may differ by a rounding."""
+    """Return what is wrong with ``got``, or None if it equals ``want`` up to rounding."""
     if got is None or got is Ellipsis:
         return "it returned nothing yet"
     try:

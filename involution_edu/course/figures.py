@@ -1,4 +1,4 @@
-"""Arrays side by side, with their numbers in the cells: what the notebooks draw."""
+"""Arrays drawn side by side, with their numbers in the cells."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from ..viz.palette import diverging, limit_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SMALLEST = 0.3  # inches; in smaller cells numbers could not be read
-DARK = 0.7  # share of the limit beyond which letters are white
+MIN_CELL = 0.3  # inches; numbers in smaller cells could not be read
+DARK = 0.7  # cells beyond this share of the limit have white numbers
 
 
 def show(limit: float | None = None, **arrays: Array) -> Figure:
     """Return a figure of two-dimensional arrays, titled by their names.
 
-    Blue is negative, white zero, orange positive, on one scale for all arrays; the numbers are
-    written into the cells where they fit.
+    Blue is negative, white zero, orange positive, on one scale for all arrays; numbers are written
+    in the cells if they fit.
 
     Parameters
     ----------
     limit : float, optional
-        The number with the darkest colour; if not given, as large as nearly all numbers.
+        The number with the darkest colour; by default the 99th percentile of the absolute values.
     **arrays : ndarray, shape (rows, columns)
 
     Raises
     ------
     ValueError
-        If there is no array, or one has not two axes.
+        If there is no array, or one does not have two axes.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def show(limit: float | None = None, **arrays: Array) -> Figure:
         ax.set_yticks(np.arange(-0.5, array.shape[0]), minor=True)
         ax.grid(which="minor", color="0.85", linewidth=0.5)
         ax.tick_params(which="both", length=0, labelbottom=False, labelleft=False)
-        if cell >= SMALLEST:
+        if cell >= MIN_CELL:
             digits = 0 if np.array_equal(array, np.rint(array)) else 2
             for (i, j), value in np.ndenumerate(array):
                 ink = "white" if abs(value) > DARK * limit else "black"

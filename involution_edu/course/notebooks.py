@@ -1,18 +1,18 @@
-"""Where the notebooks are, what they are called, and how they are run."""
+"""The notebooks of the course: list, copy and run them."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..files import check_writable, written_whole
+from ..progress import Progress
 
-INSTALLED = Path(__file__).parent / "files"  # where a wheel has them
+INSTALLED = Path(__file__).parent / "files"  # in a wheel
 IN_REPOSITORY = Path(__file__).parents[2] / "notebooks"
-SECONDS = 300  # longest run of a cell
+TIMEOUT = 300  # seconds per cell
 
 
 def folder() -> Path:
@@ -21,7 +21,7 @@ def folder() -> Path:
 
 
 def paths() -> list[Path]:
-    """Return the notebooks in their order."""
+    """Return the paths of the notebooks in order."""
     return sorted(folder().glob("[0-9]*.ipynb"))
 
 
@@ -32,12 +32,13 @@ def title(path: Path) -> str:
 
 
 def copy(target: Path, *, force: bool = False) -> list[Path]:
-    """Copy all notebooks to ``target``, which is made if its own folder exists; return them.
+    """Copy all notebooks to the folder ``target``, created if needed; return their paths.
 
     Raises
     ------
     OSError
-        If one exists there and ``force`` is not set, or cannot be written. None is copied then.
+        If one exists there and ``force`` is not set, or the folder cannot be written. Nothing is
+        copied then.
     """
     target.mkdir(exist_ok=True)
     copies = [target / path.name for path in paths()]
@@ -49,9 +50,9 @@ def copy(target: Path, *, force: bool = False) -> list[Path]:
 
 
 def solved(notebook: dict[str, Any]) -> dict[str, Any]:
-    """Return a notebook whose exercises are answered: each by the solution that follows it.
+    """Return a notebook with its exercises answered.
 
-    A cell with the tag "exercise" takes the source of the next one with the tag "solution".
+    A cell tagged "exercise" gets the source of the next cell tagged "solution".
     """
     answered: dict[str, Any] = json.loads(json.dumps(notebook))
     waiting: dict[str, Any] | None = None
@@ -66,12 +67,12 @@ def solved(notebook: dict[str, Any]) -> dict[str, Any]:
 
 
 def execute(notebook: dict[str, Any], *, where: Path) -> dict[str, Any]:
-    """Return a notebook with the outputs of a run in the folder ``where``.
+    """Run a notebook in the folder ``where`` and return it with its outputs.
 
     Raises
     ------
     ImportError
-        If Jupyter is absent.
+        If Jupyter is not installed.
     nbclient.exceptions.CellExecutionError
         If a cell raises.
     """
@@ -81,22 +82,22 @@ def execute(notebook: dict[str, Any], *, where: Path) -> dict[str, Any]:
     node = nbformat.reads(json.dumps(notebook), as_version=4)
     client = NotebookClient(
         node,
-        timeout=SECONDS,
+        timeout=TIMEOUT,
         kernel_name="python3",
         resources={"metadata": {"path": str(where)}},
         record_timing=False,
     )
     client.execute()
     node["metadata"]["language_info"] = {"name": "python"}
-    for cell in node["cells"]:  # what is logged, such as that something is compiled, is no result
+    for cell in node["cells"]:  # logged messages, such as that code is compiled, are not results
         if cell["cell_type"] == "code":
             cell["outputs"] = [o for o in cell["outputs"] if o.get("name") != "stderr"]
     run: dict[str, Any] = json.loads(nbformat.writes(node))
     return run
 
 
-def refresh(progress: Callable[[int, int, str], None]) -> list[Path]:
-    """Run every notebook of the repository and write it back with its new outputs."""
+def refresh(progress: Progress) -> list[Path]:
+    """Run every notebook and write it back with its new outputs; return their paths."""
     found = paths()
     for done, path in enumerate(found):
         progress(done, len(found), path.name)

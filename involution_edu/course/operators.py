@@ -1,17 +1,16 @@
-"""The exercises that compute: convolution, involution, the generator, the gradients."""
+"""Exercises that compute: one output pixel, involution, the generator, the gradients."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
 from ..arrays import Array
 from ..ops import involution, involution_backward
-from .exercise import Exercise, Mistake
+from .exercise import Cases, Exercise
 
-Cases = Iterator[tuple[Any, ...]]
 SHAPES = (  # N, C, H, W, G, K
     (1, 1, 3, 4, 1, 3),
     (2, 4, 5, 6, 2, 3),
@@ -31,14 +30,13 @@ APPLY = Exercise(
     "apply(kernel, window) -> the output of one pixel. Both are (K, K).",
     lambda kernel, window: (kernel * window).sum(),
     _one_pixel,
-    (
-        Mistake(lambda kernel, window: kernel * window, "these are the products; add them up."),
-        Mistake(
-            lambda kernel, window: (kernel @ window).sum(),
-            "@ is the product of matrices; multiply place by place, with *.",
+    {
+        "these are the products; add them up.": (lambda kernel, window: kernel * window),
+        "@ is the matrix product; multiply element by element, with *.": (
+            lambda kernel, window: (kernel @ window).sum()
         ),
-        Mistake(lambda kernel, window: (kernel * window).mean(), "that is the mean; take the sum."),
-    ),
+        "that is the mean; take the sum.": (lambda kernel, window: (kernel * window).mean()),
+    },
 )
 
 
@@ -57,75 +55,22 @@ def _over_channels(x: Array, kernel: Array) -> Array:
     return np.broadcast_to(y.sum(2, keepdims=True), y.shape).reshape(x.shape)
 
 
-def _interleaved(x: Array, kernel: Array) -> Array:
+def _by_channel(x: Array, kernel: Array, group_of: Callable[[int, int], int]) -> Array:
+    """Apply to channel c the kernel of group ``group_of(c, G)``."""
     C, G = x.shape[1], kernel.shape[1]
-    return np.concatenate([involution(x[:, [c]], kernel[:, [c % G]]) for c in range(C)], axis=1)
+    return involution(x, kernel[:, [group_of(c, G) for c in range(C)]])
 
 
-def _corner(x: Array, kernel: Array) -> Array:
-    """Apply the window with its corner, not its middle, on the pixel."""
+def _padded(
+    x: Array, kernel: Array, *margins: tuple[int, int, Literal["constant", "edge", "wrap"]]
+) -> Array:
+    """Pad rows and columns by multiples of half a window, in one mode after another; then apply."""
     p = kernel.shape[2] // 2
-    return involution(np.pad(x, ((0, 0), (0, 0), (0, 2 * p), (0, 2 * p))), kernel, padding=0)
+    for before, after, mode in margins:
+        widths = before * p, after * p
+        x = np.pad(x, ((0, 0), (0, 0), widths, widths), mode=mode)
+    return involution(x, kernel, padding=0)
 
-
-def _wrapped(x: Array, kernel: Array) -> Array:
-    p = kernel.shape[2] // 2
-    around = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)), mode="wrap")
-    return involution(around, kernel, padding=0)
-
-
-def _from_the_end(x: Array, kernel: Array) -> Array:
-    """Let rows and columns before the first count from the end, as Python's indices do."""
-    p = kernel.shape[2] // 2
-    before = np.pad(x, ((0, 0), (0, 0), (p, 0), (p, 0)), mode="wrap")
-    return involution(np.pad(before, ((0, 0), (0, 0), (0, p), (0, p))), kernel, padding=0)
-
-
-def _repeated(x: Array, kernel: Array) -> Array:
-    p = kernel.shape[2] // 2
-    around = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)), mode="edge")
-    return involution(around, kernel, padding=0)
-
-
-def _divided_by_groups(x: Array, kernel: Array) -> Array:
-    C, G = x.shape[1], kernel.shape[1]
-    return involution(x, kernel[:, [min(c // G, G - 1) for c in range(C)]])
-
-
-OPERATOR_MISTAKES = (
-    Mistake(
-        _over_channels, "you summed over the channels of the group; only the window is summed."
-    ),
-    Mistake(
-        lambda x, kernel: involution(x, kernel.swapaxes(2, 3)),
-        "you swapped u and v: u counts rows, v counts columns.",
-    ),
-    Mistake(
-        _interleaved, "you used group c % G; the channels of a group are neighbours, c // C_g."
-    ),
-    Mistake(
-        lambda x, kernel: involution(x, kernel[:, :, ::-1, ::-1]),
-        "you turned the kernel around; place (0, 0) lies above and left of the pixel.",
-    ),
-    Mistake(_corner, "your window starts at the pixel; its middle must lie there: h = i + u - p."),
-    Mistake(_wrapped, "beyond the edge you read the other side of the image; there are zeros."),
-    Mistake(
-        _from_the_end,
-        "an index below 0 counts from the end in Python; outside the image there are zeros.",
-    ),
-    Mistake(_repeated, "you repeated the pixels of the edge; outside the image there are zeros."),
-    Mistake(
-        _divided_by_groups, "you used group c // G; divide by the channels of a group, C_g = C / G."
-    ),
-    Mistake(
-        lambda x, kernel: involution(x, _mean_kernel(kernel)),
-        "you used one kernel for all pixels; index it with [..., i, j].",
-    ),
-    Mistake(
-        lambda x, kernel: involution(x, np.broadcast_to(kernel[:, :1], kernel.shape)),
-        "you used the first group's kernel for all groups.",
-    ),
-)
 
 INVOLUTION = Exercise(
     "involution",
@@ -133,7 +78,39 @@ INVOLUTION = Exercise(
     "(N, G, K, K, H, W), y has the shape of x.",
     involution,
     _operands,
-    OPERATOR_MISTAKES,
+    {
+        "you summed over the channels of the group; sum over the window only.": _over_channels,
+        "you swapped u and v: u counts rows, v counts columns.": (
+            lambda x, kernel: involution(x, kernel.swapaxes(2, 3))
+        ),
+        "you used group c % G; a group has adjacent channels, so it is c // C_g.": (
+            lambda x, kernel: _by_channel(x, kernel, lambda c, G: c % G)
+        ),
+        "you turned the kernel by half a turn; tap (0, 0) is above and left of the pixel.": (
+            lambda x, kernel: involution(x, kernel[:, :, ::-1, ::-1])
+        ),
+        "your window starts at the pixel; it must be centred there: h = i + u - p.": (
+            lambda x, kernel: _padded(x, kernel, (0, 2, "constant"))
+        ),
+        "beyond the edge you read the other side of the image; there are zeros.": (
+            lambda x, kernel: _padded(x, kernel, (1, 1, "wrap"))
+        ),
+        "an index below 0 counts from the end in Python; outside the image there are zeros.": (
+            lambda x, kernel: _padded(x, kernel, (1, 0, "wrap"), (0, 1, "constant"))
+        ),
+        "you repeated the pixels at the edge; outside the image there are zeros.": (
+            lambda x, kernel: _padded(x, kernel, (1, 1, "edge"))
+        ),
+        "you used group c // G; divide by the channels in a group, C_g = C / G.": (
+            lambda x, kernel: _by_channel(x, kernel, lambda c, G: min(c // G, G - 1))
+        ),
+        "you used one kernel for all pixels; index it with [..., i, j].": (
+            lambda x, kernel: involution(x, _mean_kernel(kernel))
+        ),
+        "you used the first group's kernel for all groups.": (
+            lambda x, kernel: _by_channel(x, kernel, lambda c, G: 0)
+        ),
+    },
 )
 
 
@@ -177,26 +154,21 @@ GENERATE = Exercise(
     "(G*K*K, C_r) and bias (G*K*K,), at every pixel of x (N, C, H, W). kernel is (N, G, K, K, H, W).",
     generate,
     _generators,
-    (
-        Mistake(_soft, "you normalised the kernel with softmax; involution leaves it as it is."),
-        Mistake(_groups_last, "you split the numbers as (K, K, G); channel o is (g*K + u)*K + v."),
-        Mistake(
-            lambda x, reduce, span, bias, G, K: np.maximum(
-                generate(x, reduce, span, bias, G, K), 0
-            ),
-            "there is no ReLU after span: a kernel may be negative.",
+    {
+        "you normalised the kernel with softmax; involution leaves it as it is.": _soft,
+        "you split the channels as (K, K, G); channel o is (g*K + u)*K + v.": _groups_last,
+        "there is no ReLU after span: a kernel may be negative.": (
+            lambda x, reduce, span, bias, G, K: np.maximum(generate(x, reduce, span, bias, G, K), 0)
         ),
-        Mistake(
-            lambda x, reduce, span, bias, G, K: generate(x, reduce, span, 0 * bias, G, K),
-            "you left out the bias of span.",
+        "you left out the bias of span.": (
+            lambda x, reduce, span, bias, G, K: generate(x, reduce, span, 0 * bias, G, K)
         ),
-        Mistake(
+        "ReLU belongs between reduce and span.": (
             lambda x, reduce, span, bias, G, K: generate(
                 x, np.eye(x.shape[1]), span @ reduce, bias, G, K
-            ),
-            "ReLU belongs between reduce and span.",
+            )
         ),
-    ),
+    },
 )
 
 
@@ -220,44 +192,35 @@ def _first_channels(dy: Array, x: Array, kernel: Array) -> Array:
 
 BACKWARD_INPUT = Exercise(
     "backward_input",
-    "backward_input(dy, x, kernel) -> dx: the gradient of y = involution(x, kernel) along x.",
+    "backward_input(dy, x, kernel) -> dx: the gradient of y = involution(x, kernel) with respect "
+    "to x.",
     _dx,
     _gradients,
-    (
-        Mistake(
-            lambda dy, x, kernel: involution(dy, kernel),
-            "you applied the kernels to dy. A pixel collects from the outputs that read it, each "
-            "with that output's kernel: dx[h, w] += kernel[u, v, i, j] * dy[i, j].",
+    {
+        "you applied the kernels to dy. A pixel collects from the outputs that read it, each "
+        "with the kernel of that output: dx[h, w] += kernel[u, v, i, j] * dy[i, j].": (
+            lambda dy, x, kernel: involution(dy, kernel)
         ),
-        Mistake(
-            lambda dy, x, kernel: involution(dy, kernel[:, :, ::-1, ::-1]),
-            "you turned the kernel of this pixel around; that is right for a convolution. Here "
-            "each output that read the pixel has a kernel of its own.",
+        "you turned the kernel of this pixel by half a turn; that is right for a convolution. "
+        "Here each output that read the pixel has a kernel of its own.": (
+            lambda dy, x, kernel: involution(dy, kernel[:, :, ::-1, ::-1])
         ),
-        Mistake(
-            lambda dy, x, kernel: _dx(np.ones_like(dy), x, kernel),
-            "you took dy for 1 everywhere.",
-        ),
-    ),
+        "you used 1 instead of dy.": (lambda dy, x, kernel: _dx(np.ones_like(dy), x, kernel)),
+    },
 )
 BACKWARD_KERNEL = Exercise(
     "backward_kernel",
-    "backward_kernel(dy, x, kernel) -> dkernel: the gradient of y = involution(x, kernel) along "
-    "kernel.",
+    "backward_kernel(dy, x, kernel) -> dkernel: the gradient of y = involution(x, kernel) with "
+    "respect to kernel.",
     _dkernel,
     _gradients,
-    (
-        Mistake(
-            _first_channels,
-            "you used one channel of each group; all C_g share the kernel: sum them.",
+    {
+        "you used one channel of each group; all C_g share the kernel: add them up.": _first_channels,
+        "you took the mean over the channels of a group; it is the sum.": (
+            lambda dy, x, kernel: _dkernel(dy, x, kernel) / (x.shape[1] // kernel.shape[1])
         ),
-        Mistake(
-            lambda dy, x, kernel: _dkernel(dy, x, kernel) / (x.shape[1] // kernel.shape[1]),
-            "you took the mean over the channels of a group; it is the sum.",
+        "you swapped u and v: u counts rows, v counts columns.": (
+            lambda dy, x, kernel: _dkernel(dy, x, kernel).swapaxes(2, 3)
         ),
-        Mistake(
-            lambda dy, x, kernel: _dkernel(dy, x, kernel).swapaxes(2, 3),
-            "you swapped u and v: u counts rows, v counts columns.",
-        ),
-    ),
+    },
 )

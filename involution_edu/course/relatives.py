@@ -1,17 +1,12 @@
-"""The exercises on involution's relatives: convolution, the residual block, attention."""
+"""Exercises on related operations: convolution, the residual block, local attention."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
 from ..nn import Conv2d
-from .exercise import Exercise, Mistake
-
-Cases = Iterator[tuple[Any, ...]]
+from .exercise import Cases, Exercise
 
 
 def convolve(x: Array, weight: Array) -> Array:
@@ -40,29 +35,20 @@ CONVOLUTION = Exercise(
     "(O, C, K, K), y is (O, H, W).",
     convolve,
     _convolutions,
-    (
-        Mistake(
-            lambda x, weight: convolve(x, weight[:, :, ::-1, ::-1]),
-            "you turned the weights around, as mathematicians do; here place (0, 0) lies above "
-            "and left of the pixel.",
+    {
+        "you turned the weights by half a turn, as mathematicians do; here tap (0, 0) is above "
+        "and left of the pixel.": (lambda x, weight: convolve(x, weight[:, :, ::-1, ::-1])),
+        "you swapped u and v: u counts rows, v counts columns.": (
+            lambda x, weight: convolve(x, weight.swapaxes(2, 3))
         ),
-        Mistake(
-            lambda x, weight: convolve(x, weight.swapaxes(2, 3)),
-            "you swapped u and v: u counts rows, v counts columns.",
+        "you used the first channel only; a convolution sums over all channels.": (
+            lambda x, weight: convolve(x[:1], weight[:, :1])
         ),
-        Mistake(
-            lambda x, weight: convolve(x[:1], weight[:, :1]),
-            "you used the first channel only; a convolution sums over all channels.",
+        "your window starts at the pixel; it must be centred there: i + u - p.": _from_the_corner,
+        "you took the mean of the products; it is their sum.": (
+            lambda x, weight: convolve(x, weight) / weight[0].size
         ),
-        Mistake(
-            _from_the_corner,
-            "your window starts at the pixel; its middle must lie there: i + u - p.",
-        ),
-        Mistake(
-            lambda x, weight: convolve(x, weight) / weight[0].size,
-            "you took the mean of the products; it is their sum.",
-        ),
-    ),
+    },
 )
 
 
@@ -76,11 +62,11 @@ RESIDUAL = Exercise(
     "residual_backward(dy, A) -> dx, for a block with a shortcut, y = x + A @ x.",
     lambda dy, A: dy + A.T @ dy,
     _residual,
-    (
-        Mistake(lambda dy, A: A.T @ dy, "x is used twice: the shortcut also brings dy back."),
-        Mistake(lambda dy, A: dy.copy(), "x is used twice: dy also comes back through A."),
-        Mistake(lambda dy, A: dy + A @ dy, "the way back through A @ x is A.T @ dy."),
-    ),
+    {
+        "x is used twice: dy also comes back through the shortcut.": (lambda dy, A: A.T @ dy),
+        "x is used twice: dy also comes back through A.": (lambda dy, A: dy.copy()),
+        "the gradient of A @ x with respect to x is A.T @ dy.": (lambda dy, A: dy + A @ dy),
+    },
 )
 
 
@@ -99,7 +85,7 @@ def _softmax(scores: Array, axis: tuple[int, int]) -> Array:
 
 
 def attend(query: Array, key: Array, K: int) -> Array:
-    """Return local attention's weights (K, K, H, W) for query and key (D, H, W)."""
+    """Return the weights (K, K, H, W) of local attention for query and key (D, H, W)."""
     return _softmax(_scores(query, key, K), (0, 1))
 
 
@@ -121,28 +107,21 @@ ATTENTION = Exercise(
     "are (D, H, W), weights (K, K, H, W).",
     attend,
     _attentions,
-    (
-        Mistake(_scores, "these are the scores; take their softmax over the window."),
-        Mistake(
-            lambda query, key, K: _softmax(_scores(query, key, K), (2, 3)),
-            "your softmax runs over the pixels; it runs over the window, the first two axes.",
+    {
+        "these are the scores; take their softmax over the window.": _scores,
+        "your softmax runs over the pixels; it runs over the window, the first two axes.": (
+            lambda query, key, K: _softmax(_scores(query, key, K), (2, 3))
         ),
-        Mistake(
-            lambda query, key, K: attend(key, query, K),
-            "you swapped query and key: the middle asks, its window answers.",
+        "you swapped query and key: the query is the centre pixel's, the keys are its window's.": (
+            lambda query, key, K: attend(key, query, K)
         ),
-        Mistake(
-            _inside,
-            "you left out the places outside the image; their keys are zeros, so their score is 0 "
-            "and exp(0) is 1.",
+        "you left out the taps outside the image; their keys are zeros, so their score is 0 "
+        "and exp(0) is 1.": _inside,
+        "you divided by the square root of D; transformers do, this exercise does not.": (
+            lambda query, key, K: attend(query / np.sqrt(len(query)), key, K)
         ),
-        Mistake(
-            lambda query, key, K: attend(query / np.sqrt(len(query)), key, K),
-            "you divided by the square root of D; transformers do, this exercise does not.",
+        "you swapped u and v: u counts rows, v counts columns.": (
+            lambda query, key, K: attend(query, key, K).swapaxes(0, 1)
         ),
-        Mistake(
-            lambda query, key, K: attend(query, key, K).swapaxes(0, 1),
-            "you swapped u and v: u counts rows, v counts columns.",
-        ),
-    ),
+    },
 )

@@ -1,4 +1,4 @@
-"""The command line: what it says, its exit codes, and what it answers to mistakes."""
+"""The command line: its output, its exit codes, and its one-line answers to mistakes."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from PIL import Image
 import involution_edu as inv
 from involution_edu import cli
 from involution_edu.apps import demo
+from involution_edu.arguments import ArgumentError, WrongTypeError
 from involution_edu.arrays import Array
-from involution_edu.backends import numba_cpu, shifts
-from involution_edu.cli import main
-from involution_edu.cli.table import COMMANDS
+from involution_edu.backends import BackendUnavailable, numba_cpu, shifts
+from involution_edu.cli import COMMANDS, main
 from involution_edu.geometry import Geometry
+from involution_edu.progress import clear_progress, progress_bar
 from involution_edu.verify import doctor, gradcheck
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the current folder, with some files that are no good as a photo and one that is."""
+    """Return the current folder, with a photo and some files that are not one."""
     monkeypatch.chdir(tmp_path)
     pixels = np.random.default_rng(0).integers(0, 256, (12, 9, 3), dtype=np.uint8)
     Image.fromarray(pixels).save("photo.png")
@@ -52,7 +53,7 @@ def contents(folder: Path) -> dict[str, bytes | None]:
     return {str(path): path.read_bytes() if path.is_file() else None for path in paths}
 
 
-# What was typed, and what the one line of answer must name.
+# The arguments, and what the one-line answer must contain.
 MISTAKES = [
     ("", "COMMAND"),
     ("dmeo", "'dmeo'"),
@@ -72,9 +73,9 @@ MISTAKES = [
     ("demo photo.png --pixel -1 2", "pixel[0] is -1; need"),
     ("demo photo.png --pixel 12 2", "pixel is (12, 2); need a row of 0 to 11"),
     ("demo photo.png --pixel 2 9", "pixel is (2, 9); need"),
-    ("demo photo.png --seed -1", "--seed: '-1' is no whole number >= 0"),
-    ("demo photo.png --seed 1e3", "--seed: '1e3' is no whole number >= 0"),
-    ("demo photo.png --seed ²", "--seed: '²' is no whole number >= 0"),
+    ("demo photo.png --seed -1", "--seed: '-1' is not a whole number >= 0"),
+    ("demo photo.png --seed 1e3", "--seed: '1e3' is not a whole number >= 0"),
+    ("demo photo.png --seed ²", "--seed: '²' is not a whole number >= 0"),
     ("demo missing.png", "image is missing.png; there is no such file"),
     ("demo folder", "image is folder, a folder; need a file"),
     ("demo text.png", "image is text.png, which cannot be read"),
@@ -112,10 +113,10 @@ def test_a_mistake_is_answered_in_one_line(
 def test_an_absent_backend_is_a_mistake_of_the_user(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(numba_cpu, "unavailable", lambda: "numba cannot be imported: mend it")
+    monkeypatch.setattr(numba_cpu, "unavailable", lambda: "numba cannot be imported: install it")
     assert main(["gradcheck", "--backend", "numba"]) == 2
     assert capsys.readouterr().err == (
-        "involution-edu: error: backend 'numba' cannot run here: numba cannot be imported: mend it\n"
+        "involution-edu: error: backend 'numba' cannot run here: numba cannot be imported: install it\n"
     )
 
 
@@ -124,8 +125,10 @@ def test_an_absent_backend_is_a_mistake_of_the_user(
     [
         ValueError("operands could not be broadcast together"),
         TypeError("run() got an unexpected keyword argument 'pixel'"),
-        ValueError("pixels is (3,); need a pair"),
-        ValueError("image of size 3 cannot be reshaped"),
+        ValueError("pixel is (3,); need a pair"),  # not an ArgumentError, whatever its words
+        ArgumentError("kernel", "has shape (3,)", "6 axes"),  # no argument of the command
+        ArgumentError("pixels[0]", "is -1", "an int >= 0"),
+        WrongTypeError("x", "is a list", "a NumPy array"),
         ZeroDivisionError("division by zero"),
     ],
 )
@@ -141,15 +144,27 @@ def test_a_fault_of_the_program_keeps_its_traceback(
     assert caught.value is error
 
 
-def test_an_error_over_several_lines_becomes_one(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(28, "No space\nleft", "big.gif"), "big.gif: No space left"),
+        (ArgumentError("pixel[1]", "is -1", "an int\n>= 0"), "pixel[1] is -1; need an int >= 0"),
+        (WrongTypeError("seed", "is 1.5", "an int"), "seed is 1.5; need an int"),
+        (BackendUnavailable("numba is not installed"), "numba is not installed"),
+    ],
+)
+def test_a_mistake_of_the_user_is_recognised_by_type_and_reported_in_one_line(
+    error: Exception,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def broken(*args: Any, **options: Any) -> NoReturn:
-        raise OSError(28, "No space\nleft", "big.gif")
+        raise error
 
     monkeypatch.setattr(demo, "run", broken)
     assert main(["demo"]) == 2
-    assert capsys.readouterr().err == "involution-edu: error: big.gif: No space left\n"
+    assert capsys.readouterr().err == f"involution-edu: error: {line}\n"
 
 
 def test_demo_writes_where_it_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,9 +184,7 @@ def test_demo_writes_where_it_is_told(folder: Path, capsys: pytest.CaptureFixtur
     assert (data["ok"], data["pixel"], data["seed"]) == (True, [3, 4], 7)
 
 
-def test_demo_survives_letters_that_the_terminal_lacks(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_demo_prints_on_an_ascii_terminal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("photo.png").rename("Fjörð×2→.png")
     screen = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(screen, encoding="ascii"))
@@ -211,9 +224,53 @@ def test_progress_is_for_terminals_alone(
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys, "stderr", screen := Screen())
     assert main(["gradcheck", "--backend", "shifts"]) == 0
-    lines = screen.getvalue().split("\r")
-    assert f"{'shifts: operator, plain 3x3':79}" in lines
-    assert lines[-2:] == [" " * 79, ""]  # cleared at the end
+    assert "shifts: operator, plain 3x3" in screen.getvalue()
+
+
+def last_lines(screen: Screen) -> list[str]:
+    """Return the lines that a terminal shows: a carriage return begins the line again."""
+    shown = []
+    for line in screen.getvalue().split("\n"):
+        letters: list[str] = []
+        for text in line.split("\r"):
+            letters[: len(text)] = text
+        shown.append("".join(letters).rstrip())
+    return shown
+
+
+def test_a_full_progress_bar_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", screen := Screen())
+    show = progress_bar()
+    assert screen.getvalue() == ""  # nothing before the first step
+    for done in range(4):
+        show(done, 3, f"epoch {done}")
+    clear_progress()
+    (bar, end) = last_lines(screen)
+    assert bar.startswith("epoch 3: 100%")
+    assert "3/3" in bar
+    assert end == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (KeyboardInterrupt(), 130, "involution-edu: interrupted"),
+        (ArgumentError("pixel", "is 5"), 2, "involution-edu: error: pixel is 5"),
+    ],
+    ids=["interrupted", "mistake"],
+)
+def test_an_error_clears_the_progress_bar(
+    error: BaseException, code: int, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*args: Any, **options: Any) -> NoReturn:
+        progress_bar()(1, 3, "drawing")
+        raise error
+
+    monkeypatch.setattr(demo, "run", stopped)
+    monkeypatch.setattr(sys, "stderr", screen := Screen())
+    assert main(["demo"]) == code
+    assert "drawing" in screen.getvalue()
+    assert last_lines(screen) == [line, ""]
 
 
 def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -300,7 +357,7 @@ def test_every_example_is_understood() -> None:
         assert cli.make_parser().parse_args(argv).run is command.run
 
 
-# The real thing, as a process of its own.
+# As a process of its own.
 
 
 def command(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -319,7 +376,7 @@ def test_version_without_heavy_imports() -> None:
         "import sys; from involution_edu.cli import main\n"
         "try: main(['--version'])\n"
         "except SystemExit as end: code = end.code\n"
-        "print(code, [m for m in ('numba', 'matplotlib', 'PIL', 'cupy') if m in sys.modules])"
+        "print(code, [m for m in ('numba', 'matplotlib', 'PIL', 'cupy', 'tqdm') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert out.stdout == f"involution-edu {inv.__version__}\n0 []\n"
@@ -331,7 +388,7 @@ def test_a_process_answers_a_mistake(tmp_path: Path) -> None:
     assert done.stderr == "involution-edu: error: image is missing.png; there is no such file\n"
 
 
-def test_a_process_in_plain_letters(folder: Path) -> None:
+def test_a_process_with_ascii_output(folder: Path) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = command("demo", "photo.png", stdout=subprocess.PIPE, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
@@ -340,14 +397,14 @@ def test_a_process_in_plain_letters(folder: Path) -> None:
 
 @pytest.fixture
 def closed_pipe() -> Iterator[int]:
-    """Yield the writing end of a pipe that nobody reads any more."""
+    """Yield the write end of a pipe whose read end is closed."""
     read, write = os.pipe()
     os.close(read)
     yield write
     os.close(write)
 
 
-def test_a_closed_pipe_makes_no_noise(closed_pipe: int) -> None:
+def test_a_closed_pipe_prints_no_error(closed_pipe: int) -> None:
     done = command("doctor", stdout=closed_pipe)
     assert (done.returncode, done.stderr) == (141, "")
     done = command("--help", stdout=closed_pipe)  # printed by argparse, which may hide the error

@@ -1,4 +1,4 @@
-"""The checks of the exercises: right answers pass, typical wrong ones are told apart."""
+"""The checks of the exercises: right answers pass, common mistakes are named."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from involution_edu import course
 from involution_edu.course import EXERCISES, Exercise, judge
 
 MISTAKES = [
-    pytest.param(exercise, k, id=f"{exercise.name}-{k}")
+    pytest.param(exercise, hint, id=f"{exercise.name}-{k}")
     for exercise in EXERCISES.values()
-    for k in range(len(exercise.mistakes))
+    for k, hint in enumerate(exercise.mistakes)
 ]
 
 
@@ -23,12 +23,11 @@ def test_the_right_answer_passes(exercise: Exercise) -> None:
     assert judge(exercise, exercise.right, seed=3).ok
 
 
-@pytest.mark.parametrize(("exercise", "k"), MISTAKES)
-def test_a_mistake_is_found_and_named(exercise: Exercise, k: int) -> None:
-    mistake = exercise.mistakes[k]
-    verdict = judge(exercise, mistake.answer)
+@pytest.mark.parametrize(("exercise", "hint"), MISTAKES)
+def test_a_mistake_is_found_and_named(exercise: Exercise, hint: str) -> None:
+    verdict = judge(exercise, exercise.mistakes[hint])
     assert not verdict.ok
-    assert verdict.text.endswith(f"The likely mistake: {mistake.sentence}")
+    assert verdict.text.endswith(f"The likely mistake: {hint}")
 
 
 @pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
@@ -79,7 +78,7 @@ def test_what_else_can_go_wrong() -> None:
     ids=["corner", "negative index", "wrong division"],
 )
 def test_loops_as_a_learner_writes_them(group_of: Any, h_of: Any, inside: str, hint: str) -> None:
-    """The last two raise IndexError in some of the cases; what they return in others tells."""
+    """The last two raise IndexError in some cases; their results in the others identify them."""
 
     def involution(x: Any, kernel: Any) -> Any:
         (N, C, H, W), (G, K) = x.shape, kernel.shape[1:3]
@@ -95,7 +94,7 @@ def test_loops_as_a_learner_writes_them(group_of: Any, h_of: Any, inside: str, h
     assert hint in verdict.text
 
 
-def test_a_name_that_is_no_exercise() -> None:
+def test_a_name_without_an_exercise() -> None:
     with pytest.raises(
         ValueError, match=r"^answer is named <lambda>; need one of apply, involution, "
     ):

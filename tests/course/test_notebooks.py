@@ -1,9 +1,11 @@
-"""Every notebook runs as it is and with its exercises answered; what it keeps is small."""
+"""Every notebook runs as it is and with its exercises answered; its stored outputs are small."""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from involution_edu.cli import main
 from involution_edu.course import notebooks
 
 PATHS = notebooks.paths()
+ROOT = Path(__file__).parents[2]
 # Sphinx and Jupyter both read these; the words of a section may differ.
 SECTIONS = ("Predict", "Exercise", "Things to try", "Recap")
 ANSWERED = {"tags": ["answered"]}
@@ -35,6 +38,46 @@ def text_of(cell: dict[str, Any]) -> str:
         "".join(output.get("text", "") or output.get("data", {}).get("text/plain", ""))
         for output in cell["outputs"]
     )
+
+
+def first_lines(path: Path) -> str:
+    """Return the code of a notebook that finds the package."""
+    first = next(cell for cell in read(path)["cells"] if cell["cell_type"] == "code")
+    lines, magic, _ = "".join(first["source"]).partition("%matplotlib inline\n")
+    assert magic
+    return lines
+
+
+def find_package(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run these lines in ``folder``, without installed packages."""
+    code = f"{first_lines(PATHS[0])}\nprint(find_spec('involution_edu').origin)"
+    return subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code],
+        cwd=folder,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_all_find_the_package_in_the_same_way() -> None:
+    assert len({first_lines(path) for path in PATHS}) == 1
+
+
+def test_the_package_of_a_clone_is_found() -> None:
+    done = find_package(ROOT / "notebooks")
+    assert done.stdout.strip() == str(ROOT / "involution_edu" / "__init__.py"), done.stderr
+
+
+def test_a_missing_package_is_reported_with_the_way_to_install_it(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "another"\n')
+    done = find_package(tmp_path)
+    assert done.returncode == 1
+    message = done.stderr.splitlines()[-1]
+    assert message.startswith("ModuleNotFoundError: involution_edu is not installed, and this ")
+    assert 'pip install "involution-edu[train]"' in message
+    assert 'clone the repository and run: pip install ".[train]" in its folder' in message
 
 
 def answered_before_asked(notebook: dict[str, Any]) -> dict[str, Any]:
