@@ -8,16 +8,13 @@ from .recording import (
     record_operator,
 )
 from .trace import OperatorTrace, Trace
-from .trace_file import load_trace, save_trace
 
 __all__ = [
     "Gradients",
     "OperatorTrace",
     "Trace",
     "involution_names",
-    "load_trace",
     "record",
     "record_gradients",
     "record_operator",
-    "save_trace",
 ]
