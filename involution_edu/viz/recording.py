@@ -10,7 +10,7 @@ import numpy as np
 from ..arguments import ArgumentError, IntOrPair
 from ..arrays import Array
 from ..cases import operator_options
-from ..geometry import Geometry, Padding
+from ..geometry import Padding, make_geometry
 from ..nn import BatchNorm2d, Involution2d, Module
 from ..ops import involution, involution_backward
 from .trace import OperatorTrace, Trace, agree
@@ -45,7 +45,8 @@ def record_operator(
     [[9.0, 9.0, 9.0], [9.0, 9.0, 9.0]]
     """
     y = involution(x, kernel, stride=stride, padding=padding, dilation=dilation)
-    geom = Geometry.of(x, kernel, stride=stride, padding=padding, dilation=dilation)
+    (_, G, K_h, K_w, *_) = kernel.shape
+    geom = make_geometry(x.shape, G, (K_h, K_w), stride, dilation, padding)
     trace = OperatorTrace(x=x, kernel=kernel, y=y, geom=geom)
     trace.check()
     return trace
@@ -100,7 +101,11 @@ def record(model: Module, x: Array, *, layer: str | None = None) -> Trace:
         raise ArgumentError("layer", f"is {layer!r}", some)
     target = dict(model.named_modules())[f"{layer}."]
     assert isinstance(target, Involution2d)
-    return _record_layer(target, _input_of(target, model, x))
+    inputs: list[Array] = []
+    with target.register_forward_hook(lambda _, a, y: inputs.append(a)):
+        model(x)
+    (given,) = inputs
+    return _record_layer(target, given)
 
 
 def involution_names(model: Module) -> list[str]:
@@ -210,23 +215,6 @@ def record_gradients(layer: Involution2d, x: Array, dy: Array) -> Gradients:
     )
 
 
-def _input_of(target: Involution2d, model: Module, x: Array) -> Array:
-    """Run ``model`` on ``x`` and return what ``target`` inside of it was given."""
-    given: list[Array] = []
-
-    def forward(a: Array) -> Array:
-        given.append(a)
-        return Involution2d.forward(target, a)
-
-    vars(target)["forward"] = forward  # in front of the method, for one run
-    try:
-        model(x)
-    finally:
-        del vars(target)["forward"]
-    (a,) = given
-    return a
-
-
 def _record_layer(layer: Involution2d, x: Array) -> Trace:
     norm = layer.conv1.children().get("bn")
     statistics = {}
@@ -253,7 +241,7 @@ def _record_layer(layer: Involution2d, x: Array) -> Trace:
         span_bias=span["conv.bias"],
         kernel=kernel,
         y=y,
-        geom=Geometry.of(applied, kernel, stride=layer.stride, dilation=layer.dilation),
+        geom=make_geometry(applied.shape, layer.groups, layer.window, layer.stride, layer.dilation),
     )
     trace.check()
     return trace

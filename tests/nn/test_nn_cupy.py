@@ -206,7 +206,7 @@ WRONG_PLACES: dict[str, tuple[Callable[[nn.Module], Any], str]] = {
         lambda layer: (layer(gpu(1, 2, 3, 4)), layer.backward(cpu(1, 2, 3, 4))),
         r"dy is a NumPy array; need a CuPy array, as the output is, such as cupy\.asarray\(dy\)",
     ),
-    "nowhere": (lambda layer: layer.to("cuda"), "kind is 'cuda'; need 'numpy' or 'cupy'"),
+    "nowhere": (lambda layer: layer.to("cuda"), "kind is 'cuda'; need one of 'numpy', 'cupy'"),
 }
 
 

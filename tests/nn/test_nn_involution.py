@@ -11,7 +11,7 @@ from nn_cases import LAYERS, random, run
 from involution_edu import involution, involution_backward, nn
 from involution_edu.arrays import Array
 from involution_edu.cases import TOLERANCE, scaled_error
-from involution_edu.nn import involution2d
+from involution_edu.nn import bands
 
 
 def test_names_are_those_of_the_authors_checkpoints() -> None:
@@ -102,7 +102,7 @@ def test_a_band_is_as_large_as_its_kernels_may_be(monkeypatch: pytest.MonkeyPatc
     assert spanned == [10]
     spanned.clear()
     row = 2 * 3 * 3 * 7 * 4  # bytes of kernels in a row: N*G*K*K*W_out in float32
-    monkeypatch.setitem(involution2d.BAND_BYTES, "numpy", 4 * row)
+    monkeypatch.setitem(bands.MAX_BAND_BYTES, "numpy", 4 * row)
     layer(x)
     assert spanned == [3, 3, 4]
 
