@@ -109,8 +109,8 @@ class Geometry:
         if elements > MAX_ELEMENTS:
             raise ArgumentError(
                 "padding",
-                f"is {self.padding}, which makes x an array of {elements} numbers",
-                f"at most {MAX_ELEMENTS} numbers",
+                f"is {self.padding}",
+                f"less, for x would have {elements} numbers with it, more than {MAX_ELEMENTS}",
             )
         if min(self.H_out, self.W_out) < 1:
             (h, w), (e_h, e_w) = self.padded_size, self.extent

@@ -21,7 +21,7 @@ class Parameter:
     Parameters
     ----------
     data : ndarray
-        The values; an optimizer changes them in place.
+        The values; an optimiser changes them in place.
 
     Attributes
     ----------
@@ -242,7 +242,7 @@ class Module:
 
         CuPy arrays are put on the current GPU; the layers then take and return CuPy arrays, and
         this GPU must be the current one when they are called. Arrays kept for backward are
-        dropped. An optimizer made before keeps its own arrays where they were.
+        dropped. An optimiser made before keeps its own arrays where they were.
 
         Raises
         ------

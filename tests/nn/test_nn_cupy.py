@@ -114,7 +114,7 @@ def check_training(model: nn.Module) -> None:
 
 @pytest.mark.parametrize("make", [partial(nn.SGD, momentum=0.9), nn.Adam])
 @pytest.mark.usefixtures("cupy")
-def test_the_memory_of_an_optimiser_is_kept_as_numpy_has_it(make: Any) -> None:
+def test_the_state_of_an_optimiser_is_the_same_on_the_gpu(make: Any) -> None:
     model = models.small_rednet(4, kernel_size=3, blocks=(1,), rng=0)
     optimiser, twin = make(model.parameters(), lr=0.01), copy.deepcopy(model).to("cupy")
     on_gpu, again = (make(twin.parameters(), lr=0.01) for _ in range(2))
