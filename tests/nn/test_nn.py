@@ -58,6 +58,32 @@ def test_what_a_layer_keeps_beside_its_input(training: bool) -> None:
         assert peak <= 1.02 * x.nbytes, name  # the output, and no other array as large
 
 
+def test_forward_hooks_see_every_call_until_they_are_removed() -> None:
+    inner = nn.ReLU()
+    model = nn.Sequential(nn.ReLU(), inner=inner)
+    calls: list[tuple[str, nn.Module, Array, Array]] = []
+    x = random((1, 2, 3, 4), float, 0)
+    first, again = (
+        inner.register_forward_hook(lambda *call, name=name: calls.append((name, *call)))
+        for name in ("first", "again")
+    )
+    with first:
+        y = model(x)
+    assert [call[:2] for call in calls] == [("first", inner), ("again", inner)]
+    assert np.array_equal(calls[0][2], np.maximum(x, 0))
+    assert calls[0][3] is y
+    calls.clear()
+    model(x)
+    assert [call[0] for call in calls] == ["again"]
+    again.remove()
+    again.remove()  # a second time does nothing
+    with pytest.raises(TypeError, match="x is a list"), inner.register_forward_hook(print):
+        inner([1.0])  # type: ignore[arg-type]
+    assert model(x) is not None
+    assert len(calls) == 1
+    assert inner._hooks == nn.ReLU()._hooks == ()
+
+
 def test_no_grad_ends_with_an_error() -> None:
     layer = nn.ReLU()
     with pytest.raises(TypeError, match="x is a list"), nn.no_grad():

@@ -11,6 +11,7 @@ import pytest
 from involution_edu import nn
 from involution_edu.arrays import Array
 from involution_edu.cases import scaled_error
+from involution_edu.nn.losses import softmax
 
 SHAPES = ((5, 3), (4,), (2, 3, 1, 2))
 LR = (0.1, 0.1, 0.03, 0.2, 0.01, 0.1, 0.05)  # of each step: a plan may change it
@@ -135,6 +136,14 @@ def test_the_gradient_of_a_loss_is_its_slope(smoothing: float) -> None:
     h = 1e-5
     difference = criterion(logits + h * along, labels) - criterion(logits - h * along, labels)
     assert slope == pytest.approx(difference / (2 * h), rel=1e-7)
+
+
+def test_softmax_is_along_the_last_axis() -> None:
+    logits = random((3, 4, 5), 0)
+    exp = np.exp(logits)
+    np.testing.assert_allclose(softmax(logits), exp / exp.sum(axis=2)[:, :, None], rtol=1e-14)
+    assert softmax(logits.astype(np.float32)).dtype == np.float32
+    np.testing.assert_array_equal(softmax(np.array([1e30, -np.inf])), [1, 0])
 
 
 @pytest.mark.parametrize("size", [1e3, 1e30])
