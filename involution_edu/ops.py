@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .arguments import ArgumentError, IntOrPair, as_pair, check_shape
-from .arrays import Array, check_array, check_place, kind_of_array
+from .arrays import Array, check_array, kind_of_array
 from .backends import Backend, select
 from .geometry import Geometry, Padding, make_geometry
 
@@ -129,8 +129,7 @@ def involution_backward(
     array([20., 30.,  0.])
     """
     x, kernel, geom = _checked(x, kernel, stride, padding, dilation)
-    dy = check_array("dy", dy, x.dtype, gpu=True)
-    check_place("dy", dy, x)
+    dy = check_array("dy", dy, gpu=True, like=x)
     check_shape("dy", dy, geom.y_shape, "(N, C, H_out, W_out)")
     chosen = _select(backend, x)
     return chosen.backward_input(dy, kernel, geom), chosen.backward_kernel(dy, x, geom)
@@ -144,8 +143,7 @@ def _checked(
     x: Array, kernel: Array, stride: IntOrPair, padding: Padding, dilation: IntOrPair
 ) -> tuple[Array, Array, Geometry]:
     x = check_array("x", x, gpu=True)
-    kernel = check_array("kernel", kernel, x.dtype, gpu=True)
-    check_place("kernel", kernel, x)
+    kernel = check_array("kernel", kernel, gpu=True, like=x)
     axes = "(N, G, K_h, K_w, H_out, W_out)"
     if x.ndim != 4:
         raise ArgumentError("x", f"has shape {x.shape}", "4 axes (N, C, H, W)")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arguments import ArgumentError, WrongTypeError, as_number, check_shape
-from ..arrays import Array, array_module, check_array, kind_of_array
+from ..arrays import Array, array_module, check_array, check_device
 
 Labels = NDArray[np.integer[Any]]
 
@@ -117,11 +117,7 @@ class MeanSquaredError:
         y = check_array("y", y, gpu=True)
         if y.size == 0:
             raise ArgumentError("y", f"has shape {y.shape}", "at least one number")
-        _check_kind("target", target, "y", y)
-        if target.dtype != y.dtype:
-            raise WrongTypeError(
-                "target", f"has dtype {target.dtype}", f"{y.dtype}, the dtype of y"
-            )
+        target = check_array("target", target, gpu=True, like=y, owner="y")
         check_shape("target", target, y.shape, "the shape of y")
         difference = y - target
         self._dy = difference * (2 / y.size)
@@ -134,7 +130,7 @@ class MeanSquaredError:
 
 def _check_labels(labels: Labels, logits: Array) -> None:
     count, classes = logits.shape
-    _check_kind("labels", labels, "logits", logits)
+    check_device("labels", labels, logits, "logits")
     if labels.dtype.kind not in "iu":
         raise WrongTypeError("labels", f"has dtype {labels.dtype}", "whole numbers")
     if labels.shape != (count,):
@@ -144,14 +140,6 @@ def _check_labels(labels: Labels, logits: Array) -> None:
     lowest, highest = int(labels.min()), int(labels.max())
     if lowest < 0 or highest >= classes:
         raise ArgumentError("labels", f"has {lowest} to {highest}", f"0 to {classes - 1}")
-
-
-def _check_kind(name: str, a: object, other_name: str, other: Array) -> None:
-    if kind_of_array(a) != kind_of_array(other):
-        need = type(other).__module__
-        raise WrongTypeError(
-            name, f"is a {type(a).__name__}", f"a {need} array, as {other_name} is"
-        )
 
 
 def _saved(criterion: object, gradient: Array | None) -> Array:

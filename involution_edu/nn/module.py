@@ -8,11 +8,10 @@ from contextvars import ContextVar
 from itertools import product
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
-from ..arguments import ArgumentError, WrongTypeError, as_choice, check_shape
-from ..arrays import Array, array_module, as_numpy, check_array, check_current, check_place
+from ..arguments import as_choice, check_shape
+from ..arrays import Array, array_module, as_numpy, check_array, check_current
 from ..backends import select
+from .arguments import check_state
 
 
 class Parameter:
@@ -193,8 +192,7 @@ class Module:
                 f"{name}.backward() needs a forward pass first, outside no_grad(): call the layer"
             )
         shape, like, values = self._saved
-        dy = check_array("dy", dy, like.dtype, gpu=True)
-        check_place("dy", dy, like, "the output")
+        dy = check_array("dy", dy, gpu=True, like=like, owner="the output")
         check_current("dy", dy)
         check_shape("dy", dy, shape, f"the shape of the output of {name}")
         return dy, *values
@@ -292,23 +290,7 @@ class Module:
             be cast. Nothing is changed then.
         """
         own = self._state()
-        for problem, names in (
-            ("lacks", own.keys() - state.keys()),
-            ("has the unknown", state.keys() - own.keys()),
-        ):
-            if names:
-                some, more = sorted(names)[:3], len(names) - 3
-                listed = ", ".join(some) + (f" and {more} more" if more > 0 else "")
-                raise ArgumentError("state", f"{problem} {listed}", "the names of state_dict()")
-        for name, array in own.items():
-            item: object = as_numpy(state[name])
-            label = f"state[{name!r}]"
-            if not isinstance(item, np.ndarray) or not np.can_cast(
-                item.dtype, array.dtype, "same_kind"
-            ):
-                kind = getattr(item, "dtype", type(item).__name__)
-                raise WrongTypeError(label, f"is {kind}", f"an array that casts to {array.dtype}")
-            check_shape(label, item, array.shape, "the shape in state_dict()")
+        check_state(state, own)
         for name, array in own.items():
             array[...] = array_module(array).asarray(state[name])
 

@@ -7,8 +7,9 @@ from math import cos, pi, sqrt
 
 import numpy as np
 
-from ..arguments import ArgumentError, as_int, as_number, check_shape
+from ..arguments import ArgumentError, as_int, as_number
 from ..arrays import Array, array_module, as_numpy
+from .arguments import check_state
 from .module import Parameter
 
 
@@ -83,15 +84,10 @@ class Optimizer:
 
         Raises
         ------
-        ValueError
-            If a name is missing or unknown, or a shape differs. Nothing is changed then.
+        TypeError, ValueError
+            As `Module.load_state_dict`. Nothing is changed then.
         """
-        own = self.state_dict()
-        if own.keys() != state.keys():
-            names = ", ".join(sorted(own.keys() ^ state.keys()))
-            raise ArgumentError("state", f"has or lacks {names}", "the names of state_dict()")
-        for name, array in own.items():
-            check_shape(f"state[{name!r}]", state[name], array.shape, "the shape in state_dict()")
+        check_state(state, self.state_dict())
         self.steps = int(state["steps"])
         for name, arrays in self.state.items():
             for number, array in enumerate(arrays):
