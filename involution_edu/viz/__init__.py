@@ -1,12 +1,6 @@
-"""Pictures of the operator at work. They compute nothing: each is drawn from a `Trace`."""
+"""Pictures of the operator at work, each drawn from a recorded `Trace`; they compute nothing."""
 
-from .recording import (
-    Gradients,
-    involution_names,
-    record,
-    record_gradients,
-    record_operator,
-)
+from .recording import Gradients, involution_names, record, record_gradients, record_operator
 from .trace import OperatorTrace, Trace
 
 __all__ = [
