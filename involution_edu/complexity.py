@@ -163,7 +163,7 @@ class Complexity:
 
 @dataclass(frozen=True, slots=True)
 class Savings:
-    """The `Complexity` of a network beside that of another, stage by stage."""
+    """The `Complexity` of a network compared with that of another, stage by stage."""
 
     ours: Complexity
     theirs: Complexity
@@ -233,8 +233,8 @@ def count(
     >>> cost.parameters, cost.macs, cost.operations
     (224, 4320, 4480)
 
-    An involution has K_h*K_w products for each number of its output, beside the convolutions
-    that generate its kernels:
+    An involution has K_h*K_w products for each number of its output; the convolutions inside
+    generate its kernels:
 
     >>> [(a.name, a.macs) for a in count(nn.Involution2d(16, 3), (16, 5, 6)).layers if a.macs]
     [('', 4320), ('conv1.conv', 1920), ('conv2.conv', 1080)]
@@ -281,12 +281,9 @@ def _cost(name: str, module: Module, calls: list[tuple[Shape, Shape]]) -> LayerC
     )
 
 
-def _conv(layer: Conv2d, x: Shape, y: Shape) -> tuple[int, int]:
-    return layer.weight.data.size * math.prod(y[1:]), math.prod(y) if layer.bias else 0
-
-
-def _linear(layer: Linear, x: Shape, y: Shape) -> tuple[int, int]:
-    return layer.weight.data.size, math.prod(y) if layer.bias else 0
+def _weighted(layer: Conv2d | Linear, x: Shape, y: Shape) -> tuple[int, int]:
+    pixels = math.prod(y[1:])
+    return layer.weight.data.size * pixels, math.prod(y) if layer.bias else 0
 
 
 def _involution(layer: Involution2d | KernelDenoiser, x: Shape, y: Shape) -> tuple[int, int]:
@@ -301,8 +298,8 @@ def _per_input(times: int, layer: Module, x: Shape, y: Shape) -> tuple[int, int]
 
 # Multiply-adds and other operations of a layer, from the shapes of its input and output, without N.
 COSTS: dict[type[Module], Callable[..., tuple[int, int]]] = {
-    Conv2d: _conv,
-    Linear: _linear,
+    Conv2d: _weighted,
+    Linear: _weighted,
     Involution2d: _involution,
     KernelDenoiser: _involution,
     BatchNorm2d: partial(_per_input, 2),
@@ -313,7 +310,7 @@ CONTAINERS = Sequential, Bottleneck, ResidualNetwork
 
 
 def change(ours: float, theirs: float) -> float:
-    """Return by how many per cent ``ours`` is above ``theirs``; negative if it is below.
+    """Return the difference of ``ours`` from ``theirs`` in per cent of ``theirs``.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Layers with a backward pass written by hand below each forward pass.
+"""Layers, each with its hand-written backward pass below its forward pass.
 
 >>> import numpy as np
 >>> from involution_edu import nn

@@ -27,8 +27,8 @@ class Band:
     input_rows : slice
         Rows of the operator's input in the windows of the band.
     extra_zeros : (int, int)
-        Rows of zeros above and below them, beside the padding in ``options``, which is the same
-        on both sides; the windows at the edge of the image need them.
+        Rows of zeros above and below them, for windows that reach over the edge of the image; they
+        come in addition to the padding in ``options``, which is the same on both sides.
     options : dict
         Arguments of `involution` for the result of `cut`.
     """

@@ -1,4 +1,4 @@
-"""The involution layer: generate a kernel at every pixel, then apply it."""
+"""The involution layer: a kernel generated at every pixel, then applied there."""
 
 from __future__ import annotations
 

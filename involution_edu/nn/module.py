@@ -257,12 +257,12 @@ class Module:
 
             move = cupy.asarray
         modules = [module for _, module in self.named_modules()]
-        places: list[tuple[object, str]] = [
+        attributes: list[tuple[object, str]] = [
             *product(self.parameters(), ("data", "grad")),
             *((module, name) for module in modules for name in module.buffer_names),
         ]
-        moved = [move(getattr(owner, name)) for owner, name in places]
-        for (owner, name), array in zip(places, moved, strict=True):
+        moved = [move(getattr(owner, name)) for owner, name in attributes]
+        for (owner, name), array in zip(attributes, moved, strict=True):
             setattr(owner, name, array)
         for module in modules:
             module._saved = None

@@ -1,4 +1,4 @@
-"""How modules behave: what they keep, their state, their modes, the arrays they take."""
+"""Modules: arrays kept for backward, hooks, state, modes, and the arrays they accept."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def arrays_kept_by(layer: nn.Module) -> Iterator[Array]:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_what_a_layer_keeps_beside_its_input(training: bool) -> None:
+def test_arrays_that_a_layer_keeps_for_backward(training: bool) -> None:
     """Convolution and norm keep their input alone, ReLU its output: no copies, no masks."""
     x = random((4, 16, 90, 110), np.float32, 0)
     made = {"conv": nn.Conv2d(16, 16, rng=0), "norm": nn.BatchNorm2d(16), "relu": nn.ReLU()}
     for name, arrays in (("conv", 0), ("norm", 0), ("relu", 1)):
         layer = made[name].train(training)
-        layer(x[:, :, :3])  # whatever is made once
+        layer(x[:, :, :3])  # so that one-time allocations are done
         tracemalloc.start()
         try:
             layer(x)
@@ -147,7 +147,7 @@ def test_train_and_eval_reach_every_module() -> None:
 @pytest.mark.parametrize(
     "make", [lambda: nn.Involution2d(8, 3, groups=2, rng=0), *(row[0] for row in SIMPLE.values())]
 )
-def test_no_layout_of_x_or_dy_is_a_mistake(make: Callable[..., nn.Module]) -> None:
+def test_any_layout_of_x_and_dy(make: Callable[..., nn.Module]) -> None:
     layer = make(np.float32) if make.__code__.co_argcount else make()
     channels = 8 if isinstance(layer, nn.Involution2d) else 6
     x = random((2, channels, 6, 7), np.float32, 0)
