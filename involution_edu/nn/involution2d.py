@@ -16,9 +16,10 @@ from .activation import ReLU
 from .arguments import as_features
 from .bands import Band, bands, rows_that_fit
 from .conv import Conv2d
-from .module import Module, Sequential
+from .module import Module
 from .norm import BatchNorm2d
 from .pooling import AvgPool2d
+from .sequential import Sequential
 
 SIGMAS = ("bn-relu", "relu", "identity")
 
@@ -165,7 +166,9 @@ class Involution2d(Module):
     def forward(self, x: Array) -> Array:
         """Return y (N, out_channels, H_out, W_out)."""
         x = self._checked(x)
-        value, source = self.project(x), self.reduce(x) if self.training else x
+        value = self.project(x)
+        # Kernels are generated band by band, in training mode from features reduced beforehand.
+        source = self.reduce(x) if self.training else x
         y = self._fused(x, value)
         if y is None:
             y = array_module(x).empty(self._geometry(value).y_shape, x.dtype)
@@ -191,8 +194,6 @@ class Involution2d(Module):
         dx += self.reduce_backward(dsource) if self.training else dsource
         return dx
 
-    # The source of a band's kernels: in training mode the reduced features, else x itself.
-
     def _generate(self, source: Array) -> Array:
         return self.span(source if self.training else self.reduce(source))
 
@@ -201,7 +202,7 @@ class Involution2d(Module):
         return dfeatures if self.training else self.reduce_backward(dfeatures)
 
     def _bands(self, value: Array) -> Iterator[tuple[Band, slice]]:
-        """Yield every band with the rows of its source."""
+        """Yield every band with its rows of the source: the reduced features or ``x``."""
         geom = self._geometry(value)
         for band in bands(geom, self.band_rows or rows_that_fit(geom, value)):
             yield band, band.rows if self.training else band.generator_rows
