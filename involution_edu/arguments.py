@@ -1,4 +1,4 @@
-"""Argument checks, and the error that names an argument, what it got and what it needs."""
+"""Argument checks, and an error with the name, the value and the need of an argument."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Pair = tuple[int, int]
 IntOrPair = int | tuple[int, int]
 Rng = np.random.Generator | int | None
 
-MAX_INT = 2**31 - 1  # compiled rungs count pixels in C ints
+MAX_INT = 2**31 - 1  # compiled backends count pixels in C ints
 
 
 class ArgumentError(ValueError):
@@ -27,7 +27,7 @@ class ArgumentError(ValueError):
     got : str
         The rest of "``name`` ...": ``is 0``, ``has shape (2, 3)``.
     need : str
-        What would be accepted; empty where the first part says it.
+        The accepted values; may be empty.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The checks of single arrays: their kind, their dtype and where they lie."""
+"""Checks of arrays: NumPy or CuPy, dtype and device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GPU_DTYPES = (np.dtype(np.float16), *DTYPES)
 
 
 def kind_of_array(a: object) -> str | None:
-    """Return "numpy", "cupy", or None for anything else; CuPy is not imported to tell."""
+    """Return "numpy", "cupy", or None for anything else, without importing CuPy."""
     if (type(a).__module__, type(a).__qualname__) == ("cupy", "ndarray"):
         return "cupy"
     return "numpy" if isinstance(a, np.ndarray) else None
@@ -48,63 +48,65 @@ def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def check_array(
-    name: str, a: object, dtype: np.dtype[Any] | None = None, *, gpu: bool = False
+    name: str,
+    a: object,
+    *,
+    gpu: bool = False,
+    like: Array | None = None,
+    owner: str = "x",
+    fix: str = "",
 ) -> Array:
     """Return ``a`` as a contiguous native-endian array; raise `TypeError` unless it is floats.
 
     With ``gpu``, it may also be a CuPy array, which stays on its device and may be of float16.
+    With ``like``, it must have the dtype and device of that array, see `check_device`.
     """
-    if kind_of_array(a) not in ("numpy", "cupy" if gpu else "numpy"):
-        kind = f"{type(a).__module__}.{type(a).__qualname__}".removeprefix("builtins.")
-        raise WrongTypeError(name, f"is a {kind}", f"a NumPy {'or CuPy ' if gpu else ''}array")
-    if kind_of_array(a) == "cupy":
-        return _check_cupy(name, a, dtype)
-    assert isinstance(a, np.ndarray)
-    native = a.dtype.newbyteorder("=")
-    if isinstance(a, np.ma.MaskedArray):
+    kind = kind_of_array(a)
+    if kind not in ("numpy", "cupy" if gpu else "numpy"):
+        wrong = f"{type(a).__module__}.{type(a).__qualname__}".removeprefix("builtins.")
+        raise WrongTypeError(name, f"is a {wrong}", f"a NumPy {'or CuPy ' if gpu else ''}array")
+    array: Any = a
+    if isinstance(array, np.ma.MaskedArray):
         raise WrongTypeError(name, "is a masked array", "one without a mask, such as a.filled(0)")
-    if native not in DTYPES:
-        raise WrongTypeError(name, f"has dtype {a.dtype}", "float32 or float64")
-    _check_dtype(name, native, dtype)
-    return np.asarray(a, dtype=native, order="C")
-
-
-def _check_cupy(name: str, a: Any, dtype: np.dtype[Any] | None) -> Array:
-    if a.dtype not in GPU_DTYPES:
-        raise WrongTypeError(name, f"has dtype {a.dtype}", "float16, float32 or float64")
-    _check_dtype(name, a.dtype, dtype)
-    with a.device:
-        contiguous: Array = sys.modules["cupy"].ascontiguousarray(a)
+    dtype = array.dtype.newbyteorder("=")
+    if dtype not in (DTYPES if kind == "numpy" else GPU_DTYPES):
+        need = "float32 or float64" if kind == "numpy" else "float16, float32 or float64"
+        raise WrongTypeError(name, f"has dtype {array.dtype}", need)
+    if like is not None:
+        check_device(name, array, like, owner, fix)
+        if dtype != like.dtype:
+            raise WrongTypeError(
+                name, f"has dtype {array.dtype}", f"{like.dtype}, the dtype of {owner}"
+            )
+    if kind == "numpy":
+        return np.asarray(array, dtype=dtype, order="C")
+    with array.device:
+        contiguous: Array = sys.modules["cupy"].ascontiguousarray(array)
     return contiguous
 
 
-def _check_dtype(name: str, found: np.dtype[Any], dtype: np.dtype[Any] | None) -> None:
-    if dtype is not None and found != dtype:
-        raise WrongTypeError(name, f"has dtype {found}", f"{dtype}, the dtype of x")
+def check_device(name: str, a: Any, like: Array, owner: str = "x", fix: str = "") -> None:
+    """Raise unless ``a`` and ``like`` are both NumPy arrays, or CuPy arrays on the same GPU.
 
-
-def check_place(name: str, a: Array, like: Array, owner: str = "x", fix: str = "") -> None:
-    """Raise unless ``a`` lies where ``like`` does: both in NumPy, or on the same GPU in CuPy.
-
-    The message calls ``like`` by the name of its ``owner``; ``fix`` is another way out.
+    The message calls ``like`` by its ``owner``; ``fix`` is text with another way out.
     """
-    kind = kind_of_array(like)
-    if kind_of_array(a) != kind:
-        found, need, move = {
-            "numpy": ("CuPy", "NumPy", "cupy.asnumpy"),
-            "cupy": ("NumPy", "CuPy", "cupy.asarray"),
-        }[str(kind)]
+    kind, need = kind_of_array(a), str(kind_of_array(like))
+    names = {"numpy": "NumPy", "cupy": "CuPy"}
+    if kind != need:
+        found = names[kind] + " array" if kind else type(a).__name__
+        move = {"numpy": "cupy.asnumpy", "cupy": "cupy.asarray"}[need]
         raise WrongTypeError(
             name,
-            f"is a {found} array",
-            f"a {need} array, as {owner} is, such as {move}({name}){fix}",
+            f"is a {found}",
+            f"a {names[need]} array, as {owner} is"
+            + (f", such as {move}({name}){fix}" if kind else ""),
         )
     if kind == "cupy" and a.device != like.device:
         raise ArgumentError(name, f"is on {a.device}", f"{like.device}, where {owner} is")
 
 
 def check_current(name: str, a: Any) -> None:
-    """Raise if ``a`` is on a GPU that is not the current one, where CuPy would compute."""
+    """Raise if ``a`` is on a GPU other than the current one, on which CuPy computes."""
     if kind_of_array(a) == "cupy":
         current = sys.modules["cupy"].cuda.Device()
         if a.device != current:

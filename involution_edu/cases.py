@@ -1,7 +1,4 @@
-"""What every rung is held to: the awkward cases, random operands for them, and the tolerance.
-
-``compare``, ``gradcheck``, ``bench`` and the tests all read this file.
-"""
+"""Test cases shared by ``compare``, ``gradcheck``, ``bench`` and the tests, and their tolerances."""
 
 from __future__ import annotations
 
@@ -13,14 +10,14 @@ from .arguments import ArgumentError, Pair
 from .arrays import Array
 from .geometry import Geometry, make_geometry
 
-# Largest error allowed between two rungs, relative to the largest number of the reference.
+# Max error between two rungs, relative to the largest number of the reference.
 TOLERANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-12}
-# For float16, which GPUs store and sum in float32, against float64 sums of the same operands: the
-# result is rounded once, to half a unit in its 11th bit, 2^-11 = 4.9e-4 of itself at most.
+# For float16 on GPUs, summed in float32, against float64 sums of the same operands: the result is
+# rounded once, with a relative error of at most half a unit in its 11th bit, 2^-11 = 4.9e-4.
 HALF_TOLERANCE = 5e-4
 
 
-# Each case has H != W; together they cover what implementations get wrong.
+# Each case has H != W; together they cover the usual mistakes of implementations.
 AWKWARD = {
     "plain 3x3": make_geometry((2, 4, 6, 5), 2, 3),
     "one image, 7x7, larger than the image": make_geometry((1, 4, 5, 4), 2, 7),
@@ -55,7 +52,7 @@ def random_operands(geom: Geometry, dtype: Any, seed: int) -> tuple[Array, Array
 
 
 def operator_options(geom: Geometry) -> dict[str, Pair]:
-    """Return the keyword arguments that make `involution` use ``geom``."""
+    """Return the stride, padding and dilation of ``geom`` as arguments of `involution`."""
     return {"stride": geom.stride, "padding": geom.padding, "dilation": geom.dilation}
 
 

@@ -1,19 +1,23 @@
-"""Parameters and operations of a network, counted by walking through it.
+"""Parameters and operations of a network, counted layer by layer.
 
-Images are sent through the network, but none of them: a batch of N = 0. So every layer sees and
-gives the shapes that it would, at no cost, and what is counted is what really runs.
+An empty batch (N = 0) is run through the network, so every layer takes and returns the shapes of
+a real batch, at no cost, and exactly what runs is counted.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from functools import partial
+from textwrap import fill
+from typing import Any
 
 import numpy as np
 
+from . import models
 from .arguments import WrongTypeError
 from .arrays import Array, array_module
 from .backends import use_backend
@@ -33,12 +37,18 @@ from .nn import (
 )
 
 Shape = tuple[int, ...]
-Run = tuple[Shape, Shape]  # of input and output, without N
+
+IMAGENET_SIZE = 224  # rows and columns of the images that published counts are for
+MODELS: dict[str, Callable[..., ResidualNetwork]] = {
+    f"{family}{depth}": getattr(models, f"{family}{depth}")
+    for family in ("rednet", "resnet")
+    for depth in (26, 38, 50, 101, 152)
+}
 
 
 @dataclass(frozen=True, slots=True)
 class LayerCost:
-    """One layer, for one image.
+    """Parameters and operations of one layer, for one image.
 
     Attributes
     ----------
@@ -47,22 +57,12 @@ class LayerCost:
     shape : tuple of int
         Of its output, without N.
     parameters : int
-        Numbers that it learns, itself and not below it.
+        Learned numbers of the layer itself, without the layers inside.
     macs : int
-        Products that are added up: each a multiply and an add.
+        Multiply-adds.
     operations : int
-        ``macs``, and as many as layers without products have numbers: two for each that
-        `BatchNorm2d` is given (scale, shift), one for each that `ReLU` or a pooling is given,
-        one for each output with a bias.
-
-    Examples
-    --------
-    A pixel of 16 channels costs a 1x1 convolution to 4 channels 64 products, and it has 6 x 9 of them:
-
-    >>> from involution_edu import nn
-    >>> (layer,) = count(nn.Conv2d(16, 4), (16, 6, 9)).layers
-    >>> layer.shape, layer.macs == 64 * 6 * 9, layer.operations - layer.macs  # of the bias
-    ((4, 6, 9), True, 216)
+        ``macs``, and for layers without products 2 for each input of `BatchNorm2d` (scale,
+        shift), 1 for each input of `ReLU` or a pooling, 1 for each output with a bias.
     """
 
     name: str
@@ -75,17 +75,20 @@ class LayerCost:
 
 @dataclass(frozen=True, slots=True)
 class Complexity:
-    """All layers of a network, in the order of its modules, for one image of shape ``image``.
+    """Parameters and operations of all layers of a network, for one image; the result of `count`.
 
     Attributes
     ----------
+    model : str
+        Name of the network.
     image : tuple of int
         Shape of the input without N.
     layers : tuple of LayerCost
+        In the order of the network's modules.
 
     Examples
     --------
-    A 7x7 involution in the place of a 3x3 convolution, both of 64 channels:
+    A 3x3 convolution and a 7x7 involution, both of 64 channels:
 
     >>> from involution_edu import nn
     >>> for layer in nn.Conv2d(64, 64, 3, padding=1, bias=False), nn.Involution2d(64, 7):
@@ -95,29 +98,115 @@ class Complexity:
     (4388, 525312)
     """
 
+    model: str
     image: Shape
     layers: tuple[LayerCost, ...]
+    ok = True
 
     @property
     def parameters(self) -> int:
-        """Of all layers."""
+        """Learned numbers of all layers."""
         return sum(layer.parameters for layer in self.layers)
 
     @property
     def macs(self) -> int:
-        """Of all layers."""
+        """Multiply-adds of all layers."""
         return sum(layer.macs for layer in self.layers)
 
     @property
     def operations(self) -> int:
-        """Of all layers."""
+        """Operations of all layers."""
         return sum(layer.operations for layer in self.layers)
 
+    def data(self) -> dict[str, Any]:
+        """Return the totals and layers as plain data."""
+        totals = {name: getattr(self, name) for name in ("parameters", "macs", "operations")}
+        return {**totals, **asdict(self)}
 
-def count(model: Module, image: Shape = (3, 224, 224)) -> Complexity:
+    def text(self) -> str:
+        """Return a table with a row for each layer that multiplies and for each other kind."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield f"{self.model} for one image of {_text_of(self.image)}"
+        yield ""
+        yield f"{'layer':32}{'output':>15}{'parameters':>14}{'MACs':>16}"
+        for layer in self.layers:
+            if layer.macs:
+                title = layer.name + " apply" * (layer.kind == "Involution2d")
+                shape = _text_of(layer.shape)
+                yield f"{title:32}{shape:>15}{layer.parameters:>14,}{layer.macs:>16,}"
+        others = [layer for layer in self.layers if not layer.macs]
+        for kind, times in Counter(layer.kind for layer in others).items():
+            parameters = sum(layer.parameters for layer in others if layer.kind == kind)
+            yield f"{f'{times} × {kind}':47}{parameters:>14,}{0:>16}"
+        yield f"{'total':47}{self.parameters:>14,}{self.macs:>16,}"
+        yield ""
+        yield fill(
+            'A MAC is a multiply-add; "apply" is the involution itself, and the rows below it '
+            f"generate its kernels. Operations: {self.operations:,}, which are the MACs, 2 for "
+            "each number that is normalised, 1 for each input of a ReLU or a pooling and 1 for "
+            "each bias that is added.",
+            80,
+        )
+
+    def stages(self) -> dict[str, tuple[int, int]]:
+        """Return (parameters, macs) of the stem, each stage, the classifier, and in total."""
+        stages: dict[str, tuple[int, int]] = {}
+        for layer in self.layers:
+            head = layer.name.partition(".")[0]
+            stage = head if head.startswith(("layer", "fc")) else "stem"
+            parameters, macs = stages.get(stage, (0, 0))
+            stages[stage] = parameters + layer.parameters, macs + layer.macs
+        return {**stages, "total": (self.parameters, self.macs)}
+
+
+@dataclass(frozen=True, slots=True)
+class Savings:
+    """The `Complexity` of a network compared with that of another, stage by stage."""
+
+    ours: Complexity
+    theirs: Complexity
+    ok = True
+
+    def data(self) -> dict[str, Any]:
+        """Return the data of our network, and of the other as "against"."""
+        return {**self.ours.data(), "against": self.theirs.data()}
+
+    def text(self) -> str:
+        """Return the table of our network, and the comparison."""
+        return "\n".join([self.ours.text(), "", *self._lines()])
+
+    def _lines(self) -> Iterator[str]:
+        ours, theirs = self.ours, self.theirs
+        yield f"{'':8}{'parameters, M':>30}{'MACs, M':>32}"
+        yield f"{'':8}" + 2 * f"{ours.model:>12}{theirs.model:>12}{'':8}"
+        for (stage, mine), other in zip(
+            ours.stages().items(), theirs.stages().values(), strict=True
+        ):
+            cells = (
+                f"{a / 1e6:>12.2f}{b / 1e6:>12.2f}{change(a, b):>+7.1f}%"
+                for a, b in zip(mine, other, strict=True)
+            )
+            yield f"{stage:8}{''.join(cells)}"
+        parameters = [cost.parameters / 1e6 for cost in (ours, theirs)]
+        operations = [cost.operations / 1e9 for cost in (ours, theirs)]
+        yield (
+            f"Operations: {operations[0]:.3f} G against {operations[1]:.3f} G, "
+            f"{change(*operations):+.1f} %."
+        )
+        if ours.image[-1] == IMAGENET_SIZE:
+            yield "From figures rounded to one decimal, as the paper's percentages are:"
+            a, b = (change(*(round(n, 1) for n in pair)) for pair in (parameters, operations))
+            yield f"parameters {a:+.1f} %, operations {b:+.1f} %."
+
+
+def count(
+    model: Module, image: Shape = (3, IMAGENET_SIZE, IMAGENET_SIZE), name: str | None = None
+) -> Complexity:
     """Return the parameters and operations of ``model`` for one image.
 
-    The model is run on no images, so it needs a new forward pass before the next ``backward``.
+    The model is run on an empty batch, so it needs a new forward pass before the next ``backward``.
 
     Parameters
     ----------
@@ -125,6 +214,8 @@ def count(model: Module, image: Shape = (3, 224, 224)) -> Complexity:
         Made of the layers of `involution_edu.nn`.
     image : tuple of int
         Shape of the input without N: (C, H, W).
+    name : str, optional
+        Name of the model in the result; its class if not given.
 
     Raises
     ------
@@ -142,101 +233,84 @@ def count(model: Module, image: Shape = (3, 224, 224)) -> Complexity:
     >>> cost.parameters, cost.macs, cost.operations
     (224, 4320, 4480)
 
-    An involution has, beside the convolutions that make its kernels, K_h*K_w products for each
-    number of its output:
+    An involution has K_h*K_w products for each number of its output; the convolutions inside
+    generate its kernels:
 
     >>> [(a.name, a.macs) for a in count(nn.Involution2d(16, 3), (16, 5, 6)).layers if a.macs]
     [('', 4320), ('conv1.conv', 1920), ('conv2.conv', 1080)]
     """
     layers = {name.rstrip("."): module for name, module in model.named_modules()}
-    for name, module in layers.items():
+    for path, module in layers.items():
         if not isinstance(module, CONTAINERS) and type(module) not in COSTS:
             known = ", ".join(sorted(kind.__name__ for kind in COSTS))
             raise WrongTypeError(
                 "model",
-                f"has {name!r}, a {type(module).__name__}",
+                f"has {path!r}, a {type(module).__name__}",
                 f"layers whose operations are known: {known}",
             )
+    shapes: dict[Module, list[tuple[Shape, Shape]]] = {module: [] for module in layers.values()}
+
+    def record(module: Module, x: Array, y: Array) -> None:
+        shapes[module].append((x.shape[1:], y.shape[1:]))
+
     like = next((p.data for p in model.parameters()), np.empty(0, np.float32))
-    on_numpy = array_module(like) is np
-    with _watched(layers) as runs, use_backend("shifts" if on_numpy else "auto"):  # none compiled
+    with ExitStack() as stack:
+        # "shifts" needs no compilation.
+        stack.enter_context(use_backend("shifts" if array_module(like) is np else "auto"))
+        for module in shapes:
+            stack.enter_context(module.register_forward_hook(record))
         model(array_module(like).zeros((0, *image), like.dtype))
-    return Complexity(
-        image,
-        tuple(
-            _cost(name, module, runs.get(name, []))
-            for name, module in layers.items()
-            if type(module) in COSTS
-        ),
+    costs = (
+        _cost(path, module, shapes[module])
+        for path, module in layers.items()
+        if type(module) in COSTS
     )
+    return Complexity(name or type(model).__name__, image, tuple(costs))
 
 
-@contextmanager
-def _watched(layers: Mapping[str, Module]) -> Iterator[dict[str, list[Run]]]:
-    """Yield the shapes of the inputs and outputs of every layer, by name, filled as they run."""
-    runs: dict[str, list[Run]] = {}
-
-    def watched(name: str, forward: Callable[[Array], Array]) -> Callable[[Array], Array]:
-        def run(x: Array) -> Array:
-            y = forward(x)
-            runs.setdefault(name, []).append((x.shape[1:], y.shape[1:]))
-            return y
-
-        return run
-
-    for name, module in layers.items():
-        vars(module)["forward"] = watched(name, module.forward)  # in front of the method
-    try:
-        yield runs
-    finally:
-        for module in layers.values():
-            vars(module).pop("forward", None)
-
-
-def _cost(name: str, module: Module, runs: Sequence[Run]) -> LayerCost:
-    costs = [COSTS[type(module)](module, *run) for run in runs]
+def _cost(name: str, module: Module, calls: list[tuple[Shape, Shape]]) -> LayerCost:
+    costs = [COSTS[type(module)](module, *shapes) for shapes in calls]
     macs = sum(products for products, _ in costs)
     return LayerCost(
         name,
         type(module).__name__,
-        runs[-1][1] if runs else (),
+        calls[-1][1] if calls else (),
         sum(item.data.size for item in vars(module).values() if isinstance(item, Parameter)),
         macs,
         macs + sum(others for _, others in costs),
     )
 
 
-def _conv(layer: Conv2d, x: Shape, y: Shape) -> tuple[int, int]:
-    return layer.weight.data.size * math.prod(y[1:]), math.prod(y) if layer.bias else 0
-
-
-def _linear(layer: Linear, x: Shape, y: Shape) -> tuple[int, int]:
-    return layer.weight.data.size, math.prod(y) if layer.bias else 0
+def _weighted(layer: Conv2d | Linear, x: Shape, y: Shape) -> tuple[int, int]:
+    pixels = math.prod(y[1:])
+    return layer.weight.data.size * pixels, math.prod(y) if layer.bias else 0
 
 
 def _involution(layer: Involution2d | KernelDenoiser, x: Shape, y: Shape) -> tuple[int, int]:
-    return math.prod(y) * math.prod(layer.window), 0  # what makes its kernels is counted below it
+    return math.prod(y) * math.prod(
+        layer.window
+    ), 0  # its generator is counted by the layers inside
 
 
-def _numbers(times: int, layer: Module, x: Shape, y: Shape) -> tuple[int, int]:
+def _per_input(times: int, layer: Module, x: Shape, y: Shape) -> tuple[int, int]:
     return 0, times * math.prod(x)
 
 
-# Products and other operations of a layer, of the shapes (without N) of its input and output.
+# Multiply-adds and other operations of a layer, from the shapes of its input and output, without N.
 COSTS: dict[type[Module], Callable[..., tuple[int, int]]] = {
-    Conv2d: _conv,
-    Linear: _linear,
+    Conv2d: _weighted,
+    Linear: _weighted,
     Involution2d: _involution,
     KernelDenoiser: _involution,
-    BatchNorm2d: partial(_numbers, 2),
-    **dict.fromkeys((ReLU, AvgPool2d, MaxPool2d, GlobalAvgPool2d), partial(_numbers, 1)),
+    BatchNorm2d: partial(_per_input, 2),
+    **dict.fromkeys((ReLU, AvgPool2d, MaxPool2d, GlobalAvgPool2d), partial(_per_input, 1)),
 }
-# Their operations are those of what is inside; additions of shortcuts are not counted.
+# Only the layers inside are counted; the additions of shortcuts are not.
 CONTAINERS = Sequential, Bottleneck, ResidualNetwork
 
 
 def change(ours: float, theirs: float) -> float:
-    """Return by how many per cent ``ours`` is above ``theirs``; negative if it is below.
+    """Return the difference of ``ours`` from ``theirs`` in per cent of ``theirs``.
 
     Examples
     --------
@@ -244,3 +318,7 @@ def change(ours: float, theirs: float) -> float:
     -25.0
     """
     return 100 * (ours / theirs - 1)
+
+
+def _text_of(shape: Shape) -> str:
+    return " × ".join(map(str, shape))

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Writing of files: whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def check_writable(*paths: Path, force: bool = False, choice: str = "another file") -> None:
-    """Raise before long work starts if a path cannot be written when it ends.
+    """Raise if a path cannot be written; called before long work starts.
 
     Parameters
     ----------
@@ -18,16 +18,16 @@ def check_writable(*paths: Path, force: bool = False, choice: str = "another fil
     force : bool
         Whether files that exist may be replaced.
     choice : str
-        What the messages tell the user to choose instead.
+        Alternative that the messages suggest.
 
     Raises
     ------
     FileExistsError
-        If a path exists, be it a link to nothing, and ``force`` is not set.
+        If a path exists, including a dangling symlink, and ``force`` is not set.
     NotADirectoryError, IsADirectoryError
         If its folder is missing, or the path is a folder.
     OSError
-        If no file can be made in its folder.
+        If no file can be created in its folder.
     """
     for path in paths:
         folder = path.parent
@@ -38,7 +38,7 @@ def check_writable(*paths: Path, force: bool = False, choice: str = "another fil
         if os.path.lexists(path) and not force:
             raise FileExistsError(f"{path} exists; pass --force to replace it or choose {choice}")
         temporary = _beside(path)
-        try:  # only trying tells: permissions mean little to root, and nothing in /proc
+        try:  # permissions do not tell: root ignores them, and /proc has none
             temporary.touch()
             temporary.unlink()
         except OSError as error:
@@ -69,7 +69,7 @@ def written_whole(path: Path, *, force: bool = False) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        if error.filename not in (None, str(temporary)):  # another file's
+        if error.filename not in (None, str(temporary)):  # an error of another file
             raise
         code, reason = error.errno or errno.EIO, error.strerror or str(error)
         raise OSError(code, reason, str(path)) from error

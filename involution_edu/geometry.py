@@ -1,4 +1,4 @@
-"""Every size rule of involution: paddings, output sizes, and which pixel meets which tap."""
+"""The size rules of involution: padding, output sizes, and the pixel under each tap."""
 
 from __future__ import annotations
 
@@ -8,27 +8,21 @@ from itertools import product
 
 import numpy as np
 
-from .arguments import (
-    ArgumentError,
-    IntOrPair,
-    Pair,
-    WrongTypeError,
-    as_int,
-    as_pair,
-    check_shape,
-)
+from .arguments import ArgumentError, IntOrPair, Pair, WrongTypeError, as_int, as_pair
 from .arrays import Array
 
 Padding = int | tuple[int, int] | str
 
-MAX_NUMBERS = 1 << 48  # of a padded image: no memory holds more, and the product cannot overflow
+Slices = tuple[slice, slice]  # of rows and columns
+
+MAX_ELEMENTS = 1 << 48  # of x with its padding; so that sizes in bytes cannot overflow
 
 
 def resolve_padding(padding: object, window: Pair, dilation: Pair) -> Pair:
     """Return the rows and columns of zeros added on *each* side of the image, in pixels.
 
-    ``"same"`` is d(K-1)/2, which keeps H_out = ceil(H / s) and needs an odd window, so that it
-    has a middle pixel; ``"valid"`` adds none.
+    ``"same"`` is d(K-1)/2, which gives H_out = ceil(H / s) and needs an odd window; ``"valid"``
+    is 0.
 
     Examples
     --------
@@ -58,8 +52,8 @@ def resolve_padding(padding: object, window: Pair, dilation: Pair) -> Pair:
 class Geometry:
     """The sizes of one involution; immutable, checked when made.
 
-    With the output pixel (i, j), the place (u, v) in the window, stride s, dilation d and
-    padding p, the input pixel is h = i*s + u*d - p, w = j*s + v*d - p, zero outside the image.
+    For output pixel (i, j), tap (u, v) of the window, stride s, dilation d and padding p, the
+    input pixel is h = i*s + u*d - p, w = j*s + v*d - p, zero outside the image.
     Channel c belongs to group g = c // C_g: the groups are contiguous.
 
     Parameters
@@ -111,12 +105,12 @@ class Geometry:
             raise ArgumentError(
                 "kernel", f"has G = {self.G} groups", f"a divisor of the C = {self.C} channels of x"
             )
-        numbers = self.N * self.C * self.padded_size[0] * self.padded_size[1]
-        if numbers > MAX_NUMBERS:
+        elements = self.N * self.C * self.padded_size[0] * self.padded_size[1]
+        if elements > MAX_ELEMENTS:
             raise ArgumentError(
                 "padding",
                 f"is {self.padding}",
-                f"less, for x would have {numbers} numbers with it, and {MAX_NUMBERS} is the most",
+                f"less, for x would have {elements} numbers with it, more than {MAX_ELEMENTS}",
             )
         if min(self.H_out, self.W_out) < 1:
             (h, w), (e_h, e_w) = self.padded_size, self.extent
@@ -125,41 +119,6 @@ class Geometry:
                 f"has a window that spans {e_h} x {e_w} pixels",
                 f"at most the {h} x {w} of the padded image (x is {self.H} x {self.W}, padding {self.padding}, dilation {self.dilation})",
             )
-
-    @classmethod
-    def of(
-        cls,
-        x: Array,
-        kernel: Array,
-        *,
-        stride: IntOrPair = 1,
-        padding: Padding = "same",
-        dilation: IntOrPair = 1,
-    ) -> Geometry:
-        """Return the geometry of ``x`` (N, C, H, W) under ``kernel`` (N, G, K_h, K_w, ...)."""
-        for name, a, axes in (
-            ("x", x, "(N, C, H, W)"),
-            ("kernel", kernel, "(N, G, K_h, K_w, H_out, W_out)"),
-        ):
-            rank = axes.count(",") + 1
-            if a.ndim != rank:
-                raise ArgumentError(name, f"has shape {a.shape}", f"{rank} axes {axes}")
-        n, c, h, w = x.shape
-        window = as_pair("kernel's window", kernel.shape[2:4])
-        d = as_pair("dilation", dilation)
-        geom = cls(
-            N=n,
-            C=c,
-            H=h,
-            W=w,
-            G=kernel.shape[1],
-            window=window,
-            stride=as_pair("stride", stride),
-            dilation=d,
-            padding=resolve_padding(padding, window, d),
-        )
-        check_shape("kernel", kernel, geom.kernel_shape, "(N, G, K_h, K_w, H_out, W_out)")
-        return geom
 
     @property
     def C_g(self) -> int:
@@ -207,25 +166,21 @@ class Geometry:
         """Yield every (u, v) of the window, row by row."""
         return product(range(self.window[0]), range(self.window[1]))
 
-    def pixels_under(self, u: int, v: int) -> tuple[slice, slice]:
-        """Return the rows and columns of the padded image that (u, v) meets, one per output."""
+    def pixels_under(self, u: int, v: int) -> Slices:
+        """Return the rows and columns of the padded image under tap (u, v), one per output."""
         (s_h, s_w), (d_h, d_w) = self.stride, self.dilation
         return (
             slice(u * d_h, u * d_h + s_h * (self.H_out - 1) + 1, s_h),
             slice(v * d_w, v * d_w + s_w * (self.W_out - 1) + 1, s_w),
         )
 
-    def rows_of_band(self, i0: int, i1: int) -> tuple[slice, Pair]:
-        """Return the rows of ``x`` that output rows i0 to i1 - 1 read, and the zeros around them.
-
-        The zeros are rows of padding above and below, on top of the padding of the columns.
-        """
-        h0 = i0 * self.stride[0] - self.padding[0]
-        h1 = (i1 - 1) * self.stride[0] - self.padding[0] + self.extent[0]
-        return slice(max(h0, 0), min(h1, self.H)), (max(-h0, 0), max(h1 - self.H, 0))
+    def overlaps(self) -> Iterator[tuple[Slices, Slices]]:
+        """Yield for every tap the outputs and pixels of `overlaps`."""
+        size, out_size = (self.H, self.W), (self.H_out, self.W_out)
+        return overlaps(size, out_size, self.window, self.stride, self.padding, self.dilation)
 
     def pad(self, x: Array) -> Array:
-        """Return ``x`` (N, C, H, W) with its zeros around it; ``x`` itself when there are none."""
+        """Return ``x`` (N, C, H, W) with its padding of zeros; ``x`` itself if there is no padding."""
         p_h, p_w = self.padding
         if p_h == p_w == 0:
             return x
@@ -250,13 +205,13 @@ def overlaps(
     stride: Pair,
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
-) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
-    """Yield, for every (u, v) of the window, the outputs that meet a pixel there, and the pixels.
+) -> Iterator[tuple[Slices, Slices]]:
+    """Yield, for every tap, the outputs whose tap is inside the image, and the pixels there.
 
-    So no image and no gradient has to be padded for the windows that hang over its edge.
+    With them, windows that reach over the edge need no padded copy of the image or its gradient.
     """
     rows, columns = (
-        [_overlap(pixels, outputs, place * d - p, s) for place in range(k)]
+        [_overlap(pixels, outputs, tap * d - p, s) for tap in range(k)]
         for pixels, outputs, k, s, p, d in zip(
             size, out_size, window, stride, padding, dilation, strict=True
         )
@@ -265,7 +220,7 @@ def overlaps(
         yield (i, j), (h, w)
 
 
-def _overlap(pixels: int, outputs: int, shift: int, stride: int) -> tuple[slice, slice]:
+def _overlap(pixels: int, outputs: int, shift: int, stride: int) -> Slices:
     """Return the outputs i for which the pixel i*stride + shift exists, and those pixels."""
     first = max(0, -(shift // stride))
     last = max(first, min(outputs, -((shift - pixels) // stride)))
@@ -281,7 +236,7 @@ def make_geometry(
     dilation: IntOrPair = 1,
     padding: Padding = "same",
 ) -> Geometry:
-    """Return a `Geometry` from the arguments as a user of the operator writes them."""
+    """Return a `Geometry` from ints, pairs and "same" or "valid", as `involution` takes them."""
     w, d = as_pair("window", window), as_pair("dilation", dilation)
     p = resolve_padding(padding, w, d)
     return Geometry(*x_shape, groups, w, as_pair("stride", stride), d, p)

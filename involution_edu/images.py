@@ -1,4 +1,4 @@
-"""A photo read from a file, and the numbers a layer is given for it."""
+"""Photos read from files, and their conversion to the input of a layer."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ STD = np.array([58.395, 57.12, 57.375])
 def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]:
     """Read a photo as red, green and blue bytes, scaled down to ``longest_side`` pixels.
 
-    Grey, palette, CMYK and 16-bit files become 8-bit RGB, and so do floating-point numbers, from
-    the darkest to the brightest; transparent pixels lie on white; a turned photo is set upright
-    by its EXIF orientation; an animation gives its first frame. A photo that is small enough
-    keeps every pixel.
+    Grey, palette, CMYK and 16-bit files become 8-bit RGB, and so do floating-point numbers, scaled
+    from their minimum to their maximum. Transparent pixels are put on white, the EXIF orientation
+    is applied, and of an animation the first frame is read. A photo that is small enough keeps
+    every pixel.
 
     Parameters
     ----------
     path : Path or None
-        Any file of pixels that Pillow reads; None is the portrait that ships with matplotlib.
+        An image file that Pillow reads; None is the portrait that ships with matplotlib.
     longest_side : int
-        Most rows or columns to return, in pixels.
+        Maximum of rows and columns of the result, in pixels.
 
     Returns
     -------
     photo : ndarray, shape (H, W, 3), uint8
     notice : str or None
-        What was scaled from what to what, for the user to read.
+        The sizes before and after scaling, as a sentence for the user.
 
     Raises
     ------
     FileNotFoundError, IsADirectoryError, PermissionError
         If there is no file to read.
     ValueError
-        If it is a pipe or a device, or holds no image, a damaged one, one too large to unpack or
-        one of numbers that have no agreed range.
+        If it is a pipe or a device, not an image, damaged, too large to unpack, or of 32-bit
+        integers, which have no agreed range.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]
             with Image.open(source) as opened:
                 if opened.format == "EPS":
                     raise ValueError("EPS is a program, not pixels")
-                # PNG and PPM have no more than 16 bits, yet may come in the mode of 32.
+                # PNG and PPM have at most 16 bits, but Pillow may give them the mode of 32.
                 if opened.mode == "I" and opened.format not in {"PNG", "PPM"}:
                     raise ValueError("its integers are of 32 bits or signed: no agreed range")
                 image = _upright_rgb(opened)
@@ -86,7 +86,7 @@ def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]
     except PermissionError:
         raise PermissionError(f"image is {source}, which may not be read; need a file") from None
     except Exception as error:
-        # Pillow's decoders meet a damaged file with almost any exception.
+        # Pillow's decoders raise almost any exception on a damaged file.
         reason = "no known format" if isinstance(error, UnidentifiedImageError) else error
         raise ArgumentError(
             "image",
@@ -113,9 +113,9 @@ def sample_photo() -> Path:
 def photo_to_x(photo: Photo) -> Array:
     """Return ``photo`` (H, W, 3) as the input x (1, 3, H, W) of a layer, float32.
 
-    Each channel is (byte - mean) / standard deviation, with the mean and standard deviation of
-    that colour over the ImageNet photos, as RedNet is fed. They are fixed, so a colour gives the
-    same numbers in every photo: black is about -2, white about 2.5, and a middle grey about 0.
+    Each channel is (byte - mean) / standard deviation, with the fixed mean and standard deviation
+    of that colour over the ImageNet photos, as for RedNet. So a colour gives the same numbers in
+    every photo: black is about -2, white about 2.5, and a middle grey about 0.
 
     Parameters
     ----------
@@ -135,9 +135,7 @@ def photo_to_x(photo: Photo) -> Array:
 
 
 def x_to_photo(x: Array) -> Photo:
-    """Return the photo (H, W, 3) of numbers (1, 3, H, W), the way back from `photo_to_x`.
-
-    What is darker than black becomes black, and what is brighter than white white.
+    """Return the photo (H, W, 3) of ``x`` (1, 3, H, W): the inverse of `photo_to_x`, clipped.
 
     Examples
     --------
@@ -148,14 +146,14 @@ def x_to_photo(x: Array) -> Photo:
 
 
 def _upright_rgb(image: PILImage) -> PILImage:
-    """Return ``image`` decoded, turned upright and as 8-bit RGB."""
+    """Return ``image`` decoded, upright and as 8-bit RGB."""
     from PIL import Image, ImageOps
 
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16-bit grey; 65535 = 255 * 257
         return Image.fromarray(_bytes(np.asarray(image) / 257)).convert("RGB")
     if image.mode == "F":  # no agreed range: the darkest is black, the brightest white
-        values = np.asarray(image, np.float64)  # the range of float32 may not fit into float32
+        values = np.asarray(image, np.float64)  # max - min may overflow float32
         if not np.isfinite(values).all():
             raise ValueError("it holds infinity or NaN")
         span = float(np.ptp(values)) or 1.0

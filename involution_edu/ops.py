@@ -1,11 +1,11 @@
-"""The operator and its gradients: check once, pick a backend, run it."""
+"""The operator and its gradients: check the arguments, select a backend, run it."""
 
 from __future__ import annotations
 
-from .arguments import IntOrPair, check_shape
-from .arrays import Array, check_array, check_place, kind_of_array
+from .arguments import ArgumentError, IntOrPair, as_pair, check_shape
+from .arrays import Array, check_array, kind_of_array
 from .backends import Backend, select
-from .geometry import Geometry, Padding
+from .geometry import Geometry, Padding, make_geometry
 
 
 def involution(
@@ -17,7 +17,7 @@ def involution(
     dilation: IntOrPair = 1,
     backend: str = "auto",
 ) -> Array:
-    r"""Apply every output pixel's own kernel to the window around it.
+    r"""Apply to the window around every output pixel the kernel of that pixel.
 
     .. code-block:: text
 
@@ -30,16 +30,16 @@ def involution(
     Parameters
     ----------
     x : ndarray, shape (N, C, H, W), float32 or float64
-        Input. A CuPy array runs on its GPU, and may be of float16, which is summed in float32;
-        all arrays are then CuPy arrays on that GPU, and so is the result.
+        Input. A CuPy array is computed on its GPU and may also be float16, summed in float32;
+        the other arrays must then be CuPy arrays on that GPU, and so is the result.
     kernel : ndarray, shape (N, G, K_h, K_w, H_out, W_out), dtype of ``x``
         One K_h x K_w kernel for each image, group and output pixel; G divides C.
     stride, dilation : int or (int, int)
-        Pixels between neighbouring outputs, and between neighbouring places of the window.
+        Pixels between neighbouring outputs, and between neighbouring taps of the window.
     padding : int, (int, int), "same" or "valid"
         Zeros on each side of the image, in pixels. "same" is d(K-1)/2 and needs an odd window.
     backend : str
-        A name from `available_backends`, or "auto": the one chosen by `use_backend`, else the
+        A name from `available_backends`, or "auto": the backend set by `use_backend`, else the
         fastest usable one for this kind of array.
 
     Returns
@@ -50,10 +50,10 @@ def involution(
     Raises
     ------
     TypeError
-        If an array is no NumPy or CuPy array of such floats, if their kinds or dtypes differ, or
-        if ``backend`` takes the other kind.
+        If an argument is not a NumPy or CuPy array of these dtypes, if the kinds or dtypes of the
+        arrays differ, or if ``backend`` takes the other kind.
     ValueError
-        If a shape, a size or the backend's name is wrong; the message says what is needed.
+        If a shape, a size or the name of the backend is wrong; the message says what is needed.
     BackendUnavailable
         If the named backend cannot run here; the message says why.
 
@@ -64,8 +64,8 @@ def involution(
 
     Examples
     --------
-    A 1 x 3 window over the row 1 2 3. Each pixel has its own kernel: the first pixel keeps
-    itself, the second takes its left neighbour, the third adds up all it can see.
+    A 1 x 3 window over the row 1 2 3. Each pixel has its own kernel: the first keeps the pixel
+    itself, the second takes its left neighbour, the third sums its window.
 
     >>> import numpy as np
     >>> x = np.array([1.0, 2.0, 3.0]).reshape(1, 1, 1, 3)
@@ -90,7 +90,7 @@ def involution_backward(
 ) -> tuple[Array, Array]:
     r"""Return the gradients of a loss with respect to ``x`` and ``kernel``, given ``dy``.
 
-    Each product of the sum in `involution` gives back two products:
+    Each product in the sum of `involution` has two gradients:
 
     .. code-block:: text
 
@@ -108,7 +108,7 @@ def involution_backward(
     Returns
     -------
     dx : ndarray, shape (N, C, H, W)
-        Through the operator alone; a layer adds the path through its kernel generation.
+        Gradient through the operator alone; a layer adds the path through kernel generation.
     dkernel : ndarray, shape (N, G, K_h, K_w, H_out, W_out)
 
     Raises
@@ -123,17 +123,16 @@ def involution_backward(
     >>> kernel = np.ones((1, 1, 1, 3, 1, 3))
     >>> dy = np.array([1.0, 0.0, 10.0]).reshape(1, 1, 1, 3)
     >>> dx, dkernel = involution_backward(dy, x, kernel)
-    >>> dx  # pixel 1 is read by both ends
+    >>> dx  # the middle pixel is in the windows of both ends
     array([[[[ 1., 11., 10.]]]])
-    >>> dkernel[0, 0, 0, :, 0, 2]  # 10 * (2, 3, 0): the last pixel sees a zero to its right
+    >>> dkernel[0, 0, 0, :, 0, 2]  # 10 * (2, 3, 0): right of the last pixel is a zero
     array([20., 30.,  0.])
     """
     x, kernel, geom = _checked(x, kernel, stride, padding, dilation)
-    dy = check_array("dy", dy, x.dtype, gpu=True)
-    check_place("dy", dy, x)
+    dy = check_array("dy", dy, gpu=True, like=x)
     check_shape("dy", dy, geom.y_shape, "(N, C, H_out, W_out)")
-    rung = _select(backend, x)
-    return rung.backward_input(dy, kernel, geom), rung.backward_kernel(dy, x, geom)
+    chosen = _select(backend, x)
+    return chosen.backward_input(dy, kernel, geom), chosen.backward_kernel(dy, x, geom)
 
 
 def _select(backend: str, x: Array) -> Backend:
@@ -144,7 +143,13 @@ def _checked(
     x: Array, kernel: Array, stride: IntOrPair, padding: Padding, dilation: IntOrPair
 ) -> tuple[Array, Array, Geometry]:
     x = check_array("x", x, gpu=True)
-    kernel = check_array("kernel", kernel, x.dtype, gpu=True)
-    check_place("kernel", kernel, x)
-    geom = Geometry.of(x, kernel, stride=stride, padding=padding, dilation=dilation)
+    kernel = check_array("kernel", kernel, gpu=True, like=x)
+    axes = "(N, G, K_h, K_w, H_out, W_out)"
+    if x.ndim != 4:
+        raise ArgumentError("x", f"has shape {x.shape}", "4 axes (N, C, H, W)")
+    if kernel.ndim != 6:
+        raise ArgumentError("kernel", f"has shape {kernel.shape}", f"6 axes {axes}")
+    window = as_pair("kernel's window", kernel.shape[2:4])
+    geom = make_geometry(x.shape, kernel.shape[1], window, stride, dilation, padding)
+    check_shape("kernel", kernel, geom.kernel_shape, axes)
     return x, kernel, geom

@@ -1,4 +1,4 @@
-"""Unusual arrays are no mistakes: any layout is read right, never written to, never handed back."""
+"""Unusual arrays: any layout is read correctly, never written to and never returned."""
 
 from __future__ import annotations
 
@@ -72,21 +72,21 @@ def test_any_layout(backend: str, layout: Callable[[Array], Array], dtype: type)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_backend_is_handed_plain_contiguous_arrays(
+def test_a_backend_gets_plain_contiguous_arrays(
     layout: Callable[[Array], Array], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handed: list[Array] = []
+    received: list[Array] = []
 
     def spy(a: Array, b: Array, geom: Geometry) -> Array:
-        handed.extend((a, b))
+        received.extend((a, b))
         return a
 
     for name in ("forward", "backward_input", "backward_kernel"):
         monkeypatch.setattr(loops, name, spy)
     x, kernel, dy = (layout(a) for a in random_operands(GEOM, np.float32, seed=1))
     run("loops", (x, kernel, dy), operator_options(GEOM))
-    assert len(handed) == 6
-    for a in handed:
+    assert len(received) == 6
+    for a in received:
         assert type(a) is np.ndarray
         assert a.flags.c_contiguous
         assert a.dtype.isnative
@@ -125,7 +125,7 @@ def check_untouched(
 
 @pytest.mark.parametrize("backend", RUNGS)
 def test_results_are_new_even_where_nothing_changes(backend: str) -> None:
-    """One place, no padding, kernel 1: y = x and dx = dy, and still no view of either."""
+    """One tap, no padding, kernel 1: y = x and dx = dy, but as new arrays."""
     geom = make_geometry((1, 2, 3, 4), 2, 1)
     x, _, dy = random_operands(geom, np.float32, seed=1)
     kernel = np.ones(geom.kernel_shape, np.float32)

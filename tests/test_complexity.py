@@ -1,4 +1,4 @@
-"""Counting: by hand, by PyTorch, and as published; a wrong network gives a wrong count."""
+"""Complexity counted by hand, by PyTorch and as published; a wrong network gives a wrong count."""
 
 from __future__ import annotations
 
@@ -134,6 +134,16 @@ def test_a_layer_of_each_kind_counted_by_hand() -> None:
 
 
 @pytest.mark.parametrize("mode", [True, False])
+def test_bands_do_not_change_the_counts(mode: bool) -> None:
+    layer = nn.Involution2d(16, 3, stride=2, rng=0).train(mode)
+    cost = count(layer, (16, 9, 12))
+    layer.band_rows = 2
+    assert count(layer, (16, 9, 12)) == cost
+    shapes = {a.name: a.shape for a in cost.layers}
+    assert shapes["conv1.conv"] == (4, 5, 6)
+
+
+@pytest.mark.parametrize("mode", [True, False])
 def test_counting_leaves_the_network_as_it_was(mode: bool) -> None:
     model = models.small_rednet(3, rng=0).train(mode)
     x = np.random.default_rng(0).standard_normal((2, 1, 8, 9)).astype(np.float32)
@@ -143,13 +153,13 @@ def test_counting_leaves_the_network_as_it_was(mode: bool) -> None:
     assert cost == count(model.train(not mode), (1, 8, 9))
     with pytest.raises(ValueError, match=r"^x has shape"):
         count(model, (2, 8, 9))
-    assert not any("forward" in vars(module) for _, module in model.named_modules())
+    assert not any(module._hooks for _, module in model.named_modules())
     after = model.state_dict()
     assert all((after[name] == a).all() for name, a in before.items())
     np.testing.assert_array_equal(model.eval()(x), y)
 
 
-def test_layers_that_nobody_can_count_are_named() -> None:
+def test_a_layer_without_a_known_cost_is_named() -> None:
     class Squared(nn.Module):
         def forward(self, x: Array) -> Array:
             return x * x
@@ -187,7 +197,7 @@ def test_the_command_gives_json_for_any_size(capsys: pytest.CaptureFixture[str])
         (["rednet26", "--against", "vgg16"], "argument --against: invalid choice: 'vgg16'"),
     ],
 )
-def test_what_is_wrong_is_one_line(
+def test_mistakes_are_one_line(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     try:

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and errors name the file that the user knows."""
+"""Files are written whole or not at all, and errors name the requested file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_a_check_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_what_cannot_be_written_is_named_with_a_way_out(tmp_path: Path) -> None:
+def test_unwritable_paths_are_named_with_an_alternative(tmp_path: Path) -> None:
     (tmp_path / "kept.txt").touch()
     for name, error, message in (
         ("kept.txt", FileExistsError, "kept.txt exists; pass --force to replace it or choose soup"),
@@ -34,7 +34,7 @@ def test_a_folder_without_files_is_found_early() -> None:
         check_writable(Path("/proc/a.txt"))
 
 
-def test_a_link_to_nothing_exists(tmp_path: Path) -> None:
+def test_a_dangling_symlink_exists(tmp_path: Path) -> None:
     link = tmp_path / "a.txt"
     link.symlink_to("nowhere")
     with pytest.raises(FileExistsError, match=r"a\.txt exists"):
@@ -52,9 +52,7 @@ def test_a_link_to_nothing_exists(tmp_path: Path) -> None:
         (OSError("encoder error -2 when writing image file"), "encoder error -2"),
     ],
 )
-def test_an_error_names_the_file_that_the_user_knows(
-    tmp_path: Path, error: OSError, reason: str
-) -> None:
+def test_an_error_names_the_requested_file(tmp_path: Path, error: OSError, reason: str) -> None:
     def write() -> None:
         with written_whole(tmp_path / "a.txt"), written_whole(tmp_path / "b.txt") as temporary:
             temporary.write_text("half")
@@ -72,6 +70,6 @@ def test_an_error_with_the_temporary_name_names_the_file(tmp_path: Path) -> None
     assert caught.value.filename == str(tmp_path / "a.txt")
 
 
-def test_an_error_of_another_file_is_left_alone(tmp_path: Path) -> None:
+def test_an_error_of_another_file_is_unchanged(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"other\.txt"), written_whole(tmp_path / "a.txt"):
         (tmp_path / "other.txt").read_text()

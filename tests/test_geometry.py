@@ -43,7 +43,7 @@ def test_same_padding_keeps_the_size_rounded_up(
 
 
 @pytest.mark.parametrize("case", AWKWARD)
-def test_pixels_under_a_place_follow_the_equation(case: str) -> None:
+def test_pixels_under_a_tap_follow_the_equation(case: str) -> None:
     geom = AWKWARD[case]
     (s_h, s_w), (d_h, d_w) = geom.stride, geom.dilation
     H, W = geom.padded_size
@@ -70,7 +70,7 @@ def test_groups_are_contiguous() -> None:
 
 
 def test_the_cases_are_awkward() -> None:
-    """Each trap named in `AWKWARD` is really there, so that none is lost in an edit."""
+    """Each property that `AWKWARD` should cover is there, so that no edit loses one."""
     cases = list(AWKWARD.values())
     assert all(geom.H != geom.W or geom.x_shape[2:] == (1, 1) for geom in cases)
     assert any(geom.window[0] > geom.H and geom.window[1] > geom.W for geom in cases)

@@ -1,4 +1,4 @@
-"""Every rung and the layer against what PyTorch recorded; torch itself is not needed."""
+"""Every rung and the layer against results recorded with PyTorch; torch itself is not needed."""
 
 from __future__ import annotations
 

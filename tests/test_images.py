@@ -1,4 +1,4 @@
-"""Photos of every odd kind become upright 8-bit RGB, or one line about what is wrong."""
+"""Photos of every kind become upright 8-bit RGB, or give a one-line error."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def whole(folder: Path, suffix: str) -> bytes:
     return saved(folder, Image.fromarray(noise), suffix).read_bytes()
 
 
-def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
+def test_files_that_are_no_images_are_refused(tmp_path: Path) -> None:
     cases = {
         "text": b"no photo, but a text\n" * 9,
         "empty": b"",
@@ -227,6 +227,6 @@ def test_x_is_each_byte_normalised_by_its_colour() -> None:
         np.testing.assert_allclose(x[0, c] * STD[c] + MEAN[c], photo[..., c], atol=1e-4)
 
 
-def test_a_photo_comes_back_from_its_numbers() -> None:
+def test_x_to_photo_inverts_photo_to_x() -> None:
     photo = np.random.default_rng(0).integers(0, 256, (30, 41, 3), dtype=np.uint8)
     np.testing.assert_array_equal(x_to_photo(photo_to_x(photo)), photo)

@@ -1,4 +1,4 @@
-"""Every rung against the seven loops, and the loops against paper, convolution and algebra."""
+"""Every rung against the loops, and the loops against hand counts, convolution and algebra."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_rung_against_the_loops(backend: str, case: str, dtype: Any) -> None:
 
 @st.composite
 def geometries(draw: st.DrawFn) -> Geometry:
-    """Draw the window first, then an image that it fits in."""
+    """Choose the window first, then an image that it fits in."""
     window, stride, dilation = draw(pairs(1, 5)), draw(pairs(1, 3)), draw(pairs(1, 3))
     odd = window[0] % 2 == window[1] % 2 == 1
     padding = draw(st.one_of(pairs(0, 4), st.sampled_from(["valid", *["same"] * odd])))
@@ -94,7 +94,7 @@ def test_linear_in_x_and_in_kernel(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", RUNGS)
 def test_a_kernel_constant_over_pixels_is_a_convolution(backend: str) -> None:
-    """`numpy.correlate` is the judge: rows end to end turn the 2-D window into a 1-D one."""
+    """The reference is `numpy.correlate`: rows end to end turn the 2-D window into a 1-D one."""
     geom = make_geometry((2, 3, 6, 8), 3, (3, 5))
     x, kernel, _ = small_integers(geom, np.float64, seed=5)
     weight = kernel[:1, :, :, :, :1, :1]  # one for all images and pixels, (1, G, K_h, K_w, 1, 1)
@@ -111,14 +111,14 @@ def test_a_kernel_constant_over_pixels_is_a_convolution(backend: str) -> None:
 
 @pytest.mark.parametrize(("u", "v"), [(1, 2), (0, 2), (2, 0), (1, 4)])
 @pytest.mark.parametrize("backend", RUNGS)
-def test_a_kernel_of_one_place_shifts_the_image(backend: str, u: int, v: int) -> None:
+def test_a_kernel_of_one_tap_shifts_the_image(backend: str, u: int, v: int) -> None:
     geom = make_geometry((2, 4, 5, 7), 2, (3, 5))
     x, _, dy = random_operands(geom, np.float32, seed=6)
     kernel = np.zeros(geom.kernel_shape, np.float32)
     kernel[:, :, u, v] = 1
 
     got = run(backend, (x, kernel, dy), {})
-    down, right = 1 - u, 2 - v  # (1, 2) is the middle: it moves nothing
+    down, right = 1 - u, 2 - v  # (1, 2) is the middle: no shift
     np.testing.assert_array_equal(got["y"], shifted(x, down, right))
     np.testing.assert_array_equal(got["dx"], shifted(dy, -down, -right))
 

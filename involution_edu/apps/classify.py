@@ -11,11 +11,11 @@ import numpy as np
 
 from .. import models
 from ..arguments import ArgumentError
-from ..arrays import Array
 from ..checkpoint import CheckpointError, load_weights
 from ..files import check_writable, written_whole
 from ..images import Photo, load_photo, photo_to_x
 from ..nn import no_grad
+from ..nn.losses import softmax
 
 MODELS = {
     name: getattr(models, name)
@@ -123,7 +123,7 @@ def classify(
         logits = network(x)[0]
     if not np.isfinite(logits).all():
         raise CheckpointError("path", f"is {path}, whose weights overflow", "trained weights")
-    probability = softmax(logits)
+    probability = softmax(logits.astype(np.float64))
     if out is not None:
         from ..viz.figures.stages import draw_stages, record_stages
 
@@ -155,19 +155,6 @@ def middle(photo: Photo) -> Photo:
     box = columns / 2 - half, rows / 2 - half, columns / 2 + half, rows / 2 + half
     resized = Image.fromarray(photo).resize((CROP, CROP), Image.Resampling.BILINEAR, box)
     return np.asarray(resized)
-
-
-def softmax(logits: Array) -> Array:
-    """Return the probabilities exp(logits) / sum(exp(logits)), in float64.
-
-    Examples
-    --------
-    >>> softmax(np.array([1000.0, 1000.0]))
-    array([0.5, 0.5])
-    """
-    powers = np.exp(logits - logits.max(), dtype=np.float64)
-    probabilities: Array = powers / powers.sum()
-    return probabilities
 
 
 def _read_labels(labels: Path) -> list[str]:

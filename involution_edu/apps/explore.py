@@ -16,12 +16,13 @@ from ..images import Photo, load_photo, photo_to_x
 from ..models import pretrained
 from ..models.salt_and_pepper import with_salt_and_pepper
 from ..nn import Module
+from ..nn.losses import softmax
 from ..training.data import digits
 from ..viz import Trace, record
 from ..viz.explorer import explorer
 from ..viz.html import Page
 from ..viz.recording import involution_names
-from .classify import CLASSES, FULL_SIZE, MODELS, softmax
+from .classify import CLASSES, FULL_SIZE, MODELS
 from .demo import escaped, page_of
 
 REDNETS = {name: make for name, make in MODELS.items() if name.startswith("rednet")}
@@ -219,7 +220,7 @@ def _network(model: str, x: Array, path: str | Path | None, seed: int) -> tuple[
     """Return the network, in evaluation mode, and what to say of it."""
     if model == "digits":
         network = pretrained(model)
-        chances = softmax(network(x)[0])
+        chances = softmax(network(x)[0].astype(np.float64))
         read = f"{chances.argmax()} ({100 * chances.max():.0f} %)"
         return network, f"the trained small RedNet for digits, which reads {read}"
     network = REDNETS[model](CLASSES, rng=seed).eval()

@@ -1,4 +1,4 @@
-"""Layers with a backward pass written by hand below each forward pass.
+"""Layers, each with its hand-written backward pass below its forward pass.
 
 >>> import numpy as np
 >>> from involution_edu import nn
@@ -16,10 +16,11 @@ from .conv import Conv2d
 from .involution2d import Involution2d
 from .linear import Linear
 from .losses import CrossEntropy, MeanSquaredError
-from .module import Module, Parameter, Sequential, no_grad
+from .module import Module, Parameter, no_grad
 from .norm import BatchNorm2d
 from .optim import SGD, Adam, Optimizer, clip_grad_norm, warmup_cosine
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from .sequential import Sequential
 
 __all__ = [
     "SGD",

@@ -1,4 +1,4 @@
-"""ReLU."""
+"""The ReLU activation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ class ReLU(Module):
         return y
 
     def active_masks(self) -> list[Array]:
-        """Return which numbers the last pass let through: a step that changes it met a kink."""
+        """Return a mask of the numbers that were positive in the last pass.
+
+        Numerical gradient checks compare it before and after a step: between the two there is a
+        kink if it changes, and the difference is no gradient.
+        """
         return [] if self._saved is None else [self._saved[2][0] > 0]
 
     def backward(self, dy: Array) -> Array:

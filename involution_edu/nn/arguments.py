@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arguments import ArgumentError, WrongTypeError
-from ..arrays import Array, check_array, check_current, check_place, kind_of_array
+from ..arguments import ArgumentError, WrongTypeError, check_shape
+from ..arrays import Array, as_numpy, check_array, check_current, kind_of_array
 
 
 def as_input(x: Array, weight: Array | None = None) -> Array:
-    """Return ``x``, contiguous; raise unless it has the dtype and the place of ``weight``."""
-    x = check_array("x", x, gpu=True)
-    if weight is not None:
-        check_place("x", x, weight, "the layer", f" or layer.to({kind_of_array(x)!r})")
-        if x.dtype != weight.dtype:
-            raise WrongTypeError(
-                "x", f"has dtype {x.dtype}", f"{weight.dtype}, the dtype of the layer"
-            )
+    """Return ``x``, contiguous; raise unless it has the dtype and device of ``weight``."""
+    fix = f" or layer.to({kind_of_array(x)!r})"
+    x = check_array("x", x, gpu=True, like=weight, owner="the layer", fix=fix)
     check_current("x", x)
     return x
 
@@ -39,3 +36,24 @@ def kaiming_normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: DTyp
     """Return normal weights of variance 2 / fan_out, with fan_out = out_channels * K_h * K_w."""
     out_channels, _, k_h, k_w = shape
     return rng.normal(0.0, np.sqrt(2 / (out_channels * k_h * k_w)), shape).astype(dtype)
+
+
+def check_state(state: Mapping[str, Array], own: Mapping[str, Array]) -> None:
+    """Raise unless ``state`` has the names and shapes of ``own``, and dtypes that cast to its."""
+    for problem, names in (
+        ("lacks", own.keys() - state.keys()),
+        ("has the unknown", state.keys() - own.keys()),
+    ):
+        if names:
+            some, more = sorted(names)[:3], len(names) - 3
+            listed = ", ".join(some) + (f" and {more} more" if more > 0 else "")
+            raise ArgumentError("state", f"{problem} {listed}", "the names of state_dict()")
+    for name, array in own.items():
+        item: object = as_numpy(state[name])
+        label = f"state[{name!r}]"
+        if not isinstance(item, np.ndarray | np.generic) or not np.can_cast(
+            item.dtype, array.dtype, "same_kind"
+        ):
+            kind = getattr(item, "dtype", type(item).__name__)
+            raise WrongTypeError(label, f"is {kind}", f"an array that casts to {array.dtype}")
+        check_shape(label, np.asarray(item), array.shape, "the shape in state_dict()")

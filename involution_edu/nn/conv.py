@@ -1,31 +1,30 @@
-"""Convolution, as a matrix product."""
+"""Convolution as a matrix product."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arguments import IntOrPair, Pair, Rng, as_generator, as_int, as_pair
+from ..arguments import IntOrPair, Rng, as_generator, as_int, as_pair
 from ..arrays import Array, array_module, as_dtype
-from ..geometry import Geometry, Padding, make_geometry, overlaps, resolve_padding
+from ..geometry import Geometry, Padding, make_geometry, resolve_padding
 from .arguments import as_features, kaiming_normal
 from .module import Module, Parameter
 
-COLUMNS = 1 << 22  # numbers: what a last-level cache holds
+MAX_COLUMNS = 1 << 22  # numbers in the columns of a block of images: about a last-level cache
 
 
 class Conv2d(Module):
-    """A convolution: one kernel for all pixels, a different one for each pair of channels.
+    """A convolution: one kernel for all pixels, another for each pair of channels.
 
     .. code-block:: text
 
         y[n, o, i, j] = bias[o] + sum over c, u, v of
             weight[o, c, u, v] * x[n, c, i*s + u*d - p, j*s + v*d - p]
 
-    computed as a matrix product for each image, whose windows are laid out as columns.
+    computed as one matrix product per image, with the windows of the image as columns (im2col).
 
     Parameters
     ----------
@@ -35,7 +34,7 @@ class Conv2d(Module):
     padding : int, (int, int), "same" or "valid"
         As in `involution_edu.involution`.
     bias : bool
-        Whether a number per output channel is added.
+        Add a learned number to each output channel.
     rng : Generator, int or None
         Source of the weights: Kaiming normal in fan_out; the bias starts at zero.
     dtype : float32 or float64
@@ -104,7 +103,7 @@ class Conv2d(Module):
         for images in _blocks(geom):
             dcolumns = weight.T @ dy[images]
             dcolumns = dcolumns.reshape(-1, geom.C, *geom.window, geom.H_out, geom.W_out)
-            for (u, v), (outputs, pixels) in _places(geom):
+            for (u, v), (outputs, pixels) in zip(geom.taps(), geom.overlaps(), strict=True):
                 dx[images, :, *pixels] += dcolumns[:, :, u, v, *outputs]
         return dx
 
@@ -114,8 +113,10 @@ def _windows_are_pixels(geom: Geometry) -> bool:
 
 
 def _blocks(geom: Geometry) -> Iterator[slice]:
-    """Cut the images into slices whose columns have at most about `COLUMNS` numbers."""
-    step = max(1, COLUMNS // (geom.C * geom.window[0] * geom.window[1] * geom.H_out * geom.W_out))
+    """Split the images into slices whose columns have at most about `MAX_COLUMNS` numbers."""
+    step = max(
+        1, MAX_COLUMNS // (geom.C * geom.window[0] * geom.window[1] * geom.H_out * geom.W_out)
+    )
     if _windows_are_pixels(geom):
         step = max(1, geom.N)  # the columns are x itself
     for start in range(0, geom.N, step):
@@ -123,20 +124,13 @@ def _blocks(geom: Geometry) -> Iterator[slice]:
 
 
 def _columns(x: Array, geom: Geometry) -> Array:
-    """Lay the windows of some images ``x`` out as (n, C*K_h*K_w, H_out*W_out)."""
+    """Return the windows of some images ``x`` as columns: (n, C*K_h*K_w, H_out*W_out)."""
     rows, columns = geom.C * geom.window[0] * geom.window[1], geom.H_out * geom.W_out
     if _windows_are_pixels(geom):
         return x.reshape(len(x), rows, columns)
     laid: Array = array_module(x).zeros(
         (len(x), geom.C, *geom.window, geom.H_out, geom.W_out), x.dtype
     )
-    for (u, v), (outputs, pixels) in _places(geom):
+    for (u, v), (outputs, pixels) in zip(geom.taps(), geom.overlaps(), strict=True):
         laid[:, :, u, v, *outputs] = x[:, :, *pixels]
     return laid.reshape(len(x), rows, columns)
-
-
-def _places(geom: Geometry) -> Iterator[tuple[Pair, tuple[Any, Any]]]:
-    """Yield every (u, v) with the outputs that meet a pixel there, and these pixels."""
-    sizes = (geom.H, geom.W), (geom.H_out, geom.W_out)
-    met = overlaps(*sizes, geom.window, geom.stride, geom.padding, geom.dilation)
-    return zip(geom.taps(), met, strict=True)

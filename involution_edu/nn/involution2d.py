@@ -1,33 +1,31 @@
-"""The involution layer: generate a kernel at every pixel, then apply it."""
+"""The involution layer: a kernel generated at every pixel, then applied there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arguments import ArgumentError, IntOrPair, Rng, as_generator, as_int, as_pair
-from ..arrays import Array, array_module, kind_of_array
+from ..arguments import ArgumentError, IntOrPair, Rng, as_choice, as_generator, as_int, as_pair
+from ..arrays import Array, array_module
 from ..backends import fusing
 from ..geometry import Geometry, make_geometry
 from ..ops import involution, involution_backward
 from .activation import ReLU
 from .arguments import as_features
+from .bands import Band, bands, rows_that_fit
 from .conv import Conv2d
-from .module import Module, Sequential
+from .module import Module
 from .norm import BatchNorm2d
 from .pooling import AvgPool2d
+from .sequential import Sequential
 
-# Of kernels in a band: what a last-level cache holds beside the rest, and what gives all threads
-# of a GPU something to do.
-BAND_BYTES = {"numpy": 1 << 22, "cupy": 1 << 27}
 SIGMAS = ("bn-relu", "relu", "identity")
 
 
 class Involution2d(Module):
-    """Involution: each pixel makes its own kernel from its own features.
+    """Involution: a kernel for each pixel, generated from the features of that pixel.
 
     .. code-block:: text
 
@@ -37,11 +35,11 @@ class Involution2d(Module):
 
     ``x`` is used twice, so its gradient is the sum of two: dx = dx_apply + dx_generate.
 
-    The kernel tensor is K_h*K_w*G / C times as large as ``x``. So it is never made as a whole:
-    `forward` generates the kernels of a band of output rows, applies them and drops them, and
-    `backward` generates them again. In training mode the reduced features are made for all rows
-    first, because batch normalisation needs the statistics of the whole batch. In evaluation mode
-    a backend that can make the kernels where it applies them does so, where that is faster.
+    The kernel tensor has K_h*K_w*G / C times as many numbers as ``x``, so it is never in memory
+    as a whole: `forward` generates and applies the kernels of one band of output rows at a time,
+    and `backward` generates them again. In training mode the reduced features of all rows are
+    computed first, because batch normalisation needs the statistics of the whole batch. In
+    evaluation mode a backend may generate the kernels inside the operator, where that is faster.
 
     Parameters
     ----------
@@ -61,10 +59,10 @@ class Involution2d(Module):
     reduction : int
         r; the reduced features have C // r channels.
     sigma : {"bn-relu", "relu", "identity"}
-        What stands between reduce and span.
+        Normalisation and activation between reduce and span.
     band_rows : int, optional
-        Output rows of a band; the numbers do not depend on it. If not given, as many as keep
-        the kernels of a band within `BAND_BYTES`.
+        Output rows of a band; the results do not depend on it. If not given, as many as keep
+        the kernels of a band within `involution_edu.nn.bands.MAX_BAND_BYTES`.
     rng : Generator, int or None
         Source of the weights: Kaiming normal in fan_out, biases zero.
     dtype : float32 or float64
@@ -90,7 +88,7 @@ class Involution2d(Module):
     (2, 32, 5, 6)
     """
 
-    _reductions = 0  # how often reduce() was called
+    _reductions = 0  # number of calls of reduce()
 
     def __init__(
         self,
@@ -121,8 +119,7 @@ class Involution2d(Module):
             )
         if reduction > channels:
             raise ArgumentError("reduction", f"is {reduction}", f"1 to channels = {channels}")
-        if sigma not in SIGMAS:
-            raise ArgumentError("sigma", f"is {sigma!r}", f"one of {', '.join(map(repr, SIGMAS))}")
+        as_choice("sigma", sigma, SIGMAS)
         rng = as_generator(rng)
         hidden = channels // reduction
         between: dict[str, Module] = {}
@@ -143,20 +140,19 @@ class Involution2d(Module):
         )
 
     def reduce(self, x: Array) -> Array:
-        """Return the features (N, C // r, H_out, W_out) that the kernels are made of."""
+        """Return the features (N, C // r, H_out, W_out) that the kernels are generated from."""
         self._reductions += 1
         return self.conv1(self.pool(x))
 
     def span(self, features: Array) -> Array:
-        """Return the kernels (N, G, K_h, K_w, H_out, W_out) made of the reduced features."""
+        """Return the kernels (N, G, K_h, K_w, H_out, W_out) of reduced features."""
         spanned = self.conv2(features)  # (N, G*K_h*K_w, H_out, W_out)
         n, _, h, w = spanned.shape
         return spanned.reshape(n, self.groups, *self.window, h, w)
 
     def generate_kernel(self, x: Array) -> Array:
         """Return the kernel of every pixel, (N, G, K_h, K_w, H_out, W_out)."""
-        x = as_features(x, self.channels, self.conv2.parameters()[0].data)
-        return self.span(self.reduce(x))
+        return self.span(self.reduce(self._checked(x)))
 
     def span_backward(self, dkernel: Array) -> Array:
         """Return the gradient of the reduced features, (N, C // r, H_out, W_out)."""
@@ -169,93 +165,73 @@ class Involution2d(Module):
 
     def forward(self, x: Array) -> Array:
         """Return y (N, out_channels, H_out, W_out)."""
-        x = as_features(x, self.channels, self.conv2.parameters()[0].data)
+        x = self._checked(x)
         value = self.project(x)
-        features = self.reduce(x) if self.training else None
-        geom = self._geometry(value)
-        weight, bias = (parameter.data for parameter in self.conv2.parameters())
-        backend = None if self.training else fusing(value, geom, weight.shape[1])
-        if backend:
-            weight = weight.reshape(weight.shape[:2])
-            y = backend.generate_and_apply(value, self.reduce(x), weight, bias, geom)
-        else:
-            y = array_module(x).empty(geom.y_shape, x.dtype)
-            for band in self._bands(geom):
-                kernel = self.span(self._features(x, features, band))
-                rows, options = _cut(value, geom, band)
-                y[:, :, band] = involution(rows, kernel, **options)
-        self.save(y, x, value, features, self._reductions)
+        # Kernels are generated band by band, in training mode from features reduced beforehand.
+        source = self.reduce(x) if self.training else x
+        y = self._fused(x, value)
+        if y is None:
+            y = array_module(x).empty(self._geometry(value).y_shape, x.dtype)
+            for band, source_rows in self._bands(value):
+                kernel = self._generate(source[:, :, source_rows])
+                y[:, :, band.rows] = involution(band.cut(value), kernel, **band.options)
+        self.save(y, value, source, self.training, self._reductions)
         return y
 
     def backward(self, dy: Array) -> Array:
         """Return dx = dx_apply + dx_generate, (N, C, H, W)."""
-        dy, x, value, features, reductions = self.saved(dy)
-        if self.training != (features is not None):
-            raise RuntimeError("Involution2d.backward() needs the mode of the forward pass")
-        if self.training and self._reductions != reductions:
-            raise RuntimeError(
-                "Involution2d.backward() needs reduce() or generate_kernel() not to have run "
-                "since the forward pass: what reduce keeps for its own backward is of another x"
+        dy, value, source, *state = self.saved(dy)
+        self._check_unchanged(*state)
+        dvalue, dsource = array_module(dy).zeros_like(value), array_module(dy).empty_like(source)
+        for band, source_rows in self._bands(value):
+            kernel = self._generate(source[:, :, source_rows])
+            dcut, dkernel = involution_backward(
+                dy[:, :, band.rows], band.cut(value), kernel, **band.options
             )
-        geom = self._geometry(value)
-        xp = array_module(x)
-        dvalue, dx_generate = xp.zeros_like(value), xp.empty_like(x)
-        dfeatures = xp.empty_like(features) if self.training else None
-        for band in self._bands(geom):
-            kernel = self.span(self._features(x, features, band))
-            rows, options = _cut(value, geom, band)
-            drows, dkernel = involution_backward(dy[:, :, band], rows, kernel, **options)
-            _add_back(drows, dvalue, geom, band)
-            dband = self.span_backward(dkernel)
-            if dfeatures is None:
-                dx_generate[:, :, self._cells(band)] = self.reduce_backward(dband)
-            else:
-                dfeatures[:, :, band] = dband
-        if dfeatures is not None:
-            dx_generate = self.reduce_backward(dfeatures)
+            band.add(dcut, dvalue)
+            dsource[:, :, source_rows] = self._generate_backward(dkernel)
         dx = self.project.backward(dvalue)
-        dx += dx_generate
+        dx += self.reduce_backward(dsource) if self.training else dsource
         return dx
+
+    def _generate(self, source: Array) -> Array:
+        return self.span(source if self.training else self.reduce(source))
+
+    def _generate_backward(self, dkernel: Array) -> Array:
+        dfeatures = self.span_backward(dkernel)
+        return dfeatures if self.training else self.reduce_backward(dfeatures)
+
+    def _bands(self, value: Array) -> Iterator[tuple[Band, slice]]:
+        """Yield every band with its rows of the source: the reduced features or ``x``."""
+        geom = self._geometry(value)
+        for band in bands(geom, self.band_rows or rows_that_fit(geom, value)):
+            yield band, band.rows if self.training else band.generator_rows
 
     def _geometry(self, value: Array) -> Geometry:
         return make_geometry(value.shape, self.groups, self.window, self.stride, self.dilation)
 
-    def _bands(self, geom: Geometry) -> Iterator[slice]:
-        """Yield the output rows of each band, in bands of about equal height."""
-        kernel_row = geom.N * geom.G * self.window[0] * self.window[1] * geom.W_out
-        weight = self.conv2.parameters()[0].data
-        most = BAND_BYTES[kind_of_array(weight) or "numpy"]
-        rows = self.band_rows or max(1, most // max(1, kernel_row * weight.itemsize))
-        count = -(-geom.H_out // rows)
-        for band in range(count):
-            yield slice(geom.H_out * band // count, geom.H_out * (band + 1) // count)
+    def _fused(self, x: Array, value: Array) -> Array | None:
+        """Return y from a backend that generates the kernels itself, if one is faster here."""
+        weight, bias = (parameter.data for parameter in self.conv2.parameters())
+        geom = self._geometry(value)
+        backend = None if self.training else fusing(value, geom, weight.shape[1])
+        if backend is None:
+            return None
+        weight = weight.reshape(weight.shape[:2])
+        return backend.generate_and_apply(value, self.reduce(x), weight, bias, geom)
 
-    def _cells(self, band: slice) -> slice:
-        """Return the rows of ``x`` that the kernels of a band are made of."""
-        return slice(band.start * self.stride[0], band.stop * self.stride[0])
+    def _checked(self, x: Array) -> Array:
+        return as_features(x, self.channels, self.conv2.parameters()[0].data)
 
-    def _features(self, x: Array, features: Array | None, band: slice) -> Array:
-        if features is None:
-            return self.reduce(x[:, :, self._cells(band)])
-        return features[:, :, band]
-
-
-def _cut(value: Array, geom: Geometry, band: slice) -> tuple[Array, dict[str, Any]]:
-    """Return the rows of ``value`` that a band reads, and the options to apply kernels to them."""
-    rows, (above, below) = geom.rows_of_band(band.start, band.stop)
-    both = min(above, below)  # what the operator pads by itself; the first and last band lack some
-    cut = value[:, :, rows]
-    if above != below:
-        cut = array_module(cut).pad(cut, ((0, 0), (0, 0), (above - both, below - both), (0, 0)))
-    padding = both, geom.padding[1]
-    return cut, {"stride": geom.stride, "padding": padding, "dilation": geom.dilation}
-
-
-def _add_back(drows: Array, dvalue: Array, geom: Geometry, band: slice) -> None:
-    """Add the gradient of `_cut`'s rows where they came from: bands overlap."""
-    rows, (above, below) = geom.rows_of_band(band.start, band.stop)
-    skip = above - min(above, below)
-    dvalue[:, :, rows] += drows[:, :, skip : skip + rows.stop - rows.start]
+    def _check_unchanged(self, training: bool, reductions: int) -> None:
+        """Raise if what `reduce` and its layers keep for backward is of another forward pass."""
+        if self.training != training:
+            raise RuntimeError("Involution2d.backward() needs the mode of the forward pass")
+        if training and self._reductions != reductions:
+            raise RuntimeError(
+                "Involution2d.backward() needs reduce() or generate_kernel() not to have run "
+                "since the forward pass: the layers inside have kept the arrays of another x"
+            )
 
 
 def _groups(out_channels: int, groups: int | None, group_channels: int) -> int:

@@ -22,16 +22,16 @@ class Linear(Module):
     ----------
     in_features, out_features : int
     bias : bool
-        Whether a number per output is added.
+        Add a learned number to each output.
     rng : Generator, int or None
-        Source of the weights: normal, of variance 1 / in_features, which gives y the variance of
-        x; the bias starts at zero.
+        Source of the weights: normal with variance 1 / in_features, so that y has the variance
+        of x; the bias starts at zero.
     dtype : float32 or float64
 
     Raises
     ------
     TypeError, ValueError
-        If a size is no int or below 1, or ``dtype`` is another.
+        If a size is not an int of at least 1, or ``dtype`` is another.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Losses: how far a batch of outputs is from what they should be, and which way is down."""
+"""Loss functions and their gradients."""
 
 from __future__ import annotations
 
@@ -8,9 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arguments import ArgumentError, WrongTypeError, as_number, check_shape
-from ..arrays import Array, array_module, check_array, kind_of_array
+from ..arrays import Array, array_module, check_array, check_device
 
 Labels = NDArray[np.integer[Any]]
+
+
+def softmax(logits: Array) -> Array:
+    """Return the probabilities exp(logits) / sum(exp(logits)) along the last axis.
+
+    The largest logit is subtracted before exp, so that it cannot overflow.
+
+    Examples
+    --------
+    >>> softmax(np.array([1000.0, 1000.0]))
+    array([0.5, 0.5])
+    """
+    exp: Array = array_module(logits).exp(logits - logits.max(axis=-1, keepdims=True))
+    exp /= exp.sum(axis=-1, keepdims=True)
+    return exp
 
 
 class CrossEntropy:
@@ -18,12 +33,10 @@ class CrossEntropy:
 
     .. code-block:: text
 
-        p[n, k] = exp(logits[n, k]) / sum over j of exp(logits[n, j])
+        p[n] = softmax(logits[n])
         t[n, k] = (1 - e) * [k == labels[n]] + e / K          e: label_smoothing, K: classes
         loss = -1/N * sum over n, k of t[n, k] * log p[n, k]
         dlogits = (p - t) / N
-
-    The largest logit of each row is subtracted before exp, so that it cannot overflow.
 
     Parameters
     ----------
@@ -55,22 +68,20 @@ class CrossEntropy:
         Raises
         ------
         TypeError, ValueError
-            If the arrays do not fit together, a label is no class, or there is no image.
+            If the arrays do not fit together, a label is not below K, or the batch is empty.
         """
         logits = check_array("logits", logits, gpu=True)
         if logits.ndim != 2 or 0 in logits.shape:
             raise ArgumentError("logits", f"has shape {logits.shape}", "(N, K), neither of them 0")
         xp, (count, classes) = array_module(logits), logits.shape
         _check_labels(labels, logits)
-        shifted = logits - logits.max(axis=1, keepdims=True)
-        exp = xp.exp(shifted)
-        total = exp.sum(axis=1, keepdims=True)
         target = xp.full_like(logits, self.label_smoothing / classes)
         target[xp.arange(count), labels] += 1 - self.label_smoothing
-        self._dlogits = (exp / total - target) / count
-        surprise = xp.log(total) - shifted  # -log p
-        surprise[target == 0] = 0  # also where p is 0, which times infinity is no number
-        return float((target * surprise).sum() / count)
+        self._dlogits = (softmax(logits) - target) / count
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        minus_log_p = xp.log(xp.exp(shifted).sum(axis=1, keepdims=True)) - shifted
+        minus_log_p[target == 0] = 0  # where p is 0, 0 * infinity would be NaN
+        return float((target * minus_log_p).sum() / count)
 
     def backward(self) -> Array:
         """Return the gradient of the last loss, dlogits (N, K)."""
@@ -82,7 +93,7 @@ class MeanSquaredError:
 
     .. code-block:: text
 
-        loss = 1/M * sum of (y - target)^2,  dy = 2/M * (y - target)        M: how many numbers
+        loss = 1/M * sum of (y - target)^2,  dy = 2/M * (y - target)        M: size of y
 
     Examples
     --------
@@ -101,16 +112,12 @@ class MeanSquaredError:
         Raises
         ------
         TypeError, ValueError
-            If the arrays do not fit together or hold no number.
+            If the arrays do not fit together or are empty.
         """
         y = check_array("y", y, gpu=True)
         if y.size == 0:
             raise ArgumentError("y", f"has shape {y.shape}", "at least one number")
-        _check_kind("target", target, "y", y)
-        if target.dtype != y.dtype:
-            raise WrongTypeError(
-                "target", f"has dtype {target.dtype}", f"{y.dtype}, the dtype of y"
-            )
+        target = check_array("target", target, gpu=True, like=y, owner="y")
         check_shape("target", target, y.shape, "the shape of y")
         difference = y - target
         self._dy = difference * (2 / y.size)
@@ -123,7 +130,7 @@ class MeanSquaredError:
 
 def _check_labels(labels: Labels, logits: Array) -> None:
     count, classes = logits.shape
-    _check_kind("labels", labels, "logits", logits)
+    check_device("labels", labels, logits, "logits")
     if labels.dtype.kind not in "iu":
         raise WrongTypeError("labels", f"has dtype {labels.dtype}", "whole numbers")
     if labels.shape != (count,):
@@ -133,14 +140,6 @@ def _check_labels(labels: Labels, logits: Array) -> None:
     lowest, highest = int(labels.min()), int(labels.max())
     if lowest < 0 or highest >= classes:
         raise ArgumentError("labels", f"has {lowest} to {highest}", f"0 to {classes - 1}")
-
-
-def _check_kind(name: str, a: object, other_name: str, other: Array) -> None:
-    if kind_of_array(a) != kind_of_array(other):
-        need = type(other).__module__
-        raise WrongTypeError(
-            name, f"is a {type(a).__name__}", f"a {need} array, as {other_name} is"
-        )
 
 
 def _saved(criterion: object, gradient: Array | None) -> Array:

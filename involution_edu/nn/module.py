@@ -1,22 +1,21 @@
-"""Parameters, and the modules that hold them."""
+"""Modules, their parameters and their forward hooks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import product
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
-from ..arguments import ArgumentError, WrongTypeError, check_shape
-from ..arrays import Array, array_module, as_numpy, check_array, check_current, check_place
+from ..arguments import as_choice, check_shape
+from ..arrays import Array, array_module, as_numpy, check_array, check_current
 from ..backends import select
+from .arguments import check_state
 
 
 class Parameter:
-    """An array to be learned and the gradient collected for it.
+    """A learned array and its gradient.
 
     Parameters
     ----------
@@ -40,22 +39,22 @@ class Parameter:
 
     def __init__(self, data: Array) -> None:
         self.data = data
-        self.grad = array_module(data).zeros(data.shape, data.dtype)  # no memory until written to
+        self.grad = array_module(data).zeros(data.shape, data.dtype)
 
     def __repr__(self) -> str:
         return f"Parameter(shape={self.data.shape}, dtype={self.data.dtype})"
 
 
-_remembering: ContextVar[bool] = ContextVar("involution_edu_remembering", default=True)
+_saving: ContextVar[bool] = ContextVar("involution_edu_saving", default=True)
 
 
 @contextmanager
 def no_grad() -> Iterator[None]:
-    """Let modules keep nothing for a backward pass while the ``with`` block runs.
+    """Disable saving of arrays for backward inside the ``with`` block.
 
-    The memory of every intermediate array is free again as soon as the next module has read it.
-    ``backward`` then says that it needs a forward pass. This has nothing to do with the mode:
-    BatchNorm still needs ``eval()`` to use its running statistics.
+    Each intermediate array is freed as soon as the next module has read it, and ``backward``
+    raises. The mode of the modules stays as it is: BatchNorm still needs ``eval()`` to use its
+    running statistics.
 
     Examples
     --------
@@ -69,20 +68,40 @@ def no_grad() -> Iterator[None]:
         ...
     RuntimeError: ReLU.backward() needs a forward pass first, outside no_grad(): call the layer
     """
-    token = _remembering.set(False)
+    token = _saving.set(False)
     try:
         yield
     finally:
-        _remembering.reset(token)
+        _saving.reset(token)
+
+
+ForwardHook = Callable[[Any, Array, Array], object]  # of the module, x and y
+
+
+class HookHandle:
+    """A registered forward hook; as a context manager it removes the hook at the end."""
+
+    def __init__(self, module: Module, hook: ForwardHook) -> None:
+        self.module, self.hook = module, hook
+
+    def remove(self) -> None:
+        """Stop calling the hook."""
+        self.module._hooks = tuple(handle for handle in self.module._hooks if handle is not self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
 
 
 class Module:
     """A function with parameters: ``forward`` computes it, ``backward`` its gradient.
 
-    A subclass sets parameters and other modules as attributes, keeps with `save` what its
-    backward pass needs, and fetches it with `saved`. One call remembers one forward pass:
-    ``backward`` belongs to the last. Arrays are kept as they are, not copied: what goes into a
-    module and what comes out of it must not be changed in place before its backward pass.
+    A subclass sets parameters and other modules as attributes; `save` keeps the arrays that its
+    backward pass needs, and `saved` returns them. Only the last forward pass is kept. Arrays are
+    not copied: neither the input nor the output of a module may be changed in place before its
+    backward pass.
 
     Attributes
     ----------
@@ -116,13 +135,33 @@ class Module:
     """
 
     training = True
-    # Attributes that hold arrays which are kept with the weights but not learned.
+    # Attributes that hold arrays which are stored with the weights but not learned.
     buffer_names: ClassVar[tuple[str, ...]] = ()
     _saved: tuple[tuple[int, ...], Array, tuple[Any, ...]] | None = None
+    _hooks: tuple[HookHandle, ...] = ()
 
     def __call__(self, x: Array) -> Array:
-        """Return ``forward(x)``."""
-        return self.forward(x)
+        """Return ``forward(x)`` and call the forward hooks."""
+        y = self.forward(x)
+        for handle in self._hooks:
+            handle.hook(self, x, y)
+        return y
+
+    def register_forward_hook(self, hook: ForwardHook) -> HookHandle:
+        """Call ``hook(module, x, y)`` after each call of this module, until it is removed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from involution_edu import nn
+        >>> model = nn.Sequential(pool=nn.AvgPool2d(2), mean=nn.GlobalAvgPool2d())
+        >>> with model.pool.register_forward_hook(lambda module, x, y: print(x.shape, y.shape)):
+        ...     y = model(np.zeros((1, 3, 6, 8)))
+        (1, 3, 6, 8) (1, 3, 3, 4)
+        """
+        handle = HookHandle(self, hook)
+        self._hooks = (*self._hooks, handle)
+        return handle
 
     def forward(self, x: Array) -> Array:
         """Return the output for ``x``."""
@@ -133,19 +172,19 @@ class Module:
         raise TypeError(f"{type(self).__name__} has no backward(); a Module must define it")
 
     def save(self, y: Array, *values: Any) -> None:
-        """Keep ``values`` for the backward pass that answers to ``y``; nothing in `no_grad`."""
-        like = array_module(y).empty(0, y.dtype)  # the dtype and place of y, without its memory
-        self._saved = (y.shape, like, values) if _remembering.get() else None
+        """Keep ``values`` for the backward pass of the output ``y``; nothing in `no_grad`."""
+        like = array_module(y).empty(0, y.dtype)  # the dtype and device of y, without its memory
+        self._saved = (y.shape, like, values) if _saving.get() else None
 
     def saved(self, dy: Array) -> tuple[Any, ...]:
-        """Return ``dy``, checked against the output, and the values kept by `save`.
+        """Return ``dy``, checked against the output, and the values of `save`.
 
         Raises
         ------
         RuntimeError
             If there was no forward pass yet, or the last one was in `no_grad`.
         TypeError, ValueError
-            If ``dy`` has another dtype or shape than the output, or lies elsewhere.
+            If ``dy`` has not the dtype, shape and device of the output.
         """
         name = type(self).__name__
         if self._saved is None:
@@ -153,8 +192,7 @@ class Module:
                 f"{name}.backward() needs a forward pass first, outside no_grad(): call the layer"
             )
         shape, like, values = self._saved
-        dy = check_array("dy", dy, like.dtype, gpu=True)
-        check_place("dy", dy, like, "the output")
+        dy = check_array("dy", dy, gpu=True, like=like, owner="the output")
         check_current("dy", dy)
         check_shape("dy", dy, shape, f"the shape of the output of {name}")
         return dy, *values
@@ -200,9 +238,9 @@ class Module:
     def to(self, kind: str) -> Self:
         """Move all parameters, gradients and buffers into "numpy" or "cupy" arrays; return self.
 
-        CuPy arrays are put on the current GPU; there, the layers take and return CuPy arrays, and
-        it must be the current one when they are called. What the last forward pass kept is
-        dropped, and an optimiser made before still has its own arrays in the old place.
+        CuPy arrays are put on the current GPU; the layers then take and return CuPy arrays, and
+        this GPU must be the current one when they are called. Arrays kept for backward are
+        dropped. An optimiser made before keeps its own arrays where they were.
 
         Raises
         ------
@@ -211,21 +249,20 @@ class Module:
         BackendUnavailable
             If there is no GPU to compute on; the message says why. Nothing is moved then.
         """
-        if kind not in ("numpy", "cupy"):
-            raise ArgumentError("kind", f"is {kind!r}", "'numpy' or 'cupy'")
+        as_choice("kind", kind, ("numpy", "cupy"))
         move = as_numpy
         if kind == "cupy":
-            select("cupy", "cupy")  # or say why it cannot run
+            select("cupy", "cupy")  # raises with the reason if it cannot run
             import cupy
 
             move = cupy.asarray
         modules = [module for _, module in self.named_modules()]
-        places: list[tuple[object, str]] = [
+        attributes: list[tuple[object, str]] = [
             *product(self.parameters(), ("data", "grad")),
             *((module, name) for module in modules for name in module.buffer_names),
         ]
-        moved = [move(getattr(owner, name)) for owner, name in places]
-        for (owner, name), array in zip(places, moved, strict=True):
+        moved = [move(getattr(owner, name)) for owner, name in attributes]
+        for (owner, name), array in zip(attributes, moved, strict=True):
             setattr(owner, name, array)
         for module in modules:
             module._saved = None
@@ -249,59 +286,10 @@ class Module:
         Raises
         ------
         TypeError, ValueError
-            If a name is missing or unknown, or an array has another shape or no numbers that
-            can be cast. Nothing is changed then.
+            If a name is missing or unknown, or an array has another shape or a dtype that cannot
+            be cast. Nothing is changed then.
         """
         own = self._state()
-        for problem, names in (
-            ("lacks", own.keys() - state.keys()),
-            ("has the unknown", state.keys() - own.keys()),
-        ):
-            if names:
-                some, more = sorted(names)[:3], len(names) - 3
-                listed = ", ".join(some) + (f" and {more} more" if more > 0 else "")
-                raise ArgumentError("state", f"{problem} {listed}", "the names of state_dict()")
-        for name, array in own.items():
-            item: object = as_numpy(state[name])
-            label = f"state[{name!r}]"
-            if not isinstance(item, np.ndarray) or not np.can_cast(
-                item.dtype, array.dtype, "same_kind"
-            ):
-                kind = getattr(item, "dtype", type(item).__name__)
-                raise WrongTypeError(label, f"is {kind}", f"an array that casts to {array.dtype}")
-            check_shape(label, item, array.shape, "the shape in state_dict()")
+        check_state(state, own)
         for name, array in own.items():
             array[...] = array_module(array).asarray(state[name])
-
-
-class Sequential(Module):
-    """Modules applied one after the other.
-
-    Parameters
-    ----------
-    *modules, **named : Module
-        Named "0", "1", ... or by their keyword; the positional ones come first.
-
-    Examples
-    --------
-    >>> from involution_edu import nn
-    >>> reduce = nn.Sequential(conv=nn.Conv2d(8, 2, bias=False), relu=nn.ReLU())
-    >>> list(reduce.named_parameters())
-    ['conv.weight']
-    """
-
-    def __init__(self, *modules: Module, **named: Module) -> None:
-        for name, module in [*((str(i), m) for i, m in enumerate(modules)), *named.items()]:
-            setattr(self, name, module)
-
-    def forward(self, x: Array) -> Array:
-        """Return the output of the last module."""
-        for module in self.children().values():
-            x = module(x)
-        return x
-
-    def backward(self, dy: Array) -> Array:
-        """Go through the modules from last to first."""
-        for module in reversed(self.children().values()):
-            dy = module.backward(dy)
-        return dy

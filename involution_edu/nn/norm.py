@@ -14,15 +14,15 @@ from .module import Module, Parameter
 
 
 class BatchNorm2d(Module):
-    """Give each channel zero mean and unit variance, then scale and shift it.
+    """Normalise each channel to zero mean and unit variance, then scale and shift it.
 
     .. code-block:: text
 
         x_hat = (x - mean) / sqrt(var + eps);  y = weight * x_hat + bias
 
-    In training mode mean and var (biased) are those of the batch, over N, H and W, and the
-    running ones move towards them by ``momentum`` (the running variance towards the unbiased
-    one); in evaluation mode the running ones are used.
+    In training mode, mean and var (biased) are those of the batch, over N, H and W, and the
+    running mean and variance move towards them by ``momentum`` (the running variance towards the
+    unbiased one). In evaluation mode the running ones are used.
 
     Parameters
     ----------
@@ -66,11 +66,11 @@ class BatchNorm2d(Module):
         """Return y, of the shape of ``x``."""
         weight, bias = self.weight.data, self.bias.data
         x = as_features(x, len(weight), weight)
-        use_batch = self.training and len(x) > 0  # no images have no statistics
+        use_batch = self.training and len(x) > 0  # an empty batch has no statistics
         if use_batch:
             mean = x.mean(axis=(0, 2, 3))
             y = x - _per_channel(mean)
-            inverse_std = 1 / (self._observe(mean, y) + self.eps) ** 0.5
+            inverse_std = 1 / (self._update_statistics(mean, y) + self.eps) ** 0.5
             y *= _per_channel(weight * inverse_std)
             y += _per_channel(bias)
         else:
@@ -80,8 +80,8 @@ class BatchNorm2d(Module):
         self.save(y, x, mean, inverse_std, use_batch)
         return y
 
-    def _observe(self, mean: Array, centred: Array) -> Array:
-        """Return the variance of the batch, and move the running statistics."""
+    def _update_statistics(self, mean: Array, centred: Array) -> Array:
+        """Return the variance of the batch, and update the running statistics."""
         count = centred.size // len(mean)
         if count < 2:
             raise ArgumentError(
@@ -103,8 +103,8 @@ class BatchNorm2d(Module):
         self.weight.grad += dweight
         self.bias.grad += dbias
         scale = _per_channel(self.weight.data * inverse_std)
-        # In training mode, x_hat cannot move along a constant (the mean) nor along itself (the
-        # variance): dx = scale * (dy - dbias / count - x_hat * dweight / count).
+        # In training mode mean and var depend on x too, which gives
+        # dx = scale * (dy - dbias / count - x_hat * dweight / count).
         dx: Array = centred
         if use_batch:
             count = dy.size // len(dbias)
@@ -124,4 +124,4 @@ def _products(a: Array, b: Array) -> Array:
 
 
 def _per_channel(a: Array) -> Array:
-    return a[:, None, None]  # (C,) -> (C, 1, 1), to meet (N, C, H, W)
+    return a[:, None, None]  # (C,) -> (C, 1, 1), to broadcast with (N, C, H, W)

@@ -1,4 +1,4 @@
-"""Optimisers: what a step does to every parameter; and the plan of the learning rate."""
+"""Optimisers, gradient clipping and the learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from math import cos, pi, sqrt
 
 import numpy as np
 
-from ..arguments import ArgumentError, as_int, as_number, check_shape
+from ..arguments import ArgumentError, as_int, as_number
 from ..arrays import Array, array_module, as_numpy
+from .arguments import check_state
 from .module import Parameter
 
 
 class Optimizer:
-    """What `SGD` and `Adam` share: parameters, and a few arrays of memory for each of them.
+    """The common part of `SGD` and `Adam`: parameters, and arrays of state for each of them.
 
     Parameters
     ----------
@@ -24,16 +25,18 @@ class Optimizer:
     Attributes
     ----------
     lr : float
-        The learning rate of the next step; a plan such as `warmup_cosine` sets it anew.
+        The learning rate of the next step; a schedule such as `warmup_cosine` may set it.
+    state : dict of lists of ndarrays
+        For each name in ``state_names`` an array per parameter, zero at the start.
 
     Examples
     --------
-    A subclass says in which direction to go, here by the sign of the gradient alone:
+    A subclass defines `update`, here the sign of the gradient:
 
     >>> import numpy as np
     >>> from involution_edu import nn
     >>> class SignDescent(nn.Optimizer):
-    ...     def direction(self, gradient):
+    ...     def update(self, gradient):
     ...         return np.sign(gradient)
     >>> w = nn.Parameter(np.array([1.0, 1.0]))
     >>> w.grad[...] = [0.001, -50]
@@ -42,56 +45,51 @@ class Optimizer:
     array([0.9, 1.1])
     """
 
-    memory_names: tuple[str, ...] = ()
+    state_names: tuple[str, ...] = ()
 
     def __init__(self, parameters: Sequence[Parameter], lr: float, weight_decay: float) -> None:
         self.parameters = list(parameters)
         self.lr, self.weight_decay = as_number("lr", lr), as_number("weight_decay", weight_decay)
         self.steps = 0
-        self.memory: dict[str, list[Array]] = {
+        self.state: dict[str, list[Array]] = {
             name: [array_module(p.data).zeros_like(p.data) for p in self.parameters]
-            for name in self.memory_names
+            for name in self.state_names
         }
 
     def step(self) -> None:
-        """Move every parameter, in place, against its gradient."""
+        """Subtract lr * update from every parameter, in place."""
         self.steps += 1
         for number, parameter in enumerate(self.parameters):
             gradient = parameter.grad
             if self.weight_decay:
                 gradient = gradient + self.weight_decay * parameter.data
-            memory = [self.memory[name][number] for name in self.memory_names]
-            parameter.data -= self.lr * self.direction(gradient, *memory)
+            state = [self.state[name][number] for name in self.state_names]
+            parameter.data -= self.lr * self.update(gradient, *state)
 
-    def direction(self, gradient: Array, *memory: Array) -> Array:
-        """Return what the learning rate multiplies; update ``memory`` in place."""
-        raise TypeError(f"{type(self).__name__} has no direction(); an Optimizer must define it")
+    def update(self, gradient: Array, *state: Array) -> Array:
+        """Return the update of a parameter, without the learning rate; change ``state`` in place."""
+        raise TypeError(f"{type(self).__name__} has no update(); an Optimizer must define it")
 
     def state_dict(self) -> dict[str, Array]:
-        """Return the memory and the count of the steps, copied as NumPy arrays: enough to go on."""
+        """Return a copy of the state and the number of steps, as NumPy arrays."""
         arrays = {
             f"{name}.{number}": as_numpy(array).copy()
-            for name, arrays in self.memory.items()
+            for name, arrays in self.state.items()
             for number, array in enumerate(arrays)
         }
         return {"steps": np.array(self.steps), **arrays}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Take over what `state_dict` returned.
+        """Copy the arrays of `state_dict` into this optimiser, which then continues from there.
 
         Raises
         ------
-        ValueError
-            If a name is missing or unknown, or a shape is another. Nothing is changed then.
+        TypeError, ValueError
+            As `Module.load_state_dict`. Nothing is changed then.
         """
-        own = self.state_dict()
-        if own.keys() != state.keys():
-            names = ", ".join(sorted(own.keys() ^ state.keys()))
-            raise ArgumentError("state", f"has or lacks {names}", "the names of state_dict()")
-        for name, array in own.items():
-            check_shape(f"state[{name!r}]", state[name], array.shape, "the shape in state_dict()")
+        check_state(state, self.state_dict())
         self.steps = int(state["steps"])
-        for name, arrays in self.memory.items():
+        for name, arrays in self.state.items():
             for number, array in enumerate(arrays):
                 array[...] = array_module(array).asarray(state[f"{name}.{number}"])
 
@@ -112,7 +110,7 @@ class SGD(Optimizer):
     momentum : float
         0 to 1.
     nesterov : bool
-        Look one step of the momentum ahead.
+        Use Nesterov's momentum: the gradient is applied one step of momentum ahead.
     weight_decay : float
 
     References
@@ -141,22 +139,22 @@ class SGD(Optimizer):
     ) -> None:
         self.momentum, self.nesterov = as_number("momentum", momentum, 1), nesterov
         if nesterov and not momentum:
-            raise ArgumentError("momentum", "is 0", "more for nesterov to look ahead")
-        self.memory_names = ("velocity",) if momentum else ()
+            raise ArgumentError("momentum", "is 0", "more than 0 with nesterov")
+        self.state_names = ("velocity",) if momentum else ()
         super().__init__(parameters, lr, weight_decay)
 
-    def direction(self, gradient: Array, *memory: Array) -> Array:
-        """Return the gradient, the velocity, or with nesterov the velocity after next."""
-        if not memory:
+    def update(self, gradient: Array, *state: Array) -> Array:
+        """Return the gradient, the new velocity, or with nesterov g + momentum * v."""
+        if not state:
             return gradient
-        (velocity,) = memory
+        (velocity,) = state
         velocity *= self.momentum
         velocity += gradient
         return gradient + self.momentum * velocity if self.nesterov else velocity
 
 
 class Adam(Optimizer):
-    """Adam: each number moves at its own pace, set by the size of its past gradients.
+    """Adam: the step of each number is scaled by the size of its past gradients.
 
     .. code-block:: text
 
@@ -185,7 +183,7 @@ class Adam(Optimizer):
     array([0.9])
     """
 
-    memory_names = ("mean", "square")
+    state_names = ("mean", "square")
 
     def __init__(
         self,
@@ -203,14 +201,13 @@ class Adam(Optimizer):
         self.eps = as_number("eps", eps)
         super().__init__(parameters, lr, weight_decay)
 
-    def direction(self, gradient: Array, *memory: Array) -> Array:
-        """Return the mean gradient over the root of the mean square, both without their bias."""
-        for beta, kept, value in zip(
-            self.betas, memory, (gradient, gradient * gradient), strict=True
-        ):
-            kept *= beta
-            kept += (1 - beta) * value
-        (mean, square), (first, second) = memory, self.betas
+    def update(self, gradient: Array, *state: Array) -> Array:
+        """Return the mean gradient over the root of the mean square, both bias-corrected."""
+        (mean, square), (first, second) = state, self.betas
+        mean *= first
+        mean += (1 - first) * gradient
+        square *= second
+        square += (1 - second) * (gradient * gradient)
         root = array_module(square).sqrt(square)
         root /= sqrt(1 - second**self.steps)
         root += self.eps
@@ -220,7 +217,7 @@ class Adam(Optimizer):
 
 
 def clip_grad_norm(parameters: Sequence[Parameter], max_norm: float) -> float:
-    """Shorten the gradient of all parameters together to ``max_norm``, if it is longer.
+    """Scale the gradients of all parameters so that their joint norm is at most ``max_norm``.
 
     Parameters
     ----------
@@ -232,7 +229,7 @@ def clip_grad_norm(parameters: Sequence[Parameter], max_norm: float) -> float:
     Returns
     -------
     norm : float
-        Its Euclidean length before.
+        Their joint Euclidean norm before.
 
     Examples
     --------
@@ -252,7 +249,7 @@ def clip_grad_norm(parameters: Sequence[Parameter], max_norm: float) -> float:
 
 
 def warmup_cosine(step: int, *, base_lr: float, warmup_steps: int, total_steps: int) -> float:
-    """Return the learning rate of a step: up in a line, then down along half a cosine to 0.
+    """Return the learning rate of a step: a linear warm-up, then half a cosine down to 0.
 
     .. code-block:: text
 
@@ -266,12 +263,12 @@ def warmup_cosine(step: int, *, base_lr: float, warmup_steps: int, total_steps: 
     base_lr : float
         The highest rate, reached at the last step of the warm-up.
     warmup_steps, total_steps : int
-        The warm-up is a part of the total.
+        The total includes the warm-up.
 
     Raises
     ------
     ValueError
-        If ``step`` is not one of the total, or the warm-up leaves no step.
+        If ``step`` is not below the total, or the warm-up is not shorter than the total.
 
     References
     ----------
@@ -280,8 +277,8 @@ def warmup_cosine(step: int, *, base_lr: float, warmup_steps: int, total_steps: 
 
     Examples
     --------
-    >>> plan = {"base_lr": 0.8, "warmup_steps": 2, "total_steps": 6}
-    >>> [round(warmup_cosine(step, **plan), 3) for step in range(6)]
+    >>> schedule = {"base_lr": 0.8, "warmup_steps": 2, "total_steps": 6}
+    >>> [round(warmup_cosine(step, **schedule), 3) for step in range(6)]
     [0.4, 0.8, 0.8, 0.683, 0.4, 0.117]
     """
     total_steps = as_int("total_steps", total_steps)

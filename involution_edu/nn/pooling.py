@@ -1,24 +1,22 @@
-"""Pooling: the mean or the maximum of every window, and the mean of whole images."""
+"""Pooling: the mean or the maximum of every window, and the mean of the whole image."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from ..arguments import ArgumentError, IntOrPair, as_pair
 from ..arrays import Array, array_module
-from ..geometry import make_geometry, overlaps
+from ..geometry import Geometry, Slices, make_geometry, overlaps
 from .arguments import as_features
 from .module import Module
 
 
 class AvgPool2d(Module):
-    """The mean of every window, with a last, smaller window where the image does not divide.
+    """The mean of every window; a window over the edge is the mean of its pixels in the image.
 
-    Sizes round up ("ceil mode"), so that stride s gives ceil(H / s) rows like the operator;
-    a window that hangs over the edge is the mean of the pixels it really has.
+    Sizes round up ("ceil mode"), so that stride s gives ceil(H / s) rows, like the operator.
 
     Parameters
     ----------
@@ -53,7 +51,7 @@ class AvgPool2d(Module):
         return y
 
     def backward(self, dy: Array) -> Array:
-        """Return dx: each pixel of a window gets an equal share."""
+        """Return dx (N, C, H, W): each pixel of a window gets an equal share of its gradient."""
         dy, shape, count = self.saved(dy)
         dx: Array = array_module(dy).zeros(shape, dy.dtype)
         share = dy / count
@@ -63,20 +61,20 @@ class AvgPool2d(Module):
 
 
 def _ceil_windows(pixels: int, k: int, s: int) -> int:
-    """Return how many windows start inside the image, the last one possibly cut off."""
+    """Return the number of windows that start inside the image; the last may reach over the edge."""
     count = -(-(pixels - k) // s) + 1
     return count - 1 if (count - 1) * s >= pixels else max(count, 1)
 
 
 class MaxPool2d(Module):
-    """The largest number of every window; its gradient goes to the pixel that had it.
+    """The maximum of every window; its gradient goes to the pixel of the maximum.
 
     .. code-block:: text
 
         y[n, c, i, j] = max over u, v of x[n, c, i*s + u - p, j*s + v - p]
 
-    over the pixels inside the image; sizes round down. Of several equal pixels, the first, row by
-    row, gets the whole gradient.
+    over the pixels inside the image; sizes round down. Of equal pixels, the first, row by row,
+    gets the whole gradient.
 
     Parameters
     ----------
@@ -84,13 +82,13 @@ class MaxPool2d(Module):
     stride : int or (int, int), optional
         ``kernel_size`` if not given.
     padding : int or (int, int)
-        How far windows reach over the edge, in pixels; at most half of ``kernel_size``, so that
-        every window has a pixel.
+        Pixels by which windows reach over the edge; at most half of ``kernel_size``, so that
+        every window has a pixel in the image.
 
     Raises
     ------
     TypeError, ValueError
-        If a size is no int, out of range, or too large for ``x``.
+        If a size is not an int, out of range, or too large for ``x``.
 
     Examples
     --------
@@ -114,40 +112,37 @@ class MaxPool2d(Module):
                 "padding", f"is {padding}", f"at most half of kernel_size = {kernel_size}"
             )
 
-    def _overlaps(self, x: Array, y: Array) -> Iterator[tuple[Any, Any]]:
-        return overlaps(x.shape[2:], y.shape[2:], self.window, self.stride, self.padding)
-
     def forward(self, x: Array) -> Array:
         """Return y (N, C, H_out, W_out), with H_out = (H + 2p - K) // s + 1."""
         x = as_features(x)
         xp = array_module(x)
         geom = make_geometry(x.shape, 1, self.window, self.stride, padding=self.padding)
         y: Array = xp.full(geom.y_shape, -np.inf, x.dtype)
-        for outputs, pixels in self._overlaps(x, y):
+        for outputs, pixels in geom.overlaps():
             largest = y[:, :, *outputs]
             xp.maximum(largest, x[:, :, *pixels], out=largest)
-        self.save(y, x, y)
+        self.save(y, x, y, geom)
         return y
 
-    def _winners(self, x: Array, y: Array) -> Iterator[tuple[Any, Any, Array]]:
-        """Yield, for every place of the window, the outputs, the pixels and which pixel won."""
+    def _maxima(self, x: Array, y: Array, geom: Geometry) -> Iterator[tuple[Slices, Slices, Array]]:
+        """Yield, for every tap, the outputs, the pixels, and a mask of the pixels that are y."""
         missing = array_module(y).ones(y.shape, bool)  # until the first pixel that equals y
-        for outputs, pixels in self._overlaps(x, y):
-            won = x[:, :, *pixels] == y[:, :, *outputs]
-            won &= missing[:, :, *outputs]
-            missing[:, :, *outputs] ^= won
-            yield outputs, pixels, won
+        for outputs, pixels in geom.overlaps():
+            is_maximum = x[:, :, *pixels] == y[:, :, *outputs]
+            is_maximum &= missing[:, :, *outputs]
+            missing[:, :, *outputs] ^= is_maximum
+            yield outputs, pixels, is_maximum
 
     def active_masks(self) -> list[Array]:
-        """Return which pixels won in the last pass: a step that changes it met a kink."""
-        return [] if self._saved is None else [won for *_, won in self._winners(*self._saved[2])]
+        """Return, for every tap, a mask of the pixels that were the maximum in the last pass."""
+        return [] if self._saved is None else [mask for *_, mask in self._maxima(*self._saved[2])]
 
     def backward(self, dy: Array) -> Array:
         """Return dx (N, C, H, W)."""
-        dy, x, y = self.saved(dy)
+        dy, x, y, geom = self.saved(dy)
         dx: Array = array_module(dy).zeros_like(x)
-        for outputs, pixels, won in self._winners(x, y):
-            dx[:, :, *pixels] += won * dy[:, :, *outputs]
+        for outputs, pixels, is_maximum in self._maxima(x, y, geom):
+            dx[:, :, *pixels] += is_maximum * dy[:, :, *outputs]
         return dx
 
 

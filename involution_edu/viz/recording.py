@@ -1,16 +1,14 @@
-"""Running the operator, a layer, or a layer inside of a model, and keeping every number."""
+"""Recording of every number that the operator, or a layer of a model, computes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..arguments import ArgumentError, IntOrPair
 from ..arrays import Array
-from ..cases import operator_options
-from ..geometry import Geometry, Padding
+from ..geometry import Padding, make_geometry
 from ..nn import BatchNorm2d, Involution2d, Module
 from ..ops import involution, involution_backward
 from .trace import OperatorTrace, Trace, agree
@@ -24,9 +22,9 @@ def record_operator(
     padding: Padding = "same",
     dilation: IntOrPair = 1,
 ) -> OperatorTrace:
-    """Apply ``kernel`` to ``x`` and return the numbers, their products added up once more.
+    """Apply ``kernel`` to ``x`` and return all numbers, after a check that the products sum to y.
 
-    A kernel that is the same at every pixel makes it a convolution of each channel.
+    A kernel that is the same at every pixel gives a convolution of each channel.
 
     Parameters
     ----------
@@ -45,34 +43,35 @@ def record_operator(
     [[9.0, 9.0, 9.0], [9.0, 9.0, 9.0]]
     """
     y = involution(x, kernel, stride=stride, padding=padding, dilation=dilation)
-    geom = Geometry.of(x, kernel, stride=stride, padding=padding, dilation=dilation)
+    _, G, K_h, K_w, *_ = kernel.shape
+    geom = make_geometry(x.shape, G, (K_h, K_w), stride, dilation, padding)
     trace = OperatorTrace(x=x, kernel=kernel, y=y, geom=geom)
     trace.check()
     return trace
 
 
 def record(model: Module, x: Array, *, layer: str | None = None) -> Trace:
-    """Run an involution layer and return the numbers it went through.
+    """Run an involution layer and return every number on the way from its input to its output.
 
-    The products are added up here once more and held against the ``y`` of the operator, so that
-    a wrong operator raises instead of drawing a picture that looks right.
+    The products are summed here once more and compared with the ``y`` of the operator, so that
+    a wrong operator raises an error instead of giving a picture that looks right.
 
     Parameters
     ----------
     model : Module
-        An `Involution2d`, or a model with some inside. In evaluation mode: in training mode
-        batch norm would use the whole of ``x``, and no kernel would be made from its pixel alone.
+        An `Involution2d`, or a model that contains some. In evaluation mode: in training mode
+        batch norm uses all of ``x``, so that a kernel depends on more than its own pixel.
     x : ndarray, shape (N, C, H, W)
         The input of ``model``.
     layer : str, optional
-        Name of an involution inside of ``model``; `involution_names` lists them.
+        Name of an involution inside ``model``; `involution_names` lists them.
 
     Raises
     ------
     ValueError
-        If the model is in training mode, or ``layer`` is no involution in it.
+        If the model is in training mode, or ``layer`` is not an involution in it.
     ArithmeticError
-        If the products do not sum to ``y``, or the reduced features do not span the kernels.
+        If the products do not sum to ``y``, or span does not give the kernels from the features.
 
     Examples
     --------
@@ -84,7 +83,7 @@ def record(model: Module, x: Array, *, layer: str | None = None) -> Trace:
     >>> np.allclose(products.sum(axis=(1, 2)), trace.y[0, :, 1, 2])
     True
 
-    Inside of a model, here after a ReLU:
+    Inside a model, here after a ReLU:
 
     >>> model = nn.Sequential(nn.ReLU(), involution).eval()
     >>> bool((record(model, x, layer="1").x >= 0).all())
@@ -100,15 +99,15 @@ def record(model: Module, x: Array, *, layer: str | None = None) -> Trace:
         raise ArgumentError("layer", f"is {layer!r}", some)
     target = dict(model.named_modules())[f"{layer}."]
     assert isinstance(target, Involution2d)
-    return _record_layer(target, _input_of(target, model, x))
+    inputs: list[Array] = []
+    with target.register_forward_hook(lambda _, a, y: inputs.append(a)):
+        model(x)
+    (given,) = inputs
+    return _record_layer(target, given)
 
 
 def involution_names(model: Module) -> list[str]:
-    """Return the names of the involution layers inside of ``model``, in the order of its modules.
-
-    Parameters
-    ----------
-    model : Module
+    """Return the names of the involution layers inside ``model``, in the order of its modules.
 
     Examples
     --------
@@ -122,35 +121,22 @@ def involution_names(model: Module) -> list[str]:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Gradients:
-    """The way back from ``dy`` to ``dx`` along both paths; made by `record_gradients`.
+    """The gradients from ``dy`` back to ``dx`` along both paths; see `record_gradients`.
 
     Attributes
     ----------
     dy : ndarray, shape (N, C, H_out, W_out)
-        What was given.
+        As given.
     dkernel : ndarray, shape (N, G, K_h, K_w, H_out, W_out)
         dy times the window, summed over the channels of a group.
     dreduced : ndarray, shape (N, C // r, H_out, W_out)
-        What span gives back for ``dkernel``.
+        ``dkernel`` through the backward pass of span.
     dx_generate : ndarray, shape (N, C, H, W)
-        What reduce gives back for ``dreduced``: the path through the kernel.
+        ``dreduced`` through the backward pass of reduce: the path through the kernel.
     dx_apply : ndarray, shape (N, C, H, W)
         dy times the kernel: the path through the window.
     dx : ndarray, shape (N, C, H, W)
-        What the layer gave back: the sum of both.
-
-    Examples
-    --------
-    The path through the window alone is not the gradient:
-
-    >>> from involution_edu import nn, viz
-    >>> layer = nn.Involution2d(4, 3, groups=2, reduction=1, rng=0, dtype=float).eval()
-    >>> x, dy = np.random.default_rng(0).standard_normal((2, 1, 4, 5, 6))
-    >>> back = viz.record_gradients(layer, x, dy)
-    >>> back.dkernel.shape, back.dreduced.shape
-    ((1, 2, 3, 3, 5, 6), (1, 4, 5, 6))
-    >>> np.allclose(back.dx, back.dx_apply), np.allclose(back.dx, back.dx_apply + back.dx_generate)
-    (False, True)
+        The gradient returned by the layer: the sum of both.
     """
 
     dy: Array
@@ -162,7 +148,7 @@ class Gradients:
 
 
 def record_gradients(layer: Involution2d, x: Array, dy: Array) -> Gradients:
-    """Return every number on the way back through ``layer``; its own gradients stay as they were.
+    """Return all gradients of a backward pass of ``layer``; its parameters' ``grad`` is unchanged.
 
     Parameters
     ----------
@@ -180,18 +166,23 @@ def record_gradients(layer: Involution2d, x: Array, dy: Array) -> Gradients:
 
     Examples
     --------
-    >>> from involution_edu import nn
-    >>> layer = nn.Involution2d(2, 3, groups=1, reduction=1, rng=0, dtype=float).eval()
-    >>> x, dy = np.random.default_rng(0).standard_normal((2, 1, 2, 4, 5))
-    >>> back = record_gradients(layer, x, dy)
-    >>> np.allclose(back.dx, back.dx_apply + back.dx_generate)
-    True
+    The path through the window alone is not the gradient:
+
+    >>> from involution_edu import nn, viz
+    >>> layer = nn.Involution2d(4, 3, groups=2, reduction=1, rng=0, dtype=float).eval()
+    >>> x, dy = np.random.default_rng(0).standard_normal((2, 1, 4, 5, 6))
+    >>> back = viz.record_gradients(layer, x, dy)
+    >>> back.dkernel.shape, back.dreduced.shape
+    ((1, 2, 3, 3, 5, 6), (1, 4, 5, 6))
+    >>> np.allclose(back.dx, back.dx_apply), np.allclose(back.dx, back.dx_apply + back.dx_generate)
+    (False, True)
     """
     trace = record(layer, x)
     kept = [parameter.grad.copy() for parameter in layer.parameters()]
-    options: dict[str, Any] = dict(operator_options(trace.geom))
-    dvalue, dkernel = involution_backward(dy, trace.x, trace.kernel, **options)
-    layer.generate_kernel(x)  # what span and reduce keep for their own backward passes
+    dvalue, dkernel = involution_backward(
+        dy, trace.x, trace.kernel, stride=layer.stride, dilation=layer.dilation
+    )
+    layer.generate_kernel(x)  # so that span and reduce can run backward
     dreduced = layer.span_backward(dkernel)
     dx_generate = layer.reduce_backward(dreduced)
     layer(x)
@@ -210,23 +201,6 @@ def record_gradients(layer: Involution2d, x: Array, dy: Array) -> Gradients:
     )
 
 
-def _input_of(target: Involution2d, model: Module, x: Array) -> Array:
-    """Run ``model`` on ``x`` and return what ``target`` inside of it was given."""
-    given: list[Array] = []
-
-    def forward(a: Array) -> Array:
-        given.append(a)
-        return Involution2d.forward(target, a)
-
-    vars(target)["forward"] = forward  # in front of the method, for one run
-    try:
-        model(x)
-    finally:
-        del vars(target)["forward"]
-    (a,) = given
-    return a
-
-
 def _record_layer(layer: Involution2d, x: Array) -> Trace:
     norm = layer.conv1.children().get("bn")
     statistics = {}
@@ -241,19 +215,18 @@ def _record_layer(layer: Involution2d, x: Array) -> Trace:
     for name, module in layer.conv1.children().items():
         stages[name] = features = module(features)
     kernel = layer.span(features)
-    y = layer(x)
-    applied = layer.project(x)
-    span = layer.conv2.state_dict()
+    value, span = layer.project(x), layer.conv2.state_dict()
+    geom = make_geometry(value.shape, layer.groups, layer.window, layer.stride, layer.dilation)
     trace = Trace(
-        x=applied,
+        x=value,
         reduce_weight=layer.conv1.state_dict()["conv.weight"].reshape(-1, x.shape[1]),
         statistics=statistics,
         stages=stages,
         span_weight=span["conv.weight"].reshape(-1, features.shape[1]),
         span_bias=span["conv.bias"],
         kernel=kernel,
-        y=y,
-        geom=Geometry.of(applied, kernel, stride=layer.stride, dilation=layer.dilation),
+        y=layer(x),
+        geom=geom,
     )
     trace.check()
     return trace

@@ -1,4 +1,4 @@
-"""What an involution did to an input: every number, for the pictures and the walk-through."""
+"""Traces: every number of one involution, for the pictures and the walk-through."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ..geometry import Geometry
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OperatorTrace:
-    """One run of the operator; made by `involution_edu.viz.record_operator`, which checks it.
+    """One run of the operator, recorded and checked by `involution_edu.viz.record_operator`.
 
     Attributes
     ----------
     x : ndarray, shape (N, C, H, W)
-        What the operator was given.
+        Input of the operator.
     kernel : ndarray, shape (N, G, K_h, K_w, H_out, W_out)
     y : ndarray, shape (N, C, H_out, W_out)
-        What the operator returned.
+        Output of the operator.
     geom : Geometry
     origin : (int, int)
-        Row and column, in the whole output, of the first output pixel that is kept; (0, 0)
-        unless `part` has cut it out.
+        Row and column of the first output pixel in the output of the whole run; (0, 0) except
+        for a `part`.
 
     Examples
     --------
@@ -60,18 +60,17 @@ class OperatorTrace:
         return self.kernel.transpose(0, 1, 4, 5, 2, 3)
 
     def products(self, i: int | slice, j: int | slice) -> Array:
-        """Return what output pixel (i, j) adds up: (N, G, C_g, K_h, K_w), one for each place.
+        """Return the products that sum to output pixel (i, j), one per tap: (N, G, C_g, K_h, K_w).
 
-        A slice gives the products of many pixels, with an axis more.
+        For a slice, they have one more axis, of the pixels, before K_h.
         """
         return self.patches[:, :, :, i, j] * self.kernels[:, :, np.newaxis, i, j]
 
     def part(self, rows: slice, columns: slice, groups: slice = slice(None)) -> Self:
-        """Return the trace of some neighbouring output pixels and groups alone, copied.
+        """Return the trace of a rectangle of output pixels and some groups, as a copy.
 
-        It is a trace like any other, of the pixels of ``x`` that those outputs read, with the
-        zeros around the image among them and no padding of its own. ``origin`` says where it
-        was.
+        Its ``x`` holds the pixels in the windows of those outputs, zeros of the padding included,
+        so that it has no padding of its own. Its place in the whole is ``origin``.
 
         Parameters
         ----------
@@ -81,7 +80,7 @@ class OperatorTrace:
         Raises
         ------
         ValueError
-            If a slice has a step or keeps nothing.
+            If a slice has a step or is empty.
 
         Examples
         --------
@@ -111,8 +110,8 @@ class OperatorTrace:
         )
 
     def check(self) -> None:
-        """Raise `ArithmeticError` unless the products add up to ``y``."""
-        # One row of the output at a time: all products at once are K_h*K_w times as large as y.
+        """Raise `ArithmeticError` unless the products sum to ``y``."""
+        # One output row at a time: all products together are K_h*K_w times as large as y.
         sums = [self.products(i, slice(None)).sum(axis=(-2, -1)) for i in range(self.geom.H_out)]
         y = np.stack(sums, axis=3).reshape(self.y.shape)  # (N, G, C_g, H_out, W_out) -> (N, C, ...)
         agree("y", self.y, y)
@@ -120,19 +119,18 @@ class OperatorTrace:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Trace(OperatorTrace):
-    """Every number on the way from ``x`` to ``y``; made by `involution_edu.viz.record`.
+    """Every number of a layer from ``x`` to ``y``, recorded by `involution_edu.viz.record`.
 
     Attributes
     ----------
     reduce_weight : ndarray, shape (C // r, C)
         The 1x1 convolution from the layer's input to the first of the stages.
     statistics : dict of ndarrays, shape (C // r,)
-        "mean" and "std", the fixed numbers that batch norm subtracts and divides by, std being
-        sqrt(var + eps); then "scale" and "shift", the learned ones that it multiplies by and
-        adds. Empty if the layer has no batch norm.
+        Of batch norm: the running "mean" and "std" = sqrt(var + eps), and the learned "scale" and
+        "shift". Empty if the layer has no batch norm.
     stages : dict of ndarrays, shape (N, C // r, H_out, W_out)
-        What each module of reduce returned, by its name: "conv", then "bn" and "relu" if the
-        layer has them. The last are the reduced features, of which the kernels are made.
+        Output of each module of reduce, by its name: "conv", then "bn" and "relu" if the layer
+        has them. The last are the reduced features.
     span_weight, span_bias : ndarray, shapes (G*K_h*K_w, C // r) and (G*K_h*K_w,)
         The 1x1 convolution from ``reduced`` to ``kernel``.
 
@@ -161,9 +159,9 @@ class Trace(OperatorTrace):
     def part(self, rows: slice, columns: slice, groups: slice = slice(None)) -> Self:
         """Return the trace of some output pixels and groups alone; see `OperatorTrace.part`."""
         part = super().part(rows, columns, groups)
-        of_a_group = self.geom.window[0] * self.geom.window[1]
+        taps = self.geom.window[0] * self.geom.window[1]
         g0, g1, _ = groups.indices(self.geom.G)
-        spanned = slice(g0 * of_a_group, g1 * of_a_group)
+        spanned = slice(g0 * taps, g1 * taps)
         return replace(
             part,
             stages={name: a[:, :, rows, columns].copy() for name, a in self.stages.items()},
@@ -172,7 +170,7 @@ class Trace(OperatorTrace):
         )
 
     def check(self) -> None:
-        """Raise `ArithmeticError` unless the features span the kernels and the products add up."""
+        """Raise `ArithmeticError` unless span gives the kernels and the products sum to ``y``."""
         spanned = np.einsum("oc,nchw->nohw", self.span_weight, self.reduced)
         spanned += self.span_bias[:, np.newaxis, np.newaxis]
         agree("kernel", self.kernel.reshape(spanned.shape), spanned)
@@ -182,12 +180,12 @@ class Trace(OperatorTrace):
 def _bounds(name: str, part: slice, size: int) -> Pair:
     start, stop, step = part.indices(size)
     if step != 1 or stop <= start:
-        raise ArgumentError(name, f"is {part}", f"a slice without a step that keeps some of {size}")
+        raise ArgumentError(name, f"is {part}", f"a slice without a step, not empty within {size}")
     return start, stop
 
 
 def agree(name: str, array: Array, reference: Array) -> None:
-    """Raise `ArithmeticError` unless ``array`` is ``reference`` but for rounding."""
+    """Raise `ArithmeticError` unless ``array`` equals ``reference`` up to rounding."""
     error, allowed = scaled_error(array, reference), TOLERANCE[reference.dtype]
     if error > allowed:
         raise ArithmeticError(

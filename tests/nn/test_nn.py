@@ -1,4 +1,4 @@
-"""How modules behave: what they keep, their state, their modes, the arrays they take."""
+"""Modules: arrays kept for backward, hooks, state, modes, and the arrays they accept."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def arrays_kept_by(layer: nn.Module) -> Iterator[Array]:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_what_a_layer_keeps_beside_its_input(training: bool) -> None:
+def test_arrays_that_a_layer_keeps_for_backward(training: bool) -> None:
     """Convolution and norm keep their input alone, ReLU its output: no copies, no masks."""
     x = random((4, 16, 90, 110), np.float32, 0)
     made = {"conv": nn.Conv2d(16, 16, rng=0), "norm": nn.BatchNorm2d(16), "relu": nn.ReLU()}
     for name, arrays in (("conv", 0), ("norm", 0), ("relu", 1)):
         layer = made[name].train(training)
-        layer(x[:, :, :3])  # whatever is made once
+        layer(x[:, :, :3])  # so that one-time allocations are done
         tracemalloc.start()
         try:
             layer(x)
@@ -56,6 +56,32 @@ def test_what_a_layer_keeps_beside_its_input(training: bool) -> None:
             tracemalloc.stop()
         assert kept <= (arrays + 0.02) * x.nbytes, name
         assert peak <= 1.02 * x.nbytes, name  # the output, and no other array as large
+
+
+def test_forward_hooks_see_every_call_until_they_are_removed() -> None:
+    inner = nn.ReLU()
+    model = nn.Sequential(nn.ReLU(), inner=inner)
+    calls: list[tuple[str, nn.Module, Array, Array]] = []
+    x = random((1, 2, 3, 4), float, 0)
+    first, again = (
+        inner.register_forward_hook(lambda *call, name=name: calls.append((name, *call)))
+        for name in ("first", "again")
+    )
+    with first:
+        y = model(x)
+    assert [call[:2] for call in calls] == [("first", inner), ("again", inner)]
+    assert np.array_equal(calls[0][2], np.maximum(x, 0))
+    assert calls[0][3] is y
+    calls.clear()
+    model(x)
+    assert [call[0] for call in calls] == ["again"]
+    again.remove()
+    again.remove()  # a second time does nothing
+    with pytest.raises(TypeError, match="x is a list"), inner.register_forward_hook(print):
+        inner([1.0])  # type: ignore[arg-type]
+    assert model(x) is not None
+    assert len(calls) == 1
+    assert inner._hooks == nn.ReLU()._hooks == ()
 
 
 def test_no_grad_ends_with_an_error() -> None:
@@ -121,7 +147,7 @@ def test_train_and_eval_reach_every_module() -> None:
 @pytest.mark.parametrize(
     "make", [lambda: nn.Involution2d(8, 3, groups=2, rng=0), *(row[0] for row in SIMPLE.values())]
 )
-def test_no_layout_of_x_or_dy_is_a_mistake(make: Callable[..., nn.Module]) -> None:
+def test_any_layout_of_x_and_dy(make: Callable[..., nn.Module]) -> None:
     layer = make(np.float32) if make.__code__.co_argcount else make()
     channels = 8 if isinstance(layer, nn.Involution2d) else 6
     x = random((2, channels, 6, 7), np.float32, 0)

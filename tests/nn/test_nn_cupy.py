@@ -1,4 +1,4 @@
-"""Layers on the arrays of a GPU: the numbers of NumPy, and nothing is copied to the processor."""
+"""Layers on CuPy arrays: the same numbers as with NumPy, and no copy to the host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from involution_edu.cases import scaled_error
 
 
 def check_on_gpu(layer: nn.Module, x: Any, tolerance: float = 1e-6) -> None:
-    """Fail unless ``layer`` gives on a GPU what it gives in NumPy, without a copy to the host."""
+    """Fail unless ``layer`` gives the same results on a GPU as in NumPy, without a copy to the host."""
     twin = copy.deepcopy(layer).to("cupy")
     y = layer(x)
     dy = random(y.shape, y.dtype, 1)
@@ -96,7 +96,7 @@ def test_networks() -> None:
 
 
 def check_training(model: nn.Module) -> None:
-    """Fail unless two steps of training are those of NumPy, and tell the processor the loss only."""
+    """Fail unless two training steps equal those in NumPy and copy only the loss to the host."""
     twin = copy.deepcopy(model).to("cupy")
     x, labels = random((3, 1, 6, 7), np.float32, 3), np.array([3, 0, 1])
     for make in (partial(nn.SGD, momentum=0.9, nesterov=True, weight_decay=1e-4), nn.Adam):
@@ -111,7 +111,7 @@ def check_training(model: nn.Module) -> None:
 
 @pytest.mark.parametrize("make", [partial(nn.SGD, momentum=0.9), nn.Adam])
 @pytest.mark.usefixtures("cupy")
-def test_the_memory_of_an_optimiser_is_kept_as_numpy_has_it(make: Any) -> None:
+def test_the_state_of_an_optimiser_is_the_same_on_the_gpu(make: Any) -> None:
     model = models.small_rednet(4, kernel_size=3, blocks=(1,), rng=0)
     optimiser, twin = make(model.parameters(), lr=0.01), copy.deepcopy(model).to("cupy")
     on_gpu, again = (make(twin.parameters(), lr=0.01) for _ in range(2))
@@ -127,7 +127,7 @@ def test_the_memory_of_an_optimiser_is_kept_as_numpy_has_it(make: Any) -> None:
 
 
 def train(model: nn.Module, optimizer: nn.Optimizer, x: Any, labels: Any) -> list[float]:
-    """Go two steps down; return the losses."""
+    """Return the losses of two training steps."""
     criterion, losses = nn.CrossEntropy(label_smoothing=0.1), []
     for _ in range(2):
         losses.append(criterion(model(x), labels))
@@ -138,7 +138,7 @@ def train(model: nn.Module, optimizer: nn.Optimizer, x: Any, labels: Any) -> lis
 
 
 @pytest.mark.usefixtures("cupy")
-def test_there_and_back() -> None:
+def test_to_cupy_and_back() -> None:
     layer = nn.Sequential(nn.Conv2d(3, 4, rng=0), nn.BatchNorm2d(4))
     x = random((2, 3, 4, 5), np.float32, 0)
     y = layer(x)
@@ -173,13 +173,13 @@ def elsewhere(function: Callable[[Any], Any], a: Any) -> None:
         function(a)
 
 
-# What is called with what, and what the layer says. The layer itself is on GPU 0.
-WRONG_PLACES: dict[str, tuple[Callable[[nn.Module], Any], str]] = {
-    "x stayed behind": (
+# A call, and the error of the layer, which is on GPU 0.
+WRONG_DEVICES: dict[str, tuple[Callable[[nn.Module], Any], str]] = {
+    "x in NumPy": (
         lambda layer: layer(cpu(1, 2, 3, 4)),
         r"x is a NumPy array; need a CuPy array, .* such as cupy\.asarray\(x\) or layer\.to.*",
     ),
-    "the layer stayed behind": (
+    "the layer in NumPy": (
         lambda layer: layer.to("numpy")(gpu(1, 2, 3, 4)),
         r"x is a CuPy array; need a NumPy array, as the layer is, .* or layer\.to\('cupy'\)",
     ),
@@ -199,24 +199,24 @@ WRONG_PLACES: dict[str, tuple[Callable[[nn.Module], Any], str]] = {
         lambda layer: layer(gpu(1, 2, 3, 4, dtype=np.float16)),
         r"x has dtype float16; need float32, the dtype of the layer",
     ),
-    "dy stayed behind": (
+    "dy in NumPy": (
         lambda layer: (layer(gpu(1, 2, 3, 4)), layer.backward(cpu(1, 2, 3, 4))),
         r"dy is a NumPy array; need a CuPy array, as the output is, such as cupy\.asarray\(dy\)",
     ),
-    "nowhere": (lambda layer: layer.to("cuda"), "kind is 'cuda'; need 'numpy' or 'cupy'"),
+    "no such kind": (lambda layer: layer.to("cuda"), "kind is 'cuda'; need one of 'numpy', 'cupy'"),
 }
 
 
 @pytest.mark.usefixtures("cupy")
-@pytest.mark.parametrize("name", WRONG_PLACES)
-def test_the_wrong_place_is_one_sentence(name: str) -> None:
-    mistake, message = WRONG_PLACES[name]
+@pytest.mark.parametrize("name", WRONG_DEVICES)
+def test_the_wrong_device_is_one_sentence(name: str) -> None:
+    mistake, message = WRONG_DEVICES[name]
     for layer in (nn.Conv2d(2, 2, rng=0), nn.BatchNorm2d(2)):
         with pytest.raises((TypeError, ValueError), match=f"^{message}$"):
             mistake(layer.to("cupy"))
 
 
-def test_no_gpu_leaves_the_layer_where_it_is(cupy: Any) -> None:
+def test_without_a_gpu_the_layer_is_not_moved(cupy: Any) -> None:
     cupy.cuda.runtime.getDeviceCount = lambda: 0
     layer = nn.Linear(2, 2, rng=0)
     with pytest.raises(BackendUnavailable, match="no GPU is visible: unset CUDA_VISIBLE_DEVICES"):
@@ -224,7 +224,7 @@ def test_no_gpu_leaves_the_layer_where_it_is(cupy: Any) -> None:
     layer(cpu(1, 2))
 
 
-# What a layer that works on NumPy arrays might do, and CuPy refuses.
+# Operations of a layer that mixes NumPy and CuPy arrays, which CuPy refuses.
 MIXED: dict[str, Callable[[Any], Any]] = {
     "a NumPy array added": lambda a: a + cpu(3),
     "added to a NumPy array": lambda a: cpu(3) + a,

@@ -1,4 +1,4 @@
-"""Layers on a GPU against the processor. ``pytest -m gpu``."""
+"""Layers on a GPU against the CPU. ``pytest -m gpu``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOLERANCES = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-11}
 
 
 def check(layer: nn.Module, x: Any) -> None:
-    """Fail unless a forward and a backward pass give on the GPU what they give in NumPy."""
+    """Fail unless a forward and a backward pass give the same results on the GPU as in NumPy."""
     import cupy
 
     twin = copy.deepcopy(layer).to("cupy")

@@ -1,4 +1,4 @@
-"""The involution layer: its two branches, its bands, its modes, its names and its start."""
+"""The involution layer: its two branches, bands, modes, parameter names and initial weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nn_cases import LAYERS, random, run
 from involution_edu import involution, involution_backward, nn
 from involution_edu.arrays import Array
 from involution_edu.cases import TOLERANCE, scaled_error
-from involution_edu.nn import involution2d
+from involution_edu.nn import bands
 
 
 def test_names_are_those_of_the_authors_checkpoints() -> None:
@@ -28,7 +28,7 @@ def test_names_are_those_of_the_authors_checkpoints() -> None:
     }
 
 
-def test_weights_start_as_the_authors_start_them() -> None:
+def test_initial_weights_are_those_of_the_authors() -> None:
     layer = nn.Involution2d(256, 7, rng=0)
     parameters = layer.named_parameters()
     for name, fan_out in (("conv1.conv.weight", 64), ("conv2.conv.weight", 49 * 16)):
@@ -39,7 +39,7 @@ def test_weights_start_as_the_authors_start_them() -> None:
     assert (parameters["conv1.bn.weight"].data == 1).all()
 
 
-def test_a_seed_gives_the_same_weights_and_none_gives_others() -> None:
+def test_weights_depend_on_the_seed() -> None:
     first, again, other, unseeded, unseeded_too = (
         nn.Involution2d(16, 3, rng=rng).state_dict()["conv1.conv.weight"]
         for rng in (1, 1, 2, None, None)
@@ -89,7 +89,7 @@ def test_bands_change_nothing(name: str, band_rows: int, training: bool) -> None
         assert scaled_error(array, want[key]) <= 1e-11, key
 
 
-def test_a_band_is_as_large_as_its_kernels_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_a_band_follows_from_max_band_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     spanned: list[int] = []
 
     class Watched(nn.Involution2d):
@@ -102,7 +102,7 @@ def test_a_band_is_as_large_as_its_kernels_may_be(monkeypatch: pytest.MonkeyPatc
     assert spanned == [10]
     spanned.clear()
     row = 2 * 3 * 3 * 7 * 4  # bytes of kernels in a row: N*G*K*K*W_out in float32
-    monkeypatch.setitem(involution2d.BAND_BYTES, "numpy", 4 * row)
+    monkeypatch.setitem(bands.MAX_BAND_BYTES, "numpy", 4 * row)
     layer(x)
     assert spanned == [3, 3, 4]
 
@@ -123,7 +123,7 @@ def test_reduce_must_not_run_on_another_input_before_backward() -> None:
 def test_bands_need_an_eighth_of_the_memory() -> None:
     layer = nn.Involution2d(64, 7, rng=0).eval()
     x = random((1, 64, 512, 512), np.float32, 0)
-    layer(x[:, :, :9])  # whatever is made once
+    layer(x[:, :, :9])  # so that one-time allocations are done
 
     def peak(band_rows: int | None) -> int:
         layer.band_rows = band_rows
@@ -144,7 +144,7 @@ def test_the_mode_must_not_change_between_forward_and_backward() -> None:
         layer.eval().backward(y)
 
 
-def test_a_neighbour_cannot_change_a_pixels_kernel() -> None:
+def test_the_kernel_of_a_pixel_depends_on_that_pixel_alone() -> None:
     layer = nn.Involution2d(8, 3, groups=2, sigma="relu", rng=0, dtype=float)
     x = random((1, 8, 5, 6), float, 0)
     kernel = layer.generate_kernel(x)

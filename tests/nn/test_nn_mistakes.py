@@ -1,4 +1,4 @@
-"""What is wrong about a layer or its input is one sentence."""
+"""Mistakes in the arguments or the input of a layer give a one-sentence error."""
 
 from __future__ import annotations
 

@@ -12,9 +12,10 @@ import pytest
 from involution_edu import nn
 from involution_edu.arrays import Array
 from involution_edu.cases import scaled_error
+from involution_edu.nn.losses import softmax
 
 SHAPES = ((5, 3), (4,), (2, 3, 1, 2))
-LR = (0.1, 0.1, 0.03, 0.2, 0.01, 0.1, 0.05)  # of each step: a plan may change it
+LR = (0.1, 0.1, 0.03, 0.2, 0.01, 0.1, 0.05)  # of each step, as a schedule may set it
 
 
 def random(shape: tuple[int, ...], seed: int, dtype: Any = np.float64) -> Array:
@@ -64,7 +65,7 @@ def test_many_steps_equal_torch(name: str, dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_an_optimiser_goes_on_exactly_from_its_state(name: str) -> None:
+def test_an_optimiser_continues_exactly_from_its_state(name: str) -> None:
     make, options = OPTIMISERS[name]
     parameters = make_parameters()
     optimiser = make(parameters, 0.1, **options)
@@ -138,6 +139,14 @@ def test_the_gradient_of_a_loss_is_its_slope(smoothing: float) -> None:
     assert slope == pytest.approx(difference / (2 * h), rel=1e-7)
 
 
+def test_softmax_is_along_the_last_axis() -> None:
+    logits = random((3, 4, 5), 0)
+    exp = np.exp(logits)
+    np.testing.assert_allclose(softmax(logits), exp / exp.sum(axis=2)[:, :, None], rtol=1e-14)
+    assert softmax(logits.astype(np.float32)).dtype == np.float32
+    np.testing.assert_array_equal(softmax(np.array([1e30, -np.inf])), [1, 0])
+
+
 @pytest.mark.parametrize("size", [1e3, 1e30])
 def test_extreme_logits_do_not_overflow(size: float) -> None:
     logits = np.array([[size, 0.0], [-size, size]], np.float32)
@@ -147,7 +156,7 @@ def test_extreme_logits_do_not_overflow(size: float) -> None:
     np.testing.assert_array_equal(criterion.backward(), [[0.5, -0.5], [0, 0]])
 
 
-def test_a_class_that_is_ruled_out_is_no_loss() -> None:
+def test_a_logit_of_minus_infinity() -> None:
     criterion = nn.CrossEntropy()
     assert criterion(np.array([[0.0, -np.inf], [1.0, 1.0]]), np.array([0, 1])) == np.log(2) / 2
     np.testing.assert_array_equal(criterion.backward(), [[0, 0], [0.25, -0.25]])
@@ -168,9 +177,9 @@ def test_gradients_are_clipped_together() -> None:
         np.testing.assert_allclose(parameter.grad, grad * 0.5 / norm, rtol=1e-14)
 
 
-def test_the_rate_warms_up_and_falls_along_a_cosine() -> None:
-    plan: dict[str, Any] = {"base_lr": 0.4, "warmup_steps": 5, "total_steps": 25}
-    rates = [nn.warmup_cosine(step, **plan) for step in range(25)]
+def test_the_schedule_is_a_linear_warmup_and_a_cosine() -> None:
+    schedule: dict[str, Any] = {"base_lr": 0.4, "warmup_steps": 5, "total_steps": 25}
+    rates = [nn.warmup_cosine(step, **schedule) for step in range(25)]
     np.testing.assert_allclose(rates[:5], [0.08, 0.16, 0.24, 0.32, 0.4])
     np.testing.assert_allclose(rates[5:], [0.2 + 0.2 * np.cos(np.pi * n / 20) for n in range(20)])
     assert nn.warmup_cosine(0, base_lr=1.0, warmup_steps=0, total_steps=1) == 1.0

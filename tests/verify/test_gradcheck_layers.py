@@ -13,7 +13,7 @@ from nn_cases import SIMPLE, random
 from involution_edu import nn
 from involution_edu.arrays import Array
 from involution_edu.backends import loops, shifts, use_backend
-from involution_edu.geometry import Geometry
+from involution_edu.geometry import make_geometry
 from involution_edu.verify import gradcheck
 from involution_edu.verify.gradcheck import LAYERS, check_layer
 
@@ -32,9 +32,9 @@ def test_a_right_layer_passes(case: str) -> None:
 
 def apply_branch(self: nn.Involution2d, dy: Array) -> Array:
     """Return dx_apply, by another backend than the one under test."""
-    dy, _, value, features, _ = self.saved(dy)
+    dy, value, features, *_ = self.saved(dy)
     kernel = self.span(features)
-    geom = Geometry.of(value, kernel, stride=self.stride, dilation=self.dilation)
+    geom = make_geometry(value.shape, self.groups, self.window, self.stride, self.dilation)
     return self.project.backward(shifts.backward_input(dy, kernel, geom))
 
 
@@ -128,10 +128,10 @@ def test_a_fault_of_the_layer_is_named(
 
 def last_window_wins(self: nn.MaxPool2d, dy: Array) -> Array:
     """Assign where windows overlap instead of adding."""
-    dy, x, y = self.saved(dy)
+    dy, x, y, geom = self.saved(dy)
     dx: Array = np.zeros_like(x)
-    for outputs, pixels, won in self._winners(x, y):
-        dx[:, :, *pixels] = won * dy[:, :, *outputs]
+    for outputs, pixels, is_maximum in self._maxima(x, y, geom):
+        dx[:, :, *pixels] = is_maximum * dy[:, :, *outputs]
     return dx
 
 
