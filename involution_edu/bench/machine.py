@@ -1,9 +1,10 @@
-"""What the benchmark runs on."""
+"""The description of the machine, and the load on it by other processes."""
 
 from __future__ import annotations
 
 import os
 import platform
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from .record import Machine
 PACKAGES = ("numpy", "numba", "numba-cuda", "torch")
 
 
-def machine() -> Machine:
-    """Return what is known about the processor, the system and the packages; no names or paths."""
+def this_machine() -> Machine:
+    """Return the processor, the system and the versions of packages; no names or paths."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return Machine(
         processor=_processor(),
@@ -27,11 +28,22 @@ def machine() -> Machine:
     )
 
 
-def seconds_of_others() -> float | None:
-    """Return the processor time that all processes but this one have used, if that is known.
+class BackgroundLoad:
+    """How many cores other processes have kept busy since this was made."""
 
-    A child that has ended counts as a part of this process.
-    """
+    def __init__(self) -> None:
+        self.start, self.before = time.perf_counter(), _seconds_of_others()
+
+    def cores(self) -> float | None:
+        """Return the mean number of busy cores, or None if the system does not tell."""
+        now = _seconds_of_others()
+        if self.before is None or now is None:
+            return None
+        return round(max(0.0, now - self.before) / (time.perf_counter() - self.start), 2)
+
+
+def _seconds_of_others() -> float | None:
+    """Return the processor time of all other processes; an ended child counts as this one."""
     table = Path("/proc/stat")
     if not table.exists():
         return None

@@ -1,8 +1,8 @@
-"""How much memory a call needs beside its operands and its results.
+"""The memory that a call needs beside its operands and its results.
 
-NumPy, Numba and PyTorch allocate in ways of their own, so one ruler is held to all of them: the
-most memory that the process had resident during the call, which Linux records. Each contender has
-a process of its own, in which what is freed goes back to the system at once.
+NumPy, Numba and PyTorch each have their own allocator, so one measure serves them all: the
+maximum resident memory of the process during the call, which Linux records. Each contender is
+measured in a new process, which returns freed memory to the system at once.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ def memory_unavailable() -> str | None:
     """Return None if memory can be measured here, else the reason."""
     if os.access(RESET, os.W_OK):
         return None
-    return f"memory is measured with {RESET}, which this system does not have or lets nobody write"
+    return f"memory is measured with {RESET}, which this system lacks or does not let us write"
 
 
-def peaks(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:
+def memory_of(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:
     """Return the bytes that "forward" and "both" need on every shape, measured in a new process.
 
     Raises
     ------
     RuntimeError
-        If the process fails; the message is the last that it wrote.
+        As `in_new_process`.
     """
     found: list[dict[str, int]] = in_new_process(
         __name__, name, json.dumps([asdict(geom) for geom in shapes])
@@ -54,7 +54,7 @@ def in_new_process(module: str, name: str, given: str = "") -> Any:
     Raises
     ------
     RuntimeError
-        If the process fails; the message is the last that it wrote.
+        If the process fails; the message is the end of its standard error.
     """
     done = subprocess.run(
         [sys.executable, "-m", module, name],
@@ -69,21 +69,20 @@ def in_new_process(module: str, name: str, given: str = "") -> Any:
     return json.loads(done.stdout)
 
 
-def _peaks(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:
+def _memory_of(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:
     found = []
     for geom in shapes:
         x, kernel, dy = (
             np.full(shape, 0.5, np.float32)  # random numbers need memory while they are made
             for shape in (geom.x_shape, geom.kernel_shape, geom.y_shape)
         )
-        job = contender(name)(x, kernel, dy, geom)
-        found.append({"forward": _peak(job.forward, y_bytes := dy.nbytes)})
-        if job.both is not None:
-            found[-1]["both"] = _peak(job.both, y_bytes + x.nbytes + kernel.nbytes)
+        results = {"forward": dy.nbytes, "both": dy.nbytes + x.nbytes + kernel.nbytes}
+        job = contender(name).job((x, kernel, dy), geom)
+        found.append({task: rise(call, results[task]) for task, call in job.items()})
     return found
 
 
-def _peak(call: Callable[[], Any], results: int) -> int:
+def rise(call: Callable[[], Any], results: int) -> int:
     """Return how far the resident memory rises during a call above its results, in bytes."""
     call()  # compiles, starts threads
     before, highest = _during(call)
@@ -91,9 +90,9 @@ def _peak(call: Callable[[], Any], results: int) -> int:
 
 
 def steady_rise(call: Callable[[], Any]) -> int:
-    """Return how far the memory rises in a second call above what it was before the first.
+    """Return how far the memory rises in a second call above its value before the first.
 
-    So whatever a call leaves behind counts as well, such as what a backward pass would read.
+    So memory that a call keeps counts as well, such as what a backward pass would read.
     """
     before = _status("VmRSS")
     call()
@@ -117,4 +116,4 @@ def _status(field: str) -> int:
 
 if __name__ == "__main__":
     geometries = [geometry_from(fields) for fields in json.load(sys.stdin)]
-    sys.stdout.write(json.dumps(_peaks(sys.argv[1], geometries)))
+    sys.stdout.write(json.dumps(_memory_of(sys.argv[1], geometries)))

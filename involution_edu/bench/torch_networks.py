@@ -84,11 +84,8 @@ def bottleneck(in_channels: int, channels: int, stride: int, spatial: Spatial) -
         y += downsample(x)
         return relu(y)
 
-    return module(
-        forward,
-        **{"conv1": conv1, "bn1": bn1, "conv2": conv2, "bn2": bn2, "conv3": conv3, "bn3": bn3},
-        downsample=downsample,
-    )
+    children = {"conv1": conv1, "bn1": bn1, "conv2": conv2, "bn2": bn2, "conv3": conv3, "bn3": bn3}
+    return module(forward, **children, downsample=downsample)
 
 
 def network(
