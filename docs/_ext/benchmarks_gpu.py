@@ -46,7 +46,7 @@ METHOD = """\
   is the faster of two ways to copy, counting bytes read and written.
 - **cupy:v1** reads as the authors' own CUDA kernels do, a thread for each result.
 - **generate_and_apply** computes y from a layer's features. Fused, it is one launch, and no kernel
-  is in memory; in two launches, a matrix product writes the kernel and `cupy` applies it.
+  is in memory; unfused, a matrix product writes the kernel and `cupy` applies it.
 - **torch eager** is the formula they published for PyTorch: unfold, multiply, sum, and autograd;
   **torch.compile** is the same, compiled for each shape, forward only.
 """

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
+from ..backends.cuda.versions import TASKS
 from ..cases import TOLERANCE, scaled_error
 from ..geometry import Geometry, make_geometry
 from ..verify.compare import Agreement
 from .contenders import BOTH, DEFINITION, FUSED, TENSORS, Contender, Job, contender, make_operands
 from .devices import Processor, one_line
 from .presets import Case, label
-
-REFERENCE_TASKS = {tensors[0]: task for task, tensors in TENSORS.items() if task != BOTH}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Check:
         operands = make_operands(geom, dtype)
         (on_device,) = self.device.copies(operands, 1)
         exact = reference.prepare([a.astype(np.float32, copy=False) for a in operands], geom)
-        expected: Callable[[str], Array] = cache(lambda tensor: exact[REFERENCE_TASKS[tensor]]())
+        expected: Callable[[str], Array] = cache(lambda task: exact[task]())
         for rival in contenders:
             if rival.name in {reference.name, *self.absent}:
                 continue
@@ -50,11 +49,11 @@ class Check:
                     raise
                 self.absent[rival.name] = f"fails on {label(geom)}, {dtype} with {one_line(error)}"
                 continue
-            for tensor, a in found:
-                tolerance = _tolerance(rival, tensor, dtype)
-                key = rival.name, reference.name, str(dtype), tensor, tolerance
+            for task, a in found:
+                tolerance = _tolerance(rival, task, dtype)
+                key = rival.name, reference.name, str(dtype), TENSORS[task], tolerance
                 by_shape = self.errors.setdefault(key, {})
-                off = _error(a, expected(tensor), dtype)
+                off = _error(a, expected(task), dtype)
                 by_shape[label(geom)] = max(off, by_shape.get(label(geom), 0.0))
 
     def wrong(self) -> set[str]:
@@ -122,9 +121,8 @@ def _small(geom: Geometry) -> Geometry:
 
 def _results(job: Job) -> Iterator[tuple[str, Array]]:
     for task, call in job.items():
-        found = call()
-        arrays = found if task == BOTH else (found,)
-        yield from zip(TENSORS[task], map(_on_host, arrays), strict=True)
+        found = zip(TASKS, call(), strict=True) if task == BOTH else [(task, call())]
+        yield from ((part, _on_host(a)) for part, a in found)
 
 
 def _on_host(a: Any) -> Array:
@@ -135,11 +133,10 @@ def _on_host(a: Any) -> Array:
     return found
 
 
-def _tolerance(contender: Contender, tensor: str, dtype: np.dtype[Any]) -> float:
+def _tolerance(contender: Contender, task: str, dtype: np.dtype[Any]) -> float:
     if dtype == np.float16:
         return contender.half_tolerance
-    sums = 2 if tensor == TENSORS[FUSED][0] else 1  # one after the other
-    return sums * TOLERANCE[dtype]
+    return (2 if task == FUSED else 1) * TOLERANCE[dtype]  # two sums, one after the other
 
 
 def _error(a: Array, expected: Array, dtype: np.dtype[Any]) -> float:

@@ -35,17 +35,11 @@ from .timing import Call
 DEFINITION = LADDER[0].name
 BOTH, FUSED = "both", fused.TASK
 CPU_TASKS, GPU_TASKS = ("forward", BOTH), (*TASKS, FUSED)
-# The tensors that a task computes.
-TENSORS = {
-    "forward": ("y",),
-    "backward_input": ("dx",),
-    "backward_kernel": ("dkernel",),
-    BOTH: ("y", "dx", "dkernel"),
-    FUSED: ("fused y",),
-}
+# The tensor that a task computes; BOTH computes those of TASKS.
+TENSORS = {"forward": "y", "backward_input": "dx", "backward_kernel": "dkernel", FUSED: "y"}
 SLOW = "takes minutes on these shapes; all rungs are compared with it on small ones"
 REDUCTION = 4  # channels of x for one of the features that kernels are generated from
-ONE_LAUNCH, TWO_LAUNCHES = "cupy fused", "cupy in two launches"
+ONE_LAUNCH, TWO_LAUNCHES = "cupy fused", "cupy unfused"
 # PyTorch rounds every product to float16 before the sum, two launches every entry of the kernel:
 # each of 49 by up to 2^-11.
 ROUNDING_TOLERANCE = 4e-3
@@ -103,7 +97,7 @@ def make_operands(geom: Geometry, dtype: Any) -> list[Array]:
     return [*random_operands(geom, dtype, seed=0), *(a.astype(dtype) for a in generator)]
 
 
-def generate(features: Array, weight: Array, bias: Array, geom: Geometry) -> Array:
+def generate(features: Array, weight: Array, bias: Array, *, geom: Geometry) -> Array:
     """Return kernel[n, g, u, v, i, j], whose entry o = (g*K_h + u)*K_w + v is a product."""
     pixels = features.reshape(*features.shape[:2], -1)  # (N, C_r, H_out·W_out)
     kernel = array_module(features).matmul(weight, pixels)
@@ -132,31 +126,25 @@ def contenders(
         If one of them cannot run here, or none is there at all.
     """
     on_gpu = arrays == "cupy"
-    names = [r.name for r in LADDER if r.name != DEFINITION and kind_taken(r) == arrays]
+    tasks = TASKS if on_gpu else CPU_TASKS
+    names = [rung.name for rung in LADDER[1:] if kind_taken(rung) == arrays]
     absent = {} if on_gpu else {DEFINITION: SLOW}
+    layers: list[Contender] = []
     for spec in specs or ():
         if spec.partition(":")[0] not in names:
             need = f"some of {', '.join(map(repr, names))}"
             raise ArgumentError("backends", f"is {spec!r}", need)
-    layers: list[Contender] = []
     if specs is None:
         reasons = available_backends() if on_gpu else on_numpy_arrays()
-        ladder = [
-            r.name for r in LADDER if r.name != DEFINITION and (not on_gpu or r.name in names)
-        ]
+        ladder = names if on_gpu else [rung.name for rung in LADDER[1:]]
         absent |= {n: reason for n in ladder if (reason := reasons[n]) is not None}
-        versions = {"cupy": VERSIONS, "numba_cuda": numba_cuda.VERSIONS} if on_gpu else {}
-        specs = [
-            f"{name}:{version.name}" if version else name
-            for name in (reversed(ladder) if on_gpu else ladder)
-            if name not in absent
-            for version in versions.get(name, (None,))
-        ]
-        if not specs and on_gpu:
+        specs = names = [name for name in names if name not in absent]
+        if on_gpu and not names:
             raise BackendUnavailable(f"the benchmark of a GPU cannot run here: {absent['cupy']}")
-        if on_gpu and "cupy" not in absent:
-            layers = _layers()
-    tasks = TASKS if on_gpu else CPU_TASKS
+        if on_gpu:
+            versions = {"cupy": VERSIONS, "numba_cuda": numba_cuda.VERSIONS}
+            specs = [f"{name}:{version.name}" for name in names for version in versions[name]]
+            layers = _layers() if "cupy" in names else []
     found = [contender(spec, tasks) for spec in dict.fromkeys(specs)] + layers
     if peers and (reason := torch_unavailable(cuda=on_gpu)) is not None:
         return found, absent | dict.fromkeys(peers, reason)
@@ -164,41 +152,30 @@ def contenders(
 
 
 def _layers() -> list[Contender]:
-    """Return both ways from the features to y: with and without a kernel in memory."""
+    """Return y from the features, without and with a kernel in memory."""
 
-    def fused_job(operands: Sequence[Array], geom: Geometry) -> Job:
+    def one_launch(operands: Sequence[Array], geom: Geometry) -> Job:
         x, _, _, features, weight, bias = operands
         return {FUSED: lambda: cupy_raw.generate_and_apply(x, features, weight, bias, geom)}
 
-    separate = partial(_backend_job, resolve("cupy"))
+    two_launches = partial(_backend_job, resolve("cupy"))
     return [
-        Contender(ONE_LAUNCH, fused_job, (FUSED,), True, 2 * HALF_TOLERANCE),
-        Contender(TWO_LAUNCHES, separate, (FUSED,), True, ROUNDING_TOLERANCE),
+        Contender(ONE_LAUNCH, one_launch, (FUSED,), True, 2 * HALF_TOLERANCE),
+        Contender(TWO_LAUNCHES, two_launches, (FUSED,), True, ROUNDING_TOLERANCE),
     ]
 
 
 def _backend_job(backend: Backend, operands: Sequence[Any], geom: Geometry) -> Job:
-    x, kernel, dy = operands[:3]
-
-    def forward() -> Array:
-        return backend.forward(x, kernel, geom)
-
-    def backward_input() -> Array:
-        return backend.backward_input(dy, kernel, geom)
-
-    def backward_kernel() -> Array:
-        return backend.backward_kernel(dy, x, geom)
-
-    def fused_y() -> Array:
-        features, weight, bias = operands[3:]
-        return backend.forward(x, generate(features, weight, bias, geom), geom)
-
+    x, kernel, dy, *generator = operands
+    job = {
+        "forward": partial(backend.forward, x, kernel, geom),
+        "backward_input": partial(backend.backward_input, dy, kernel, geom),
+        "backward_kernel": partial(backend.backward_kernel, dy, x, geom),
+    }
     return {
-        "forward": forward,
-        "backward_input": backward_input,
-        "backward_kernel": backward_kernel,
-        BOTH: lambda: (forward(), backward_input(), backward_kernel()),
-        FUSED: fused_y,
+        **job,
+        BOTH: lambda: tuple(call() for call in job.values()),
+        FUSED: lambda: backend.forward(x, generate(*generator, geom=geom), geom),
     }
 
 

@@ -7,12 +7,11 @@ measured in a new process, which returns freed memory to the system at once.
 
 from __future__ import annotations
 
-import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,14 @@ import numpy as np
 
 from ..geometry import Geometry
 from .contenders import contender
-from .record import geometry_from
 
 STATUS = Path("/proc/self/status")
 RESET = Path("/proc/self/clear_refs")  # writing 5 sets the peak to what is resident now
+CALL = """
+import pickle, sys
+function, *given = pickle.load(sys.stdin.buffer)
+sys.stdout.buffer.write(pickle.dumps(function(*given)))
+"""
 SETTINGS = {"MALLOC_MMAP_THRESHOLD_": "65536"}  # bytes: larger blocks are not kept when freed
 
 
@@ -34,22 +37,8 @@ def memory_unavailable() -> str | None:
     return f"memory is measured with {RESET}, which this system lacks or does not let us write"
 
 
-def memory_of(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:
-    """Return the bytes that "forward" and "both" need on every shape, measured in a new process.
-
-    Raises
-    ------
-    RuntimeError
-        As `in_new_process`.
-    """
-    found: list[dict[str, int]] = in_new_process(
-        __name__, name, json.dumps([asdict(geom) for geom in shapes])
-    )
-    return found
-
-
-def in_new_process(module: str, name: str, given: str = "") -> Any:
-    """Return what ``python -m module name`` writes as JSON when it reads ``given``.
+def in_new_process(function: Callable[..., Any], name: str, *given: Any) -> Any:
+    """Return ``function(name, *given)``, computed in a new process.
 
     Raises
     ------
@@ -57,19 +46,20 @@ def in_new_process(module: str, name: str, given: str = "") -> Any:
         If the process fails; the message is the end of its standard error.
     """
     done = subprocess.run(
-        [sys.executable, "-m", module, name],
+        [sys.executable, "-c", CALL],
         check=False,
         capture_output=True,
-        text=True,
-        input=given,
+        input=pickle.dumps((function, name, *given)),
         env={**os.environ, **SETTINGS},
     )
     if done.returncode != 0:
-        raise RuntimeError(f"measuring the memory of {name}: {done.stderr.strip()[-500:]}")
-    return json.loads(done.stdout)
+        message = done.stderr.decode(errors="replace").strip()[-500:]
+        raise RuntimeError(f"measuring the memory of {name}: {message}")
+    return pickle.loads(done.stdout)
 
 
-def _memory_of(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:
+def memory_of(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:
+    """Return the bytes that each task of a contender needs on every shape."""
     found = []
     for geom in shapes:
         x, kernel, dy = (
@@ -112,8 +102,3 @@ def _status(field: str) -> int:
     """Return a row of the process's status, which is in kB of 1024 bytes, as bytes."""
     line = next(row for row in STATUS.read_text().splitlines() if row.startswith(f"{field}:"))
     return 1024 * int(line.split()[1])
-
-
-if __name__ == "__main__":
-    geometries = [geometry_from(fields) for fields in json.load(sys.stdin)]
-    sys.stdout.write(json.dumps(_memory_of(sys.argv[1], geometries)))

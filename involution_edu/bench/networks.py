@@ -1,14 +1,9 @@
-"""Whole networks: a RedNet of this package beside PyTorch's with the authors' unfold layer.
-
-``python -m involution_edu.bench.networks NAME`` measures the memory of one of them.
-"""
+"""Whole networks: a RedNet of this package beside PyTorch's with the authors' unfold layer."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -89,9 +84,10 @@ def ours(depth: int, dtype: Any) -> Network:
         optimizer.step()
         return loss
 
-    return Network(
-        infer, step, lambda: {name: p.grad for name, p in model.named_parameters().items()}
-    )
+    def gradients() -> dict[str, Array]:
+        return {name: p.grad for name, p in model.named_parameters().items()}
+
+    return Network(infer, step, gradients)
 
 
 def theirs(depth: int, dtype: Any) -> Network:
@@ -126,12 +122,14 @@ def theirs(depth: int, dtype: Any) -> Network:
         optimizer.step()
         return float(loss.detach())
 
-    return Network(
-        infer, step, lambda: {name: p.grad.numpy() for name, p in model.named_parameters()}
-    )
+    def gradients() -> dict[str, Array]:
+        return {name: p.grad.numpy() for name, p in model.named_parameters()}
+
+    return Network(infer, step, gradients)
 
 
-CONTENDERS: dict[str, Callable[[int, Any], Network]] = {OURS: ours, THEIRS: theirs}
+Make = Callable[[int, Any], Network]  # of depth and dtype
+CONTENDERS: dict[str, Make] = {OURS: ours, THEIRS: theirs}
 
 
 def measure(
@@ -156,7 +154,7 @@ def measure(
     memory: dict[str, list[int]] = {}
     for name in CONTENDERS:
         if name in names and no_memory is None:
-            memory[name] = in_new_process(__name__, name, json.dumps(asdict(plan)))
+            memory[name] = in_new_process(network_memory, name, plan)
         step(f"memory of {plan.label}: {name}")
     networks = {name: CONTENDERS[name](plan.depth, SINGLE) for name in names}
     found = []
@@ -187,42 +185,34 @@ def _call(network: Network, plan: Networks, count: int, task: str) -> Callable[[
 def _check(plan: Networks) -> list[Agreement]:
     """Compare logits in float32; in float64, on small images, a training step as well."""
     x, small, labels = images(1, (plan.size, plan.size)), images(2, CHECKED, DOUBLE), np.arange(2)
-    found: dict[tuple[np.dtype[Any], str], dict[str, list[Any]]] = {}
-
-    def add(dtype: np.dtype[Any], tensor: str, name: str, a: Any) -> None:
-        found.setdefault((dtype, tensor), {}).setdefault(name, []).append(np.asarray(a))
-
-    for make in CONTENDERS.values():
-        add(SINGLE, "logits", "", make(plan.depth, SINGLE).infer(x))
-        network = make(plan.depth, DOUBLE)
-        add(DOUBLE, "logits", "", network.infer(small))
-        add(DOUBLE, "loss", "", network.step(small, labels))
-        for name, a in network.gradients().items():
-            add(DOUBLE, "gradients", name, a)
-        add(DOUBLE, "logits after a step", "", network.infer(small))
-    return [
-        agreement(
-            OURS,
-            THEIRS,
-            str(dtype),
-            tensor,
-            TOLERANCE[dtype],
-            {
-                f"RedNet-{plan.depth} {name}".rstrip(): scaled_error(*pair)
-                for name, pair in pairs.items()
-            },
-        )
-        for (dtype, tensor), pairs in found.items()
-    ]
+    mine, theirs = (_numbers(make, plan.depth, x, small, labels) for make in CONTENDERS.values())
+    found = []
+    for (dtype, tensor), tensors in mine.items():
+        errors = {
+            f"RedNet-{plan.depth} {name}".rstrip(): scaled_error(a, theirs[dtype, tensor][name])
+            for name, a in tensors.items()
+        }
+        found.append(agreement(OURS, THEIRS, str(dtype), tensor, TOLERANCE[dtype], errors))
+    return found
 
 
-def _memory(name: str, plan: Networks) -> list[int]:
+def _numbers(
+    make: Make, depth: int, x: Array, small: Array, labels: Labels
+) -> dict[tuple[np.dtype[Any], str], dict[str, Array]]:
+    logits = make(depth, SINGLE).infer(x)
+    network = make(depth, DOUBLE)
+    return {
+        (SINGLE, "logits"): {"": logits},
+        (DOUBLE, "logits"): {"": network.infer(small)},
+        (DOUBLE, "loss"): {"": np.asarray(network.step(small, labels))},
+        (DOUBLE, "gradients"): network.gradients(),
+        (DOUBLE, "logits after a step"): {"": network.infer(small)},
+    }
+
+
+def network_memory(name: str, plan: Networks) -> list[int]:
     """Return the bytes that each of the cases needs beside the weights and the images."""
     network = CONTENDERS[name](plan.depth, SINGLE)
     network.step(images(2, CHECKED), np.arange(2))  # compiles, starts threads, makes gradients
     network.infer(images(1, CHECKED))
     return [steady_rise(_call(network, plan, *case)) for case in plan.cases]
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(_memory(sys.argv[1], Networks(**json.load(sys.stdin)))))

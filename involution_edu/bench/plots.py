@@ -25,36 +25,27 @@ def save_plot(record: Record, path: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    style: dict[Any, Any] = {
-        "axes.edgecolor": _hex(LINE),
-        "axes.facecolor": _hex(PAPER),
-        "axes.labelcolor": _hex(INK),
-        "axes.titlelocation": "left",
-        "axes.titleweight": "bold",
-        "figure.facecolor": _hex(PAPER),
-        "grid.color": _hex(LINE),
-        "grid.linewidth": 0.6,
-        "svg.hashsalt": "involution_edu",  # the same file from the same record
-        "text.color": _hex(INK),
-        "xtick.color": _hex(MUTED),
-        "ytick.color": _hex(MUTED),
+    colours = {
+        _hex(INK): ("axes.labelcolor", "text.color"),
+        _hex(LINE): ("axes.edgecolor", "grid.color"),
+        _hex(MUTED): ("xtick.color", "ytick.color"),
+        _hex(PAPER): ("axes.facecolor", "figure.facecolor"),
     }
+    style: dict[Any, Any] = {name: colour for colour, names in colours.items() for name in names}
+    style |= {"axes.titlelocation": "left", "axes.titleweight": "bold", "grid.linewidth": 0.6}
+    style |= {"axes.axisbelow": True, "legend.frameon": False, "legend.loc": "upper center"}
+    style |= {"svg.hashsalt": "involution_edu"}  # the same file from the same record
     axes = [row for row, _ in groupby(record.scaling, lambda row: row.axis)]
     with rc_context(style):
         bars = max(4.5, 0.22 * len(record.measurements) / len(TASKS)) if record.measurements else 0
-        lower = 5.0 if axes else 0
-        figure = Figure(figsize=(15, bars + lower), layout="constrained")
-        parts = figure.subfigures(
-            2 if bars and lower else 1,
-            1,
-            squeeze=False,
-            height_ratios=[height for height in (bars, lower) if height] or None,
-        )[:, 0]
+        heights = [height for height in (bars, 5.0 if axes else 0) if height]
+        figure = Figure(figsize=(15, sum(heights)), layout="constrained")
+        parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
         if bars:
             ladder, roof = parts[0].subplots(1, 2, width_ratios=(3, 2))
             _ladder(ladder, record)
             _roofline(roof, record)
-        if lower:
+        if axes:
             grid = parts[-1].subplots(1, len(axes), squeeze=False)[0]
             grid[0].set_ylabel("milliseconds")
             for ax, axis in zip(grid, axes, strict=True):
@@ -81,7 +72,7 @@ def _ladder(ax: Any, record: Record) -> None:
         ylim=(len(shapes) - 0.5, -0.5),
     )
     ax.set_yticks(range(len(shapes)), [shape.replace(", ", "\n") for shape in shapes])
-    _grid(ax, "x")
+    ax.grid(visible=True, axis="x")
     ax.xaxis.set_major_formatter("{x:g}")
     for name in names:
         ax.barh(0, 0, color=_colour(name), label=name)
@@ -92,11 +83,11 @@ def _roofline(ax: Any, record: Record) -> None:
     """Draw every contender below the peak rates of copying memory and of multiply-adds."""
     copy, peak = record.peak("copy"), record.peak("multiply-add")
     rows = [row for row in record.measurements if row.task == "forward"]
-    points = [
-        (flops(geom) / traffic(geom), gflops(row, geom), row.contender)
-        for row in rows
-        for geom in [record.shapes[row.shape]]
-    ]
+    points: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        geom = record.shapes[row.shape]
+        intensity = flops(geom) / traffic(geom)
+        points.setdefault(row.contender, []).append((intensity, gflops(row, geom)))
     intensities = np.geomspace(0.5, 4 * peak / copy, 200)
     ax.plot(intensities, np.minimum(peak, copy * intensities), color=_hex(INK), linewidth=2)
     ax.text(
@@ -108,17 +99,10 @@ def _roofline(ax: Any, record: Record) -> None:
         transform_rotates_text=True,
     )
     ax.text(intensities[-1], peak * 1.12, f"{peak:.0f} GFLOP/s of multiply-adds ", ha="right")
-    for name in dict.fromkeys(row.contender for row in rows):
-        mine = [(x, y) for x, y, contender in points if contender == name]
-        ax.plot(
-            *zip(*mine, strict=True),
-            linestyle="none",
-            marker=_MARKS.get(name, "o"),
-            markersize=8,
-            markeredgecolor=_hex(PAPER),
-            color=_colour(name),
-            label=name,
-        )
+    for name, own in points.items():
+        mark = {"marker": _MARKS.get(name, "o"), "markersize": 8, "markeredgecolor": _hex(PAPER)}
+        x, y = zip(*own, strict=True)
+        ax.plot(x, y, linestyle="none", color=_colour(name), label=name, **mark)
     ax.set(
         title="Roofline: beside the peak rates of this machine",
         xlabel="operations per byte of x, kernel and y",
@@ -126,11 +110,11 @@ def _roofline(ax: Any, record: Record) -> None:
         xscale="log",
         yscale="log",
         xlim=(0.5, intensities[-1]),
-        ylim=(min((y for _, y, _ in points), default=1) / 2, 2 * peak),
+        ylim=(min(y for own in points.values() for _, y in own) / 2, 2 * peak),
     )
     for tick in (ax.xaxis, ax.yaxis):
         tick.set_major_formatter("{x:g}")
-    _grid(ax)
+    ax.grid(visible=True)
     _legend_below(ax, 3)
 
 
@@ -138,14 +122,9 @@ def _scaling(ax: Any, record: Record, axis: str) -> None:
     """Draw times along one axis, with their exponents."""
     rows = [row for row in record.scaling if row.axis == axis]
     for row in rows:
-        power = "" if row.exponent is None else f": {row.exponent:.2f}"
-        ax.plot(
-            row.values,
-            row.ms,
-            color=_colour(row.contender),
-            marker=_MARKS.get(row.contender, "o"),
-            label=f"{row.contender}{power}",
-        )
+        name, power = row.contender, "" if row.exponent is None else f": {row.exponent:.2f}"
+        mark = _MARKS.get(name, "o")
+        ax.plot(row.values, row.ms, color=_colour(name), marker=mark, label=f"{name}{power}")
     values = rows[0].values
     ax.set(title=f"Forward pass over {axis}", xlabel=axis, xscale="log", yscale="log")
     ax.set_xticks(values, [str(value) for value in values], minor=False)
@@ -154,22 +133,12 @@ def _scaling(ax: Any, record: Record, axis: str) -> None:
     low, high = math.floor(math.log10(shortest)), math.ceil(math.log10(longest))
     ax.set_yticks([10.0**n for n in range(low, high + 1)])
     ax.yaxis.set_major_formatter("{x:g}")
-    _grid(ax)
-    ax.legend(
-        title=f"exponent (theory: {rows[0].theory})",
-        frameon=False,
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.16),
-    )
-
-
-def _grid(ax: Any, axis: str = "both") -> None:
-    ax.grid(visible=True, axis=axis)
-    ax.set_axisbelow(True)
+    ax.grid(visible=True)
+    ax.legend(title=f"exponent (theory: {rows[0].theory})", bbox_to_anchor=(0.5, -0.16))
 
 
 def _legend_below(ax: Any, columns: int) -> None:
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=columns, frameon=False)
+    ax.legend(bbox_to_anchor=(0.5, -0.09), ncols=columns)
 
 
 def _colour(contender: str) -> str:

@@ -132,11 +132,6 @@ class Record:
         return {**asdict(self), "geometric_means": [asdict(m) for m in geometric_means(self)]}
 
 
-def geometry_from(fields: Mapping[str, Any]) -> Geometry:
-    """Return the geometry whose ``asdict`` went through JSON, where pairs became lists."""
-    return Geometry(**_with_tuples(fields))
-
-
 def from_json(text: str) -> Record:
     """Return the record whose `Record.data` is in ``text``; unknown keys are ignored.
 
@@ -151,7 +146,9 @@ def from_json(text: str) -> Record:
             **{name: data[name] for name in ("date", "preset", "seconds", "background_load")},
             machine=Machine(**data["machine"]),
             peaks=tuple(Peak(**fields) for fields in data["peaks"]),
-            shapes={name: geometry_from(fields) for name, fields in data["shapes"].items()},
+            shapes={
+                name: Geometry(**_with_tuples(fields)) for name, fields in data["shapes"].items()
+            },
             agreements=tuple(_agreement(fields) for fields in data["agreements"]),
             measurements=tuple(Measurement(**fields) for fields in data["measurements"]),
             scaling=tuple(Scaling(**_with_tuples(fields)) for fields in data["scaling"]),

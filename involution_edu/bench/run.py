@@ -17,7 +17,7 @@ from .check import check_all
 from .contenders import Contender, contenders, make_operands, threads
 from .devices import Gpu, Processor, one_line
 from .machine import BackgroundLoad
-from .memory import memory_of, memory_unavailable
+from .memory import in_new_process, memory_of, memory_unavailable
 from .presets import PRESETS, THREADS, Case, Sweep, label, sweeps
 from .record import Measurement, Peak, Record, Scaling
 from .timing import Stopwatch, take_turns
@@ -90,7 +90,8 @@ def run_benchmark(
     memory: dict[tuple[str, str, str], int] = {}
     for name in measured:
         if name in correct:
-            for geom, tasks in zip(plan.shapes, memory_of(name, plan.shapes), strict=True):
+            sizes = in_new_process(memory_of, name, plan.shapes)
+            for geom, tasks in zip(plan.shapes, sizes, strict=True):
                 memory |= {(label(geom), name, task): size for task, size in tasks.items()}
         step(f"memory of {name}")
     measurements, peaks, failed = _time(correct.values(), plan.cases, rounds, device, memory, step)

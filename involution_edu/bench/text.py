@@ -8,7 +8,7 @@ from itertools import groupby
 from textwrap import fill
 
 from ..verify.text import absence_lines, agreement_lines, verdict_lines
-from .contenders import TENSORS
+from .contenders import BOTH, TENSORS
 from .derived import (
     TASKS,
     bandwidth,
@@ -90,7 +90,7 @@ def _times(record: Record) -> Iterator[str]:
     def where(m: Measurement) -> tuple[int, str, str]:
         return list(record.shapes).index(m.shape), m.dtype, m.task
 
-    tasks = list(TENSORS)
+    tasks = [*TENSORS, BOTH]
     ordered = sorted(record.measurements, key=lambda m: (*where(m)[:2], tasks.index(m.task)))
     for (_, dtype, task), group in groupby(ordered, where):
         rows = list(group)
@@ -98,10 +98,10 @@ def _times(record: Record) -> Iterator[str]:
         yield ""
         yield f"{rows[0].shape}, {dtype}: {TASKS.get(task, task)}"
         yield f"÷: the time of {baseline(record, task)}; unfold makes {copied} MB in float32"
-        yield f"{'contender':20}" + "".join(f" {name:>{width}}" for name, width in COLUMNS.items())
+        yield f"{'contender':13}" + "".join(f" {name:>{width}}" for name, width in COLUMNS.items())
         for m in rows:
             values = zip(cells(record, m).values(), COLUMNS.values(), strict=True)
-            yield f"{m.contender:20}" + "".join(f" {cell:>{width}}" for cell, width in values)
+            yield f"{m.contender:13}" + "".join(f" {cell:>{width}}" for cell, width in values)
     yield ""
 
 

@@ -83,11 +83,13 @@ def test_a_wrong_backend_is_refused_and_named(
     monkeypatch.setattr(module, "memory_unavailable", lambda: None)
     asked: list[str] = []
 
-    def memory_of(name: str, shapes: list[Geometry]) -> list[dict[str, int]]:
+    def in_new_process(
+        function: Any, name: str, shapes: tuple[Geometry, ...]
+    ) -> list[dict[str, int]]:
         asked.append(name)
         return [{} for _ in shapes]
 
-    monkeypatch.setattr(module, "memory_of", memory_of)
+    monkeypatch.setattr(module, "in_new_process", in_new_process)
     record = run_benchmark("quick", date="2026-01-01")
     assert [row.contender for row in record.measurements] == [
         "windows",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,10 +147,7 @@ def test_targets_of_networks() -> None:
 @pytest.mark.skipif(memory.memory_unavailable() is not None, reason="memory cannot be measured")
 def test_the_memory_of_a_network_is_measured_in_a_process_of_its_own() -> None:
     small, large = (replace(PLAN, size=size) for size in (32, 128))
-    needs = [
-        memory.in_new_process("involution_edu.bench.networks", OURS, json.dumps(asdict(plan)))
-        for plan in (small, large)
-    ]
+    needs = [memory.in_new_process(networks.network_memory, OURS, plan) for plan in (small, large)]
     assert all(len(need) == len(PLAN.cases) for need in needs)
     assert needs[0][1] + 20e6 < needs[1][1]  # the activations of sixteen times as many pixels
     assert needs[1][0] < needs[1][1]  # one image forward, against two there and back

@@ -42,7 +42,7 @@ def made_up() -> Record:
     rows += [
         Measurement(SHAPE, dtype, name, fused.TASK, ms, 12, None)
         for dtype in DTYPES
-        for name, ms in (("cupy in two launches", 0.2), ("cupy fused", 0.25))
+        for name, ms in (("cupy unfused", 0.2), ("cupy fused", 0.25))
     ]
     return Record(
         date="2026-01-01",
