@@ -167,7 +167,7 @@ def targets_table(goals: Sequence[Target]) -> Iterator[str]:
                 t.what + (f" (here {t.where})" if t.where else ""),
                 f"{t.need:g} {t.unit}",
                 f"{t.measured:.1f} {t.unit}",
-                "met" if t.met else "**missed**",
+                "reached" if t.reached else "**missed**",
             ]
             for t in goals
         ],
@@ -270,7 +270,7 @@ def errors(record: Record) -> Iterator[str]:
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a Markdown table, its first column to the left, the others to the right."""
+    """Yield a Markdown table, its first column left-aligned, all other columns right-aligned."""
     yield f"| {' | '.join(head)} |"
     yield f"|{'|'.join(['---', *['---:'] * (len(head) - 1)])}|"
     yield from (f"| {' | '.join(row)} |" for row in rows)

@@ -43,7 +43,7 @@ METHOD = """\
   twice the second-level cache.
 - **The shapes** are the involutions of RedNet-50's four stages, for 64 images: N × C × H × W.
 - **GB/s** counts the least traffic: both operands read once, the result written once. The peak rate
-  is the faster of two ways to copy, counting bytes read and written.
+  is the faster of two methods to copy, counting bytes read and written.
 - **cupy:v1** reads as the authors' own CUDA kernels do, a thread for each result.
 - **generate_and_apply** computes y from a layer's features. Fused, it is one launch, and no kernel
   is in memory; unfused, a matrix product writes the kernel and `cupy` applies it.

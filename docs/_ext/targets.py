@@ -40,7 +40,7 @@ class Target:
     where: str = ""
 
     @property
-    def met(self) -> bool:
+    def reached(self) -> bool:
         """Whether it was reached."""
         return self.measured >= self.need
 

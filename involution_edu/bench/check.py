@@ -22,7 +22,7 @@ from .presets import Case, label
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What has been compared so far.
+    """The errors found so far.
 
     ``errors`` has a dict of errors by shape for each contender, reference, dtype, tensor and
     tolerance; ``absent`` the reasons of the contenders that failed.

@@ -50,20 +50,11 @@ Prepare = Callable[[Sequence[Any], Geometry], Job]
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One implementation to be timed.
+    """One implementation to be timed: a peer, or NAME or NAME:VERSION of a backend.
 
-    Attributes
-    ----------
-    name : str
-        A peer, or NAME or NAME:VERSION of a backend.
-    prepare : callable
-        Makes calls from the arrays of `make_operands` on the device, and their geometry.
-    tasks : tuple of str
-        The tasks to be timed, if ``prepare`` has them.
-    may_fail : bool
-        Whether an exception is reported as the reason of absence instead of raised.
-    half_tolerance : float
-        The error allowed in float16.
+    ``prepare`` makes a `Job` from the arrays of `make_operands` on the device; those of ``tasks``
+    that the job has are timed. If it ``may_fail``, an exception is reported as the reason of its
+    absence. ``half_tolerance`` is the error allowed in float16.
     """
 
     name: str
@@ -116,7 +107,7 @@ def contender(name: str, tasks: tuple[str, ...] = CPU_TASKS) -> Contender:
 def contenders(
     arrays: str, specs: Sequence[str] | None, peers: Sequence[str]
 ) -> tuple[list[Contender], dict[str, str]]:
-    """Return the backends on this kind of array, then the peers; and why others are absent.
+    """Return the backends on this kind of array, then the peers; and the reasons of absence.
 
     Raises
     ------

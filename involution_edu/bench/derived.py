@@ -1,4 +1,4 @@
-"""What follows from a record: rates, ratios and means."""
+"""Quantities derived from a record: rates, ratios and means."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .presets import FIVE, OURS, label
 from .record import Measurement, NetworkMeasurement, Record
 
 TASKS = {"forward": "forward", BOTH: "forward and both gradients"}
-# The contender whose time is divided by the others': the first of these that was measured. v1
+# The contender whose time is divided by each time: the first of these that was measured. v1
 # reads as the authors' CUDA kernels do, a thread for each result.
 BASELINES = ("cupy:v1", "torch eager", "windows")
 
@@ -63,7 +63,7 @@ def share_of_copy(record: Record, m: Measurement) -> float:
 
 
 def baseline(record: Record, task: str) -> str:
-    """Return the contender with which the others are compared."""
+    """Return the contender with which the rest are compared."""
     names = {m.contender for m in record.measurements}
     return TWO_LAUNCHES if task == FUSED else next((n for n in BASELINES if n in names), "windows")
 

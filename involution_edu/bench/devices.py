@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .. import __version__
 from ..arrays import Array
-from .machine import this_machine
+from .contenders import threads
 from .peaks import PeakMethod, processor_peaks
 from .record import Machine
 from .timing import Call, Clock, GpuClock, processor_clock
 
 COPIED = 1 << 29  # bytes of the array whose copying is the peak of a GPU
 MIN_CALLS = 4  # between two events of the GPU's clock
+PACKAGES = ("numpy", "numba", "numba-cuda", "torch")
 
 
 class Processor:
@@ -61,7 +68,7 @@ class Gpu(Processor):
         return [[cupy.asarray(a) for a in operands] for _ in range(count)]
 
     def peak_methods(self) -> list[PeakMethod]:
-        """Return two ways to copy memory."""
+        """Return two methods to copy memory."""
         import cupy
 
         source = cupy.ones(COPIED // 4, np.float32)
@@ -76,7 +83,7 @@ class Gpu(Processor):
         return [PeakMethod("copy", name, moved, [call] * MIN_CALLS) for name, call in calls.items()]
 
     def machine(self) -> Machine:
-        """Return what is known about the GPU; `Machine.cores` is its multiprocessors."""
+        """Return the description of the GPU; `Machine.cores` is its multiprocessors."""
         import cupy
 
         device, runtime = cupy.cuda.Device(), cupy.cuda.runtime
@@ -97,3 +104,54 @@ class Gpu(Processor):
 def one_line(error: Exception) -> str:
     """Return the type and the message of an error, shortened."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def this_machine() -> Machine:
+    """Return the processor, the system and the versions of packages; no names or paths."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Machine(
+        processor=_processor(),
+        cores=cores or 1,
+        threads=threads(),
+        system=f"{platform.system()} {platform.machine()}",
+        python=platform.python_version(),
+        versions={"involution_edu": __version__, **{name: _version(name) for name in PACKAGES}},
+    )
+
+
+class BackgroundLoad:
+    """How many cores other processes have kept busy since this was made."""
+
+    def __init__(self) -> None:
+        self.start, self.before = time.perf_counter(), _seconds_of_others()
+
+    def cores(self) -> float | None:
+        """Return the mean number of busy cores, or None if the system does not tell."""
+        now = _seconds_of_others()
+        if self.before is None or now is None:
+            return None
+        return round(max(0.0, now - self.before) / (time.perf_counter() - self.start), 2)
+
+
+def _seconds_of_others() -> float | None:
+    """Return the processor time of all other processes; an ended child counts as this one."""
+    table = Path("/proc/stat")
+    if not table.exists():
+        return None
+    user, nice, system, _, _, irq, softirq = map(int, table.read_text().split()[1:8])
+    everyone = (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+    return everyone - sum(os.times()[:4])
+
+
+def _processor() -> str:
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text().splitlines() if table.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -21,7 +21,7 @@ from ..geometry import Geometry
 from .contenders import contender
 
 STATUS = Path("/proc/self/status")
-RESET = Path("/proc/self/clear_refs")  # writing 5 sets the peak to what is resident now
+RESET = Path("/proc/self/clear_refs")  # writing 5 resets the maximum to the current value
 CALL = """
 import pickle, sys
 function, *given = pickle.load(sys.stdin.buffer)

@@ -25,7 +25,7 @@ LENGTH = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class PeakMethod:
-    """A way to measure a peak: each call moves or computes ``amount`` bytes or operations."""
+    """A method to measure a peak rate: each call moves or computes ``amount`` bytes or operations."""
 
     peak: str
     name: str
@@ -85,7 +85,7 @@ def _compiled_chains() -> Callable[[Any, int], int]:
             a6, a7, a8 = fma(a6, b, c), fma(a7, b, c), fma(a8, b, c)
             a9, a10, a11 = fma(a9, b, c), fma(a10, b, c), fma(a11, b, c)
         for k, a in enumerate((a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11)):
-            store(a, numbers, (k + 2) * n)  # what is never stored is never computed
+            store(a, numbers, (k + 2) * n)  # or the compiler would drop the loop
         return n  # type: ignore[no-any-return]
 
     function: Callable[[Any, int], int] = chains

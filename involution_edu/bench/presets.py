@@ -37,7 +37,7 @@ def label(geom: Geometry) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One size varied while the others stay: time should scale with its power ``theory``."""
+    """One size varied, all else fixed: time should scale with its power ``theory``."""
 
     axis: str
     points: tuple[tuple[int, Geometry], ...]
@@ -65,18 +65,9 @@ class Networks:
 class Preset:
     """The meaning of one value of ``--preset``.
 
-    Attributes
-    ----------
-    shapes, dtypes : tuple
-        Every contender is timed on each shape in each dtype.
-    peers : tuple of str
-        They take part where PyTorch is installed.
-    scaling : bool
-        Whether sizes and threads are varied.
-    networks : Networks, optional
-    rounds : int
-        The number of turns that each contender gets on each shape.
-    on_gpu : bool
+    Every contender is timed on all ``shapes`` in all ``dtypes``, for a maximum of ``rounds``
+    turns; ``peers`` take part where PyTorch is installed. With ``scaling``, sizes and threads are
+    varied. ``networks`` is a whole network.
     """
 
     shapes: tuple[Geometry, ...] = ()

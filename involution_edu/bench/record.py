@@ -65,7 +65,7 @@ class Measurement:
 class NetworkMeasurement:
     """One network on a batch of ``images``: the shortest of ``calls`` times, and its memory.
 
-    ``memory`` is bytes beside weights and images, with what stays for a backward pass.
+    ``memory`` is bytes beside weights and images, including activations kept for a backward pass.
     """
 
     network: str
@@ -142,27 +142,27 @@ def from_json(text: str) -> Record:
     """
     try:
         data = json.loads(text)
-        return Record(
-            **{name: data[name] for name in ("date", "preset", "seconds", "background_load")},
-            machine=Machine(**data["machine"]),
-            peaks=tuple(Peak(**fields) for fields in data["peaks"]),
-            shapes={
-                name: Geometry(**_with_tuples(fields)) for name, fields in data["shapes"].items()
-            },
-            agreements=tuple(_agreement(fields) for fields in data["agreements"]),
-            measurements=tuple(Measurement(**fields) for fields in data["measurements"]),
-            scaling=tuple(Scaling(**_with_tuples(fields)) for fields in data["scaling"]),
-            absent=data["absent"],
-            networks=tuple(NetworkMeasurement(**fields) for fields in data["networks"]),
-        )
+        fields: dict[str, Any] = {name: data[name] for name in PLAIN}
+        fields["machine"] = Machine(**data["machine"])
+        fields["shapes"] = {name: Geometry(**_decoded(f)) for name, f in data["shapes"].items()}
+        for name, kind in LISTS.items():
+            fields[name] = tuple(kind(**_decoded(f)) for f in data[name])
+        return Record(**fields)
     except (KeyError, TypeError, AttributeError) as error:
         raise ArgumentError("record", f"is not one of this benchmark: {error!r}") from error
 
 
-def _agreement(fields: Mapping[str, Any]) -> Agreement:
-    error = fields["error"]
-    return Agreement(**{**fields, "error": math.inf if error is None else error})
+PLAIN = "date", "preset", "seconds", "background_load", "absent"
+LISTS: dict[str, Any] = {
+    "peaks": Peak,
+    "agreements": Agreement,
+    "measurements": Measurement,
+    "scaling": Scaling,
+    "networks": NetworkMeasurement,
+}
 
 
-def _with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+def _decoded(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Restore tuples, and an infinite error, from JSON."""
+    decoded = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    return decoded | ({"error": math.inf} if fields.get("error", 0.0) is None else {})

@@ -15,8 +15,7 @@ from ..progress import Progress, no_progress
 from . import networks
 from .check import check_all
 from .contenders import Contender, contenders, make_operands, threads
-from .devices import Gpu, Processor, one_line
-from .machine import BackgroundLoad
+from .devices import BackgroundLoad, Gpu, Processor, one_line
 from .memory import in_new_process, memory_of, memory_unavailable
 from .presets import PRESETS, THREADS, Case, Sweep, label, sweeps
 from .record import Measurement, Peak, Record, Scaling

@@ -106,7 +106,7 @@ def _times(record: Record) -> Iterator[str]:
 
 
 def cells(record: Record, m: Measurement) -> dict[str, str]:
-    """Return what a table says about a measurement, by the names of `COLUMNS`."""
+    """Return the cells of a measurement's row in a table, by the names of `COLUMNS`."""
     geom = record.shapes[m.shape]
     rate, times = gflops(m, geom), speedup(record, m)
     found = [

@@ -102,17 +102,15 @@ def network(
     """
     from torch import nn
 
-    layers = dict(stem)
-    stages = {"stem": [name for name in stem if name != "maxpool"]}
+    layers, stages = dict(stem), {"stem": [name for name in stem if name != "maxpool"]}
     for i, count in enumerate(blocks):
-        stage = []
-        for block in range(count):
-            stride = 2 if i > 0 and block == 0 else 1
-            stage.append(bottleneck(in_channels, channels << i, stride, spatial))
-            in_channels = 4 * (channels << i)
-        name = f"layer{i + 1}"
+        width, name = channels << i, f"layer{i + 1}"
+        strides = [2 if i > 0 else 1] + [1] * (count - 1)
+        inputs = [in_channels] + [4 * width] * (count - 1)
+        stage = [bottleneck(c, width, s, spatial) for c, s in zip(inputs, strides, strict=True)]
         layers[name] = nn.Sequential(*stage)
         stages[name] = ["maxpool", name] if i == 0 and "maxpool" in stem else [name]
+        in_channels = 4 * width
     fc = nn.Linear(in_channels, num_classes)
 
     def features(x: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--preset",
         choices=PRESETS,
         default="rednet50",
-        help="what to time: the operator on the shapes of RedNet-50, on two small ones, on a range "
+        help="the operator on the shapes of RedNet-50, on two small ones, on a range "
         "of sizes; whole networks; or all of it but the small ones (default: rednet50, about "
         "three minutes); or gpu: RedNet-50's shapes with 64 images, on a GPU",
     )

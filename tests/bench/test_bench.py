@@ -45,7 +45,7 @@ BENCH = ["bench", "--preset", "quick"]
 
 
 def on_large_images(function: Callable[..., Array]) -> Callable[..., Array]:
-    """Return ``function`` with a fault that small twins of a shape do not show."""
+    """Return ``function`` with a fault that small shapes do not show."""
 
     def wrong(a: Array, b: Array, geom: Geometry) -> Array:
         result = function(a, b, geom)

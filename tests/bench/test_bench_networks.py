@@ -32,7 +32,7 @@ PLAN = Networks(26, 33, ((1, INFERENCE), (2, TRAINING)))
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shrink the preset, and leave out memory, which has a test of its own."""
+    """Shrink the preset, and leave out memory, which has its own test."""
     monkeypatch.setitem(presets.PRESETS, "networks", Preset(networks=PLAN))
     monkeypatch.setattr(networks, "memory_unavailable", lambda: "not measured here")
     monkeypatch.setattr(networks, "threads", lambda: 1)  # two wait for each other on a busy machine
@@ -133,7 +133,7 @@ def test_targets_of_networks() -> None:
     theirs = row(TRAINING, "torch eager", 900.0, 4_000_000_000)
     record = made_up(row(TRAINING, OURS, 300.0, 3_000_000_000), theirs)
     found = [t for t in targets(record) if "network" in t.what]
-    assert [(t.need, t.measured, t.met) for t in found] == [(2, 3.0, True), (2, 4 / 3, False)]
+    assert [(t.need, t.measured, t.reached) for t in found] == [(2, 3.0, True), (2, 4 / 3, False)]
     assert {t.where for t in found} == {"RedNet-50, 224 × 224, 8 × training step"}
     text, made = record.text(), page(record)
     assert "training step        8  involution_edu       300            3.00     3000.0" in text
@@ -145,7 +145,7 @@ def test_targets_of_networks() -> None:
 
 
 @pytest.mark.skipif(memory.memory_unavailable() is not None, reason="memory cannot be measured")
-def test_the_memory_of_a_network_is_measured_in_a_process_of_its_own() -> None:
+def test_the_memory_of_a_network_is_measured_in_its_own_process() -> None:
     small, large = (replace(PLAN, size=size) for size in (32, 128))
     needs = [memory.in_new_process(networks.network_memory, OURS, plan) for plan in (small, large)]
     assert all(len(need) == len(PLAN.cases) for need in needs)
@@ -153,7 +153,7 @@ def test_the_memory_of_a_network_is_measured_in_a_process_of_its_own() -> None:
     assert needs[1][0] < needs[1][1]  # one image forward, against two there and back
 
 
-RULER = """
+MEASURE = """
 import numpy as np
 from involution_edu.bench.memory import rise, steady_rise
 size, kept = 64_000_000, []
@@ -166,7 +166,7 @@ print([round(rise / size, 1) for rise in rises])
 
 @pytest.mark.skipif(memory.memory_unavailable() is not None, reason="memory cannot be measured")
 def test_memory_is_what_a_call_allocates_and_leaves_behind() -> None:
-    """In a process of its own: PyTorch, once used, may keep in this one what NumPy frees."""
-    command = [sys.executable, "-c", RULER]
+    """In its own process: PyTorch, once used, may keep in this one what NumPy frees."""
+    command = [sys.executable, "-c", MEASURE]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [1, 0, 1, 2]  # the last has the old array beside the new

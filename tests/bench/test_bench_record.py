@@ -91,11 +91,11 @@ def test_means_and_targets() -> None:
     assert ("torch.compile", "numba", "both") not in means
     goals = targets(record)
     assert [round(t.measured, 3) for t in goals] == [100, 100, 6, 100, 50.022, 2.5]
-    assert all(t.met for t in goals)
+    assert all(t.reached for t in goals)
     assert "missed" not in page(record)
     assert "target" not in record.text().lower()
     odd = slower(record, "numba", label(FIVE[1]), 32.0)
-    assert [(t.need, round(t.measured, 3), t.met) for t in targets(odd)][:2] == [
+    assert [(t.need, round(t.measured, 3), t.reached) for t in targets(odd)][:2] == [
         (50, 50.0, True),  # the fifth root of 32 is 2
         (20, 3.125, False),
     ]

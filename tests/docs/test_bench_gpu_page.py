@@ -69,14 +69,14 @@ def test_shares_and_targets_by_hand() -> None:
     for task in TASKS:
         target = measured[f"cupy:v4, {task}, share of copy bandwidth"]
         assert target.measured == pytest.approx(full)
-        assert not target.met
+        assert not target.reached
     assert measured["cupy:v4 over cupy:v1, which reads as the authors' kernels do"].measured == (
         pytest.approx(10)
     )
     assert measured["cupy:v4, float16 over float32"].measured == pytest.approx(2)
     fused = measured["cupy fused over two launches, where a layer fuses"]
     assert fused.measured == pytest.approx(0.8)
-    assert not fused.met
+    assert not fused.reached
     assert gpu_targets(replace(record, measurements=())) == []
 
 
