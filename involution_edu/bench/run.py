@@ -95,7 +95,7 @@ def run_benchmark(
         step(f"memory of {name}")
     measurements, peaks, failed = _time(correct.values(), plan.cases, rounds, device, memory, step)
     scaling = [s for sweep in varied for s in _scaling(correct, rungs, sweep, rounds, device, step)]
-    held, whole, missing = (
+    compared, whole, missing = (
         networks.measure(plan.networks, rounds, step) if plan.networks else ([], [], {})
     )
     return Record(
@@ -106,7 +106,7 @@ def run_benchmark(
         machine=device.machine(),
         peaks=tuple(peaks),
         shapes={label(geom): geom for geom in plan.shapes},
-        agreements=(*check.agreements(), *held),
+        agreements=(*check.agreements(), *compared),
         measurements=tuple(measurements),
         scaling=tuple(scaling),
         absent=absent | check.absent | failed | missing,
