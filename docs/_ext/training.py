@@ -14,7 +14,8 @@ from pathlib import Path
 from statistics import fmean
 from textwrap import fill
 
-from involution_edu.bench.page import markdown_table
+from benchmarks import markdown_table
+
 from involution_edu.files import written_whole
 from involution_edu.models.pretrained import FOLDER
 from involution_edu.training.runs import Results, results_from_json

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from ..arguments import ArgumentError, WrongTypeError
 from ..arrays import Array, kind_of_array
@@ -153,6 +153,54 @@ def select(name: str = "auto", arrays: str = "numpy") -> Backend:
             "x", f"is a {found} array", f"a {need} array for backend {name!r}, such as {move}(x)"
         )
     return backend
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """One version of a rung, as a backend."""
+
+    backend: Any
+    version: Any
+
+    def forward(self, x: Array, kernel: Array, geom: Geometry) -> Array:
+        return cast(Array, self.backend.launch("forward", x, kernel, geom, self.version))
+
+    def backward_input(self, dy: Array, kernel: Array, geom: Geometry) -> Array:
+        return cast(Array, self.backend.launch("backward_input", dy, kernel, geom, self.version))
+
+    def backward_kernel(self, dy: Array, x: Array, geom: Geometry) -> Array:
+        return cast(Array, self.backend.launch("backward_kernel", dy, x, geom, self.version))
+
+    def unavailable(self) -> str | None:
+        return cast("str | None", self.backend.unavailable())
+
+
+def resolve(spec: str) -> Backend:
+    """Return the backend that ``spec``, NAME or NAME:VERSION, names.
+
+    Raises
+    ------
+    ValueError
+        If there is no such backend or version.
+    BackendUnavailable
+        If it cannot run here.
+    """
+    from .cuda.versions import VERSIONS
+
+    name, colon, version = spec.partition(":")
+    names = [rung.name for rung in LADDER]
+    if name not in names:
+        raise ArgumentError("backends", f"is {spec!r}", f"some of {', '.join(map(repr, names))}")
+    rung = _called(name)
+    backend = select(name, kind_taken(rung))
+    if not colon:
+        return backend
+    known = {"cupy": VERSIONS, "numba_cuda": getattr(backend, "VERSIONS", ())}.get(name, ())
+    found = next((v for v in known if v.name == version), None)
+    if found is None:
+        need = ", ".join(f"'{name}:{v.name}'" for v in known) or f"{name!r}, which has no versions"
+        raise ArgumentError("backends", f"is {spec!r}", need)
+    return _Version(backend, found)
 
 
 def kind_taken(rung: Rung) -> str:

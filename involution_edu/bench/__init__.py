@@ -1,4 +1,5 @@
-"""The benchmark: check, then time, beside the limits of the machine measured in the same run.
+"""The benchmark: compare every contender with a reference, then time the correct ones.
 
-`run.run` makes a `record.Record`; ``text``, ``page`` and ``plots`` show one.
+`run.run_benchmark` makes a `record.Record`; ``text`` and ``plots`` show one. The processor and the
+GPU share this code and differ in their `devices.Device` alone.
 """

@@ -1,102 +1,145 @@
-"""Hold every contender against a reference, on the very shapes that are to be timed."""
+"""Comparison of every contender with a reference, on the shapes that are to be timed."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
-from ..backends import LADDER
-from ..cases import TOLERANCE, random_operands, scaled_error
+from ..backends.cuda.versions import TASKS
+from ..cases import TOLERANCE, scaled_error
 from ..geometry import Geometry, make_geometry
 from ..verify.compare import Agreement
-from .contenders import PEERS, Job, Prepare, contender
-from .presets import label
-
-DTYPE = np.dtype(np.float32)
-DEFINITION = LADDER[0].name
+from .contenders import BOTH, DEFINITION, FUSED, TENSORS, Contender, Job, contender, make_operands
+from .devices import Processor, one_line
+from .presets import Case, label
 
 
-def check(
-    contenders: Mapping[str, Prepare],
-    shapes: Iterable[Geometry],
-    varied: Iterable[Geometry],
-    step: Callable[[str], None],
-) -> tuple[list[Agreement], dict[str, str]]:
-    """Return how far each contender is from its reference, and which peers cannot run, with why.
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The errors found so far.
 
-    The peers take part on ``shapes``, but not on those that are ``varied``.
-
-    The loops would take minutes on these shapes. So every backend is held against them on small
-    twins, of the same windows and channels per group; then the first rung that is right there is
-    the reference on the shapes themselves.
+    ``errors`` has a dict of errors by shape for each contender, reference, dtype, tensor and
+    tolerance; ``absent`` the reasons of the contenders that failed.
     """
-    errors: dict[tuple[str, str, str], list[tuple[float, str]]] = {}
-    absent: dict[str, str] = {}
 
-    def hold(
-        name: str, job: Job, reference: str, expected: dict[str, Array], geom: Geometry
-    ) -> None:
-        for tensor, a in _results(job).items():
-            error = _error(a, expected[tensor])
-            errors.setdefault((name, reference, tensor), []).append((error, label(geom)))
+    device: Processor
+    errors: dict[tuple[str, str, str, str, float], dict[str, float]] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
 
-    backends = {name: prepare for name, prepare in contenders.items() if name not in PEERS}
-    on = {**dict.fromkeys(varied, backends), **dict.fromkeys(shapes, contenders)}
-    for geom in dict.fromkeys(map(_twin, on)):
-        x, kernel, dy = random_operands(geom, DTYPE, seed=0)
-        expected = _results(contender(DEFINITION)(x, kernel, dy, geom))
-        for name, prepare in backends.items():
-            hold(name, prepare(x, kernel, dy, geom), DEFINITION, expected, geom)
-    wrong = {name for (name, *_), found in errors.items() if max(found)[0] > TOLERANCE[DTYPE]}
-    reference = next((name for name in backends if name not in wrong), None)
+    def compare(self, contenders: Iterable[Contender], reference: Contender, case: Case) -> None:
+        """Add the errors on one shape; the reference computes in float32 on the processor."""
+        geom, dtype = case
+        operands = make_operands(geom, dtype)
+        (on_device,) = self.device.copies(operands, 1)
+        exact = reference.prepare([a.astype(np.float32, copy=False) for a in operands], geom)
+        expected: Callable[[str], Array] = cache(lambda task: exact[task]())
+        for rival in contenders:
+            if rival.name in {reference.name, *self.absent}:
+                continue
+            try:
+                found = list(_results(rival.job(on_device, geom)))
+            except Exception as error:
+                if not rival.may_fail:
+                    raise
+                self.absent[rival.name] = f"fails on {label(geom)}, {dtype} with {one_line(error)}"
+                continue
+            for task, a in found:
+                tolerance = _tolerance(rival, task, dtype)
+                key = rival.name, reference.name, str(dtype), TENSORS[task], tolerance
+                by_shape = self.errors.setdefault(key, {})
+                off = _error(a, expected(task), dtype)
+                by_shape[label(geom)] = max(off, by_shape.get(label(geom), 0.0))
+
+    def wrong(self) -> set[str]:
+        """Return the names of the contenders that differ from a reference by too much."""
+        return {a.backend for a in self.agreements() if not a.agrees}
+
+    def agreements(self) -> list[Agreement]:
+        """Return the worst error of each contender in each tensor."""
+        return [agreement(*key, found) for key, found in self.errors.items()]
+
+
+def check_all(
+    contenders: Mapping[str, Contender],
+    rungs: Mapping[str, Contender],
+    cases: Iterable[Case],
+    varied: Iterable[Case],
+    device: Processor,
+    step: Callable[[str], None],
+) -> Check:
+    """Compare all contenders on ``cases``, and the rungs also on those that are ``varied``.
+
+    The loops would take minutes on these shapes. So on the processor every rung is compared with
+    them on small shapes of the same windows and channels per group; then the first correct rung
+    is the reference on the shapes themselves. On a GPU the reference is ``device.reference``.
+    """
+    check = Check(device)
+    present = {**dict.fromkeys(varied, rungs), **dict.fromkeys(cases, contenders)}
+    if device.reference is None:
+        loops = contender(DEFINITION)
+        for case in dict.fromkeys((_small(geom), dtype) for geom, dtype in present):
+            check.compare(rungs.values(), loops, case)
+        wrong = check.wrong()
+        reference = next((rung for name, rung in rungs.items() if name not in wrong), None)
+    else:
+        reference = contender(device.reference)
     if reference is None:
-        nothing = "no backend is right here, so there is nothing to hold it against"
-        absent |= {name: nothing for name in contenders if name in PEERS}
-    for geom, present in on.items():
+        reason = "no backend is correct here, so there is no reference"
+        check.absent.update({name: reason for name in contenders if name not in rungs})
+    for case, on_case in present.items():
         if reference is not None:
-            x, kernel, dy = random_operands(geom, DTYPE, seed=0)
-            expected = _results(backends[reference](x, kernel, dy, geom))
-            for name, prepare in present.items():
-                if name not in {reference, *absent}:
-                    try:
-                        job = prepare(x, kernel, dy, geom)
-                    except Exception as error:  # a compiler may fail in any way
-                        if name not in PEERS:
-                            raise
-                        absent[name] = (
-                            f"fails with {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-                        )
-                    else:
-                        hold(name, job, reference, expected, geom)
-        step(f"checking {label(geom)}")
-    return [_agreement(*key, found) for key, found in errors.items()], absent
+            check.compare(on_case.values(), reference, case)
+        step(f"checking {label(case[0])}")
+    return check
 
 
-def _twin(geom: Geometry) -> Geometry:
+def agreement(
+    backend: str,
+    reference: str,
+    dtype: str,
+    tensor: str,
+    tolerance: float,
+    errors: Mapping[str, float],
+) -> Agreement:
+    """Return the worst of the errors, which are named by case."""
+    worst = max(errors, key=lambda name: errors[name])
+    return Agreement(
+        backend, reference, dtype, tensor, len(errors), worst, errors[worst], tolerance
+    )
+
+
+def _small(geom: Geometry) -> Geometry:
     """Return a small geometry with two groups like those of ``geom``."""
     return make_geometry((1, 2 * geom.C_g, 6, 5), 2, geom.window)
 
 
-def _results(job: Job) -> dict[str, Array]:
-    results = {"y": np.asarray(job.forward())}
-    if job.both is not None:
-        _, dx, dkernel = job.both()
-        results |= {"dx": np.asarray(dx), "dkernel": np.asarray(dkernel)}
-    return results
+def _results(job: Job) -> Iterator[tuple[str, Array]]:
+    for task, call in job.items():
+        found = zip(TASKS, call(), strict=True) if task == BOTH else [(task, call())]
+        yield from ((part, _on_host(a)) for part, a in found)
 
 
-def _error(a: Array, reference: Array) -> float:
-    if (a.shape, a.dtype) != (reference.shape, reference.dtype):
+def _on_host(a: Any) -> Array:
+    """Return a NumPy array of what may be one of CuPy or a tensor of PyTorch."""
+    if hasattr(a, "detach"):
+        a = a.detach().cpu().numpy()
+    found: Array = a if isinstance(a, np.ndarray) else a.get()
+    return found
+
+
+def _tolerance(contender: Contender, task: str, dtype: np.dtype[Any]) -> float:
+    if dtype == np.float16:
+        return contender.half_tolerance
+    return (2 if task == FUSED else 1) * TOLERANCE[dtype]  # two sums, one after the other
+
+
+def _error(a: Array, expected: Array, dtype: np.dtype[Any]) -> float:
+    if (a.shape, a.dtype) != (expected.shape, dtype):
         return math.inf
-    return scaled_error(a, reference)
-
-
-def _agreement(name: str, reference: str, tensor: str, found: list[tuple[float, str]]) -> Agreement:
-    error, worst = max(found, key=itemgetter(0))
-    return Agreement(
-        name, reference, str(DTYPE), tensor, len(found), worst, error, TOLERANCE[DTYPE]
-    )
+    return scaled_error(a.astype(np.float32), expected)

@@ -1,31 +1,72 @@
-"""Who takes part: the backends, and PyTorch with the formula that the authors published."""
+"""The contenders: backends, their versions, and PyTorch with the formula its authors published."""
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
-from ..arrays import Array
-from ..backends import numba_cpu, select
+import numpy as np
+
+from ..arguments import ArgumentError
+from ..arrays import Array, array_module
+from ..backends import (
+    LADDER,
+    Backend,
+    BackendUnavailable,
+    available_backends,
+    cupy_raw,
+    kind_taken,
+    numba_cpu,
+    numba_cuda,
+    on_numpy_arrays,
+    resolve,
+)
+from ..backends.cuda import fused
+from ..backends.cuda.versions import TASKS, VERSIONS
+from ..cases import HALF_TOLERANCE, random_operands
 from ..geometry import Geometry
+from .timing import Call
+
+DEFINITION = LADDER[0].name
+BOTH, FUSED = "both", fused.TASK
+CPU_TASKS, GPU_TASKS = ("forward", BOTH), (*TASKS, FUSED)
+# The tensor that a task computes; BOTH computes those of TASKS.
+TENSORS = {"forward": "y", "backward_input": "dx", "backward_kernel": "dkernel", FUSED: "y"}
+SLOW = "takes minutes on these shapes; all rungs are compared with it on small ones"
+REDUCTION = 4  # channels of x for one of the features that kernels are generated from
+ONE_LAUNCH, TWO_LAUNCHES = "cupy fused", "cupy unfused"
+# PyTorch rounds every product to float16 before the sum, two launches every entry of the kernel:
+# each of 49 by up to 2^-11.
+ROUNDING_TOLERANCE = 4e-3
+
+Job = Mapping[str, Call]  # a call for each task, its operands bound
+Prepare = Callable[[Sequence[Any], Geometry], Job]
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One contender on one shape, its operands bound.
+class Contender:
+    """One implementation to be timed: a peer, or NAME or NAME:VERSION of a backend.
 
-    ``forward()`` returns y, ``both()`` returns y, dx and dkernel; None if there is no such thing.
+    ``prepare`` makes a `Job` from the arrays of `make_operands` on the device; those of ``tasks``
+    that the job has are timed. If it ``may_fail``, an exception is reported as the reason of its
+    absence. ``half_tolerance`` is the error allowed in float16.
     """
 
-    forward: Callable[[], Any]
-    both: Callable[[], tuple[Any, Any, Any]] | None
+    name: str
+    prepare: Prepare
+    tasks: tuple[str, ...] = CPU_TASKS
+    may_fail: bool = False
+    half_tolerance: float = HALF_TOLERANCE
 
-
-Prepare = Callable[[Array, Array, Array, Geometry], Job]
+    def job(self, operands: Sequence[Any], geom: Geometry) -> Job:
+        """Return a call for each of the tasks."""
+        calls = self.prepare(operands, geom)
+        return {task: calls[task] for task in self.tasks if task in calls}
 
 
 def threads() -> int:
@@ -35,25 +76,109 @@ def threads() -> int:
     return os.cpu_count() or 1
 
 
-def contender(name: str) -> Prepare:
-    """Return what makes a `Job` from x, kernel, dy and their geometry, for a backend or a peer."""
-    return PEERS[name] if name in PEERS else _backend(name)
+def make_operands(geom: Geometry, dtype: Any) -> list[Array]:
+    """Return random x, kernel, dy, and the features, weight and bias that generate a kernel."""
+    rng, features = np.random.default_rng(1), geom.C // REDUCTION
+    entries = geom.G * math.prod(geom.window)
+    generator = (
+        rng.standard_normal((geom.N, features, geom.H_out, geom.W_out), np.float32),
+        rng.standard_normal((entries, features), np.float32) / features**0.5,
+        rng.standard_normal(entries, np.float32),
+    )
+    return [*random_operands(geom, dtype, seed=0), *(a.astype(dtype) for a in generator)]
 
 
-def _backend(name: str) -> Prepare:
-    backend = select(name)
+def generate(features: Array, weight: Array, bias: Array, *, geom: Geometry) -> Array:
+    """Return kernel[n, g, u, v, i, j], whose entry o = (g*K_h + u)*K_w + v is a product."""
+    pixels = features.reshape(*features.shape[:2], -1)  # (N, C_r, H_out·W_out)
+    kernel = array_module(features).matmul(weight, pixels)
+    kernel += bias[:, None]
+    result: Array = kernel.reshape(geom.kernel_shape)
+    return result
 
-    def prepare(x: Array, kernel: Array, dy: Array, geom: Geometry) -> Job:
-        def forward() -> Array:
-            return backend.forward(x, kernel, geom)
 
-        def both() -> tuple[Array, Array, Array]:
-            dx = backend.backward_input(dy, kernel, geom)
-            return forward(), dx, backend.backward_kernel(dy, x, geom)
+def contender(name: str, tasks: tuple[str, ...] = CPU_TASKS) -> Contender:
+    """Return the peer or the backend called ``name``."""
+    if name in PEERS:
+        return Contender(name, PEERS[name], tasks, True, ROUNDING_TOLERANCE)
+    return Contender(name, partial(_backend_job, resolve(name)), tasks, tasks != CPU_TASKS)
 
-        return Job(forward, both)
 
-    return prepare
+def contenders(
+    arrays: str, specs: Sequence[str] | None, peers: Sequence[str]
+) -> tuple[list[Contender], dict[str, str]]:
+    """Return the backends on this kind of array, then the peers; and the reasons of absence.
+
+    Raises
+    ------
+    ValueError
+        If one of ``specs``, each NAME or NAME:VERSION, is no backend on such arrays.
+    BackendUnavailable
+        If one of them cannot run here, or none is there at all.
+    """
+    on_gpu = arrays == "cupy"
+    tasks = TASKS if on_gpu else CPU_TASKS
+    names = [rung.name for rung in LADDER[1:] if kind_taken(rung) == arrays]
+    absent = {} if on_gpu else {DEFINITION: SLOW}
+    layers: list[Contender] = []
+    for spec in specs or ():
+        if spec.partition(":")[0] not in names:
+            need = f"some of {', '.join(map(repr, names))}"
+            raise ArgumentError("backends", f"is {spec!r}", need)
+    if specs is None:
+        reasons = available_backends() if on_gpu else on_numpy_arrays()
+        ladder = names if on_gpu else [rung.name for rung in LADDER[1:]]
+        absent |= {n: reason for n in ladder if (reason := reasons[n]) is not None}
+        specs = names = [name for name in names if name not in absent]
+        if on_gpu and not names:
+            raise BackendUnavailable(f"the benchmark of a GPU cannot run here: {absent['cupy']}")
+        if on_gpu:
+            versions = {"cupy": VERSIONS, "numba_cuda": numba_cuda.VERSIONS}
+            specs = [f"{name}:{version.name}" for name in names for version in versions[name]]
+            layers = _layers() if "cupy" in names else []
+    found = [contender(spec, tasks) for spec in dict.fromkeys(specs)] + layers
+    if peers and (reason := torch_unavailable(cuda=on_gpu)) is not None:
+        return found, absent | dict.fromkeys(peers, reason)
+    return found + [contender(name, tasks) for name in peers], absent
+
+
+def _layers() -> list[Contender]:
+    """Return y from the features, without and with a kernel in memory."""
+
+    def one_launch(operands: Sequence[Array], geom: Geometry) -> Job:
+        x, _, _, features, weight, bias = operands
+        return {FUSED: lambda: cupy_raw.generate_and_apply(x, features, weight, bias, geom)}
+
+    two_launches = partial(_backend_job, resolve("cupy"))
+    return [
+        Contender(ONE_LAUNCH, one_launch, (FUSED,), True, 2 * HALF_TOLERANCE),
+        Contender(TWO_LAUNCHES, two_launches, (FUSED,), True, ROUNDING_TOLERANCE),
+    ]
+
+
+def _backend_job(backend: Backend, operands: Sequence[Any], geom: Geometry) -> Job:
+    x, kernel, dy, *generator = operands
+    job = {
+        "forward": partial(backend.forward, x, kernel, geom),
+        "backward_input": partial(backend.backward_input, dy, kernel, geom),
+        "backward_kernel": partial(backend.backward_kernel, dy, x, geom),
+    }
+    return {
+        **job,
+        BOTH: lambda: tuple(call() for call in job.values()),
+        FUSED: lambda: backend.forward(x, generate(*generator, geom=geom), geom),
+    }
+
+
+def torch_unavailable(*, cuda: bool = False) -> str | None:
+    """Return None if PyTorch can be imported, and with ``cuda`` has a GPU; else the reason."""
+    try:
+        import torch
+    except ImportError as error:
+        return f"torch cannot be imported ({error}): pip install torch"
+    if cuda and not torch.cuda.is_available():
+        return "torch has no CUDA here: pip install torch, as pytorch.org says for CUDA"
+    return None
 
 
 def unfold_multiply_sum(x: Any, kernel: Any, geom: Geometry) -> Any:
@@ -66,31 +191,44 @@ def unfold_multiply_sum(x: Any, kernel: Any, geom: Geometry) -> Any:
     return (kernel * windows).sum(dim=3).view(geom.y_shape)
 
 
-def torch_unavailable() -> str | None:
-    """Return None if PyTorch can be imported, else the reason."""
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        return f"torch cannot be imported ({error}): pip install torch"
-    return None
-
-
-def _eager(x: Array, kernel: Array, dy: Array, geom: Geometry) -> Job:
+def torch_eager(operands: Sequence[Array], geom: Geometry) -> Job:
+    """Return the formula and its gradients by autograd."""
     import torch
 
     torch.set_num_threads(threads())
-    tx, tkernel, tdy = map(torch.from_numpy, (x, kernel, dy))
-    leaves = tx.clone().requires_grad_(), tkernel.clone().requires_grad_()
+    x, kernel, dy = map(torch.from_dlpack, operands[:3])
+    leaves = x.detach().requires_grad_(), kernel.detach().requires_grad_()
 
-    def both() -> tuple[Any, Any, Any]:
+    def both() -> tuple[Any, ...]:
         y = unfold_multiply_sum(*leaves, geom)
-        y.backward(tdy)
-        dx, dkernel = (leaf.grad for leaf in leaves)
-        for leaf in leaves:
-            leaf.grad = None  # or the next gradients are added to these
-        return y.detach(), dx, dkernel
+        return y.detach(), *torch.autograd.grad(y, leaves, dy)
 
-    return Job(lambda: unfold_multiply_sum(tx, tkernel, geom), both)
+    @cache
+    def graph() -> Any:
+        return unfold_multiply_sum(*leaves, geom)
+
+    def gradient(leaf: Any) -> Any:
+        return torch.autograd.grad(graph(), leaf, dy, retain_graph=True)[0]
+
+    return {
+        "forward": lambda: unfold_multiply_sum(x, kernel, geom),
+        "backward_input": lambda: gradient(leaves[0]),
+        "backward_kernel": lambda: gradient(leaves[1]),
+        BOTH: both,
+    }
+
+
+def torch_compile(operands: Sequence[Array], geom: Geometry) -> Job:
+    """Return the compiled forward pass; compiled here, which takes seconds the first time."""
+    import torch
+
+    torch.set_num_threads(threads())
+    x, kernel = map(torch.from_dlpack, operands[:2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's compiler imports what PyTorch deprecates
+        function = _compiled_formula()
+        function(x, kernel, geom)
+    return {"forward": lambda: function(x, kernel, geom)}
 
 
 @cache
@@ -103,17 +241,4 @@ def _compiled_formula() -> Callable[[Any, Any, Geometry], Any]:
     return compiled
 
 
-def _compiled(x: Array, kernel: Array, dy: Array, geom: Geometry) -> Job:
-    """Return the compiled forward pass; compiled here, which takes seconds the first time."""
-    import torch
-
-    torch.set_num_threads(threads())
-    tx, tkernel = map(torch.from_numpy, (x, kernel))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch's compiler imports what PyTorch deprecates
-        function = _compiled_formula()
-        function(tx, tkernel, geom)
-    return Job(lambda: function(tx, tkernel, geom), None)
-
-
-PEERS: dict[str, Prepare] = {"torch eager": _eager, "torch.compile": _compiled}
+PEERS: dict[str, Prepare] = {"torch eager": torch_eager, "torch.compile": torch_compile}

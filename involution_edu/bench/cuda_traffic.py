@@ -1,8 +1,8 @@
-"""What each version of the CUDA source reads and writes, counted on the processor.
+"""The memory traffic of each version of the CUDA source, counted on the processor.
 
 ``python -m involution_edu.bench.cuda_traffic`` prints the table that explains the versions. The
 source runs under g++ with a storage type that counts: every number that is read or written is in
-global memory, in the block's shared memory, or in a register, where it costs nothing.
+global memory, in the block's shared memory, or in a register, where it is not counted.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ctypes
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,12 +31,10 @@ from ..geometry import Geometry, make_geometry
 
 # The involution of RedNet-50's first stage, on one group of 16 channels.
 STAGE = make_geometry((1, 16, 56, 56), 1, 7)
-FEATURES = 16  # C_r: the channels that its kernels are made of
+FEATURES = 16  # C_r: the channels from which kernels are generated
 DTYPE = np.dtype(np.float32)
-WIDTHS = 12, 12, 10, 12, 12  # of the columns of numbers
 COUNTED = """
-// A float that counts where it is read and written. What lies on the stack of a fiber is in a
-// register of the GPU, or nowhere.
+// A float that counts where it is read and written. On the GPU, the stack of a fiber is registers.
 inline unsigned long long reads[2], writes[2];  // of global memory, of shared memory
 
 struct Counted {
@@ -78,12 +77,7 @@ extern "C" void take_counts(unsigned long long* taken) {
 class Traffic:
     """Numbers read and written for each number of the result.
 
-    Attributes
-    ----------
-    task, version : str
-    global_reads, global_writes, shared_reads, shared_writes : float
-    least : float
-        Of global memory, read and written: all operands and the result, once each.
+    ``least`` is the minimum for global memory: all operands read and the result written once.
     """
 
     task: str
@@ -96,7 +90,7 @@ class Traffic:
 
     @property
     def excess(self) -> float:
-        """Global reads and writes over the least there can be."""
+        """Global reads and writes over the minimum."""
         return (self.global_reads + self.global_writes) / self.least
 
 
@@ -106,36 +100,31 @@ def measure(geom: Geometry = STAGE) -> list[Traffic]:
     Raises
     ------
     RuntimeError
-        If g++ is absent; the message says what to install.
+        If g++ is absent; the message names the package to install.
     """
     x, kernel, dy = random_operands(geom, DTYPE, seed=0)
-    weight = np.ones((kernel[0].size // kernel[0, 0, 0, 0].size, FEATURES), DTYPE)
-    made_of = np.ones((geom.N, FEATURES, geom.H_out, geom.W_out), DTYPE)
+    weight = np.ones((geom.G * prod(geom.window), FEATURES), DTYPE)
+    features = np.ones((geom.N, FEATURES, geom.H_out, geom.W_out), DTYPE)
     operands = {
         "forward": (x, kernel),
         "backward_input": (dy, kernel),
         "backward_kernel": (dy, x),
-        fused.TASK: (x, made_of, weight, weight[:, 0].copy()),
+        fused.TASK: (x, features, weight, weight[:, 0].copy()),
     }
-    launches = [
-        (task, version.name, plan(task, version, geom, DTYPE))
-        for task in TASKS
-        for version in VERSIONS
-    ] + [
-        (fused.TASK, version.name, fused.plan_fused(version, geom, FEATURES, DTYPE))
-        for version in fused.VERSIONS
-    ]
-    counted = [
-        (task, version, replace(launch, name=launch.name.replace("<float", "<Counted")))
-        for task, version, launch in launches
-    ]
+    launches = {(task, v.name): plan(task, v, geom, DTYPE) for task in TASKS for v in VERSIONS}
+    for v in fused.VERSIONS:
+        launches[fused.TASK, v.name] = fused.plan_fused(v, geom, FEATURES, DTYPE)
+    counted = {
+        key: replace(launch, name=launch.name.replace("<float", "<Counted"))
+        for key, launch in launches.items()
+    }
     found = []
     with TemporaryDirectory() as folder:
-        names = [launch.name for _, _, launch in counted]
+        names = [launch.name for launch in counted.values()]
         program = emulator.Program(
             names, Path(folder), source=cuda_source() + AFTER, prelude=COUNTED
         )
-        for task, version, launch in counted:
+        for (task, version), launch in counted.items():
             result = np.empty(result_shape(task, geom), DTYPE)
             program.run(launch, *operands[task], result, struct_of_sizes(geom, FEATURES))
             counts = (ctypes.c_ulonglong * 4)()
@@ -150,20 +139,17 @@ def table(found: list[Traffic]) -> Iterator[str]:
     """Yield the lines of a table for a terminal of 80 columns."""
     yield "Numbers read and written for each number of the result:"
     yield ""
-    yield f"{'':22}{'global memory':>24}{'least':>10}{'shared memory':>24}"  # as wide as WIDTHS
-    heads = "read", "written", "", "read", "written"
-    yield f"{'':22}" + "".join(
-        f"{head:>{width}}" for head, width in zip(heads, WIDTHS, strict=True)
-    )
+    yield f"{'':22}{'global memory':>24}{'least':>10}{'shared memory':>24}"
+    yield f"{'':22}{'read':>12}{'written':>12}{'':10}{'read':>12}{'written':>12}"
     for t in found:
-        numbers = t.global_reads, t.global_writes, t.least, t.shared_reads, t.shared_writes
-        yield f"{t.task + ' ' + t.version:22}" + "".join(
-            f"{number:{width}.2f}" for number, width in zip(numbers, WIDTHS, strict=True)
+        yield (
+            f"{t.task + ' ' + t.version:22}{t.global_reads:12.2f}{t.global_writes:12.2f}"
+            f"{t.least:10.2f}{t.shared_reads:12.2f}{t.shared_writes:12.2f}"
         )
 
 
 def main() -> int:
-    """Print the table, or why it cannot be counted here."""
+    """Print the table, or the reason why there is none."""
     try:
         found = measure()
     except RuntimeError as error:

@@ -1,64 +1,100 @@
-"""What follows from a record: rates, ratios, means, and which targets are met."""
+"""Quantities derived from a record: rates, ratios and means."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import geometric_mean
 from typing import Any
 
+import numpy as np
+
 from ..geometry import Geometry
-from .presets import FIVE, OURS, STAGES, TRAINING, label
-from .record import NetworkRow, Record, Row
+from .contenders import BOTH, FUSED, REDUCTION, TWO_LAUNCHES
+from .presets import FIVE, OURS, label
+from .record import Measurement, NetworkMeasurement, Record
 
-ITEM = 4  # bytes of a float32
-FASTEST = "numba"  # of the rungs that run on a processor
-TASKS = {"forward": "forward", "both": "forward and both gradients"}
-
-
-def flops(geom: Geometry) -> int:
-    """Return the operations of a forward pass: a multiply and an add for every product."""
-    return 2 * math.prod(geom.y_shape) * math.prod(geom.window)
+TASKS = {"forward": "forward", BOTH: "forward and both gradients"}
+# The contender whose time is divided by each time: the first of these that was measured. v1
+# reads as the authors' CUDA kernels do, a thread for each result.
+BASELINES = ("cupy:v1", "torch eager", "windows")
 
 
-def traffic(geom: Geometry) -> int:
-    """Return the bytes that a forward pass must move: x and kernel read once, y written once."""
-    return ITEM * sum(map(math.prod, (geom.x_shape, geom.kernel_shape, geom.y_shape)))
+def flops(geom: Geometry, task: str = "forward") -> int:
+    """Return the operations of a task: a multiply and an add for every product.
+
+    Each gradient has as many products as the forward pass.
+    """
+    return 2 * math.prod(geom.y_shape) * math.prod(geom.window) * (3 if task == BOTH else 1)
+
+
+def traffic(geom: Geometry, task: str = "forward", dtype: Any = np.float32) -> int:
+    """Return the bytes that a task must move.
+
+    x or dx, kernel or dkernel, and y or dy: each is read once or written once. Without a kernel
+    in memory, the features, weight and bias that generate one are read instead of it.
+    """
+    features, entries = geom.C // REDUCTION, geom.G * math.prod(geom.window)
+    pixels = geom.N * geom.H_out * geom.W_out
+    kernel = features * pixels + entries * (features + 1) if task == FUSED else entries * pixels
+    numbers = math.prod(geom.x_shape) + kernel + math.prod(geom.y_shape)
+    return int(np.dtype(dtype).itemsize) * numbers
 
 
 def unfolded(geom: Geometry) -> int:
-    """Return the bytes of all windows copied out, which ``unfold`` makes: about K² times x."""
-    return ITEM * math.prod(geom.y_shape) * math.prod(geom.window)
+    """Return the bytes of all windows copied out in float32, about K² times x."""
+    return 4 * math.prod(geom.y_shape) * math.prod(geom.window)
 
 
-def gflops(row: Row, geom: Geometry) -> float:
-    """Return 10⁹ operations a second; each gradient has as many as the forward pass."""
-    return flops(geom) * (3 if row.task == "both" else 1) / row.ms / 1e6
+def gflops(m: Measurement, geom: Geometry) -> float:
+    """Return 10⁹ operations a second."""
+    return flops(geom, m.task) / m.ms / 1e6
 
 
-def bandwidth(row: Row, geom: Geometry) -> float:
-    """Return 10⁹ bytes of minimal traffic a second, for a forward pass."""
-    return traffic(geom) / row.ms / 1e6
+def bandwidth(m: Measurement, geom: Geometry) -> float:
+    """Return 10⁹ bytes of minimal traffic a second; NaN for several tasks in one."""
+    return math.nan if m.task == BOTH else traffic(geom, m.task, m.dtype) / m.ms / 1e6
 
 
-def find(record: Record, shape: str, contender: str, task: str) -> Row | None:
-    """Return the row of a contender on a shape, or None."""
-    key = shape, contender, task
-    return next((r for r in record.rows if (r.shape, r.contender, r.task) == key), None)
+def share_of_copy(record: Record, m: Measurement) -> float:
+    """Return the bandwidth of a measurement in percent of the peak of copying."""
+    return 100 * bandwidth(m, record.shapes[m.shape]) / record.peak("copy")
 
 
-def slow_end(record: Record) -> str:
-    """Return whom the others are compared with: PyTorch's eager mode, or else the windows."""
+def baseline(record: Record, task: str) -> str:
+    """Return the contender with which the rest are compared."""
+    names = {m.contender for m in record.measurements}
+    return TWO_LAUNCHES if task == FUSED else next((n for n in BASELINES if n in names), "windows")
+
+
+def find(
+    record: Record, shape: str, contender: str, task: str, dtype: str = "float32"
+) -> Measurement | None:
+    """Return the measurement of a contender on a shape, or None."""
+    key = shape, contender, task, dtype
     return next(
-        (name for name in ("torch eager", "windows") if name in {r.contender for r in record.rows}),
-        record.rows[0].contender if record.rows else "windows",
+        (m for m in record.measurements if (m.shape, m.contender, m.task, m.dtype) == key), None
     )
 
 
-def ratio(record: Record, shape: str, slow: str, quick: str, task: str) -> float | None:
-    """Return how many times longer ``slow`` takes than ``quick``; None if one is not there."""
-    a, b = (find(record, shape, name, task) for name in (slow, quick))
-    return a.ms / b.ms if a and b else None
+def speedup(record: Record, m: Measurement, slow: str | None = None) -> float | None:
+    """Return the time of ``slow``, by default the baseline, over that of ``m``; None without."""
+    other = find(record, m.shape, slow or baseline(record, m.task), m.task, m.dtype)
+    return other.ms / m.ms if other else None
+
+
+def speedups(
+    record: Record, shapes: Iterable[str], slow: str, quick: str, task: str
+) -> dict[str, float]:
+    """Return the time of ``slow`` over that of ``quick`` by shape; empty if one is missing."""
+    shapes = list(shapes)
+    found = {
+        shape: times
+        for shape in shapes
+        if (m := find(record, shape, quick, task)) and (times := speedup(record, m, slow))
+    }
+    return found if len(found) == len(shapes) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,81 +109,20 @@ class Mean:
 
 def geometric_means(record: Record) -> list[Mean]:
     """Return how much faster every backend is than each peer, where all five shapes are there."""
-    names = dict.fromkeys(row.contender for row in record.rows)
+    names = dict.fromkeys(m.contender for m in record.measurements)
     backends = [name for name in names if not name.startswith("torch")]
     return [
-        Mean(slow, quick, task, math.exp(sum(map(math.log, ratios)) / len(ratios)))
+        Mean(slow, quick, task, geometric_mean(ratios.values()))
         for slow in names
         if slow not in backends
         for task in TASKS
         for quick in backends
-        if (ratios := _ratios(record, map(label, FIVE), slow, quick, task))
+        if (ratios := speedups(record, map(label, FIVE), slow, quick, task))
     ]
 
 
-def _ratios(
-    record: Record, shapes: Iterable[str], slow: str, quick: str, task: str
-) -> list[float] | None:
-    """Return a ratio for every shape, or None if one is missing."""
-    found = [ratio(record, shape, slow, quick, task) for shape in shapes]
-    present = [r for r in found if r is not None]
-    return present if present and len(present) == len(found) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Something a rung should reach; ``where`` is the shape, of several the weakest."""
-
-    what: str
-    need: float
-    measured: float
-    unit: str
-    where: str = ""
-
-    @property
-    def met(self) -> bool:
-        """Whether it was reached."""
-        return self.measured >= self.need
-
-
-def targets(record: Record) -> list[Target]:
-    """Return all targets for which there are measurements; PyTorch is needed for most."""
-    means = {(m.slow, m.quick, m.task): m.times for m in geometric_means(record)}
-    found = []
-
-    def mean(what: str, need: float, slow: str, task: str) -> None:
-        if (times := means.get((slow, FASTEST, task))) is not None:
-            found.append(Target(what, need, times, "×"))
-
-    def weakest(what: str, need: float, quick: str, shapes: Iterable[str]) -> None:
-        names = list(shapes)
-        if ratios := _ratios(record, names, "torch eager", quick, "forward"):
-            lowest = min(ratios)
-            where = names[ratios.index(lowest)]
-            found.append(Target(what, need, lowest, "×", where))
-
-    mean(f"{FASTEST} over PyTorch eager, forward, geometric mean", 50, "torch eager", "forward")
-    if means:
-        weakest(
-            f"{FASTEST} over PyTorch eager, forward, on every shape", 20, FASTEST, record.shapes
-        )
-    mean(f"{FASTEST} over torch.compile, forward, geometric mean", 5, "torch.compile", "forward")
-    mean(
-        f"{FASTEST} over PyTorch's autograd, forward and gradients, geometric mean",
-        40,
-        "torch eager",
-        "both",
-    )
-    first = label(STAGES[0])
-    if means and (row := find(record, first, FASTEST, "forward")):
-        share = 100 * bandwidth(row, record.shapes[first]) / record.limit("copy").value
-        found.append(Target(f"{FASTEST}, share of copy bandwidth, forward", 35, share, "%", first))
-    weakest("shifts over PyTorch eager, forward, K = 7", 1.5, "shifts", map(label, STAGES))
-    return [*found, *_network_targets(record)]
-
-
-def network_pairs(record: Record) -> list[tuple[NetworkRow, NetworkRow]]:
-    """Return the rows of this package's networks, each with PyTorch's on the same task."""
+def network_pairs(record: Record) -> list[tuple[NetworkMeasurement, NetworkMeasurement]]:
+    """Return the measurements of this package's networks, each with PyTorch's on the same task."""
     return [
         (mine, theirs)
         for mine in record.networks
@@ -155,21 +130,3 @@ def network_pairs(record: Record) -> list[tuple[NetworkRow, NetworkRow]]:
         if mine.contender == OURS != theirs.contender
         and (mine.network, mine.images, mine.task) == (theirs.network, theirs.images, theirs.task)
     ]
-
-
-def _network_targets(record: Record) -> Iterator[Target]:
-    for mine, theirs in network_pairs(record):
-        where = f"{mine.network}, {mine.images} × {mine.task}"
-        yield Target("a whole network over PyTorch eager", 2, theirs.ms / mine.ms, "×", where)
-        if mine.task == TRAINING and mine.memory and theirs.memory:
-            times = theirs.memory / mine.memory
-            yield Target("memory of PyTorch eager over a whole network's", 2, times, "×", where)
-
-
-def data_of(record: Record) -> dict[str, Any]:
-    """Return the record as JSON wants it, with what follows from it for other programs to read."""
-    return {
-        **asdict(record),
-        "geometric_means": [asdict(mean) for mean in geometric_means(record)],
-        "targets": [asdict(t) | {"met": t.met} for t in targets(record)],
-    }

@@ -1,18 +1,17 @@
-"""How much memory a call needs beside its operands and its results.
+"""The memory that a call needs beside its operands and its results.
 
-NumPy, Numba and PyTorch allocate in ways of their own, so one ruler is held to all of them: the
-most memory that the process had resident during the call, which Linux records. Each contender has
-a process of its own, in which what is freed goes back to the system at once.
+NumPy, Numba and PyTorch each have their own allocator, so one measure serves them all: the
+maximum resident memory of the process during the call, which Linux records. Each contender is
+measured in a new process, which returns freed memory to the system at once.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,14 @@ import numpy as np
 
 from ..geometry import Geometry
 from .contenders import contender
-from .record import geometry_from
 
 STATUS = Path("/proc/self/status")
-RESET = Path("/proc/self/clear_refs")  # writing 5 sets the peak to what is resident now
+RESET = Path("/proc/self/clear_refs")  # writing 5 resets the maximum to the current value
+CALL = """
+import pickle, sys
+function, *given = pickle.load(sys.stdin.buffer)
+sys.stdout.buffer.write(pickle.dumps(function(*given)))
+"""
 SETTINGS = {"MALLOC_MMAP_THRESHOLD_": "65536"}  # bytes: larger blocks are not kept when freed
 
 
@@ -31,59 +34,45 @@ def memory_unavailable() -> str | None:
     """Return None if memory can be measured here, else the reason."""
     if os.access(RESET, os.W_OK):
         return None
-    return f"memory is measured with {RESET}, which this system does not have or lets nobody write"
+    return f"memory is measured with {RESET}, which this system lacks or does not let us write"
 
 
-def peaks(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:
-    """Return the bytes that "forward" and "both" need on every shape, measured in a new process.
-
-    Raises
-    ------
-    RuntimeError
-        If the process fails; the message is the last that it wrote.
-    """
-    found: list[dict[str, int]] = in_new_process(
-        __name__, name, json.dumps([asdict(geom) for geom in shapes])
-    )
-    return found
-
-
-def in_new_process(module: str, name: str, given: str = "") -> Any:
-    """Return what ``python -m module name`` writes as JSON when it reads ``given``.
+def in_new_process(function: Callable[..., Any], name: str, *given: Any) -> Any:
+    """Return ``function(name, *given)``, computed in a new process.
 
     Raises
     ------
     RuntimeError
-        If the process fails; the message is the last that it wrote.
+        If the process fails; the message is the end of its standard error.
     """
     done = subprocess.run(
-        [sys.executable, "-m", module, name],
+        [sys.executable, "-c", CALL],
         check=False,
         capture_output=True,
-        text=True,
-        input=given,
+        input=pickle.dumps((function, name, *given)),
         env={**os.environ, **SETTINGS},
     )
     if done.returncode != 0:
-        raise RuntimeError(f"measuring the memory of {name}: {done.stderr.strip()[-500:]}")
-    return json.loads(done.stdout)
+        message = done.stderr.decode(errors="replace").strip()[-500:]
+        raise RuntimeError(f"measuring the memory of {name}: {message}")
+    return pickle.loads(done.stdout)
 
 
-def _peaks(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:
+def memory_of(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:
+    """Return the bytes that each task of a contender needs on every shape."""
     found = []
     for geom in shapes:
         x, kernel, dy = (
             np.full(shape, 0.5, np.float32)  # random numbers need memory while they are made
             for shape in (geom.x_shape, geom.kernel_shape, geom.y_shape)
         )
-        job = contender(name)(x, kernel, dy, geom)
-        found.append({"forward": _peak(job.forward, y_bytes := dy.nbytes)})
-        if job.both is not None:
-            found[-1]["both"] = _peak(job.both, y_bytes + x.nbytes + kernel.nbytes)
+        results = {"forward": dy.nbytes, "both": dy.nbytes + x.nbytes + kernel.nbytes}
+        job = contender(name).job((x, kernel, dy), geom)
+        found.append({task: rise(call, results[task]) for task, call in job.items()})
     return found
 
 
-def _peak(call: Callable[[], Any], results: int) -> int:
+def rise(call: Callable[[], Any], results: int) -> int:
     """Return how far the resident memory rises during a call above its results, in bytes."""
     call()  # compiles, starts threads
     before, highest = _during(call)
@@ -91,9 +80,9 @@ def _peak(call: Callable[[], Any], results: int) -> int:
 
 
 def steady_rise(call: Callable[[], Any]) -> int:
-    """Return how far the memory rises in a second call above what it was before the first.
+    """Return how far the memory rises in a second call above its value before the first.
 
-    So whatever a call leaves behind counts as well, such as what a backward pass would read.
+    So memory that a call keeps counts as well, such as what a backward pass would read.
     """
     before = _status("VmRSS")
     call()
@@ -113,8 +102,3 @@ def _status(field: str) -> int:
     """Return a row of the process's status, which is in kB of 1024 bytes, as bytes."""
     line = next(row for row in STATUS.read_text().splitlines() if row.startswith(f"{field}:"))
     return 1024 * int(line.split()[1])
-
-
-if __name__ == "__main__":
-    geometries = [geometry_from(fields) for fields in json.load(sys.stdin)]
-    sys.stdout.write(json.dumps(_peaks(sys.argv[1], geometries)))

@@ -1,15 +1,9 @@
-"""Whole networks: RedNet-50 of this package beside PyTorch's with the authors' unfold layer.
-
-``python -m involution_edu.bench.networks NAME`` measures the memory of one of them.
-"""
+"""Whole networks: a RedNet of this package beside PyTorch's with the authors' unfold layer."""
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,16 +14,17 @@ from ..arrays import Array
 from ..cases import scaled_error
 from ..models.rednet import BLOCKS
 from ..verify.compare import Agreement
+from .check import agreement
 from .contenders import threads, torch_unavailable
 from .memory import in_new_process, memory_unavailable, steady_rise
 from .presets import INFERENCE, OURS, Networks
-from .record import NetworkRow
-from .timing import PAUSE, Stopwatch
+from .record import NetworkMeasurement
+from .timing import Stopwatch, processor_clock
 
 THEIRS = "torch eager"
 Labels = NDArray[np.signedinteger[Any]]
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
-TURNS = 3  # at most: a training step of PyTorch takes many seconds
+MAX_TURNS = 3  # maximum: a training step of PyTorch takes many seconds
 CHECKED = 64, 96  # rows and columns of the images on which every gradient is compared
 # Of a whole network in float64 and in float32, where rounding is multiplied by every block.
 TOLERANCE = {DOUBLE: 1e-9, SINGLE: 1e-4}
@@ -40,7 +35,7 @@ LR, MOMENTUM, DECAY, SMOOTHING = 1e-3, 0.9, 1e-4, 0.1
 class Network:
     """One contender: ``infer(x)`` gives logits, ``step(x, labels)`` the loss of a training step.
 
-    A step sets gradients to zero, goes forward and back, and lets SGD move the weights.
+    A step sets gradients to zero, runs forward and backward, and updates the weights by SGD.
     ``gradients()`` are those of the last step, by name.
     """
 
@@ -49,11 +44,11 @@ class Network:
     gradients: Callable[[], dict[str, Array]]
 
 
-def made(depth: int, dtype: Any) -> models.ResidualNetwork:
-    """Return a RedNet that stands in the middle of its training, as far as sizes tell.
+def make_rednet(depth: int, dtype: Any) -> models.ResidualNetwork:
+    """Return a RedNet with statistics typical of mid-training.
 
-    In a new one every block only lets its input through, and the running statistics are of no
-    image: the numbers would grow from block to block.
+    In a new one every block passes its input on unchanged, and the running statistics belong to
+    no image: the numbers would grow from block to block.
     """
     model = models.rednet(depth, rng=0, dtype=dtype)
     norms = {name: m for name, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)}
@@ -73,8 +68,8 @@ def images(count: int, size: tuple[int, int], dtype: Any = np.float32) -> Array:
 
 
 def ours(depth: int, dtype: Any) -> Network:
-    """Return the network of this package, on the backend that "auto" chooses."""
-    model = made(depth, dtype)
+    """Return the network of this package, on the backend that "auto" selects."""
+    model = make_rednet(depth, dtype)
     criterion = nn.CrossEntropy(SMOOTHING)
     optimizer = nn.SGD(model.parameters(), LR, momentum=MOMENTUM, nesterov=True, weight_decay=DECAY)
 
@@ -89,13 +84,14 @@ def ours(depth: int, dtype: Any) -> Network:
         optimizer.step()
         return loss
 
-    return Network(
-        infer, step, lambda: {name: p.grad for name, p in model.named_parameters().items()}
-    )
+    def gradients() -> dict[str, Array]:
+        return {name: p.grad for name, p in model.named_parameters().items()}
+
+    return Network(infer, step, gradients)
 
 
 def theirs(depth: int, dtype: Any) -> Network:
-    """Return PyTorch's, with the weights of ours."""
+    """Return the network in PyTorch, with the same weights."""
     import torch
     from torch.nn import functional
 
@@ -103,7 +99,9 @@ def theirs(depth: int, dtype: Any) -> Network:
 
     torch.set_num_threads(threads())
     model = rednet(BLOCKS[depth])
-    state = {name: torch.from_numpy(a) for name, a in made(depth, dtype).state_dict().items()}
+    state = {
+        name: torch.from_numpy(a) for name, a in make_rednet(depth, dtype).state_dict().items()
+    }
     if dtype == np.float64:
         model.double()
     model.load_state_dict(state)
@@ -124,58 +122,59 @@ def theirs(depth: int, dtype: Any) -> Network:
         optimizer.step()
         return float(loss.detach())
 
-    return Network(
-        infer, step, lambda: {name: p.grad.numpy() for name, p in model.named_parameters()}
-    )
+    def gradients() -> dict[str, Array]:
+        return {name: p.grad.numpy() for name, p in model.named_parameters()}
+
+    return Network(infer, step, gradients)
 
 
-CONTENDERS: dict[str, Callable[[int, Any], Network]] = {OURS: ours, THEIRS: theirs}
+Make = Callable[[int, Any], Network]  # of depth and dtype
+CONTENDERS: dict[str, Make] = {OURS: ours, THEIRS: theirs}
 
 
 def measure(
     plan: Networks, rounds: int, step: Callable[[str], None]
-) -> tuple[list[Agreement], list[NetworkRow], dict[str, str]]:
+) -> tuple[list[Agreement], list[NetworkMeasurement], dict[str, str]]:
     """Compare both networks, then time them in turns if they agree.
 
     Returns
     -------
-    agreements, rows, absent
-        ``absent`` says why PyTorch or the memory is not there.
+    agreements, measurements, absent
+        ``absent`` has the reason if PyTorch or the memory is missing.
     """
     absent: dict[str, str] = {}
     if (reason := torch_unavailable()) is not None:
-        absent[THEIRS] = f"{reason}; so RedNet-{plan.depth} was held against nothing"
+        absent[THEIRS] = f"{reason}; so RedNet-{plan.depth} was not checked"
     agreements = [] if absent else _check(plan)
     if (no_memory := memory_unavailable()) is not None:
         absent["memory"] = no_memory
     step(f"checking {plan.label}")
-    right = all(a.agrees for a in agreements)
-    names = [name for name in CONTENDERS if right and name not in absent]
+    correct = all(a.agrees for a in agreements)
+    names = [name for name in CONTENDERS if correct and name not in absent]
     memory: dict[str, list[int]] = {}
     for name in CONTENDERS:
         if name in names and no_memory is None:
-            memory[name] = in_new_process(__name__, name, json.dumps(asdict(plan)))
+            memory[name] = in_new_process(network_memory, name, plan)
         step(f"memory of {plan.label}: {name}")
     networks = {name: CONTENDERS[name](plan.depth, SINGLE) for name in names}
-    rows = []
+    found = []
     for number, (count, task) in enumerate(plan.cases):
         calls = {name: _call(network, plan, count, task) for name, network in networks.items()}
-        watches = {name: Stopwatch(call) for name, call in calls.items()}
-        for _ in range(min(rounds, TURNS)):
+        watches = {name: Stopwatch([call], processor_clock) for name, call in calls.items()}
+        for _ in range(min(rounds, MAX_TURNS)):
             for watch in watches.values():
-                time.sleep(PAUSE)
                 watch.turn()
             step(f"timing {plan.label}: {task}, images: {count}")
         for name, watch in watches.items():
             size = memory[name][number] if name in memory else None
             ms = 1e3 * watch.shortest
-            rows.append(NetworkRow(plan.label, count, task, name, ms, watch.calls, size))
-    return agreements, rows, absent
+            found.append(NetworkMeasurement(plan.label, count, task, name, ms, watch.calls, size))
+    return agreements, found, absent
 
 
 def steps(plan: Networks, rounds: int) -> int:
     """Return how often `measure` calls ``step``."""
-    return 1 + len(CONTENDERS) + min(rounds, TURNS) * len(plan.cases)
+    return 1 + len(CONTENDERS) + min(rounds, MAX_TURNS) * len(plan.cases)
 
 
 def _call(network: Network, plan: Networks, count: int, task: str) -> Callable[[], Any]:
@@ -186,46 +185,34 @@ def _call(network: Network, plan: Networks, count: int, task: str) -> Callable[[
 def _check(plan: Networks) -> list[Agreement]:
     """Compare logits in float32; in float64, on small images, a training step as well."""
     x, small, labels = images(1, (plan.size, plan.size)), images(2, CHECKED, DOUBLE), np.arange(2)
-    found: dict[tuple[np.dtype[Any], str], dict[str, list[Any]]] = {}
-
-    def add(dtype: np.dtype[Any], tensor: str, name: str, a: Any) -> None:
-        found.setdefault((dtype, tensor), {}).setdefault(name, []).append(np.asarray(a))
-
-    for make in CONTENDERS.values():
-        add(SINGLE, "logits", "", make(plan.depth, SINGLE).infer(x))
-        network = make(plan.depth, DOUBLE)
-        add(DOUBLE, "logits", "", network.infer(small))
-        add(DOUBLE, "loss", "", network.step(small, labels))
-        for name, a in network.gradients().items():
-            add(DOUBLE, "gradients", name, a)
-        add(DOUBLE, "logits after a step", "", network.infer(small))
-    return [_agreement(plan, *key, pairs) for key, pairs in found.items()]
+    mine, theirs = (_numbers(make, plan.depth, x, small, labels) for make in CONTENDERS.values())
+    found = []
+    for (dtype, tensor), tensors in mine.items():
+        errors = {
+            f"RedNet-{plan.depth} {name}".rstrip(): scaled_error(a, theirs[dtype, tensor][name])
+            for name, a in tensors.items()
+        }
+        found.append(agreement(OURS, THEIRS, str(dtype), tensor, TOLERANCE[dtype], errors))
+    return found
 
 
-def _agreement(
-    plan: Networks, dtype: np.dtype[Any], tensor: str, pairs: Mapping[str, list[Array]]
-) -> Agreement:
-    errors = {name: scaled_error(*pair) for name, pair in pairs.items()}
-    worst = max(errors, key=lambda name: errors[name])
-    return Agreement(
-        backend=OURS,
-        reference=THEIRS,
-        dtype=str(dtype),
-        tensor=tensor,
-        cases=len(errors),
-        worst=f"RedNet-{plan.depth} {worst}".rstrip(),
-        error=errors[worst],
-        tolerance=TOLERANCE[dtype],
-    )
+def _numbers(
+    make: Make, depth: int, x: Array, small: Array, labels: Labels
+) -> dict[tuple[np.dtype[Any], str], dict[str, Array]]:
+    logits = make(depth, SINGLE).infer(x)
+    network = make(depth, DOUBLE)
+    return {
+        (SINGLE, "logits"): {"": logits},
+        (DOUBLE, "logits"): {"": network.infer(small)},
+        (DOUBLE, "loss"): {"": np.asarray(network.step(small, labels))},
+        (DOUBLE, "gradients"): network.gradients(),
+        (DOUBLE, "logits after a step"): {"": network.infer(small)},
+    }
 
 
-def _memory(name: str, plan: Networks) -> list[int]:
+def network_memory(name: str, plan: Networks) -> list[int]:
     """Return the bytes that each of the cases needs beside the weights and the images."""
     network = CONTENDERS[name](plan.depth, SINGLE)
     network.step(images(2, CHECKED), np.arange(2))  # compiles, starts threads, makes gradients
     network.infer(images(1, CHECKED))
     return [steady_rise(_call(network, plan, *case)) for case in plan.cases]
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(_memory(sys.argv[1], Networks(**json.load(sys.stdin)))))

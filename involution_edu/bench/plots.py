@@ -1,4 +1,4 @@
-"""The charts of a benchmark: the ladder, the roofline, and how times grow."""
+"""The charts of a benchmark: a bar for each contender, the roofline, and the scaling."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 from ..viz.palette import INK, LINE, MUTED, PAPER, diverging
 from .derived import TASKS, flops, gflops, traffic
 from .record import Record
-from .text import milliseconds
+from .text import three_digits
 
-# Blue for the rungs, darker as they climb; orange for PyTorch. Marks differ too.
+# Blue for the rungs, darker up the ladder; orange for PyTorch. Marks differ too.
 _TONES = {"windows": -0.4, "shifts": -0.65, "numba": -1.0, "torch eager": 0.5, "torch.compile": 1.0}
 _MARKS = {"windows": "o", "shifts": "s", "numba": "D", "torch eager": "^", "torch.compile": "v"}
 DPI = 110
@@ -25,54 +25,45 @@ def save_plot(record: Record, path: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    style: dict[Any, Any] = {
-        "axes.edgecolor": _hex(LINE),
-        "axes.facecolor": _hex(PAPER),
-        "axes.labelcolor": _hex(INK),
-        "axes.titlelocation": "left",
-        "axes.titleweight": "bold",
-        "figure.facecolor": _hex(PAPER),
-        "grid.color": _hex(LINE),
-        "grid.linewidth": 0.6,
-        "svg.hashsalt": "involution_edu",  # the same file from the same record
-        "text.color": _hex(INK),
-        "xtick.color": _hex(MUTED),
-        "ytick.color": _hex(MUTED),
+    colours = {
+        _hex(INK): ("axes.labelcolor", "text.color"),
+        _hex(LINE): ("axes.edgecolor", "grid.color"),
+        _hex(MUTED): ("xtick.color", "ytick.color"),
+        _hex(PAPER): ("axes.facecolor", "figure.facecolor"),
     }
-    axes = [growth for growth, _ in groupby(record.growths, lambda growth: growth.axis)]
+    style: dict[Any, Any] = {name: colour for colour, names in colours.items() for name in names}
+    style |= {"axes.titlelocation": "left", "axes.titleweight": "bold", "grid.linewidth": 0.6}
+    style |= {"axes.axisbelow": True, "legend.frameon": False, "legend.loc": "upper center"}
+    style |= {"svg.hashsalt": "involution_edu"}  # the same file from the same record
+    axes = [row for row, _ in groupby(record.scaling, lambda row: row.axis)]
     with rc_context(style):
-        bars = max(4.5, 0.22 * len(record.rows) / len(TASKS)) if record.rows else 0
-        growing = 5.0 if axes else 0
-        figure = Figure(figsize=(15, bars + growing), layout="constrained")
-        parts = figure.subfigures(
-            2 if bars and growing else 1,
-            1,
-            squeeze=False,
-            height_ratios=[height for height in (bars, growing) if height] or None,
-        )[:, 0]
+        bars = max(4.5, 0.22 * len(record.measurements) / len(TASKS)) if record.measurements else 0
+        heights = [height for height in (bars, 5.0 if axes else 0) if height]
+        figure = Figure(figsize=(15, sum(heights)), layout="constrained")
+        parts = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
         if bars:
             ladder, roof = parts[0].subplots(1, 2, width_ratios=(3, 2))
             _ladder(ladder, record)
             _roofline(roof, record)
-        if growing:
+        if axes:
             grid = parts[-1].subplots(1, len(axes), squeeze=False)[0]
             grid[0].set_ylabel("milliseconds")
             for ax, axis in zip(grid, axes, strict=True):
-                _growth(ax, record, axis)
+                _scaling(ax, record, axis)
         metadata = {"Date": None} if path.suffix == ".svg" else None
         figure.savefig(path, dpi=DPI, metadata=metadata)
 
 
 def _ladder(ax: Any, record: Record) -> None:
     """Draw a bar for every contender on every shape, its forward time at the end."""
-    rows = [row for row in record.rows if row.task == "forward"]
+    rows = [row for row in record.measurements if row.task == "forward"]
     names = list(dict.fromkeys(row.contender for row in rows))
     shapes = list(record.shapes)
     shortest = min(row.ms for row in rows)
     for row in rows:
         y = shapes.index(row.shape) + (names.index(row.contender) + 0.5) / len(names) * 0.84 - 0.42
         ax.barh(y, row.ms, 0.78 * 0.84 / len(names), color=_colour(row.contender))
-        ax.text(row.ms * 1.06, y, milliseconds(row.ms), va="center", fontsize=8, color=_hex(INK))
+        ax.text(row.ms * 1.06, y, three_digits(row.ms), va="center", fontsize=8, color=_hex(INK))
     ax.set(
         title="Forward pass; from one line to the next, ten times slower",
         xlabel="milliseconds",
@@ -82,7 +73,6 @@ def _ladder(ax: Any, record: Record) -> None:
     )
     ax.set_yticks(range(len(shapes)), [shape.replace(", ", "\n") for shape in shapes])
     ax.grid(visible=True, axis="x")
-    ax.set_axisbelow(True)
     ax.xaxis.set_major_formatter("{x:g}")
     for name in names:
         ax.barh(0, 0, color=_colour(name), label=name)
@@ -90,14 +80,14 @@ def _ladder(ax: Any, record: Record) -> None:
 
 
 def _roofline(ax: Any, record: Record) -> None:
-    """Draw every contender below what copying memory and multiply-adds allow."""
-    copy, peak = record.limit("copy").value, record.limit("multiply-add").value
-    rows = [row for row in record.rows if row.task == "forward"]
-    points = [
-        (flops(geom) / traffic(geom), gflops(row, geom), row.contender)
-        for row in rows
-        for geom in [record.shapes[row.shape]]
-    ]
+    """Draw every contender below the peak rates of copying memory and of multiply-adds."""
+    copy, peak = record.peak("copy"), record.peak("multiply-add")
+    rows = [row for row in record.measurements if row.task == "forward"]
+    points: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        geom = record.shapes[row.shape]
+        intensity = flops(geom) / traffic(geom)
+        points.setdefault(row.contender, []).append((intensity, gflops(row, geom)))
     intensities = np.geomspace(0.5, 4 * peak / copy, 200)
     ax.plot(intensities, np.minimum(peak, copy * intensities), color=_hex(INK), linewidth=2)
     ax.text(
@@ -109,65 +99,46 @@ def _roofline(ax: Any, record: Record) -> None:
         transform_rotates_text=True,
     )
     ax.text(intensities[-1], peak * 1.12, f"{peak:.0f} GFLOP/s of multiply-adds ", ha="right")
-    for name in dict.fromkeys(row.contender for row in rows):
-        mine = [(x, y) for x, y, contender in points if contender == name]
-        ax.plot(
-            *zip(*mine, strict=True),
-            linestyle="none",
-            marker=_MARKS.get(name, "o"),
-            markersize=8,
-            markeredgecolor=_hex(PAPER),
-            color=_colour(name),
-            label=name,
-        )
+    for name, own in points.items():
+        mark = {"marker": _MARKS.get(name, "o"), "markersize": 8, "markeredgecolor": _hex(PAPER)}
+        x, y = zip(*own, strict=True)
+        ax.plot(x, y, linestyle="none", color=_colour(name), label=name, **mark)
     ax.set(
-        title="Roofline: how near the limits of this machine",
+        title="Roofline: beside the peak rates of this machine",
         xlabel="operations per byte of x, kernel and y",
         ylabel="GFLOP/s, forward",
         xscale="log",
         yscale="log",
         xlim=(0.5, intensities[-1]),
-        ylim=(min((y for _, y, _ in points), default=1) / 2, 2 * peak),
+        ylim=(min(y for own in points.values() for _, y in own) / 2, 2 * peak),
     )
     for tick in (ax.xaxis, ax.yaxis):
         tick.set_major_formatter("{x:g}")
     ax.grid(visible=True)
-    ax.set_axisbelow(True)
     _legend_below(ax, 3)
 
 
-def _growth(ax: Any, record: Record, axis: str) -> None:
+def _scaling(ax: Any, record: Record, axis: str) -> None:
     """Draw times along one axis, with their exponents."""
-    growths = [growth for growth in record.growths if growth.axis == axis]
-    for growth in growths:
-        power = "" if growth.exponent is None else f": {growth.exponent:.2f}"
-        ax.plot(
-            growth.values,
-            growth.ms,
-            color=_colour(growth.contender),
-            marker=_MARKS.get(growth.contender, "o"),
-            label=f"{growth.contender}{power}",
-        )
-    values = growths[0].values
+    rows = [row for row in record.scaling if row.axis == axis]
+    for row in rows:
+        name, power = row.contender, "" if row.exponent is None else f": {row.exponent:.2f}"
+        mark = _MARKS.get(name, "o")
+        ax.plot(row.values, row.ms, color=_colour(name), marker=mark, label=f"{name}{power}")
+    values = rows[0].values
     ax.set(title=f"Forward pass over {axis}", xlabel=axis, xscale="log", yscale="log")
     ax.set_xticks(values, [str(value) for value in values], minor=False)
     ax.set_xticks([], minor=True)
-    shortest, longest = (f(ms for g in growths for ms in g.ms) for f in (min, max))
+    shortest, longest = (f(ms for row in rows for ms in row.ms) for f in (min, max))
     low, high = math.floor(math.log10(shortest)), math.ceil(math.log10(longest))
     ax.set_yticks([10.0**n for n in range(low, high + 1)])
     ax.yaxis.set_major_formatter("{x:g}")
     ax.grid(visible=True)
-    ax.set_axisbelow(True)
-    ax.legend(
-        title=f"exponent (theory: {growths[0].theory})",
-        frameon=False,
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.16),
-    )
+    ax.legend(title=f"exponent (theory: {rows[0].theory})", bbox_to_anchor=(0.5, -0.16))
 
 
 def _legend_below(ax: Any, columns: int) -> None:
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=columns, frameon=False)
+    ax.legend(bbox_to_anchor=(0.5, -0.09), ncols=columns)
 
 
 def _colour(contender: str) -> str:

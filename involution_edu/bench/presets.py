@@ -1,14 +1,20 @@
-"""Which shapes are timed. C_g = 16 everywhere, as in RedNet."""
+"""The presets: shapes, peers and networks to be timed. C_g = 16 everywhere, as in RedNet."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
 
 from ..geometry import Geometry, make_geometry
 
 CHANNELS_PER_GROUP = 16
 THREADS = "threads"
 OURS, INFERENCE, TRAINING = "involution_edu", "inference", "training step"  # of whole networks
+
+
+Case = tuple[Geometry, np.dtype[Any]]
 
 
 def square(images: int, channels: int, size: int, window: int) -> Geometry:
@@ -31,7 +37,7 @@ def label(geom: Geometry) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One size varied while the others stay: time should grow with its power ``theory``."""
+    """One size varied, all else fixed: time should scale with its power ``theory``."""
 
     axis: str
     points: tuple[tuple[int, Geometry], ...]
@@ -51,24 +57,31 @@ class Networks:
 
     @property
     def label(self) -> str:
-        """Its name, and the size of its images."""
+        """The name of the network, and the size of its images."""
         return f"RedNet-{self.depth}, {self.size} × {self.size}"
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """What one value of ``--preset`` stands for.
+    """The meaning of one value of ``--preset``.
 
-    ``peers`` take part where PyTorch is installed; ``scaling`` says whether sizes and threads are
-    varied, ``networks`` is a whole network; ``rounds`` is how many turns each contender gets on
-    each shape.
+    Every contender is timed on all ``shapes`` in all ``dtypes``, for a maximum of ``rounds``
+    turns; ``peers`` take part where PyTorch is installed. With ``scaling``, sizes and threads are
+    varied. ``networks`` is a whole network.
     """
 
     shapes: tuple[Geometry, ...] = ()
+    dtypes: tuple[str, ...] = ("float32",)
     peers: tuple[str, ...] = ()
     scaling: bool = False
     networks: Networks | None = None
     rounds: int = 12
+    on_gpu: bool = False
+
+    @property
+    def cases(self) -> list[Case]:
+        """All shapes, each in all dtypes."""
+        return [(geom, np.dtype(dtype)) for geom in self.shapes for dtype in self.dtypes]
 
 
 # The involutions of RedNet-50 in its four stages and its stem, for eight images of 224 x 224.
@@ -87,7 +100,7 @@ WHOLE = Networks(50, 224, ((1, INFERENCE), (8, INFERENCE), (8, TRAINING)))
 
 
 def sweeps(threads: int) -> tuple[Sweep, ...]:
-    """Return what is varied, with up to ``threads`` threads."""
+    """Return the sweeps over sizes and over 1 to ``threads`` threads."""
     return (
         Sweep("H·W", tuple((s * s, square(1, 64, s, 7)) for s in (14, 28, 56, 112, 224)), 1),
         Sweep("K", tuple((k, square(1, 64, 56, k)) for k in (3, 5, 7, 9, 11)), 2),
@@ -96,10 +109,17 @@ def sweeps(threads: int) -> tuple[Sweep, ...]:
     )
 
 
+BOTH_PEERS = "torch eager", "torch.compile"
 PRESETS = {
-    "rednet50": Preset(REDNET50, ("torch eager", "torch.compile")),
-    "quick": Preset((square(1, 64, 28, 7), square(1, 32, 56, 3)), ("torch eager",), rounds=3),
+    "rednet50": Preset(REDNET50, peers=BOTH_PEERS),
+    "quick": Preset((square(1, 64, 28, 7), square(1, 32, 56, 3)), peers=("torch eager",), rounds=3),
     "scaling": Preset(scaling=True),
     "networks": Preset(networks=WHOLE),
-    "all": Preset(REDNET50, ("torch eager", "torch.compile"), scaling=True, networks=WHOLE),
+    "all": Preset(REDNET50, peers=BOTH_PEERS, scaling=True, networks=WHOLE),
+    "gpu": Preset(
+        tuple(replace(geom, N=64) for geom in STAGES),
+        ("float32", "float16"),
+        BOTH_PEERS,
+        on_gpu=True,
+    ),
 }

@@ -1,11 +1,11 @@
-"""What a run of the benchmark found: a record that goes to JSON and comes back."""
+"""The record of a run of the benchmark, which can be written as JSON and read again."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..arguments import ArgumentError
@@ -15,7 +15,7 @@ from ..verify.compare import Agreement
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the numbers were measured on."""
+    """The machine on which a record was measured."""
 
     processor: str
     cores: int
@@ -26,32 +26,34 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
-    """What the machine can do: the best of several ways, in 10⁹ bytes or operations a second."""
+class Peak:
+    """A peak rate of the machine in 10⁹ bytes or operations a second, by several methods."""
 
     name: str
-    ways: dict[str, float]
+    methods: dict[str, float]
 
     @property
-    def way(self) -> str:
-        """The way that reached it."""
-        return max(self.ways, key=lambda way: self.ways[way])
+    def method(self) -> str:
+        """The fastest method."""
+        return max(self.methods, key=lambda method: self.methods[method])
 
     @property
     def value(self) -> float:
-        """The limit: the best that any way reached."""
-        return self.ways[self.way]
+        """The rate of the fastest method."""
+        return self.methods[self.method]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One contender on one shape.
+class Measurement:
+    """The time of one task of one contender on one shape.
 
-    ``task`` is "forward" or "both", the forward pass with both gradients. ``ms`` is the shortest
-    of ``calls`` times in milliseconds; ``memory`` is bytes beside operands and results.
+    ``task`` is "forward", "both" (the forward pass and both gradients), or one that a GPU runs
+    alone. ``ms`` is the shortest of ``calls`` times in milliseconds; ``memory`` is bytes beside
+    operands and results.
     """
 
     shape: str
+    dtype: str
     contender: str
     task: str
     ms: float
@@ -60,10 +62,10 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkRow:
+class NetworkMeasurement:
     """One network on a batch of ``images``: the shortest of ``calls`` times, and its memory.
 
-    ``memory`` is bytes beside weights and images, with what stays for a backward pass.
+    ``memory`` is bytes beside weights and images, including activations kept for a backward pass.
     """
 
     network: str
@@ -76,8 +78,8 @@ class NetworkRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
-    """How the time of a forward pass grows along ``axis``: about with its power ``exponent``."""
+class Scaling:
+    """Times of a forward pass along ``axis``, which scale about with its power ``exponent``."""
 
     axis: str
     contender: str
@@ -89,72 +91,78 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One run: what was measured, nothing derived.
+    """The measurements of one run; the result of the command ``bench``.
 
-    ``others`` is how many cores other processes kept busy meanwhile, if that is known; ``absent``
-    says why a contender, or a column, is not there.
+    ``background_load`` is how many cores other processes kept busy meanwhile, if that is known;
+    ``absent`` has the reason for each contender, or column, that is missing.
     """
 
     date: str
     preset: str
     seconds: float
-    others: float | None
+    background_load: float | None
     machine: Machine
-    limits: tuple[Limit, ...]
+    peaks: tuple[Peak, ...]
     shapes: dict[str, Geometry]
     agreements: tuple[Agreement, ...]
-    rows: tuple[Row, ...]
-    growths: tuple[Growth, ...]
+    measurements: tuple[Measurement, ...]
+    scaling: tuple[Scaling, ...]
     absent: dict[str, str]
-    networks: tuple[NetworkRow, ...] = ()
+    networks: tuple[NetworkMeasurement, ...] = ()
 
     @property
-    def agrees(self) -> bool:
+    def ok(self) -> bool:
         """Whether every contender gave the right numbers."""
         return all(agreement.agrees for agreement in self.agreements)
 
-    def limit(self, name: str) -> Limit:
-        """Return the limit called "copy" or "multiply-add"."""
-        return next(limit for limit in self.limits if limit.name == name)
+    def peak(self, name: str) -> float:
+        """Return the peak called "copy" or "multiply-add"; NaN if it was not measured."""
+        return next((peak.value for peak in self.peaks if peak.name == name), math.nan)
 
+    def text(self) -> str:
+        """Return the record for a terminal of 80 columns."""
+        from .text import record_text
 
-def geometry_from(fields: Mapping[str, Any]) -> Geometry:
-    """Return the geometry whose ``asdict`` went through JSON, where pairs became lists."""
-    return Geometry(**_with_tuples(fields))
+        return record_text(self)
+
+    def data(self) -> dict[str, Any]:
+        """Return the record with its geometric means; `from_json` reads it back."""
+        from .derived import geometric_means
+
+        return {**asdict(self), "geometric_means": [asdict(m) for m in geometric_means(self)]}
 
 
 def from_json(text: str) -> Record:
-    """Return the record that ``asdict`` and JSON made text of; other keys are passed over.
+    """Return the record whose `Record.data` is in ``text``; unknown keys are ignored.
 
     Raises
     ------
     ValueError
-        If the text is no JSON, or no record.
+        If the text is not JSON, or not a record.
     """
     try:
         data = json.loads(text)
-        return Record(
-            date=data["date"],
-            preset=data["preset"],
-            seconds=data["seconds"],
-            others=data["others"],
-            machine=Machine(**data["machine"]),
-            limits=tuple(Limit(**fields) for fields in data["limits"]),
-            shapes={name: geometry_from(fields) for name, fields in data["shapes"].items()},
-            agreements=tuple(_agreement(fields) for fields in data["agreements"]),
-            rows=tuple(Row(**fields) for fields in data["rows"]),
-            growths=tuple(Growth(**_with_tuples(fields)) for fields in data["growths"]),
-            absent=data["absent"],
-            networks=tuple(NetworkRow(**fields) for fields in data.get("networks", ())),
-        )
+        fields: dict[str, Any] = {name: data[name] for name in PLAIN}
+        fields["machine"] = Machine(**data["machine"])
+        fields["shapes"] = {name: Geometry(**_decoded(f)) for name, f in data["shapes"].items()}
+        for name, kind in LISTS.items():
+            fields[name] = tuple(kind(**_decoded(f)) for f in data[name])
+        return Record(**fields)
     except (KeyError, TypeError, AttributeError) as error:
         raise ArgumentError("record", f"is not one of this benchmark: {error!r}") from error
 
 
-def _agreement(fields: Mapping[str, Any]) -> Agreement:
-    error = fields["error"]
-    return Agreement(**{**fields, "error": math.inf if error is None else error})
+PLAIN = "date", "preset", "seconds", "background_load", "absent"
+LISTS: dict[str, Any] = {
+    "peaks": Peak,
+    "agreements": Agreement,
+    "measurements": Measurement,
+    "scaling": Scaling,
+    "networks": NetworkMeasurement,
+}
 
 
-def _with_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+def _decoded(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Restore tuples, and an infinite error, from JSON."""
+    decoded = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    return decoded | ({"error": math.inf} if fields.get("error", 0.0) is None else {})

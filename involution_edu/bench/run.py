@@ -1,77 +1,80 @@
-"""Run the benchmark: first hold every contender against a reference, then time the right ones."""
+"""The run of a benchmark: compare every contender with a reference, then time the correct ones."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 
 import numpy as np
 
-from ..arguments import ArgumentError, as_int
-from ..backends import LADDER, on_numpy_arrays
+from ..arguments import as_choice, as_int
 from ..backends.numba_cpu import use_threads
-from ..cases import random_operands
-from ..geometry import Geometry
+from ..progress import Progress, no_progress
 from . import networks
-from .check import DEFINITION, DTYPE, check
-from .contenders import PEERS, Prepare, contender, threads, torch_unavailable
-from .limits import ways
-from .machine import machine, seconds_of_others
-from .memory import memory_unavailable, peaks
-from .presets import PRESETS, THREADS, Preset, Sweep, label, sweeps
-from .record import Growth, Limit, Record, Row
+from .check import check_all
+from .contenders import Contender, contenders, make_operands, threads
+from .devices import BackgroundLoad, Gpu, Processor, one_line
+from .memory import in_new_process, memory_of, memory_unavailable
+from .presets import PRESETS, THREADS, Case, Sweep, label, sweeps
+from .record import Measurement, Peak, Record, Scaling
 from .timing import Stopwatch, take_turns
 
+SINGLE = np.dtype(np.float32)
 Step = Callable[[str], None]
 Memory = Mapping[tuple[str, str, str], int]  # of (shape, contender, task), in bytes
 
 
-def run(
+def run_benchmark(
     preset: str = "rednet50",
     *,
     rounds: int | None = None,
     backends: Sequence[str] | None = None,
     date: str,
-    progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+    progress: Progress = no_progress,
+    device: Processor | None = None,
 ) -> Record:
-    """Check and time the contenders on the shapes of a preset, in float32.
+    """Check and time the contenders on the shapes of a preset.
 
     Parameters
     ----------
     preset : str
         A name in `presets.PRESETS`.
     rounds : int, optional
-        Most turns that each contender gets on each shape; the default is the preset's.
+        Maximum number of turns of each contender on each shape; the default is the preset's.
     backends : sequence of str, optional
-        The backends that take part beside the peers; by default all that can run here.
+        NAME or NAME:VERSION of each backend to be timed beside the peers; by default all that
+        can run here, on a GPU in every version.
     date : str
         The day of the run, for the record.
-    progress : function of (done, total, what), optional
+    progress : Progress, optional
         Called after every step, the last time with done = total.
+    device : Processor or Gpu, optional
+        By default the processor, or CuPy's current GPU if the preset is for a GPU.
 
     Raises
     ------
     ValueError
         If there is no such preset or backend, or ``rounds`` is below 1.
     BackendUnavailable
-        If a backend that was asked for cannot run here.
+        If a backend that was asked for cannot run here, or there is no GPU for that preset.
     """
-    if preset not in PRESETS:
-        raise ArgumentError("preset", f"is {preset!r}", f"one of {', '.join(map(repr, PRESETS))}")
-    plan = PRESETS[preset]
+    plan = PRESETS[as_choice("preset", preset, PRESETS)]
     rounds = as_int("rounds", plan.rounds if rounds is None else rounds)
-    start, others = time.perf_counter(), seconds_of_others()
-    contenders, absent = _contenders(plan, backends)
+    start, load = time.perf_counter(), BackgroundLoad()
+    found, absent = contenders("cupy" if plan.on_gpu else "numpy", backends, plan.peers)
     if not plan.shapes and not plan.scaling:
-        contenders, absent = {}, {}
+        found, absent = [], {}
+    device = device or (Gpu() if plan.on_gpu else Processor())
+    everyone = {contender.name: contender for contender in found}
+    rungs = {name: c for name, c in everyone.items() if name not in plan.peers}
     varied = sweeps(threads()) if plan.scaling else ()
-    if (no_memory := memory_unavailable()) is not None:
-        absent["memory"] = no_memory
-    points = [geom for sweep in varied for _, geom in sweep.points]
-    measured = [] if no_memory or not plan.shapes else list(contenders)
-    total = len({*plan.shapes, *points}) + len(measured) + rounds * len(plan.shapes) + len(points)
+    points = [(geom, SINGLE) for sweep in varied for _, geom in sweep.points]
+    measured = [] if plan.on_gpu or not plan.shapes else list(everyone)
+    if not plan.on_gpu and (no_memory := memory_unavailable()) is not None:
+        absent["memory"], measured = no_memory, []
+    total = len({*plan.cases, *points}) + len(measured) + rounds * len(plan.cases) + len(points)
     total += networks.steps(plan.networks, rounds) if plan.networks else 0
     done = 0
 
@@ -80,114 +83,103 @@ def run(
         done += 1
         progress(done, total, what)
 
-    agreements, failed = check(contenders, plan.shapes, points, step)
-    absent |= failed
-    refused = {a.backend for a in agreements if not a.agrees}
-    right = {n: prepare for n, prepare in contenders.items() if n not in {*refused, *failed}}
+    check = check_all(everyone, rungs, plan.cases, points, device, step)
+    refused = check.wrong() | check.absent.keys()
+    correct = {name: c for name, c in everyone.items() if name not in refused}
     memory: dict[tuple[str, str, str], int] = {}
     for name in measured:
-        if name in right:
-            for geom, tasks in zip(plan.shapes, peaks(name, plan.shapes), strict=True):
+        if name in correct:
+            sizes = in_new_process(memory_of, name, plan.shapes)
+            for geom, tasks in zip(plan.shapes, sizes, strict=True):
                 memory |= {(label(geom), name, task): size for task, size in tasks.items()}
         step(f"memory of {name}")
-    rows, limits = _time(right, plan.shapes, rounds, memory, step)
-    growths = tuple(g for sweep in varied for g in _vary(right, sweep, rounds, step))
-    held, whole, missing = (
+    measurements, peaks, failed = _time(correct.values(), plan.cases, rounds, device, memory, step)
+    scaling = [s for sweep in varied for s in _scaling(correct, rungs, sweep, rounds, device, step)]
+    compared, whole, missing = (
         networks.measure(plan.networks, rounds, step) if plan.networks else ([], [], {})
     )
     return Record(
         date=date,
         preset=preset,
-        machine=machine(),
-        limits=limits,
-        shapes={label(geom): geom for geom in plan.shapes},
-        agreements=(*agreements, *held),
-        rows=rows,
-        growths=growths,
-        absent=absent | missing,
-        networks=tuple(whole),
         seconds=round(time.perf_counter() - start, 1),
-        others=_cores_of_others(others, start),
+        background_load=load.cores(),
+        machine=device.machine(),
+        peaks=tuple(peaks),
+        shapes={label(geom): geom for geom in plan.shapes},
+        agreements=(*check.agreements(), *compared),
+        measurements=tuple(measurements),
+        scaling=tuple(scaling),
+        absent=absent | check.absent | failed | missing,
+        networks=tuple(whole),
     )
 
 
-def _cores_of_others(seconds: float | None, start: float) -> float | None:
-    """Return how many cores others kept busy since ``start``, when they had used ``seconds``."""
-    now = seconds_of_others()
-    if seconds is None or now is None:
-        return None
-    return round(max(0.0, now - seconds) / (time.perf_counter() - start), 2)
-
-
-def _contenders(
-    plan: Preset, backends: Sequence[str] | None
-) -> tuple[dict[str, Prepare], dict[str, str]]:
-    """Return those that take part, and why the others do not."""
-    absent = {
-        DEFINITION: "takes minutes on these shapes; all rungs are held against it on small ones"
-    }
-    names = [rung.name for rung in LADDER if rung.name != DEFINITION]
-    if backends is None:
-        reasons = on_numpy_arrays()
-        absent |= {name: reason for name in names if (reason := reasons[name]) is not None}
-        backends = [name for name in names if name not in absent]
-    for name in backends:
-        if name not in names:
-            raise ArgumentError(
-                "backends", f"is {name!r}", f"some of {', '.join(map(repr, names))}"
-            )
-    peers = list(plan.peers)
-    if peers and (reason := torch_unavailable()) is not None:
-        absent |= dict.fromkeys(peers, reason)
-        peers = []
-    return {name: contender(name) for name in [*dict.fromkeys(backends), *peers]}, absent
-
-
 def _time(
-    contenders: Mapping[str, Prepare],
-    shapes: Sequence[Geometry],
+    contenders: Iterable[Contender],
+    cases: Sequence[Case],
     rounds: int,
+    device: Processor,
     memory: Memory,
     step: Step,
-) -> tuple[tuple[Row, ...], tuple[Limit, ...]]:
-    """Time all contenders and, in turn with them on every shape, the limits of the machine."""
-    if not shapes:
-        return (), ()
-    yardsticks = ways(threads())
+) -> tuple[list[Measurement], list[Peak], dict[str, str]]:
+    """Time all contenders and, in turn with them, the peak rates of the machine.
+
+    Return as well why a contender has no time on a shape: some need much more memory than others.
+    """
+    methods = device.peak_methods() if cases else []
     best: dict[str, dict[str, float]] = {}
-    rows = []
-    for geom in shapes:
+    measurements: list[Measurement] = []
+    failed = {}
+    for geom, dtype in cases:
         shape = label(geom)
-        operands = random_operands(geom, DTYPE, seed=0)
+        copies = device.copies(make_operands(geom, dtype))
         watches: dict[tuple[str, str], Stopwatch] = {}
-        for name, prepare in contenders.items():
-            job = prepare(*operands, geom)
-            watches[name, "forward"] = Stopwatch(job.forward)
-            if job.both is not None:
-                watches[name, "both"] = Stopwatch(job.both)
-        limits = [Stopwatch(way.call) for way in yardsticks]
-        for _ in range(rounds):
-            take_turns([*watches.values(), *limits])
+        for contender in contenders:
+            try:
+                jobs = [contender.job(operands, geom) for operands in copies]
+                own = {
+                    (contender.name, task): Stopwatch([job[task] for job in jobs], device.clock)
+                    for task in jobs[0]
+                }
+                take_turns(own.values())
+            except Exception as error:
+                if not contender.may_fail:
+                    raise
+                failed[f"{contender.name} on {shape}, {dtype}"] = one_line(error)
+            else:
+                watches |= own
+        peaks = [Stopwatch(method.work, device.clock) for method in methods]
+        for number in range(rounds):
+            take_turns([*(watches.values() if number else ()), *peaks])
             step(f"timing {shape}")
-        for way, watch in zip(yardsticks, limits, strict=True):
-            found = best.setdefault(way.limit, {})
-            found[way.name] = max(found.get(way.name, 0.0), way.amount / watch.shortest / 1e9)
-        rows += [
-            Row(shape, *key, 1e3 * watch.shortest, watch.calls, memory.get((shape, *key)))
-            for key, watch in watches.items()
+        for method, watch in zip(methods, peaks, strict=True):
+            rates = best.setdefault(method.peak, {})
+            rate = method.amount / watch.shortest / 1e9
+            rates[method.name] = max(rates.get(method.name, 0.0), rate)
+        measurements += [
+            Measurement(
+                shape, str(dtype), *key, 1e3 * w.shortest, w.calls, memory.get((shape, *key))
+            )
+            for key, w in watches.items()
         ]
-    return tuple(rows), tuple(Limit(name, found) for name, found in best.items())
+    return measurements, [Peak(name, rates) for name, rates in best.items()], failed
 
 
-def _vary(
-    contenders: Mapping[str, Prepare], sweep: Sweep, rounds: int, step: Step
-) -> Iterator[Growth]:
-    """Time the backends' forward pass along a sweep; only one of them has threads to vary."""
-    names = [n for n in contenders if n not in PEERS and (sweep.axis != THREADS or n == "numba")]
+def _scaling(
+    correct: Mapping[str, Contender],
+    rungs: Iterable[str],
+    sweep: Sweep,
+    rounds: int,
+    device: Processor,
+    step: Step,
+) -> Iterator[Scaling]:
+    """Time the rungs' forward pass along a sweep; only one of them has threads to vary."""
+    names = [n for n in rungs if n in correct and (sweep.axis != THREADS or n == "numba")]
     ms: dict[str, list[float]] = {name: [] for name in names}
     for value, geom in sweep.points:
-        operands = random_operands(geom, DTYPE, seed=0)
-        watches = [Stopwatch(contenders[name](*operands, geom).forward) for name in names]
+        operands = make_operands(geom, SINGLE)
+        jobs = [correct[name].job(operands, geom) for name in names]
+        watches = [Stopwatch([job["forward"]], device.clock) for job in jobs]
         with use_threads(value) if sweep.axis == THREADS and names else nullcontext():
             for _ in range(rounds):
                 take_turns(watches)
@@ -196,13 +188,13 @@ def _vary(
         step(f"timing {sweep.axis} = {value}")
     values = tuple(value for value, _ in sweep.points)
     for name, times in ms.items():
-        yield Growth(sweep.axis, name, values, tuple(times), exponent(values, times), sweep.theory)
+        yield Scaling(sweep.axis, name, values, tuple(times), exponent(values, times), sweep.theory)
 
 
 def exponent(values: Sequence[float], times: Sequence[float]) -> float | None:
-    """Return the power of ``values`` that ``times`` grow with; None for a single value.
+    """Return the power of ``values`` with which ``times`` scale; None for a single value.
 
-    A straight line is laid through the logarithms, by least squares.
+    It is the slope of the least-squares line through the logarithms.
 
     Examples
     --------

@@ -1,6 +1,7 @@
-"""RedNet and ResNet in PyTorch, as their authors run them, under the names of their checkpoints.
+"""RedNet and ResNet in PyTorch, under the names of their authors' checkpoints.
 
-Needs torch. The benchmark times our networks beside these, and the tests hold ours against them.
+The benchmark times our networks beside these, and the tests compare ours with them. PyTorch is
+imported when a network is made, so that this module can be imported without it.
 """
 
 from __future__ import annotations
@@ -9,142 +10,144 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from torch import nn
+Spatial = Callable[[int, int], Any]  # of channels and stride: the spatial layer of a block
 
-Spatial = Callable[[int, int], Any]  # of channels and stride: what mixes pixels in a block
+
+def module(forward: Callable[[Any], Any], **children: Any) -> Any:
+    """Return a `torch.nn.Module` with these children, called through ``forward(x)``."""
+    from torch import nn
+
+    made = nn.Module()
+    for name, child in children.items():
+        made.add_module(name, child)
+    made.forward = forward
+    return made
 
 
 def unit(channels: int, out_channels: int, k: int = 1, stride: int = 1) -> Any:
     """Return a convolution, its batch normalisation and a ReLU."""
+    from torch import nn
+
     conv = nn.Conv2d(channels, out_channels, k, stride, k // 2, bias=False)
     bn = nn.BatchNorm2d(out_channels)
     return nn.Sequential(OrderedDict(conv=conv, bn=bn, relu=nn.ReLU(inplace=True)))
 
 
-class Involution(nn.Module):  # type: ignore[misc]
-    """Pool, reduce, span; unfold every window, multiply with the kernels, sum over the window.
+def involution(
+    channels: int, stride: int, k: int, group_channels: int = 16, reduction: int = 4
+) -> Any:
+    """Return the layer: pool, reduce, span; unfold, multiply with the kernels, sum over the window.
 
     The pool rounds sizes up, where the authors' rounds down: at odd sizes theirs does not run.
     """
+    from torch import nn
 
-    def __init__(
-        self, channels: int, stride: int, k: int, group_channels: int = 16, reduction: int = 4
-    ) -> None:
-        super().__init__()
-        self.shape = channels // group_channels, group_channels, k * k
-        hidden = channels // reduction
-        self.pool = nn.AvgPool2d(stride, stride, ceil_mode=True) if stride > 1 else nn.Identity()
-        self.conv1 = unit(channels, hidden)
-        spanned = nn.Conv2d(hidden, self.shape[0] * k * k, 1)
-        self.conv2 = nn.Sequential(OrderedDict(conv=spanned))
-        self.unfold = nn.Unfold(k, 1, (k - 1) // 2, stride)
+    groups, taps, hidden = channels // group_channels, k * k, channels // reduction
+    pool = nn.AvgPool2d(stride, stride, ceil_mode=True) if stride > 1 else nn.Identity()
+    conv1 = unit(channels, hidden)
+    conv2 = nn.Sequential(OrderedDict(conv=nn.Conv2d(hidden, groups * taps, 1)))
+    unfold = nn.Unfold(k, 1, (k - 1) // 2, stride)
 
-    def forward(self, x: Any) -> Any:
-        """Return y (N, C, H_out, W_out)."""
-        kernel = self.conv2(self.conv1(self.pool(x)))
+    def forward(x: Any) -> Any:
+        kernel = conv2(conv1(pool(x)))
         n, _, h, w = kernel.shape
-        groups, group_channels, places = self.shape
-        kernel = kernel.view(n, groups, 1, places, h, w)
-        windows = self.unfold(x).view(n, groups, group_channels, places, h, w)
+        kernel = kernel.view(n, groups, 1, taps, h, w)
+        windows = unfold(x).view(n, groups, group_channels, taps, h, w)
         return (kernel * windows).sum(dim=3).view(n, -1, h, w)
+
+    return module(forward, conv1=conv1, conv2=conv2)
 
 
 def convolution(channels: int, stride: int) -> Any:
     """Return the 3 x 3 convolution of ResNet."""
+    from torch import nn
+
     return nn.Conv2d(channels, channels, 3, stride, 1, bias=False)
 
 
-class Bottleneck(nn.Module):  # type: ignore[misc]
-    """Narrow, mix pixels, widen; add the input or, where sizes change, a projection of it."""
+def bottleneck(in_channels: int, channels: int, stride: int, spatial: Spatial) -> Any:
+    """Return a block: 1 x 1, spatial, 1 x 1; its input, or a projection of it, is added."""
+    from torch import nn
 
-    def __init__(self, in_channels: int, channels: int, stride: int, spatial: Spatial) -> None:
-        super().__init__()
-        out_channels = 4 * channels
-        self.conv1 = nn.Conv2d(in_channels, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv2 = spatial(channels, stride)
-        self.bn2 = nn.BatchNorm2d(channels)
-        self.conv3 = nn.Conv2d(channels, out_channels, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(out_channels)
-        self.relu = nn.ReLU(inplace=True)
-        self.downsample = nn.Identity()
-        if stride > 1 or in_channels != out_channels:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False),
-                nn.BatchNorm2d(out_channels),
-            )
+    out_channels = 4 * channels
+    conv1, bn1 = nn.Conv2d(in_channels, channels, 1, bias=False), nn.BatchNorm2d(channels)
+    conv2, bn2 = spatial(channels, stride), nn.BatchNorm2d(channels)
+    conv3, bn3 = nn.Conv2d(channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels)
+    relu, downsample = nn.ReLU(inplace=True), nn.Identity()
+    if stride > 1 or in_channels != out_channels:
+        projection = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+        downsample = nn.Sequential(projection, nn.BatchNorm2d(out_channels))
 
-    def forward(self, x: Any) -> Any:
-        """Return y (N, 4 * channels, H_out, W_out)."""
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        y += self.downsample(x)
-        return self.relu(y)
+    def forward(x: Any) -> Any:
+        y = relu(bn2(conv2(relu(bn1(conv1(x))))))
+        y = bn3(conv3(y))
+        y += downsample(x)
+        return relu(y)
+
+    children = {"conv1": conv1, "bn1": bn1, "conv2": conv2, "bn2": bn2, "conv3": conv3, "bn3": bn3}
+    return module(forward, **children, downsample=downsample)
 
 
-class Network(nn.Module):  # type: ignore[misc]
-    """The stem, the stages of blocks, global average pooling and the classifier."""
+def network(
+    stem: dict[str, Any],
+    blocks: Sequence[int],
+    spatial: Spatial,
+    num_classes: int,
+    channels: int = 64,
+    in_channels: int = 64,
+) -> Any:
+    """Return the stem, the stages of blocks, global average pooling and the classifier.
 
-    def __init__(
-        self,
-        stem: dict[str, Any],
-        blocks: Sequence[int],
-        spatial: Spatial,
-        num_classes: int,
-        channels: int = 64,
-        in_channels: int = 64,
-    ) -> None:
-        super().__init__()
-        stages: list[tuple[str, list[str]]] = [("stem", [n for n in stem if n != "maxpool"])]
-        for name, module in stem.items():
-            self.add_module(name, module)
-        for i, count in enumerate(blocks):
-            made = []
-            for block in range(count):
-                stride = 2 if i > 0 and block == 0 else 1
-                made.append(Bottleneck(in_channels, channels << i, stride, spatial))
-                in_channels = 4 * (channels << i)
-            self.add_module(f"layer{i + 1}", nn.Sequential(*made))
-            before = ["maxpool"] if i == 0 and "maxpool" in stem else []
-            stages.append((f"layer{i + 1}", [*before, f"layer{i + 1}"]))
-        self.stages = stages
-        self.fc = nn.Linear(in_channels, num_classes)
+    ``features(x)`` of the network is a dict of the outputs of the stem and of every stage.
+    """
+    from torch import nn
 
-    def features(self, x: Any) -> dict[str, Any]:
-        """Return the output of the stem and of every stage, by name."""
+    layers, stages = dict(stem), {"stem": [name for name in stem if name != "maxpool"]}
+    for i, count in enumerate(blocks):
+        width, name = channels << i, f"layer{i + 1}"
+        strides = [2 if i > 0 else 1] + [1] * (count - 1)
+        inputs = [in_channels] + [4 * width] * (count - 1)
+        stage = [bottleneck(c, width, s, spatial) for c, s in zip(inputs, strides, strict=True)]
+        layers[name] = nn.Sequential(*stage)
+        stages[name] = ["maxpool", name] if i == 0 and "maxpool" in stem else [name]
+        in_channels = 4 * width
+    fc = nn.Linear(in_channels, num_classes)
+
+    def features(x: Any) -> dict[str, Any]:
         found = {}
-        for stage, names in self.stages:
+        for stage, names in stages.items():
             for name in names:
-                x = getattr(self, name)(x)
+                x = layers[name](x)
             found[stage] = x
         return found
 
-    def forward(self, x: Any) -> Any:
-        """Return logits (N, num_classes)."""
-        *_, last = self.features(x).values()
-        return self.fc(last.mean(dim=(2, 3)))
+    def forward(x: Any) -> Any:
+        *_, last = features(x).values()
+        return fc(last.mean(dim=(2, 3)))
+
+    made = module(forward, **layers, fc=fc)
+    made.features = features
+    return made
 
 
-def rednet(blocks: Sequence[int], num_classes: int = 1000) -> Network:
+def rednet(blocks: Sequence[int], num_classes: int = 1000) -> Any:
     """Return a RedNet for photos."""
-    stem = nn.Sequential(
-        unit(3, 32, 3, 2), Involution(32, 1, 3), nn.BatchNorm2d(32), nn.ReLU(), unit(32, 64, 3)
-    )
-    pool = nn.MaxPool2d(3, 2, 1)
-    return Network({"stem": stem, "maxpool": pool}, blocks, _seven, num_classes)
+    from torch import nn
+
+    norm = nn.BatchNorm2d(32)
+    layers = unit(3, 32, 3, 2), involution(32, 1, 3), norm, nn.ReLU(), unit(32, 64, 3)
+    stem = {"stem": nn.Sequential(*layers), "maxpool": nn.MaxPool2d(3, 2, 1)}
+    return network(stem, blocks, lambda c, stride: involution(c, stride, 7), num_classes)
 
 
-def _seven(channels: int, stride: int) -> Involution:
-    return Involution(channels, stride, 7)
-
-
-def resnet(blocks: Sequence[int], num_classes: int = 1000) -> Network:
+def resnet(blocks: Sequence[int], num_classes: int = 1000) -> Any:
     """Return a ResNet for photos, whose second 3 x 3 convolution has the stride of a stage."""
+    from torch import nn
+
     stem = {
         "conv1": nn.Conv2d(3, 64, 7, 2, 3, bias=False),
         "bn1": nn.BatchNorm2d(64),
         "relu": nn.ReLU(inplace=True),
         "maxpool": nn.MaxPool2d(3, 2, 1),
     }
-    return Network(stem, blocks, convolution, num_classes)
+    return network(stem, blocks, convolution, num_classes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import needs
@@ -19,8 +20,8 @@ import involution_edu as inv
 from involution_edu.backends import cupy_raw, fusing, numba_cuda
 from involution_edu.backends.cuda import fused
 from involution_edu.backends.cuda.versions import VERSIONS, Version, plan
-from involution_edu.bench import gpu
-from involution_edu.bench.presets import square
+from involution_edu.bench import presets
+from involution_edu.bench.run import run_benchmark
 from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
 from involution_edu.geometry import make_geometry
 
@@ -112,9 +113,10 @@ def test_a_layer_that_generates_and_applies_at_once() -> None:
 @needs_cupy
 def test_the_benchmark(monkeypatch: pytest.MonkeyPatch) -> None:
     """On small images: that it runs; a GPU that is busy or shared has no bounds to hold."""
-    monkeypatch.setattr(gpu, "SHAPES", (square(2, 64, 14, 7),))
-    record = gpu.run_gpu(rounds=1, date="2026-01-01")
-    assert record.agrees
-    present = {"cupy v1", "cupy fused", "cupy in two launches"}
-    assert present <= {row.contender for row in record.rows if 0 < row.ms < 1000}
-    assert 1 < record.limit("copy").value < 100_000
+    small = replace(presets.PRESETS["gpu"], shapes=(presets.square(2, 64, 14, 7),))
+    monkeypatch.setitem(presets.PRESETS, "gpu", small)
+    record = run_benchmark("gpu", rounds=1, date="2026-01-01")
+    assert record.ok
+    present = {"cupy:v1", "cupy fused", "cupy unfused"}
+    assert present <= {m.contender for m in record.measurements if 0 < m.ms < 1000}
+    assert 1 < record.peak("copy") < 100_000

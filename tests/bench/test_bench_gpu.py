@@ -1,11 +1,12 @@
-"""The benchmark of a GPU, with a processor and a made-up clock in its place."""
+"""The benchmark of a GPU, with a stand-in for CuPy and a made-up clock."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,31 @@ from involution_edu.arrays import Array
 from involution_edu.backends import cupy_raw, numba_cuda, shifts
 from involution_edu.backends.cuda import fused
 from involution_edu.backends.cuda.versions import TASKS, VERSIONS, Version
-from involution_edu.bench import gpu
-from involution_edu.bench.gpu_contenders import Call, _compiled, _eager, generate, gpu_contenders
+from involution_edu.bench import devices, presets, timing
+from involution_edu.bench.contenders import (
+    GPU_TASKS,
+    TENSORS,
+    Contender,
+    Job,
+    contender,
+    contenders,
+    generate,
+    make_operands,
+    torch_eager,
+)
+from involution_edu.bench.devices import Gpu
 from involution_edu.bench.presets import square
-from involution_edu.bench.record import from_json
-from involution_edu.cases import random_operands, scaled_error
+from involution_edu.bench.record import Record, from_json
+from involution_edu.bench.run import _time, run_benchmark
+from involution_edu.bench.timing import Call
+from involution_edu.cases import scaled_error
 from involution_edu.geometry import Geometry, make_geometry
 
 ALL = [
-    *(f"cupy {version.name}" for version in VERSIONS),
-    *(f"numba_cuda {version.name}" for version in numba_cuda.VERSIONS),
+    *(f"cupy:{version.name}" for version in VERSIONS),
+    *(f"numba_cuda:{version.name}" for version in numba_cuda.VERSIONS),
 ]
-LAYERS = ["cupy fused", "cupy in two launches"]
+LAYERS = ["cupy fused", "cupy unfused"]
 GPU = ["bench", "--preset", "gpu"]
 
 
@@ -50,7 +64,7 @@ def cupy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
     def fused(x: Any, features: Any, weight: Any, bias: Any, geom: Geometry) -> Any:
         f, w, b = (a.host.astype(np.float32) for a in (features, weight, bias))
-        return launch("forward", x, fake_cupy.asarray(generate(f, w, b, geom)), geom)
+        return launch("forward", x, fake_cupy.asarray(generate(f, w, b, geom=geom)), geom)
 
     fake = fake_cupy.make(tmp_path)
     fake.__version__ = "14.2.0"
@@ -66,57 +80,73 @@ def cupy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         monkeypatch.setattr(rung, "unavailable", lambda: None)
         monkeypatch.setattr(rung, "launch", launch)
     monkeypatch.setattr(cupy_raw, "generate_and_apply", fused)
-    monkeypatch.setattr(gpu, "SHAPES", (square(1, 32, 9, 3), square(2, 16, 5, 7)))
-    monkeypatch.setattr(gpu, "COPIED", 1 << 10)
+    small = replace(presets.PRESETS["gpu"], shapes=(square(1, 32, 9, 3), square(2, 16, 5, 7)))
+    monkeypatch.setitem(presets.PRESETS, "gpu", small)
+    monkeypatch.setattr(devices, "COPIED", 1 << 10)
     return fake
 
 
-def one_after_the_other() -> Callable[[Sequence[Call]], float]:
-    """Return a clock by which every look takes a millisecond less than the one before."""
-    looks = iter(range(100_000, 0, -1))
+TICK = 1e-9  # seconds by which every turn of the made-up clock is shorter than the one before
 
-    def clock(calls: Sequence[Call]) -> float:
-        for call in calls:
+
+def made_up_clock() -> Callable[[Sequence[Call]], list[float]]:
+    turns = iter(range(100_000, 0, -1))
+
+    def clock(work: Sequence[Call]) -> list[float]:
+        for call in work:
             call()
-        return float(next(looks))
+        return [next(turns) * TICK] * len(work)
 
     return clock
+
+
+def run_gpu(**options: Any) -> Record:
+    return run_benchmark("gpu", date="2026-01-01", device=Gpu(made_up_clock()), **options)
 
 
 @pytest.mark.usefixtures("cupy")
 def test_every_version_is_checked_and_timed() -> None:
     steps: list[tuple[int, int, str]] = []
-    record = gpu.run_gpu(
-        rounds=2,
-        date="2026-01-01",
-        progress=lambda *step: steps.append(step),
-        clock=one_after_the_other(),
-    )
-    assert record.agrees
+    record = run_gpu(rounds=2, progress=lambda *step: steps.append(step))
+    assert record.ok
     assert {(a.backend, a.dtype, a.tensor, a.cases) for a in record.agreements} == {
         (name, dtype, tensor, 2)
-        for names, tensors in ((ALL, ("y", "dx", "dkernel")), (LAYERS, ("fused y",)))
+        for names, tensors in ((ALL, ("y", "dx", "dkernel")), (LAYERS, ("y",)))
         for name in names
         for tensor in tensors
         for dtype in ("float32", "float16")
     }
-    assert len(record.shapes) == 4
-    assert {(row.shape, row.contender, row.task) for row in record.rows} == {
-        (shape, name, task)
+    assert {a.reference for a in record.agreements} == {"numba"}
+    assert len(record.shapes) == 2
+    assert {(m.shape, m.dtype, m.contender, m.task) for m in record.measurements} == {
+        (shape, dtype, name, task)
         for shape in record.shapes
+        for dtype in ("float32", "float16")
         for names, tasks in ((ALL, TASKS), (LAYERS, (fused.TASK,)))
         for name in names
         for task in tasks
     }
-    for first, second in zip(record.rows, record.rows[1:], strict=False):
-        if first.shape == second.shape:
-            assert second.ms == first.ms - 1  # the last of three looks is the shortest
+    for first, second in pairwise(record.measurements):
+        if (first.shape, first.dtype) == (second.shape, second.dtype):
+            assert second.ms == pytest.approx(
+                first.ms - 1e3 * TICK
+            )  # the last turn is the shortest
     assert [done for done, _, _ in steps] == list(range(1, steps[-1][1] + 1))
     assert record.absent.keys() == {"torch eager", "torch.compile"}
     assert (record.machine.processor, record.machine.cores) == ("A GPU", 132)
     assert record.machine.versions["the driver's CUDA"] == "13.0"
-    assert from_json(json.dumps(asdict(record))) == record
-    assert max(record.limit("copy").ways.values()) > 0
+    assert from_json(json.dumps(record.data())) == record
+    assert record.peak("copy") > 0
+    text = record.text()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "the time of cupy:v1" in text
+    assert "the time of cupy unfused" in text
+
+
+@pytest.mark.usefixtures("cupy")
+def test_chosen_versions() -> None:
+    record = run_gpu(rounds=1, backends=["cupy:v3", "numba_cuda"])
+    assert {m.contender for m in record.measurements} == {"cupy:v3", "numba_cuda"}
 
 
 def test_operands_and_results_outgrow_the_cache(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,21 +157,25 @@ def test_operands_and_results_outgrow_the_cache(cupy: Any, monkeypatch: pytest.M
         made.append(fake_cupy.asarray(a))
         return made[-1]
 
-    def clock(calls: Sequence[Call]) -> float:
-        seen.append(calls)
-        return 1.0
+    def clock(work: Sequence[Call]) -> list[float]:
+        seen.append(work)
+        return [1e-3] * len(work)
 
     monkeypatch.setattr(cupy, "asarray", asarray)
     small = make_geometry((1, 16, 5, 4), 1, 1)
-    contenders, _ = gpu_contenders()
-    names = {"cupy v1": contenders["cupy v1"]}
-    rows, _ = gpu._time(names, small, np.dtype("f4"), "shape", clock, 1, lambda: None)
-    size = 4 * 2 * 16 * 5 * 4  # x and dy, which every task moves or their like
+    found, _ = contenders("cupy", ["cupy:v1"], ())
+    found_rows, _, _ = time_on(found, small, clock, rounds=2)
+    size = 4 * 2 * 16 * 5 * 4  # x and dy; every task moves at least as much
     sets = len(made) // 6
     assert sets * size >= 2 * 10_000 > (sets - 1) * size
-    assert {len(calls) for calls in seen} == {sets}
+    assert {len(calls) for calls in seen if len(calls) != devices.MIN_CALLS} == {sets}
     assert len({id(a.host) for a in made}) == len(made)
-    assert [row.calls for row in rows] == [2 * sets] * 3
+    assert [row.calls for row in found_rows] == [2 * sets] * 3
+
+
+def time_on(found: list[Contender], geom: Geometry, clock: Any, rounds: int) -> Any:
+    cases = [(geom, np.dtype(np.float32))]
+    return _time(found, cases, rounds, Gpu(clock), {}, lambda what: None)
 
 
 @pytest.mark.usefixtures("cupy")
@@ -159,39 +193,44 @@ def test_a_wrong_version_is_refused_and_named(
         return result
 
     monkeypatch.setattr(cupy_raw, "launch", launch)
-    monkeypatch.setattr(gpu, "GpuClock", one_after_the_other)
+    monkeypatch.setattr(devices, "GpuClock", made_up_clock)
     assert code_of([*GPU, "--rounds", "1"]) == 1
     text = " ".join(capsys.readouterr().out.split())
-    assert "| cupy v2 | numba | dkernel | 2 |" in text
-    assert "**wrong**" in text
+    assert "FAIL: cupy:v2 differs from numba in dkernel (float32), case '2 × 16 × 5 × 5" in text
     assert (
-        "cupy v3: fails on 1 × 32 × 9 × 9, K = 3, float32 with ValueError: too small a GPU" in text
+        "cupy:v3 is absent: fails on 1 × 32 × 9 × 9, K = 3, float32 with ValueError: "
+        "too small a GPU" in text
     )
-    record = gpu.run_gpu(rounds=1, date="2026-01-01", clock=one_after_the_other())
-    assert {row.contender for row in record.rows} == {*ALL, *LAYERS} - {"cupy v2", "cupy v3"}
+    record = run_gpu(rounds=1)
+    names = {row.contender for row in record.measurements}
+    assert names == {*ALL, *LAYERS} - {"cupy:v2", "cupy:v3"}
 
 
 @pytest.mark.usefixtures("cupy")
-def test_a_contender_that_needs_too_much_memory_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def clock(calls: Sequence[Call]) -> float:
-        if any("backward_kernel" in str(call()) for call in calls):
+def test_a_contender_that_needs_too_much_memory_is_named() -> None:
+    def clock(work: Sequence[Call]) -> list[float]:
+        if any(isinstance(found := call(), str) and found == "much" for call in work):
             raise MemoryError("needs\n9 GB")
-        return 1.0
+        return [1e-3] * len(work)
 
-    monkeypatch.setattr(numba_cuda, "launch", lambda *_: "no array")
-    monkeypatch.setattr(cupy_raw, "launch", lambda task, *_: task)
-    contenders = {name: make for name, make in gpu_contenders()[0].items() if name in ALL}
-    geom, dtype = square(1, 16, 5, 3), np.dtype(np.float32)
-    rows, failed = gpu._time(contenders, geom, dtype, "shape", clock, 1, lambda: None)
-    assert {row.contender for row in rows} == {name for name in ALL if "numba_cuda" in name}
-    assert failed == {f"cupy {v.name}": "MemoryError: needs 9 GB" for v in VERSIONS}
+    def named(name: str, result: str) -> Contender:
+        def prepare(operands: Any, geom: Geometry) -> Job:
+            return dict.fromkeys(TASKS, lambda: result)
+
+        return Contender(name, prepare, TASKS, may_fail=True)
+
+    found = [named("small", "little"), named("large", "much")]
+    rows, _, failed = time_on(found, square(1, 16, 5, 3), clock, rounds=1)
+    assert {row.contender for row in rows} == {"small"}
+    shape = "1 × 16 × 5 × 5, K = 3, float32"
+    assert failed == {f"large on {shape}": "MemoryError: needs 9 GB"}
 
 
 def test_a_kernel_is_generated_entry_by_entry() -> None:
     geom = make_geometry((2, 8, 6, 5), 2, (3, 1))
     rng = np.random.default_rng(0)
     features, weight, bias = (rng.standard_normal(s) for s in ((2, 4, 6, 5), (6, 4), (6,)))
-    kernel = generate(features, weight, bias, geom)
+    kernel = generate(features, weight, bias, geom=geom)
     for g, u in np.ndindex(2, 3):  # v is 0, o = g*3 + u
         want = np.einsum("m,nmij->nij", weight[g * 3 + u], features) + bias[g * 3 + u]
         np.testing.assert_allclose(kernel[:, g, u, 0], want, rtol=0, atol=1e-12)
@@ -218,7 +257,7 @@ def test_the_clock_keeps_the_gpu_waiting_and_the_results_alive(cupy: Any) -> Non
     cupy.RawKernel = lambda code, name: lambda grid, block, arguments: log.append("wait")
     cupy.cuda.Event = Event
     cupy.cuda.get_elapsed_time = lambda start, end: 6.0
-    assert gpu.GpuClock()([call, call, call]) == 2.0
+    assert timing.GpuClock()([call, call, call]) == pytest.approx([2e-3] * 3)
     assert log == ["wait", "record", *["call"] * 3, "record", "synchronize", *["freed"] * 3]
 
 
@@ -240,7 +279,7 @@ def test_without_a_gpu_it_is_one_sentence(
     ("typed", "named"),
     [
         ("--plot a.png", "plot is a.png; need none with the preset gpu"),
-        ("--backends numba", "backends is ['numba']; need none with the preset gpu"),
+        ("--backends numba", "backends is 'numba'; need some of 'numba_cuda', 'cupy'"),
         ("--rounds 0", "rounds is 0; need an int >= 1"),
         ("--json missing/a.json", "missing is not a folder"),
     ],
@@ -258,12 +297,15 @@ def test_a_mistake_is_answered_in_one_line(
 def test_pytorch_computes_the_same() -> None:
     """On the processor, where its tensors share memory with NumPy arrays as well."""
     geom = make_geometry((2, 8, 6, 5), 2, 3)
-    operands = random_operands(geom, np.float32, seed=1)
-    want = definition(operands, geom)
-    calls = _eager(operands, geom)
-    for task, call in calls.items():
-        for _ in range(2):  # nothing is used up, nor added to
-            got: Array = call().detach().numpy()
-            assert scaled_error(got, want[gpu.TENSORS[task]]) <= 1e-6, task
-    assert calls.keys() == set(TASKS)
-    assert _compiled(operands, geom).keys() == {"forward"}
+    operands = make_operands(geom, np.float32)
+    x, kernel, dy, *_ = operands
+    want = definition((x, kernel, dy), geom)
+    calls = torch_eager(operands, geom)
+    for task in TASKS:
+        for _ in range(2):  # nothing is used up, nothing accumulated
+            got: Array = calls[task]().detach().numpy()
+            assert scaled_error(got, want[TENSORS[task]]) <= 1e-6, task
+    assert {*calls} - {"both"} == {*TASKS}
+    for task, a in zip(TASKS, calls["both"](), strict=True):
+        assert scaled_error(a.numpy(), want[TENSORS[task]]) <= 1e-6, task
+    assert contender("torch eager", GPU_TASKS).job(operands, geom).keys() == {*TASKS}

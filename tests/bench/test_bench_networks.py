@@ -1,27 +1,27 @@
-"""The benchmark of whole networks: a wrong one is refused, and nothing is measured by halves."""
+"""The benchmark of whole networks: a wrong one is refused, the rest is measured completely."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import needs
 import numpy as np
 import pytest
+from benchmarks import page
+from targets import targets
 
 from involution_edu.arrays import Array
 from involution_edu.bench import memory, networks, presets
-from involution_edu.bench.derived import data_of, network_pairs, targets
+from involution_edu.bench.derived import network_pairs
 from involution_edu.bench.networks import Network
-from involution_edu.bench.page import page
 from involution_edu.bench.presets import INFERENCE, OURS, TRAINING, Networks, Preset
-from involution_edu.bench.record import NetworkRow, Record, from_json
-from involution_edu.bench.run import run
-from involution_edu.bench.text import bench_text
+from involution_edu.bench.record import NetworkMeasurement, Record, from_json
+from involution_edu.bench.run import run_benchmark
 from involution_edu.cli import main
 from involution_edu.models.blocks import Bottleneck
 
@@ -33,7 +33,7 @@ PLAN = Networks(26, 33, ((1, INFERENCE), (2, TRAINING)))
 
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shrink the preset, and leave out memory, which has a test of its own."""
+    """Shrink the preset, and leave out memory, which has its own test."""
     monkeypatch.setitem(presets.PRESETS, "networks", Preset(networks=PLAN))
     monkeypatch.setattr(networks, "memory_unavailable", lambda: "not measured here")
     monkeypatch.setattr(networks, "threads", lambda: 1)  # two wait for each other on a busy machine
@@ -48,7 +48,7 @@ def test_both_networks_are_compared_and_timed(
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
     record = from_json(file.read_text(encoding="utf-8"))
-    assert f"{bench_text(record)}\n" == text
+    assert f"{record.text()}\n" == text
     assert [(r.images, r.task, r.contender, r.calls > 0) for r in record.networks] == [
         (images, task, name, True)
         for images, task in PLAN.cases
@@ -63,7 +63,7 @@ def test_both_networks_are_compared_and_timed(
         ("float64", "logits after a step"): 1e-9,
     }
     assert found["float64", "gradients"].cases == 131
-    assert record.rows == ()
+    assert record.measurements == ()
     assert record.absent == {"memory": "not measured here"}
 
 
@@ -102,45 +102,45 @@ def test_without_torch_ours_is_timed_alone(
     tiny: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    record = run("networks", rounds=1, date="2026-01-01")
+    record = run_benchmark("networks", rounds=1, date="2026-01-01")
     assert [(r.task, r.contender) for r in record.networks] == [(INFERENCE, OURS), (TRAINING, OURS)]
     assert record.agreements == ()
-    assert "so RedNet-26 was held against nothing" in record.absent["torch eager"]
+    assert "so RedNet-26 was not checked" in record.absent["torch eager"]
     assert network_pairs(record) == []
-    assert "Every backend agrees" not in bench_text(record)
+    assert "Every backend agrees" not in record.text()
 
 
-def test_all_steps_are_told(tiny: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_steps_are_reported(tiny: None, monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = Network(lambda x: x, lambda x, labels: 0.0, dict)
     monkeypatch.setattr(networks, "CONTENDERS", {OURS: lambda depth, dtype: nothing})
     monkeypatch.setattr(networks, "_check", lambda plan: [])
     for rounds in (1, 2, 99):
-        told: list[str] = []
-        _, rows, _ = networks.measure(PLAN, rounds, told.append)
-        assert len(told) == networks.steps(PLAN, rounds)
+        reported: list[str] = []
+        _, rows, _ = networks.measure(PLAN, rounds, reported.append)
+        assert len(reported) == networks.steps(PLAN, rounds)
         assert len(rows) == 2
 
 
-def made_up(*rows: NetworkRow) -> Record:
+def made_up(*rows: NetworkMeasurement) -> Record:
     text = (Path(__file__).parents[2] / "docs" / "benchmarks.json").read_text(encoding="utf-8")
     return replace(from_json(text), networks=rows)
 
 
-def row(task: str, contender: str, ms: float, size: int | None) -> NetworkRow:
-    return NetworkRow("RedNet-50, 224 × 224", 8, task, contender, ms, 3, size)
+def row(task: str, contender: str, ms: float, size: int | None) -> NetworkMeasurement:
+    return NetworkMeasurement("RedNet-50, 224 × 224", 8, task, contender, ms, 3, size)
 
 
 def test_targets_of_networks() -> None:
     theirs = row(TRAINING, "torch eager", 900.0, 4_000_000_000)
     record = made_up(row(TRAINING, OURS, 300.0, 3_000_000_000), theirs)
     found = [t for t in targets(record) if "network" in t.what]
-    assert [(t.need, t.measured, t.met) for t in found] == [(2, 3.0, True), (2, 4 / 3, False)]
+    assert [(t.need, t.measured, t.reached) for t in found] == [(2, 3.0, True), (2, 4 / 3, False)]
     assert {t.where for t in found} == {"RedNet-50, 224 × 224, 8 × training step"}
-    text, made = bench_text(record), page(record)
+    text, made = record.text(), page(record)
     assert "training step        8  involution_edu       300            3.00     3000.0" in text
     assert "| training step | 8 | involution_edu | 300 | 3.00 × | 3000.0 |" in made
     assert "Whole networks" in made
-    assert from_json(json.dumps(data_of(record))) == record
+    assert from_json(json.dumps(record.data())) == record
     without = made_up(row(INFERENCE, OURS, 300.0, None), row(INFERENCE, "torch eager", 450.0, None))
     assert [t.measured for t in targets(without) if "network" in t.what] == [1.5]
 
@@ -149,24 +149,21 @@ def test_targets_of_networks() -> None:
     memory.memory_unavailable() is not None,
     reason="needs Linux with /proc/self/clear_refs: run it there",
 )
-def test_the_memory_of_a_network_is_measured_in_a_process_of_its_own() -> None:
+def test_the_memory_of_a_network_is_measured_in_its_own_process() -> None:
     small, large = (replace(PLAN, size=size) for size in (32, 128))
-    needs = [
-        memory.in_new_process("involution_edu.bench.networks", OURS, json.dumps(asdict(plan)))
-        for plan in (small, large)
-    ]
-    assert all(len(need) == len(PLAN.cases) for need in needs)
-    assert needs[0][1] + 20e6 < needs[1][1]  # the activations of sixteen times as many pixels
-    assert needs[1][0] < needs[1][1]  # one image forward, against two there and back
+    used = [memory.in_new_process(networks.network_memory, OURS, plan) for plan in (small, large)]
+    assert all(len(need) == len(PLAN.cases) for need in used)
+    assert used[0][1] + 20e6 < used[1][1]  # the activations of sixteen times as many pixels
+    assert used[1][0] < used[1][1]  # one image forward, against two there and back
 
 
-RULER = """
+MEASURE = """
 import numpy as np
-from involution_edu.bench.memory import _peak, steady_rise
+from involution_edu.bench.memory import rise, steady_rise
 size, kept = 64_000_000, []
 def forget(): np.ones(size // 4, np.float32)
 def keep(): kept[:] = [np.ones(size // 4, np.float32)]
-rises = _peak(forget, 0), _peak(forget, size), steady_rise(forget), steady_rise(keep)
+rises = rise(forget, 0), rise(forget, size), steady_rise(forget), steady_rise(keep)
 print([round(rise / size, 1) for rise in rises])
 """
 
@@ -176,7 +173,7 @@ print([round(rise / size, 1) for rise in rises])
     reason="needs Linux with /proc/self/clear_refs: run it there",
 )
 def test_memory_is_what_a_call_allocates_and_leaves_behind() -> None:
-    """In a process of its own: PyTorch, once used, may keep in this one what NumPy frees."""
-    command = [sys.executable, "-c", RULER]
+    """In its own process: PyTorch, once used, may keep in this one what NumPy frees."""
+    command = [sys.executable, "-c", MEASURE]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [1, 0, 1, 2]  # the last has the old array beside the new

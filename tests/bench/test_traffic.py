@@ -98,8 +98,8 @@ def test_without_a_compiler_it_says_so() -> None:
     code = """
 import shutil, sys
 shutil.which = lambda name: None
-from involution_edu.backends import traffic
-sys.exit(traffic.main())
+from involution_edu.bench import cuda_traffic
+sys.exit(cuda_traffic.main())
 """
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 1

@@ -117,7 +117,7 @@ Make = Callable[..., models.ResidualNetwork]
 
 def small_twin(spatial: Any, blocks: tuple[int, ...], in_channels: int) -> Any:
     stem = {"stem": torch_networks.unit(in_channels, 16, 3)}
-    return torch_networks.Network(stem, blocks, spatial, 5, channels=16, in_channels=16)
+    return torch_networks.network(stem, blocks, spatial, 5, channels=16, in_channels=16)
 
 
 FAMILIES: dict[str, tuple[Make, Callable[..., Any]]] = {
@@ -177,7 +177,7 @@ def small(family: str) -> tuple[models.ResidualNetwork, Any, Array]:
     if family == "rednet":
         options = {"kernel_size": 5, "group_channels": 8, "reduction": 2}
         model = models.small_rednet(5, 2, blocks=blocks, rng=0, dtype=float, **options)
-        spatial: Any = lambda c, s: torch_networks.Involution(c, s, 5, 8, 2)
+        spatial: Any = lambda c, s: torch_networks.involution(c, s, 5, 8, 2)
     else:
         model = models.small_resnet(5, 2, blocks=blocks, rng=0, dtype=float)
         spatial = torch_networks.convolution

@@ -1,6 +1,6 @@
-"""The page ``docs/benchmarks.md``, made from a record and nothing else.
+"""Maker of the page ``docs/benchmarks.md`` from a record.
 
-``python -m involution_edu.bench.page docs/benchmarks.json docs/benchmarks.md`` writes it.
+``python docs/_ext/benchmarks.py docs/benchmarks.json docs/benchmarks.md`` writes it.
 """
 
 from __future__ import annotations
@@ -11,62 +11,60 @@ from itertools import groupby
 from pathlib import Path
 from textwrap import fill
 
-from ..files import written_whole
-from .derived import (
+from targets import Target, targets
+
+from involution_edu.bench.derived import (
     TASKS,
-    Target,
-    bandwidth,
+    baseline,
     geometric_means,
-    gflops,
     network_pairs,
-    ratio,
-    slow_end,
-    targets,
     unfolded,
 )
-from .record import Record, from_json
-from .text import megabytes, milliseconds
+from involution_edu.bench.record import Record, from_json
+from involution_edu.bench.text import cells, megabytes, software, three_digits, unit
+from involution_edu.files import written_whole
 
 INTRODUCTION = """\
 # Benchmarks
 
-Every backend beside PyTorch and beside the limits of one machine. This page and its picture are
+Every backend beside PyTorch and beside the peak rates of one machine. This page and its picture are
 made by commands, given [below](#repeat-it), from the numbers in
 [benchmarks.json](benchmarks.json).
 
-![Times of all backends on all shapes, and how near they come to the limits of the
+![Times of all backends on all shapes, and a roofline with the peak rates of the
 machine](benchmarks.png)
 """
 
 METHOD = """\
 ## How it was measured
 
-- **Checked first.** Every backend is held against the seven loops on small twins of the shapes,
-  and every contender against the first right one on the very shapes that are timed: y, dx and
-  dkernel. A wrong one is named and not timed.
+- **Checked first.** Every backend is compared with the seven loops on small shapes of the same
+  windows, and every contender with the first correct backend on the shapes that are timed: y, dx
+  and dkernel. A wrong one is named and not timed.
 - **Then timed, in turns.** In one process, each contender gets a turn after the other, so that a
-  busy moment of the machine hits all of them. The shortest time counts. Whatever compiles has
-  compiled before. A slow contender gets fewer turns. PyTorch's threads wait for each other and
-  so suffer most from other processes: what those took meanwhile is in the list above.
+  busy moment of the machine affects all of them. The shortest time counts. Compilation is over
+  before. A slow contender gets fewer turns. PyTorch's threads wait for each other and so suffer
+  most from other processes: the background load during the run is in the list above.
 - **float32, C_g = 16, the same number of threads for all.** Shapes are N × C × H × W.
 - **PyTorch eager** is the formula that the authors of involution published: unfold, multiply,
   sum, and autograd for the gradients. **torch.compile** is the same, compiled for each shape;
   forward only.
-- **The limits** take turns with the contenders. The copy counts bytes read and written; several
-  ways are tried and the fastest counts. A small shape can beat it, for it stays in the caches.
-- **GFLOP/s** counts a multiply and an add for each product. **GB/s** counts what must move: x and
-  kernel read once, y written once.
-- **Memory** is how far the resident memory of a fresh process rises during a call above operands
-  and results, by the same ruler for all; it cannot tell less than 0.5 MB from none. The last line
-  of each table is what copying every window out takes: about K² times x.
+- **The peak rates** are measured in turns with the contenders, each by several methods, of which
+  the fastest counts. The copy counts bytes read and written. A small shape can exceed it, because
+  it stays in the caches.
+- **GFLOP/s** counts a multiply and an add for each product. **GB/s** counts the least traffic: x
+  and kernel read once, y written once.
+- **Memory** is how far the resident memory of a new process rises during a call above operands
+  and results; its resolution is 0.5 MB. The last line of each table is the size of all windows
+  copied out: about K² times x.
 """
 
 NETWORKS = """\
 - **Whole networks** have the same weights as PyTorch's, which unfolds as the authors' layer does.
   First logits, loss, every gradient and the logits after a step of SGD are compared. A training
-  step sets gradients to zero, goes forward and back (cross-entropy with smoothed labels) and
-  lets SGD move the weights. Memory is the most that is resident in a second call above what was
-  before the first, so all that is kept for the backward pass counts.
+  step sets gradients to zero, runs forward and backward (cross-entropy with smoothed labels) and
+  updates the weights by SGD. Memory is the maximum resident in a second call above the value
+  before the first, so everything kept for the backward pass counts.
 """
 
 REPEAT = """\
@@ -75,7 +73,7 @@ REPEAT = """\
 ```bash
 pip install -e . torch
 involution-edu bench --preset {preset} --json docs/benchmarks.json --plot docs/benchmarks.png --force
-python -m involution_edu.bench.page docs/benchmarks.json docs/benchmarks.md
+python docs/_ext/benchmarks.py docs/benchmarks.json docs/benchmarks.md
 ```
 
 Without torch the rest is measured. The same operator under pytest-benchmark, to compare two
@@ -98,15 +96,15 @@ def _lines(record: Record) -> Iterator[str]:
     yield from map(bullet, _facts(record))
     yield ""
     yield from _summary(record)
-    if record.rows:
+    if record.measurements:
         yield "## Forward\n"
-        yield from _tables(record, "forward")
+        yield from _tables(record, "forward", "GB/s", "of copy")
         yield "## Forward and both gradients\n"
         yield from _tables(record, "both")
     if record.networks:
         yield from _networks(record)
-    if record.growths:
-        yield from _growths(record)
+    if record.scaling:
+        yield from _scaling(record)
     yield from errors(record)
     yield METHOD.removesuffix("\n") if record.networks else METHOD
     if record.networks:
@@ -116,16 +114,19 @@ def _lines(record: Record) -> Iterator[str]:
 
 
 def _facts(record: Record) -> Iterator[str]:
-    machine = record.machine
-    versions = ", ".join(f"{name} {v}" for name, v in machine.versions.items() if v)
-    others = "" if record.others is None else f"; others kept {record.others:.2f} cores busy"
+    machine, load = record.machine, record.background_load
+    background = "" if load is None else f"; background load {load:.2f} cores"
     yield f"Machine: {machine.processor}, {machine.cores} cores, {machine.system}"
-    yield f"Software: Python {machine.python}, {versions}"
-    yield f"Run: {record.date}, {machine.threads} threads, {record.seconds:.0f} s{others}"
-    for limit in record.limits:
-        unit = "GB/s" if limit.name == "copy" else "GFLOP/s"
-        tried = ", ".join(f"{way} {value:.1f}" for way, value in limit.ways.items())
-        yield f"Limit of {limit.name}: **{limit.value:.1f} {unit}** ({tried})"
+    yield f"Software: {software(record)}"
+    yield f"Run: {record.date}, {machine.threads} threads, {record.seconds:.0f} s{background}"
+    yield from peak_facts(record)
+
+
+def peak_facts(record: Record) -> Iterator[str]:
+    """Yield each peak rate with all its methods."""
+    for peak in record.peaks:
+        tried = ", ".join(f"{method} {three_digits(v)}" for method, v in peak.methods.items())
+        yield f"Peak rate of {peak.name}: **{three_digits(peak.value)} {unit(peak)}** ({tried})"
 
 
 def bullet(text: str) -> str:
@@ -155,7 +156,7 @@ def _summary(record: Record) -> Iterator[str]:
 
 
 def targets_table(goals: Sequence[Target]) -> Iterator[str]:
-    """Yield what should be reached beside what was; nothing without goals."""
+    """Yield the targets beside the measured figures; nothing without targets."""
     if not goals:
         return
     yield "## Targets\n"
@@ -166,45 +167,40 @@ def targets_table(goals: Sequence[Target]) -> Iterator[str]:
                 t.what + (f" (here {t.where})" if t.where else ""),
                 f"{t.need:g} {t.unit}",
                 f"{t.measured:.1f} {t.unit}",
-                "met" if t.met else "**missed**",
+                "reached" if t.reached else "**missed**",
             ]
             for t in goals
         ],
     )
 
 
-def _tables(record: Record, task: str) -> Iterator[str]:
-    slow = slow_end(record)
-    copy, peak = record.limit("copy").value, record.limit("multiply-add").value
+def _tables(record: Record, task: str, *columns: str) -> Iterator[str]:
+    head = ["ms", "÷ this", "GFLOP/s", "of peak", *columns, "MB"]
     for shape, geom in record.shapes.items():
         yield f"### {shape}\n"
-        rows = []
-        for row in (r for r in record.rows if (r.shape, r.task) == (shape, task)):
-            rate = gflops(row, geom)
-            times = ratio(record, shape, slow, row.contender, task)
-            moved = []
-            if task == "forward":
-                speed = bandwidth(row, geom)
-                moved = [f"{speed:.2f}", f"{100 * speed / copy:.1f} %"]
-            rows.append(
-                [
-                    row.contender,
-                    milliseconds(row.ms),
-                    "-" if times is None else f"{times:.1f} ×",
-                    f"{rate:.1f}",
-                    f"{100 * rate / peak:.1f} %",
-                    *moved,
-                    megabytes(row.memory),
-                ]
-            )
-        head = ["", "ms", f"{slow} ÷ this", "GFLOP/s", "of peak"]
-        head += ["GB/s", "of copy"] if task == "forward" else []
-        all_windows = [
-            "*all windows copied out*",
-            *[""] * (len(head) - 1),
-            megabytes(unfolded(geom)),
-        ]
-        yield from markdown_table([*head, "memory, MB"], [*rows, all_windows])
+        last = ["*all windows copied out*", *[""] * (len(head) - 1), megabytes(unfolded(geom))]
+        yield from measurement_table(record, shape, task, head, last=last)
+
+
+def measurement_table(
+    record: Record,
+    shape: str,
+    task: str,
+    columns: Sequence[str],
+    dtype: str = "float32",
+    last: Sequence[str] | None = None,
+) -> Iterator[str]:
+    """Yield a table of the contenders on one shape; nothing if there is none."""
+    rows = [
+        [m.contender, *(row[name] for name in columns)]
+        for m in record.measurements
+        if (m.shape, m.task, m.dtype) == (shape, task, dtype)
+        for row in [cells(record, m)]
+    ]
+    names = {"÷ this": f"{baseline(record, task)} ÷ this", "MB": "memory, MB"}
+    if rows:
+        head = ["", *(names.get(name, name) for name in columns)]
+        yield from markdown_table(head, [*rows, last] if last else rows)
 
 
 def _networks(record: Record) -> Iterator[str]:
@@ -219,7 +215,7 @@ def _networks(record: Record) -> Iterator[str]:
                     row.task,
                     str(row.images),
                     row.contender,
-                    milliseconds(row.ms),
+                    three_digits(row.ms),
                     f"{eager[id(row)].ms / row.ms:.2f} ×" if id(row) in eager else "-",
                     megabytes(row.memory),
                 ]
@@ -228,35 +224,36 @@ def _networks(record: Record) -> Iterator[str]:
         )
 
 
-def _growths(record: Record) -> Iterator[str]:
-    yield "## How time grows\n"
+def _scaling(record: Record) -> Iterator[str]:
+    yield "## Scaling\n"
     yield "Milliseconds of a forward pass, and the exponent e of the best fit of time = a · size^e.\n"
-    for axis, group in groupby(record.growths, lambda growth: growth.axis):
-        growths = list(group)
+    for axis, group in groupby(record.scaling, lambda s: s.axis):
+        rows = list(group)
         yield from markdown_table(
-            [axis, *map(str, growths[0].values), "exponent", "theory"],
+            [axis, *map(str, rows[0].values), "exponent", "theory"],
             [
                 [
-                    g.contender,
-                    *map(milliseconds, g.ms),
-                    "-" if g.exponent is None else f"{g.exponent:.2f}",
-                    str(g.theory),
+                    s.contender,
+                    *map(three_digits, s.ms),
+                    "-" if s.exponent is None else f"{s.exponent:.2f}",
+                    str(s.theory),
                 ]
-                for g in growths
+                for s in rows
             ],
         )
 
 
 def errors(record: Record) -> Iterator[str]:
-    """Yield how far each contender is from its reference, and who is absent and why."""
+    """Yield the error of each contender against its reference, and the reasons of absence."""
     yield "## Errors\n"
     yield "max|a - reference| / max|reference|, the worst of all shapes.\n"
     yield from markdown_table(
-        ["", "against", "tensor", "shapes", "error", "allowed", ""],
+        ["", "reference", "dtype", "tensor", "shapes", "error", "allowed", ""],
         [
             [
                 a.backend,
                 a.reference,
+                a.dtype,
                 a.tensor,
                 str(a.cases),
                 f"{a.error:.1e}",
@@ -267,13 +264,13 @@ def errors(record: Record) -> Iterator[str]:
         ],
     )
     if record.absent:
-        yield "Not there:\n"
+        yield "Absent:\n"
         yield from (bullet(f"{name}: {reason}") for name, reason in record.absent.items())
         yield ""
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a Markdown table, its first column to the left, the others to the right."""
+    """Yield a Markdown table, its first column left-aligned, all other columns right-aligned."""
     yield f"| {' | '.join(head)} |"
     yield f"|{'|'.join(['---', *['---:'] * (len(head) - 1)])}|"
     yield from (f"| {' | '.join(row)} |" for row in rows)
@@ -283,7 +280,7 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterat
 def main(argv: Sequence[str] | None = None) -> None:
     """Read a record and write its page."""
     parser = ArgumentParser(description="Make the page of benchmarks from a record of bench.")
-    parser.add_argument("record", type=Path, help="what involution-edu bench --json wrote")
+    parser.add_argument("record", type=Path, help="the file written by involution-edu bench --json")
     parser.add_argument("page", type=Path, help="the Markdown file to write or replace")
     args = parser.parse_args(argv)
     text = page(from_json(args.record.read_text(encoding="utf-8")))

@@ -1,11 +1,11 @@
-"""The limits of the machine: how fast it copies memory, and how fast it multiplies and adds.
+"""The peak rates of the processor: how fast it copies memory, and how fast it multiplies and adds.
 
-Each limit is measured in several ways; the fastest counts.
+Each peak is measured by several methods; the fastest counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -14,40 +14,41 @@ from typing import Any
 import numpy as np
 
 from ..backends import numba_cpu
+from .contenders import threads
+from .timing import Call
 
 COPIED = 1 << 27  # bytes of the array that is copied: more than most caches hold
 PRODUCT = 768  # rows and columns of the matrices that are multiplied
-CHAINS = 12  # of multiply-adds that do not wait for each other
+CHAINS = 12  # independent chains of multiply-adds
 LENGTH = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A way to measure a limit: ``call`` moves or computes ``amount`` bytes or operations."""
+class PeakMethod:
+    """A method to measure a peak rate: each call moves or computes ``amount`` bytes or operations."""
 
-    limit: str
+    peak: str
     name: str
     amount: float
-    call: Callable[[], Any]
+    work: Sequence[Call]
 
 
-def ways(threads: int) -> list[Way]:
-    """Return all ways to measure the limits, their memory touched and their code compiled."""
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="limits")
+def processor_peaks() -> list[PeakMethod]:
+    """Return all methods, their memory touched and their code compiled."""
+    count = threads()
+    pool = ThreadPoolExecutor(count, thread_name_prefix="peaks")
     source, target = np.ones(COPIED // 4, np.float32), np.zeros(COPIED // 4, np.float32)
-    parts = list(zip(np.array_split(target, threads), np.array_split(source, threads), strict=True))
+    parts = list(zip(np.array_split(target, count), np.array_split(source, count), strict=True))
 
     def copy_parts() -> None:
         list(pool.map(np.copyto, *zip(*parts, strict=True)))
 
     square = np.random.default_rng(0).standard_normal((PRODUCT, PRODUCT), dtype=np.float32)
     moved = 2 * source.nbytes  # read and written
-    found = [
-        Way("copy", "np.copyto on one thread", moved, lambda: np.copyto(target, source)),
-        Way("copy", f"np.copyto on {threads} threads", moved, copy_parts),
-        Way(
-            "multiply-add", "a product of matrices (BLAS)", 2 * PRODUCT**3, lambda: square @ square
-        ),
+    found: list[tuple[str, str, float, Call]] = [
+        ("copy", "np.copyto on one thread", moved, lambda: np.copyto(target, source)),
+        ("copy", f"np.copyto on {count} threads", moved, copy_parts),
+        ("multiply-add", "a product of matrices (BLAS)", 2 * PRODUCT**3, lambda: square @ square),
     ]
     if numba_cpu.unavailable() is None:
         chains = _compiled_chains()
@@ -55,12 +56,11 @@ def ways(threads: int) -> list[Way]:
         width = chains(numbers, 1)
 
         def multiply_add() -> None:
-            list(pool.map(lambda _: chains(numbers, LENGTH), range(threads)))
+            list(pool.map(lambda _: chains(numbers, LENGTH), range(count)))
 
-        name = f"chains of {4 * width}-byte vectors on {threads} threads"
-        operations = 2 * CHAINS * width * LENGTH * threads
-        found.append(Way("multiply-add", name, operations, multiply_add))
-    return found
+        name = f"chains of {4 * width}-byte vectors on {count} threads"
+        found.append(("multiply-add", name, 2 * CHAINS * width * LENGTH * count, multiply_add))
+    return [PeakMethod(peak, name, amount, [call]) for peak, name, amount, call in found]
 
 
 @cache
@@ -74,7 +74,7 @@ def _compiled_chains() -> Callable[[Any, int], int]:
     def chains(numbers: Any, length: int) -> int:
         n = lanes(numbers)
         b, c = load(numbers, 0), load(numbers, n)
-        # Different starts, or the compiler would see that all chains are one.
+        # Different starts, or the compiler would merge all chains.
         a0, a1, a2 = load(numbers, 2 * n), load(numbers, 3 * n), load(numbers, 4 * n)
         a3, a4, a5 = load(numbers, 5 * n), load(numbers, 6 * n), load(numbers, 7 * n)
         a6, a7, a8 = load(numbers, 8 * n), load(numbers, 9 * n), load(numbers, 10 * n)
@@ -85,7 +85,7 @@ def _compiled_chains() -> Callable[[Any, int], int]:
             a6, a7, a8 = fma(a6, b, c), fma(a7, b, c), fma(a8, b, c)
             a9, a10, a11 = fma(a9, b, c), fma(a10, b, c), fma(a11, b, c)
         for k, a in enumerate((a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11)):
-            store(a, numbers, (k + 2) * n)  # what is never stored is never computed
+            store(a, numbers, (k + 2) * n)  # or the compiler would drop the loop
         return n  # type: ignore[no-any-return]
 
     function: Callable[[Any, int], int] = chains

@@ -1,0 +1,157 @@
+"""The two devices, which differ in arrays, clock and peak rates: the processor and a GPU."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..arrays import Array
+from .contenders import threads
+from .peaks import PeakMethod, processor_peaks
+from .record import Machine
+from .timing import Call, Clock, GpuClock, processor_clock
+
+COPIED = 1 << 29  # bytes of the array whose copying is the peak of a GPU
+MIN_CALLS = 4  # between two events of the GPU's clock
+PACKAGES = ("numpy", "numba", "numba-cuda", "torch")
+
+
+class Processor:
+    """All cores, on NumPy arrays."""
+
+    arrays = "numpy"
+    reference: str | None = None  # a backend to compare with, unless the contenders have one
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or processor_clock
+
+    def copies(self, operands: Sequence[Array], count: int | None = None) -> list[Sequence[Any]]:
+        """Return the operands on the device, as often as the clock needs them or ``count``."""
+        return [operands]
+
+    def peak_methods(self) -> list[PeakMethod]:
+        """Return the methods to measure the peak rates of the device."""
+        return processor_peaks()
+
+    def machine(self) -> Machine:
+        """Return the description of the device."""
+        return this_machine()
+
+
+class Gpu(Processor):
+    """CuPy's current GPU."""
+
+    arrays = "cupy"
+    reference = "numba"
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or GpuClock()
+
+    def copies(self, operands: Sequence[Array], count: int | None = None) -> list[Sequence[Any]]:
+        """Return copies that together exceed twice the second-level cache, so no call hits it."""
+        import cupy
+
+        if count is None:
+            cache = cupy.cuda.Device().attributes["L2CacheSize"]
+            x, _, dy, *_ = operands  # every task moves as much as these two, or more
+            count = max(MIN_CALLS, -(-2 * cache // (x.nbytes + dy.nbytes)))
+        return [[cupy.asarray(a) for a in operands] for _ in range(count)]
+
+    def peak_methods(self) -> list[PeakMethod]:
+        """Return two methods to copy memory."""
+        import cupy
+
+        source = cupy.ones(COPIED // 4, np.float32)
+        target = cupy.empty(source.shape, np.float32)
+        calls: dict[str, Call] = {
+            "cudaMemcpyAsync": partial(
+                target.data.copy_from_device_async, source.data, source.nbytes
+            ),
+            "an elementwise CUDA kernel of CuPy": partial(cupy.multiply, source, 1, out=target),
+        }
+        moved = 2 * source.nbytes  # read and written
+        return [PeakMethod("copy", name, moved, [call] * MIN_CALLS) for name, call in calls.items()]
+
+    def machine(self) -> Machine:
+        """Return the description of the GPU; `Machine.cores` is its multiprocessors."""
+        import cupy
+
+        device, runtime = cupy.cuda.Device(), cupy.cuda.runtime
+        numbers = {
+            "CUDA": runtime.runtimeGetVersion(),
+            "the driver's CUDA": runtime.driverGetVersion(),
+        }
+        cuda = {name: f"{n // 1000}.{n % 1000 // 10}" for name, n in numbers.items()}
+        host = this_machine()
+        return replace(
+            host,
+            processor=runtime.getDeviceProperties(device.id)["name"].decode(),
+            cores=device.attributes["MultiProcessorCount"],
+            versions={**host.versions, "cupy": cupy.__version__, **cuda},
+        )
+
+
+def one_line(error: Exception) -> str:
+    """Return the type and the message of an error, shortened."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def this_machine() -> Machine:
+    """Return the processor, the system and the versions of packages; no names or paths."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Machine(
+        processor=_processor(),
+        cores=cores or 1,
+        threads=threads(),
+        system=f"{platform.system()} {platform.machine()}",
+        python=platform.python_version(),
+        versions={"involution_edu": __version__, **{name: _version(name) for name in PACKAGES}},
+    )
+
+
+class BackgroundLoad:
+    """How many cores other processes have kept busy since this was made."""
+
+    def __init__(self) -> None:
+        self.start, self.before = time.perf_counter(), _seconds_of_others()
+
+    def cores(self) -> float | None:
+        """Return the mean number of busy cores, or None if the system does not tell."""
+        now = _seconds_of_others()
+        if self.before is None or now is None:
+            return None
+        return round(max(0.0, now - self.before) / (time.perf_counter() - self.start), 2)
+
+
+def _seconds_of_others() -> float | None:
+    """Return the processor time of all other processes; an ended child counts as this one."""
+    table = Path("/proc/stat")
+    if not table.exists():
+        return None
+    user, nice, system, _, _, irq, softirq = map(int, table.read_text().split()[1:8])
+    everyone = (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+    return everyone - sum(os.times()[:4])
+
+
+def _processor() -> str:
+    table = Path("/proc/cpuinfo")
+    lines = table.read_text().splitlines() if table.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
