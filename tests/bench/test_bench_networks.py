@@ -22,7 +22,7 @@ from involution_edu.bench.record import NetworkRow, Record, from_json
 from involution_edu.bench.run import run
 from involution_edu.bench.text import bench_text
 from involution_edu.cli import main
-from involution_edu.models.blocks import Bottleneck
+from involution_edu.models.residual import Bottleneck
 
 BENCH = ["bench", "--preset", "networks", "--rounds", "1"]
 
