@@ -20,6 +20,7 @@ from .module import Module, Parameter, Sequential, no_grad
 from .norm import BatchNorm2d
 from .optim import SGD, Adam, Optimizer, clip_grad_norm, warmup_cosine
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from .training import train_step
 
 __all__ = [
     "SGD",
@@ -40,5 +41,6 @@ __all__ = [
     "Sequential",
     "clip_grad_norm",
     "no_grad",
+    "train_step",
     "warmup_cosine",
 ]
