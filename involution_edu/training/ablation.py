@@ -130,7 +130,7 @@ def ablate(
     >>> ablate("denoise", settings_of(k=[3, 5]), path=Path("k.csv"))
     Traceback (most recent call last):
         ...
-    ValueError: task is 'denoise'; need one of 'digits', 'mnist', 'textures'
+    involution_edu.arguments.ArgumentError: task is 'denoise'; need one of 'digits', 'mnist', 'textures'
     """
     labelled = [name for name, known in TASKS.items() if "rednet" in known.networks]
     chosen = TASKS[as_choice("task", task, labelled)]

@@ -104,7 +104,8 @@ def fit(
     Examples
     --------
     >>> from dataclasses import replace
-    >>> from involution_edu import nn, tasks
+    >>> from involution_edu import nn
+    >>> from involution_edu.training import tasks
     >>> x = np.random.default_rng(0).standard_normal((64, 1, 4, 4), np.float32)
     >>> data = Data(x, (x.mean(axis=(1, 2, 3)) > 0).astype(int), x[:9], np.zeros(9, int))
     >>> model = nn.Sequential(nn.GlobalAvgPool2d(), nn.Linear(1, 2, rng=0))
@@ -168,7 +169,8 @@ def evaluate(model: Module, task: Task, data: Data) -> float:
     --------
     A network that always predicts class 1, for labels of which three of four are 1:
 
-    >>> from involution_edu import nn, tasks
+    >>> from involution_edu import nn
+    >>> from involution_edu.training import tasks
     >>> model = nn.Sequential(nn.GlobalAvgPool2d(), nn.Linear(1, 2))
     >>> model.load_state_dict({"1.weight": np.zeros((2, 1)), "1.bias": np.array([0, 1.0])})
     >>> x = np.zeros((4, 1, 5, 6), np.float32)

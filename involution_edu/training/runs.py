@@ -87,7 +87,7 @@ def run_task(
     >>> run_task("digits", networks=["vgg"], out_dir=Path("digits"))
     Traceback (most recent call last):
         ...
-    ValueError: networks[0] is 'vgg'; need one of 'rednet', 'resnet'
+    involution_edu.arguments.ArgumentError: networks[0] is 'vgg'; need one of 'rednet', 'resnet'
     """
     chosen = TASKS[as_choice("task", task, TASKS)]
     names = list(chosen.networks) if networks is None else list(networks)

