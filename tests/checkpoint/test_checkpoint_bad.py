@@ -38,7 +38,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import involution_edu as inv
-from involution_edu.checkpoint.tensors import MOST_BYTES
+from involution_edu.checkpoint.tensors import MAX_BYTES
 
 
 def renamed(data: bytes, old: bytes, new: bytes) -> bytes:
@@ -107,7 +107,7 @@ BAD = {
         torch_file({"fc.weight": torch_tensor(), "epoch": 3}),
         "entry 'epoch' is a int; need a tensor, or the tensors under 'state_dict'",
     ),
-    "a number as a name": (torch_file({0: torch_tensor()}), "entry 0 is a StridedTensor; need"),
+    "a number as a name": (torch_file({0: torch_tensor()}), "entry 0 is a Tensor; need"),
     "no tensors": (torch_file({"state_dict": {}}), "holds no tensor"),
     "one name twice": (
         torch_file({"fc.weight": torch_tensor(), "module.fc.weight": torch_tensor()}),
@@ -267,17 +267,17 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         inv.load_checkpoint(tmp_path)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(inv.CheckpointError, match=r"pipe, a pipe or a device; need a file"):
+        with pytest.raises(inv.CheckpointError, match=r"pipe, a pipe or a device; need a regular file"):
             inv.load_checkpoint(tmp_path / "pipe")
 
 
 def test_a_file_too_large_is_not_read(path: Path) -> None:
     with path.open("wb") as file:
         try:
-            file.truncate(MOST_BYTES + 1)
+            file.truncate(MAX_BYTES + 1)
         except OSError:
             pytest.skip(SPARSE)
-    assert_refused(path, f"of {MOST_BYTES + 1} bytes; need at most")
+    assert_refused(path, f"of {MAX_BYTES + 1} bytes; need at most")
 
 
 # What to damage, and what to wrap around it then: the checksums of zip files notice all else.

@@ -258,7 +258,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_small_files_stay_small(bomb: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("involution_edu.checkpoint.MOST_BYTES", 1 << 24)
+    monkeypatch.setattr("involution_edu.checkpoint.MAX_BYTES", 1 << 24)
     data, named = BOMBS[bomb]
     path.write_bytes(data)
     tracemalloc.start()
