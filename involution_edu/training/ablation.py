@@ -27,8 +27,6 @@ from .runs import train_network, with_epochs
 from .tasks import TASKS, Task, load
 
 PATIENCE = 10  # seconds to wait for the scheduler
-
-
 Map = Callable[[Callable[[Key], Row], list[Key]], Iterable[Row]]  # by several workers
 
 
@@ -115,6 +113,7 @@ def ablate(
     Returns
     -------
     ablation : Ablation
+        If a training diverges, the rows before it, with ``ok`` False; no page and no chart.
 
     Raises
     ------
@@ -147,7 +146,11 @@ def ablate(
     with _workers(as_int("jobs", jobs), dask) as (parallel_map, at_once):
         for start in range(0, len(todo), at_once):
             batch = todo[start : start + at_once]
-            done |= {row.key: row for row in parallel_map(partial(train_one, chosen, data), batch)}
+            try:
+                rows = list(parallel_map(partial(train_one, chosen, data), batch))
+            except FloatingPointError as error:
+                return Ablation(task, tuple(done.values()), (path,), str(error))
+            done |= {row.key: row for row in rows}
             write_csv(path, Row, done.values())
             progress(len(keys) - len(todo) + start + len(batch), len(keys), str(batch[-1][0]))
     ablation = Ablation(task, tuple(done[key] for key in keys), (path, *report))
@@ -185,16 +188,14 @@ def _workers(jobs: int, dask: str | None) -> Iterator[tuple[Map, int]]:
     from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 
     with ExitStack() as stack:
-        if dask is None:
-            stack.enter_context(parallel_config(n_jobs=jobs))
-        else:
+        options: dict[str, Any] = {"n_jobs": jobs}
+        if dask is not None:
             stack.enter_context(_client(dask))
-            stack.enter_context(parallel_config(backend="dask", n_jobs=-1))
+            options = {"n_jobs": -1, "backend": "dask"}
+        stack.enter_context(parallel_config(**options))
         parallel = stack.enter_context(Parallel())
-        yield (
-            lambda function, keys: parallel(delayed(function)(key) for key in keys),
-            effective_n_jobs(),
-        )
+        at_once = effective_n_jobs(None)  # of this configuration; the default is all cores
+        yield (lambda function, keys: parallel(map(delayed(function), keys))), at_once
 
 
 def _client(dask: str) -> Any:

@@ -185,16 +185,19 @@ class Ablation:
     rows : tuple of Row
     files : tuple of path
         Files written.
+    diverged : str
+        As in `Results`.
     """
 
     task: str
     rows: tuple[Row, ...]
     files: tuple[Path, ...] = field(default=(), compare=False)
+    diverged: str = ""
 
     @property
     def ok(self) -> bool:
-        """Always true: an ablation has no checks."""
-        return True
+        """Whether no training diverged."""
+        return not self.diverged
 
     def by_setting(self) -> dict[Setting, list[Row]]:
         """Return the rows of each setting, one for each seed."""
@@ -232,12 +235,17 @@ class Ablation:
 
     def text(self) -> str:
         """Return the table for a terminal."""
+        if self.diverged:
+            return f"The training diverged: {self.diverged}"
         lines = ["{:>3}{:>17}{:>4}{:>12}{:>12}{:>24}".format(*cells) for cells in self.table()]
         return "\n".join([*lines, self.note, f"Files: {', '.join(map(str, self.files))}"])
 
     def data(self) -> dict[str, Any]:
         """Return the rows and the names of the files as plain data."""
-        return {**asdict(self), "files": [str(path) for path in self.files]}
+        if self.diverged:
+            return {"error": self.diverged}
+        rows, files = [asdict(row) for row in self.rows], [str(path) for path in self.files]
+        return {"task": self.task, "rows": rows, "files": files}
 
 
 def read_rows(path: Path, task: str) -> list[Row]:

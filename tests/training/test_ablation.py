@@ -138,6 +138,25 @@ def test_an_interrupted_ablation_keeps_its_rows(
     assert sorted(tmp_path.iterdir()) == [path]
 
 
+def test_a_diverged_training_is_reported_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_one = ablation.train_one
+
+    def diverging(task: Any, data: Data, key: Key) -> Row:
+        if key[0].k == 3:
+            raise FloatingPointError("the loss is nan in epoch 1, batch 2")
+        return train_one(task, data, key)
+
+    monkeypatch.setattr(ablation, "train_one", diverging)
+    monkeypatch.chdir(tmp_path)
+    assert main(["ablate", "--task", "dots", "--k", "1,3", "--seeds", "1", "--out", "a"]) == 1
+    said = capsys.readouterr().out
+    assert said == "The training diverged: the loss is nan in epoch 1, batch 2\n"
+    assert [row.k for row in read_rows(tmp_path / "a.csv", "dots")] == [1]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
 def test_two_processes_give_the_same_table(whole: Path, tmp_path: Path) -> None:
     swept(tmp_path / "two.csv", jobs=2)
     assert (tmp_path / "two.csv").read_text() == whole.read_text()
