@@ -142,9 +142,9 @@ def card_text(card: Card, results: Results) -> str:
     """Return the model card of the first run of ``results``, in Markdown."""
     run, unit = results.runs[0], TASKS[results.task].unit
     same = [other.epochs[-1].test_score for other in results.of(run.network)]
-    beside = [f"{name} {unit.of(score)}" for name, score in results.baselines.items()]
+    others = [f"{name} {unit.of(score)}" for name, score in results.baselines.items()]
     if len(same) > 1:
-        beside.append(f"{len(same)} seeds {unit.with_spread(same)}")
+        others.append(f"{len(same)} seeds {unit.with_spread(same)}")
     lines = [
         f"# {card.name}\n",
         _wrapped(f"{card.about}. `inv.models.pretrained({card.name!r})` loads it.") + "\n",
@@ -154,7 +154,7 @@ def card_text(card: Card, results: Results) -> str:
         _item(f"Command: `{_command(results)}`"),
         _item(f"Seed: {run.seed}, after the last of {len(run.epochs)} epochs"),
         _item(f"Test {unit.name}: {unit.of(run.epochs[-1].test_score)}"),
-        *([_item(f"For comparison: {', '.join(beside)}")] if beside else []),
+        *([_item(f"For comparison: {', '.join(others)}")] if others else []),
         _item(f"Limits: {card.limits}"),
     ]
     return "\n".join(lines) + "\n"

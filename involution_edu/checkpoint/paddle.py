@@ -56,7 +56,7 @@ class PickledArray(Tensor, Settable):
 def encode(text: object, *_: object) -> object:
     """Stand in for _codecs.encode, with which old pickles turn text into bytes, one for one.
 
-    The text stays as it is until an array is made of it: many copies could fill the memory.
+    The text is not converted until an array needs it: many copies could fill the memory.
     """
     return text
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -168,14 +168,9 @@ def train_one(task: Task, data: Data, key: Key) -> Row:
 
 
 def _network(setting: Setting, data: Data, seed: int) -> Module:
-    return small_rednet(
-        data.classes,
-        data.x_train.shape[1],
-        kernel_size=setting.k,
-        group_channels=setting.group_channels,
-        reduction=setting.reduction,
-        rng=seed,
-    )
+    channels, factors = data.x_train.shape[1], asdict(setting)
+    k = factors.pop("k")
+    return small_rednet(data.classes, channels, kernel_size=k, **factors, rng=seed)
 
 
 @contextmanager

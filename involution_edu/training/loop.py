@@ -68,7 +68,7 @@ def fit(
     resume: bool = False,
     progress: Progress = no_progress,
 ) -> list[Epoch]:
-    """Train ``model`` in place and return what each epoch came to.
+    """Train ``model`` in place and return the metrics of every epoch.
 
     The order of the pictures and the data augmentation of an epoch are drawn from
     ``default_rng([seed, epoch])``, so an interrupted and resumed training computes the same
