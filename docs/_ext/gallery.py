@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from involution_edu.arrays import Array
 from involution_edu.files import check_writable, written_whole
 from involution_edu.images import Photo
 from involution_edu.models import KernelDenoiser, pretrained, rednet26, rednet50
-from involution_edu.nn import Adam, Conv2d, MeanSquaredError, Module, ReLU, Sequential
+from involution_edu.nn import Adam, Conv2d, MeanSquaredError, ReLU, Sequential, train_step
 from involution_edu.training.data import add_noise
 from involution_edu.viz.animation.frames import Progress, save_film
 from involution_edu.viz.animation.scenes import SCENES, Subject
@@ -67,7 +66,10 @@ class Studio:
         rng = np.random.default_rng(self.subject.seed)
         sizes = (3, CHANNELS, CHANNELS, 3)
         first, middle, last = (Conv2d(a, b, 5, padding="same", rng=rng) for a, b in pairwise(sizes))
-        train(Sequential(first, ReLU(), middle, ReLU(), last), noisy, clean)
+        model = Sequential(first, ReLU(), middle, ReLU(), last)
+        adam, criterion = Adam(model.parameters(), lr=0.003), MeanSquaredError()
+        for _ in range(STEPS):
+            train_step(model, adam, criterion, noisy, clean)
         return middle
 
     @cached_property
@@ -80,16 +82,6 @@ class Studio:
         shown = np.rint(noisy[0].transpose(1, 2, 0).clip(0, 1) * 255).astype(np.uint8)
         trace = record_operator(noisy, model.generate_kernel(noisy))
         return trace, shown.repeat(3, axis=2)
-
-
-def train(model: Module, x: Array, target: Array) -> None:
-    """Take `STEPS` steps of Adam towards ``target``."""
-    adam, criterion = Adam(model.parameters(), lr=0.003), MeanSquaredError()
-    for _ in range(STEPS):
-        model.zero_grad()
-        criterion(model(x), target)
-        model.backward(criterion.backward())
-        adam.step()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
-"""``docs/training.md`` and the cards of the weights that ship, made from results and nothing else.
+"""Maker of ``docs/training.md`` and the model cards, from the results of trainings.
 
-``python docs/_ext/training.py docs/training docs/training.md`` writes them: the first
-names the folder with a ``TASK.json`` for every task, what ``involution-edu train`` wrote as
-``results.json``.
+``python docs/_ext/training.py docs/training docs/training.md`` writes them. The folder has a
+``TASK.json`` for every task, the ``results.json`` written by ``involution-edu train``.
 """
 
 from __future__ import annotations
@@ -11,32 +10,31 @@ from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from textwrap import fill
 
 from benchmarks import markdown_table
 
 from involution_edu.files import written_whole
 from involution_edu.models.pretrained import FOLDER
-from involution_edu.training.runs import Results, results_from_json
+from involution_edu.training.results import Results, results_from_json
 from involution_edu.training.tasks import TASKS
 
 INTRODUCTION = """\
 # Training
 
-What `involution-edu train` came to, for every task: a RedNet beside the ResNet of its plan, which
-differs in the spatial layer of its blocks alone, and networks that filter photos. This page is
-made [by a command](#repeat-it) from the results in the folder `docs/training`.
+Results of `involution-edu train` for every task: a RedNet and the ResNet of the same architecture,
+which differs only in the spatial layer of its blocks, and networks that filter photos. The page is
+generated [by a command](#reproduction) from the results in the folder `docs/training`.
 
-All pictures ship inside Python packages; nothing is downloaded. Every figure is of the test set
+All pictures ship inside Python packages; nothing is downloaded. Scores are those of the test set
 after the last epoch, not the best one; ± is the standard deviation of the seeds. The settings were
-chosen while looking at test scores of single runs, for there is no third set: take small
-differences for what they are. MACs are the multiplications of one forward pass for one picture.
-Seconds are of a whole training, on a machine that did other work besides: compare them roughly.
+chosen by test scores of single runs, since there is no validation set: small differences mean
+little. MACs are the multiplications of one forward pass for one picture. Seconds are those of a
+whole training on a machine with other load: compare them roughly.
 """
 
 REPEAT = """\
-## Repeat it
+## Reproduction
 
 ```bash
 pip install '.[train]'
@@ -44,19 +42,19 @@ pip install '.[train]'
 python docs/_ext/training.py docs/training docs/training.md
 ```
 
-An interrupted training goes on with `--resume` and ends at the same weights, to the last bit.
+An interrupted training continues with `--resume` and ends with bit-identical weights.
 """
 
 PHOTOS = (
-    "Photos that ship in scikit-image. To train on: astronaut (NASA) and rocket (SpaceX), both in "
-    "the public domain; coffee (Rachel Michetti){textures}, CC0. To test: camera (Lav Varshney) "
+    "Photos that ship in scikit-image. Training: astronaut (NASA) and rocket (SpaceX), both in the "
+    "public domain; coffee (Rachel Michetti){textures}, CC0. Test: camera (Lav Varshney) "
     "and chelsea (Stéfan van der Walt), CC0; coins (Brooklyn Museum), no known restrictions"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What the results cannot say about weights that ship, which are those of the first run."""
+    """Texts of a model card; the weights are those of the first run of the results."""
 
     name: str
     about: str
@@ -67,32 +65,31 @@ class Card:
 CARDS = (
     Card(
         "salt-and-pepper",
-        "An involution layer of three channels that removes black and white specks from a colour "
+        "An involution layer of three channels that removes salt-and-pepper noise from a colour "
         "photo: the layer of the demo",
         PHOTOS.format(textures=""),
-        "It sees one pixel: what is truly black or white is blurred, and a neighbour that is a "
-        "speck shines through. Some seeds end in a worse solution: "
-        "seed 0 is the best of the three",
+        "The generator reads one pixel: truly black or white areas are blurred, and noisy "
+        "neighbours remain visible. Some seeds give a worse solution; seed 0 is the best of three",
     ),
     Card(
         "denoise",
-        "A network that makes a kernel for every pixel and takes normal noise of standard "
-        "deviation 25 (of 255) off a grey photo",
+        "A network that generates a kernel for every pixel and removes normal noise of standard "
+        "deviation 25 (of 255) from a grey photo",
         PHOTOS.format(textures="; brick, grass and gravel"),
-        "Other amounts or kinds of noise were not trained",
+        "Not trained for other kinds or amounts of noise",
     ),
     Card(
         "digits",
-        "A small RedNet that reads handwritten digits of 8 x 8 pixels, from 0 (paper) to 1 (ink)",
+        "A small RedNet that classifies handwritten digits of 8 x 8 pixels, 0 (paper) to 1 (ink)",
         "Optical Recognition of Handwritten Digits (E. Alpaydin and C. Kaynak, UCI, CC BY 4.0), "
         "as it ships in scikit-learn",
-        "Writers of the training digits wrote test digits too",
+        "Training and test digits share writers",
     ),
 )
 
 
 def page(results: Mapping[str, Results]) -> str:
-    """Return the page as Markdown."""
+    """Return the page in Markdown."""
     return "\n".join(_lines(results))
 
 
@@ -102,26 +99,23 @@ def _lines(results: Mapping[str, Results]) -> Iterator[str]:
         task, recipe = TASKS[name], TASKS[name].recipe
         yield f"## {name}: {task.about}\n"
         yield _wrapped(
-            f"{found.train_size:,} pictures to train on, {found.test_size:,} to test. "
+            f"{found.train_size:,} pictures for training, {found.test_size:,} for testing. "
             f"{len(found.runs[0].epochs)} epochs, batches of {recipe.batch_size}, "
-            f"{recipe.optimizer} with a learning rate of {recipe.lr:g} that warms up and falls along "
-            f"a cosine, weight decay {recipe.weight_decay:g}, label smoothing "
-            f"{recipe.label_smoothing:g}."
+            f"{recipe.optimizer} with a learning rate of {recipe.lr:g} after warm-up, cosine decay, "
+            f"weight decay {recipe.weight_decay:g}, label smoothing {recipe.label_smoothing:g}."
         )
         yield ""
-        yield from markdown_table(
-            ["", "seeds", "parameters", "MACs", "training", f"test {task.unit.name}", "seconds"],
-            [*_network_rows(found), *_baseline_rows(found)],
-        )
+        head, *rows = found.table()
+        yield from markdown_table(head, rows)
         yield f"![Loss and test {task.unit.name} after each epoch](training/{name}.png)\n"
-    yield "## Weights that ship\n"
+    yield "## Trained weights\n"
     yield _wrapped(
-        "`inv.models.pretrained(NAME)` loads them; the cards, in the folder "
-        "`involution_edu/weights`, say where they come from."
+        "`inv.models.pretrained(NAME)` loads the weights of the package; their model cards are in "
+        "the folder `involution_edu/models/weights`."
     )
     yield ""
     yield from markdown_table(
-        ["name", "what it is", "bytes"],
+        ["name", "network", "bytes"],
         [
             [f"`{card.name}`", card.about, f"{(FOLDER / f'{card.name}.npz').stat().st_size:,}"]
             for card in CARDS
@@ -129,27 +123,6 @@ def _lines(results: Mapping[str, Results]) -> Iterator[str]:
     )
     yield REPEAT.format(commands="\n".join(map(_commands, results.values()))).rstrip("\n")
     yield ""
-
-
-def _network_rows(results: Results) -> Iterator[list[str]]:
-    unit = TASKS[results.task].unit
-    for network in results.networks:
-        runs = results.of(network)
-        yield [
-            network,
-            str(len(runs)),
-            f"{runs[0].parameters:,}",
-            f"{runs[0].macs:,}",
-            unit.of(fmean(run.epochs[-1].train_score for run in runs)),
-            unit.with_spread([run.epochs[-1].test_score for run in runs]),
-            f"{fmean(run.seconds for run in runs):.0f}",
-        ]
-
-
-def _baseline_rows(results: Results) -> Iterator[list[str]]:
-    unit = TASKS[results.task].unit
-    for name, score in results.baselines.items():
-        yield [name, *[""] * 4, unit.of(score), ""]
 
 
 def _command(results: Results) -> str:
@@ -167,12 +140,12 @@ def _commands(results: Results) -> str:
 
 
 def card_text(card: Card, results: Results) -> str:
-    """Return the card of the weights of the first run of ``results``, as Markdown."""
+    """Return the model card of the first run of ``results``, in Markdown."""
     run, unit = results.runs[0], TASKS[results.task].unit
     same = [other.epochs[-1].test_score for other in results.of(run.network)]
-    beside = [f"{name} {unit.of(score)}" for name, score in results.baselines.items()]
+    others = [f"{name} {unit.of(score)}" for name, score in results.baselines.items()]
     if len(same) > 1:
-        beside.append(f"{len(same)} seeds {unit.with_spread(same)}")
+        others.append(f"{len(same)} seeds {unit.with_spread(same)}")
     lines = [
         f"# {card.name}\n",
         _wrapped(f"{card.about}. `inv.models.pretrained({card.name!r})` loads it.") + "\n",
@@ -182,25 +155,25 @@ def card_text(card: Card, results: Results) -> str:
         _item(f"Command: `{_command(results)}`"),
         _item(f"Seed: {run.seed}, after the last of {len(run.epochs)} epochs"),
         _item(f"Test {unit.name}: {unit.of(run.epochs[-1].test_score)}"),
-        *([_item(f"Beside it: {', '.join(beside)}")] if beside else []),
+        *([_item(f"For comparison: {', '.join(others)}")] if others else []),
         _item(f"Limits: {card.limits}"),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _wrapped(text: str) -> str:
-    return fill(text, 100, break_long_words=False, break_on_hyphens=False)
-
-
-def _item(text: str) -> str:
+def _wrapped(text: str, first: str = "", indent: str = "") -> str:
     return fill(
         text,
         100,
-        initial_indent="- ",
-        subsequent_indent="  ",
+        initial_indent=first,
+        subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def _item(text: str) -> str:
+    return _wrapped(text, "- ", "  ")
 
 
 def read_results(folder: Path) -> dict[str, Results]:
@@ -214,8 +187,8 @@ def read_results(folder: Path) -> dict[str, Results]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read results and write their page, and the cards of the weights."""
-    parser = ArgumentParser(description="Make the page of trainings and the cards of weights.")
+    """Write the page and the model cards from the results."""
+    parser = ArgumentParser(description="Write the page of trainings and the model cards.")
     parser.add_argument("results", type=Path, help="a folder with TASK.json for every task")
     parser.add_argument("page", type=Path, help="the Markdown file to write or replace")
     args = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""Weights in files: PyTorch's, Paddle's, safetensors' and NumPy's; nothing in a file is run.
+"""Files of weights: PyTorch, Paddle, safetensors and NumPy; no code in a file is run.
 
 >>> import tempfile
 >>> from pathlib import Path
@@ -28,18 +28,17 @@ from .names import find_state, without_prefixes
 from .npz import read_npz, write_npz
 from .paddle import as_torch, read_paddle
 from .safetensors import read_safetensors, write_safetensors
-from .tensors import ITEMSIZE, MOST_BYTES, Fault, Numbers, Tensor, quoted
+from .tensors import ITEMSIZE, MAX_BYTES, MAX_MESSAGE, Fault, Numbers, Tensor, quoted
 from .torch_zip import is_pickle, read_torch
 
 __all__ = ["CheckpointError", "load_checkpoint", "load_weights", "save_checkpoint"]
 
-BEFORE_1_6 = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # how PyTorch's older files begin
-LONGEST = 300  # letters of what others say of a file, which may quote all of it
+BEFORE_1_6 = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # first bytes of PyTorch's older files
 WRITERS = {".npz": write_npz, ".safetensors": write_safetensors}
 
 
 class CheckpointError(ArgumentError):
-    """A file whose weights cannot be used; the message names the file and what is wrong in it.
+    """A file whose weights cannot be used; the message names the file and its defect.
 
     Examples
     --------
@@ -57,19 +56,18 @@ class CheckpointError(ArgumentError):
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Numbers]:
-    """Return the arrays of a file of weights, under the names that the models here use.
+    """Return the arrays of a file of weights, by their names in `involution_edu.models`.
 
-    The content tells the format, not the name: PyTorch's zip format (since 1.6), safetensors,
-    ``.npz``, or a pickle, which is taken as Paddle's. Neither PyTorch nor Paddle is needed.
-    No code in a file is run: a pickle that asks for more than tensors and plain containers is
-    refused. PyTorch's older formats are not read; load such a file with PyTorch and save it
-    again with ``torch.save``.
+    The format is detected from the content: PyTorch's zip format (since 1.6), safetensors,
+    ``.npz``, or a pickle, read as Paddle's. Neither PyTorch nor Paddle is needed. No code in a
+    file is run: a pickle of more than tensors and plain containers is refused. PyTorch's older
+    formats are not read; load such a file with PyTorch and save it again with ``torch.save``.
 
-    - Of a dict with ``state_dict``, ``model`` or ``model_state_dict`` in it, only that is read.
+    - Of a dict with ``state_dict``, ``model`` or ``model_state_dict``, only that entry is read.
     - The prefixes ``module.`` and ``backbone.`` are dropped, and ``head.fc.`` becomes ``fc.``.
     - Paddle's ``_mean`` and ``_variance`` become ``running_mean`` and ``running_var``, and the
       weight of its linear layers (in, out) becomes (out, in).
-    - bfloat16 becomes float32; the other dtypes stay. Tensors that share memory in a PyTorch
+    - bfloat16 becomes float32; the other dtypes are kept. Tensors that share memory in a PyTorch
       file share it here.
 
     Parameters
@@ -83,9 +81,9 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Numbers]:
     Raises
     ------
     FileNotFoundError, IsADirectoryError, PermissionError
-        If there is no file to read.
+        If there is no readable file.
     CheckpointError
-        If the file is damaged, of another format, larger than `MOST_BYTES` or unpacks to more.
+        If the file is damaged, has another format, or it or its arrays exceed 1 GiB.
 
     Examples
     --------
@@ -101,25 +99,25 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Numbers]:
         raise IsADirectoryError(f"path is {path}, a folder; need a file of weights")
     if not path.is_file():  # reading a pipe would wait for its writer
         raise CheckpointError("path", f"is {path}, a pipe or a device", "a regular file")
-    if path.stat().st_size > MOST_BYTES:
+    if path.stat().st_size > MAX_BYTES:
         raise CheckpointError(
-            "path", f"is {path}, of {path.stat().st_size} bytes", f"at most {MOST_BYTES}"
+            "path", f"is {path}, of {path.stat().st_size} bytes", f"at most {MAX_BYTES}"
         )
     data = path.read_bytes()
     try:
         return _arrays(without_prefixes(_tensors(data)))
     except Exception as error:
-        # The decoders of zip files, JSON and NumPy's headers meet damage with almost any exception.
+        # The decoders of zip files, JSON and NumPy headers raise almost any exception on damage.
         raise CheckpointError(
-            "path", f"is {path}, which cannot be loaded: {_said(error)}"
+            "path", f"is {path}, which cannot be loaded: {_message(error)}"
         ) from error
 
 
 def load_weights(model: Module, path: str | os.PathLike[str]) -> None:
-    """Give ``model`` the weights of a file; on any error it stays as it was.
+    """Load the weights of a file into ``model``, which is unchanged after any error.
 
-    The file must have every parameter and buffer of the model and no other. Only batch norm's
-    ``num_batches_tracked``, which no result depends on, may be absent, as it is in Paddle's.
+    The file must have every parameter and buffer of the model and no other. Only
+    ``num_batches_tracked`` of batch normalisation, which affects no result, may be absent.
 
     Parameters
     ----------
@@ -143,7 +141,7 @@ def load_weights(model: Module, path: str | os.PathLike[str]) -> None:
     >>> model(np.ones((1, 3), np.float32))
     array([[3., 3.]], dtype=float32)
 
-    Weights of another model are refused whole:
+    Weights of another model are an error:
 
     >>> try:
     ...     inv.load_weights(inv.nn.Linear(3, 5), path)
@@ -164,23 +162,23 @@ def load_weights(model: Module, path: str | os.PathLike[str]) -> None:
 def save_checkpoint(
     path: str | os.PathLike[str], state: Mapping[str, Numbers], *, force: bool = False
 ) -> None:
-    """Write arrays to a file, whole or not at all.
+    """Write arrays to a file, completely or not at all.
 
     Parameters
     ----------
     path : str or path
         Ends in ``.npz`` or ``.safetensors``.
     state : mapping of str to ndarray
-        As `Module.state_dict` gives it.
+        As returned by `Module.state_dict`.
     force : bool
-        Whether a file that exists may be replaced.
+        Replace a file that exists.
 
     Raises
     ------
     OSError
         If the file exists or cannot be written.
     TypeError, ValueError
-        If its name ends in neither, or a value of ``state`` is no array of numbers.
+        If the name has another ending, or a value of ``state`` is no array of numbers.
 
     Examples
     --------
@@ -205,21 +203,21 @@ def save_checkpoint(
 
 
 def _tensors(data: bytes) -> dict[str, Tensor]:
-    """Return the tensors of a file in any of the formats, none of them read yet."""
+    """Return the tensors of a file of any format, not read yet."""
     if data.startswith(b"PK\3\4"):
         try:
             archive = ZipFile(BytesIO(data))
         except BadZipFile as error:
             raise Fault(f"it is a zip file cut short or damaged ({error})") from error
         total = sum(info.file_size for info in archive.infolist())  # entries may overlap
-        if total > MOST_BYTES:
-            raise Fault(f"it unpacks to {total} bytes; need at most {MOST_BYTES}")
+        if total > MAX_BYTES:
+            raise Fault(f"it unpacks to {total} bytes; need at most {MAX_BYTES}")
         if any(map(is_pickle, archive.namelist())):
             return find_state(read_torch(archive))
         return find_state(read_npz(archive))
     if data.startswith(BEFORE_1_6) or data[257:262] == b"ustar":
         raise Fault("it is of PyTorch before 1.6; load it there and torch.save it with a newer one")
-    if data[8:9] == b"{":  # asked first: a header's length may begin like a pickle
+    if data[8:9] == b"{":  # before pickles: the length of a header may begin like one
         return find_state(read_safetensors(data))
     if data.startswith(b"\x80"):
         return as_torch(find_state(read_paddle(data)))
@@ -233,15 +231,15 @@ def _arrays(state: Mapping[str, Tensor]) -> dict[str, Numbers]:
         try:
             arrays[name] = tensor.array()
         except Exception as error:
-            raise Fault(f"tensor {quoted(name)} {_said(error)}") from error
+            raise Fault(f"tensor {quoted(name)} {_message(error)}") from error
         total += arrays[name].nbytes
-        if total > MOST_BYTES:
-            raise Fault(f"it unpacks to more than {MOST_BYTES} bytes; need no more")
+        if total > MAX_BYTES:
+            raise Fault(f"it unpacks to more than {MAX_BYTES} bytes; need no more")
     return arrays
 
 
-def _said(error: Exception) -> str:
-    """Return the message of a fault that was looked for, or kind and message of any other."""
+def _message(error: Exception) -> str:
+    """Return the message of a `Fault`, or type and message of another exception."""
     text = f"{error}" if isinstance(error, Fault) else f"{type(error).__name__}: {error}"
     line = " ".join(text.split())
-    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
+    return line if len(line) <= MAX_MESSAGE else f"{line[:MAX_MESSAGE]}..."

@@ -1,8 +1,8 @@
-"""Pickles, read without Python's unpickler: a pickle is a program, and may ask for any function.
+"""A reader of pickles that runs no code in them, unlike Python's unpickler.
 
-A stack machine runs the few instructions that tensors and plain containers need, and knows the
-names of a fixed table alone. Nothing is imported and nothing is called but the functions of that
-table, all of them in this package.
+A pickle is a program that may call any function. Here a stack machine runs only the instructions
+needed for tensors and plain containers, and calls only the functions of a fixed table, all of
+them in this package. Nothing is imported.
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 class Settable:
-    """What a pickle makes first and fills afterwards."""
+    """An object that a pickle creates first and fills afterwards."""
 
     def set_state(self, state: Any) -> None:
-        """Take what the pickle says of it."""
+        """Set the state given in the pickle; ignored by default."""
 
 
 class OrderedDict(dict[object, object], Settable):
-    """A dict; what PyTorch notes beside the tensors (versions of modules) is not kept."""
+    """A dict; its state, PyTorch's versions of modules, is ignored."""
 
 
 def ordered_dict() -> OrderedDict:
-    """Stand in for collections.OrderedDict, which pickles make empty and fill afterwards."""
+    """Stand in for collections.OrderedDict, which pickles create empty and fill afterwards."""
     return OrderedDict()
 
 
 def plain_tuple(items: object) -> tuple[object, ...]:
-    """Stand in for tuple, of what is one already: a copy each time could fill the memory."""
+    """Stand in for tuple, of a tuple: copies could fill the memory."""
     if not isinstance(items, tuple):
         raise Fault(f"its pickle makes a tuple of a {type(items).__name__}")
     return items
@@ -65,22 +65,22 @@ def plain_tuple(items: object) -> tuple[object, ...]:
 def read_pickle(
     data: bytes, known: Known, load: Callable[[object], object] | None = None
 ) -> object:
-    """Return what the pickle ``data`` describes.
+    """Return the object in the pickle ``data``.
 
     Parameters
     ----------
     data : bytes
-    known : mapping of "module name" to what it stands for
-        A function may be called by the pickle, with any arguments; anything else is a value.
+    known : mapping of "module name" to object
+        Replacements of the names in the pickle. It may call functions, with any arguments.
     load : callable, optional
-        Returns what a persistent id stands for: something kept outside the pickle.
+        Returns the object of a persistent id, stored outside the pickle.
 
     Raises
     ------
     Fault
-        If the pickle uses another name or another instruction.
+        If the pickle uses another name or instruction.
     Exception
-        Of almost any kind, if it is damaged.
+        Of almost any type, if it is damaged.
 
     Examples
     --------
@@ -144,7 +144,7 @@ class _Machine:
                 stack.append(self.lookup(" ".join(self.top(2))))
             case "REDUCE":
                 function, arguments = self.top(2)
-                if not callable(function):  # the only callables here are those of the table
+                if not callable(function):  # all callables are from the table
                     raise Fault(f"its pickle calls a {type(function).__name__}")
                 if not isinstance(arguments, tuple):
                     raise Fault(f"its pickle calls with a {type(arguments).__name__}")
@@ -165,7 +165,7 @@ class _Machine:
         return self.known[name]
 
     def top(self, count: int) -> list[Any]:
-        """Take ``count`` values off the stack."""
+        """Pop ``count`` values."""
         if len(self.stack) < count:
             raise Fault("its pickle takes from an empty stack")
         values = self.stack[-count:]
@@ -179,7 +179,7 @@ class _Machine:
         return values
 
     def of_kind(self, kind: type) -> Any:
-        """Return the last value, which stays on the stack."""
+        """Return the last value without popping it."""
         if not isinstance(self.stack[-1], kind):
             raise Fault(f"its pickle fills a {type(self.stack[-1]).__name__}")
         return self.stack[-1]
@@ -187,6 +187,6 @@ class _Machine:
     def set_items(self, items: list[Any]) -> None:
         target = self.of_kind(dict)
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if not isinstance(key, str | int):  # the hash of nested tuples may take for ever
+            if not isinstance(key, str | int):  # the hash of nested tuples may take forever
                 raise Fault(f"its pickle has a {type(key).__name__} as a key; need str or int")
             target[key] = value

@@ -1,7 +1,8 @@
 """``.safetensors``: the length of a header, the header in JSON, then the bytes of all tensors.
 
-The header gives each tensor its dtype, its shape, and where its bytes begin and end; together
-they must cover what follows the header without gap or overlap.
+The header gives the dtype, shape and first and last byte of each tensor; the tensors must cover
+the bytes after the header without gap or overlap. The package of this name is not used: it
+accepts two entries of one name, and its errors do not name the tensor.
 """
 
 from __future__ import annotations
@@ -9,29 +10,29 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .tensors import ITEMSIZE, Fault, Numbers, RawTensor, Tensor, quoted
+from .tensors import ITEMSIZE, MAX_HEADER, Fault, Numbers, Tensor, array_of, quoted
 
-MOST_HEADER = 1 << 24  # bytes; the header of RedNet-152 has 160,000
 DTYPES = {
     "BF16": "bf16",
     "BOOL": "b1",
     **{f"{code[0].upper()}{8 * size}": code for code, size in ITEMSIZE.items() if code[0] in "fiu"},
 }
-METADATA = "__metadata__"  # notes, as text
+METADATA = "__metadata__"
 
 
 def read_safetensors(data: bytes) -> dict[str, Tensor]:
     """Return the tensors by name."""
     (length,) = struct.unpack_from("<Q", data)
-    if length > min(MOST_HEADER, len(data) - 8):
+    if length > min(MAX_HEADER, len(data) - 8):
         raise Fault(
-            f"its header claims {length} bytes; need at most {MOST_HEADER}, and not more than "
+            f"its header claims {length} bytes; need at most {MAX_HEADER}, and not more than "
             f"the {len(data) - 8} that follow"
         )
-    header = json.loads(data[8 : 8 + length], object_pairs_hook=_without_twins)
+    header = json.loads(data[8 : 8 + length], object_pairs_hook=_unique)
     if not isinstance(header, dict):
         raise Fault(f"its header is a {type(header).__name__}; need an object")
     header.pop(METADATA, None)
@@ -43,14 +44,14 @@ def read_safetensors(data: bytes) -> dict[str, Tensor]:
     ):
         if start != end:
             raise Fault(f"tensor {quoted(name)} begins at byte {start}; need {end}, the next")
-        tensors[name] = RawTensor(numbers[start:stop], code, shape)
+        tensors[name] = Tensor(partial(array_of, numbers[start:stop], code, shape))
         end = stop
     if end != len(numbers):
         raise Fault(f"its tensors end at byte {end}; need {len(numbers)}, the end of the file")
     return tensors
 
 
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     items = dict(pairs)
     if len(items) < len(pairs):
         raise Fault("its header has two entries of one name")
@@ -81,7 +82,7 @@ def write_safetensors(path: Path, state: Mapping[str, Numbers]) -> None:
         code = names[array.dtype.str[1:]]
         header[name] = {"dtype": code, "shape": array.shape, "data_offsets": offsets}
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the numbers begin at a multiple of 8
+    text += b" " * (-len(text) % 8)  # aligns the numbers
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for array in little.values():

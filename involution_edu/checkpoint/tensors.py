@@ -1,18 +1,20 @@
-"""From a file's bytes to arrays: sizes are checked before anything is made of them."""
+"""From the bytes of a file to arrays: sizes are checked before memory is allocated."""
 
 from __future__ import annotations
 
 import math
 import reprlib
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_BYTES = 1 << 30  # of a file, and of what it unpacks to; RedNet-152 has 136 million
-# Bytes per number of what is read, by its letter and size; "bf16" is a float32 cut in half.
+MAX_BYTES = 1 << 30  # of a file, and of its arrays; RedNet-152 has 136 million
+MAX_HEADER = 1 << 24  # bytes of a header of safetensors; that of RedNet-152 has 160,000
+MAX_MESSAGE = 300  # letters of the message of another library, which may quote the whole file
+# Bytes per number, by code; "bf16" is the upper half of a float32.
 ITEMSIZE = {
     "bf16": 2,
     "b1": 1,
@@ -26,25 +28,31 @@ _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel = 80, 80, 2
 
 
 def quoted(value: object) -> str:
-    """Return ``value`` as code, shortened: a hostile name may be a million letters long."""
+    """Return ``repr(value)``, shortened: a hostile name may have a million letters."""
     return _SHORT.repr(value)
 
 
 class Fault(Exception):
-    """What is wrong with a file; `load_checkpoint` adds the file's name."""
+    """A defect of a file; `load_checkpoint` adds the name of the file."""
 
 
-class Tensor(ABC):
-    """A tensor of a file, not read yet."""
+@dataclass(eq=False)
+class Tensor:
+    """A tensor of a file, not read yet.
 
-    @abstractmethod
-    def array(self) -> Numbers:
-        """Return its numbers, or raise if the file contradicts itself."""
+    Attributes
+    ----------
+    array : function of no argument
+        Returns its array, or raises if the file contradicts itself.
+    """
+
+    array: Callable[[], Numbers]
 
 
-@dataclass(frozen=True)
-class RawTensor(Tensor):
-    """Numbers that lie one after the other.
+def array_of(
+    raw: bytes | memoryview, code: str, shape: object, *, fortran: bool = False, order: str = "<"
+) -> Numbers:
+    """Return a contiguous array: writable, in the byte order of this machine.
 
     Parameters
     ----------
@@ -52,37 +60,24 @@ class RawTensor(Tensor):
     code : str
         A key of `ITEMSIZE`.
     shape : object
-        Checked when the array is made.
+        A list or tuple of ints, unchecked.
     fortran : bool
         Whether the first axis varies fastest.
-    byteorder : {"<", ">"}
-        The least or the most significant byte first.
+    order : {"<", ">"}
+        Least or most significant byte first.
+
+    Examples
+    --------
+    >>> array_of(bytes([0, 0, 128, 63]), "f4", (1, 1))
+    array([[1.]], dtype=float32)
+    >>> array_of(bytes([63, 128]), "bf16", (1,), order=">")
+    array([1.], dtype=float32)
     """
-
-    raw: bytes | memoryview
-    code: str
-    shape: object
-    fortran: bool = False
-    byteorder: str = "<"
-
-    def array(self) -> Numbers:
-        """Return the array, writable, in the byte order of this machine.
-
-        Examples
-        --------
-        >>> RawTensor(bytes([0, 0, 128, 63]), "f4", (1, 1)).array()
-        array([[1.]], dtype=float32)
-        >>> RawTensor(bytes([63, 128]), "bf16", (1,), byteorder=">").array()
-        array([1.], dtype=float32)
-        """
-        shape = as_shape(self.shape)
-        need = math.prod(shape) * ITEMSIZE[self.code]
-        if len(self.raw) != need:
-            raise Fault(
-                f"has {len(self.raw)} bytes; need {need} for {self.code} of shape {quoted(shape)}"
-            )
-        flat = numbers(self.raw, self.code, self.byteorder)
-        return flat.reshape(shape, order="F" if self.fortran else "C")
+    sizes = as_shape(shape)
+    need = math.prod(sizes) * ITEMSIZE[code]
+    if len(raw) != need:
+        raise Fault(f"has {len(raw)} bytes; need {need} for {code} of shape {quoted(sizes)}")
+    return numbers(raw, code, order).reshape(sizes, order="F" if fortran else "C")
 
 
 def as_shape(shape: object) -> tuple[int, ...]:
@@ -94,12 +89,12 @@ def as_shape(shape: object) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def numbers(raw: bytes | memoryview, code: str, byteorder: str) -> Numbers:
-    """Return ``raw`` as a new array of one axis; bfloat16 becomes float32, which holds it."""
+def numbers(raw: bytes | memoryview, code: str, order: str) -> Numbers:
+    """Return ``raw`` as a new array of one axis; bfloat16 becomes float32."""
     if code == "bf16":
-        upper = np.frombuffer(raw, f"{byteorder}u2").astype(np.uint32)
+        upper = np.frombuffer(raw, f"{order}u2").astype(np.uint32)
         widened: Numbers = (upper << 16).view(np.float32)
         return widened
     if code == "b1":
         return np.frombuffer(raw, np.uint8).astype(np.bool_)
-    return np.frombuffer(raw, byteorder + code).astype(code)
+    return np.frombuffer(raw, order + code).astype(code)

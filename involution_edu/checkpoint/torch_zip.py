@@ -1,13 +1,13 @@
 """PyTorch's ``.pth`` and ``.pt``: a zip file of one pickle and the bytes of each storage.
 
-A storage is a flat run of numbers. A tensor is a view of it: where it starts, its shape, and how
-many numbers to go for one step along each axis.
+A storage is a flat array of numbers. A tensor is a view of it, given by offset, shape and strides.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile
 
@@ -32,57 +32,48 @@ STORAGES = {
 
 @dataclass
 class Storage:
-    """The flat numbers behind one tensor or several, read when first needed."""
+    """The flat array behind one or several tensors, read at first use."""
 
     archive: ZipFile
     entry: str
     code: str
     count: int
-    byteorder: str
+    order: str
     _numbers: Numbers | None = field(default=None, repr=False)
 
     def numbers(self) -> Numbers:
-        """Return them, shared by every tensor of this storage."""
+        """Return the array, shared by all tensors of this storage."""
         if self._numbers is None:
             raw = self.archive.read(self.entry)
             if len(raw) != self.count * ITEMSIZE[self.code]:
                 raise Fault(f"has a storage of {len(raw)} bytes; need {self.count} {self.code}")
-            self._numbers = numbers(raw, self.code, self.byteorder)
+            self._numbers = numbers(raw, self.code, self.order)
         return self._numbers
 
 
-@dataclass(frozen=True)
-class StridedTensor(Tensor):
-    """A view of a storage."""
-
-    storage: Storage
-    offset: object
-    size: object
-    stride: object
-
-    def array(self) -> Numbers:
-        """Return the view, which has no more numbers than its storage."""
-        size, stride = as_shape(self.size), as_shape(self.stride)
-        (offset,) = as_shape([self.offset])
-        flat = self.storage.numbers()
-        last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-        count: int = math.prod(size)
-        if count > flat.size or (count and last >= flat.size):
-            raise Fault(
-                f"has offset {offset}, shape {quoted(size)} and strides {quoted(stride)}; "
-                f"need a view of its storage of {flat.size} numbers"
-            )
-        if not count:
-            return np.empty(size, flat.dtype)
-        steps = [step * flat.itemsize for step in stride]
-        return np.lib.stride_tricks.as_strided(flat[offset:], size, steps)
-
-
-def tensor(storage: object, offset: object, size: object, stride: object, *_: object) -> object:
-    """Stand in for torch._utils._rebuild_tensor_v2; gradients and hooks are not kept."""
+def tensor(storage: object, *view: object) -> Tensor:
+    """Stand in for torch._utils._rebuild_tensor_v2; gradients and hooks are ignored."""
     if not isinstance(storage, Storage):
         raise Fault(f"its pickle makes a tensor of a {type(storage).__name__}")
-    return StridedTensor(storage, offset, size, stride)
+    return Tensor(partial(_strided, storage, *view[:3]))
+
+
+def _strided(storage: Storage, offset: object, shape: object, strides: object) -> Numbers:
+    """Return a view, which has no more numbers than its storage."""
+    size, stride = as_shape(shape), as_shape(strides)
+    (start,) = as_shape([offset])
+    flat = storage.numbers()
+    last = start + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    count: int = math.prod(size)
+    if count > flat.size or (count and last >= flat.size):
+        raise Fault(
+            f"has offset {start}, shape {quoted(size)} and strides {quoted(stride)}; "
+            f"need a view of its storage of {flat.size} numbers"
+        )
+    if not count:
+        return np.empty(size, flat.dtype)
+    steps = [step * flat.itemsize for step in stride]
+    return np.lib.stride_tricks.as_strided(flat[start:], size, steps)
 
 
 def parameter(data: object, *_: object) -> object:
@@ -100,7 +91,7 @@ KNOWN = {
 
 
 def read_torch(archive: ZipFile) -> object:
-    """Return what `torch.save` was given, with a `StridedTensor` for each tensor."""
+    """Return the argument of `torch.save`, with a `Tensor` for each tensor."""
     entries = {info.filename: info for info in archive.infolist()}
     if any(info.compress_type != ZIP_STORED for info in entries.values()):
         raise Fault("it has compressed entries, which PyTorch never writes")
@@ -128,5 +119,5 @@ def read_torch(archive: ZipFile) -> object:
 
 
 def is_pickle(entry: str) -> bool:
-    """Return whether this is the entry that holds the pickle of a file of PyTorch."""
+    """Return whether this is the entry of the pickle in a file of PyTorch."""
     return entry.count("/") == 1 and entry.endswith("/data.pkl")

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from dataclasses import asdict
 from pathlib import Path
 
-from ..files import check_writable, written_whole
 from ..progress import progress_bar
-from .command import Command, Message, Result
+from .command import Command, Result
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     parser.add_argument(
-        "--task", default="digits", metavar="TASK", help="one with labels (default: digits)"
+        "--task", default="digits", metavar="TASK", help="a task with labels (default: digits)"
     )
     for name, text in (
         ("k", "rows and columns of the window, odd"),
         ("group-channels", "channels that share a kernel"),
-        ("reduction", "how many times fewer features the kernels are made of"),
+        ("reduction", "reduction of the channels in the generator"),
     ):
         parser.add_argument(
-            f"--{name}", type=_numbers, default=[], metavar="N,N,...", help=f"{text}, to be tried"
+            f"--{name}", type=_numbers, default=[], metavar="N,N,...", help=f"{text}; values to try"
         )
     parser.add_argument(
-        "--seeds", type=int, default=3, metavar="N", help="how many for each (default: 3)"
+        "--seeds",
+        type=int,
+        default=3,
+        metavar="N",
+        help="number of seeds for each value (default: 3)",
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="(default: the task's)")
     parser.add_argument(
@@ -33,20 +35,20 @@ def add_arguments(parser: ArgumentParser) -> None:
         dest="path",
         type=Path,
         metavar="NAME",
-        help="what to call the .csv, .md and .png (default: ablation-TASK)",
+        help="name of the .csv, .md and .png files (default: ablation-TASK)",
     )
     there = parser.add_mutually_exclusive_group()
     there.add_argument(
-        "--resume", action="store_true", help="keep the rows of the .csv, add others"
+        "--resume", action="store_true", help="keep the rows of the .csv and add missing ones"
     )
-    there.add_argument("--force", action="store_true", help="begin anew over the files")
+    there.add_argument("--force", action="store_true", help="replace the files")
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="processes on this machine (default: 1)"
     )
     parser.add_argument(
         "--dask",
         metavar="ADDRESS",
-        help="of the scheduler of a cluster whose workers do it instead, as tcp://10.0.0.1:8786",
+        help="scheduler of a Dask cluster whose workers do the runs, such as tcp://10.0.0.1:8786",
     )
 
 
@@ -58,39 +60,27 @@ def _numbers(text: str) -> list[int]:
 
 
 def run(args: Namespace) -> Result:
-    """Train, and write the table, the page and the charts."""
+    """Train a network for each setting and seed."""
     from ..training.ablation import ablate, settings_of
-    from ..training.charts import ablation_text, page, save_plot
 
     name = Path(f"ablation-{args.task}") if args.path is None else args.path
-    table, text, picture = (name.with_name(name.name + end) for end in (".csv", ".md", ".png"))
-    check_writable(
-        *(table, text, picture),
-        force=args.resume or args.force,
-        choice="another name (--resume goes on from it)",
-    )
-    ablation = ablate(
+    return ablate(
         args.task,
         settings_of(args.k, args.group_channels, args.reduction),
         seeds=args.seeds,
         epochs=args.epochs,
-        path=table,
+        path=name.with_name(f"{name.name}.csv"),
+        command=typed(args),
         resume=args.resume,
         force=args.force,
         jobs=args.jobs,
         dask=args.dask,
         progress=progress_bar(),
     )
-    with written_whole(picture, force=True) as temporary:
-        save_plot(ablation, temporary)
-    with written_whole(text, force=True) as temporary:
-        temporary.write_text(page(ablation, typed(args), picture.name), encoding="utf-8")
-    said = f"{ablation_text(ablation)}\nFiles: {table}, {text}, {picture}"
-    return Message(said, {**asdict(ablation), "files": [str(p) for p in (table, text, picture)]})
 
 
 def typed(args: Namespace) -> str:
-    """Return the command that makes the same table anywhere."""
+    """Return the command that reproduces the table."""
     words = ["involution-edu ablate", f"--task {args.task}"]
     words += [
         f"--{name.replace('_', '-')} {','.join(map(str, values))}"
@@ -105,10 +95,10 @@ def typed(args: Namespace) -> str:
 
 COMMAND = Command(
     "ablate",
-    "what the window, the groups and the reduction are worth, by training",
-    "Train a small RedNet for each value of K, of the channels that share a kernel and of the "
-    "reduction, each varied alone around 7, 16 and 4. Rows are kept as they come, so an "
-    "interrupted sweep goes on with --resume; a cluster of Dask can do the work.",
+    "ablation of window, groups and reduction, by training",
+    "Train a small RedNet for each value of K, of the channels per kernel and of the reduction, one "
+    "factor at a time around 7, 16 and 4. The table is kept up to date: an interrupted ablation "
+    "continues with --resume. A Dask cluster can do the runs.",
     "ablate --k 1,3,5,7,9 --epochs 5 --jobs 2",
     add_arguments,
     run,

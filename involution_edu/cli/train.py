@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from dataclasses import asdict
 from pathlib import Path
 
 from ..progress import progress_bar
 from ..training.tasks import TASKS
-from .command import Command, Message, Result, seed
+from .command import Command, Result, seed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     about = "; ".join(f"{task.name}: {task.about}" for task in TASKS.values())
     parser.add_argument("task", choices=TASKS, metavar="TASK", help=about)
     parser.add_argument(
         "--networks",
         nargs="+",
         metavar="NAME",
-        help="rednet and resnet for labels (default: all that the task has)",
+        help="rednet and resnet for tasks with labels (default: all networks of the task)",
     )
     parser.add_argument(
         "--seeds",
@@ -27,8 +26,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=seed,
         default=[0],
         metavar="SEED",
-        help="of the weights and all else that is drawn; each network is trained once with each "
-        "(default: 0)",
+        help="of the weights, the order of the pictures and the augmentation; each network is "
+        "trained once with each seed (default: 0)",
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="(default: the task's)")
     parser.add_argument(
@@ -39,37 +38,34 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="folder for checkpoints, logs and curves (default: trained-TASK)",
     )
     there = parser.add_mutually_exclusive_group()
-    there.add_argument("--resume", action="store_true", help="go on from the folder's checkpoints")
-    there.add_argument("--force", action="store_true", help="begin anew over the folder's files")
+    there.add_argument(
+        "--resume", action="store_true", help="continue from the checkpoints in the folder"
+    )
+    there.add_argument("--force", action="store_true", help="replace the files in the folder")
 
 
 def run(args: Namespace) -> Result:
-    """Train and say what came out."""
-    from ..training.runs import results_text, run_task
+    """Train all networks with all seeds."""
+    from ..training.runs import run_task
 
-    out_dir = Path(f"trained-{args.task}") if args.out_dir is None else args.out_dir
-    try:
-        results = run_task(
-            args.task,
-            networks=args.networks,
-            seeds=args.seeds,
-            epochs=args.epochs,
-            out_dir=out_dir,
-            resume=args.resume,
-            force=args.force,
-            progress=progress_bar(),
-        )
-    except FloatingPointError as error:  # no mistake in what was typed: the training diverged
-        return Message(f"The training diverged: {error}", {"error": str(error)}, ok=False)
-    return Message(f"{results_text(results)}\nCheckpoints and logs: {out_dir}", asdict(results))
+    return run_task(
+        args.task,
+        networks=args.networks,
+        seeds=args.seeds,
+        epochs=args.epochs,
+        out_dir=Path(f"trained-{args.task}") if args.out_dir is None else args.out_dir,
+        resume=args.resume,
+        force=args.force,
+        progress=progress_bar(),
+    )
 
 
 COMMAND = Command(
     "train",
     "train small networks on pictures that ship inside packages",
-    "Train a RedNet beside the ResNet of its plan, or an involution that filters photos. Nothing "
-    "is downloaded. A checkpoint follows every epoch, so an interrupted run goes on with --resume "
-    "and ends at the very weights of one that was not.",
+    "Train a RedNet and the ResNet of the same architecture, or an involution that filters photos. "
+    "Nothing is downloaded. A checkpoint is written after every epoch: an interrupted run continues "
+    "with --resume and ends with the same weights as an uninterrupted one.",
     "train digits --seeds 0 1 2 --out digits",
     add_arguments,
     run,

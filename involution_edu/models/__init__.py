@@ -1,4 +1,4 @@
-"""RedNet and ResNet, small ones to train on a processor, and two that filter photos.
+"""RedNet and ResNet, small ones to train on a CPU, and two networks that filter photos.
 
 >>> import numpy as np
 >>> from involution_edu import models
@@ -11,27 +11,29 @@
  'layer3': (1, 1024, 4, 6), 'layer4': (1, 2048, 2, 3)}
 """
 
-from .blocks import Bottleneck
 from .denoising import KernelDenoiser
-from .named import (
+from .pretrained import pretrained
+from .rednet import (
+    MODELS,
+    rednet,
     rednet26,
     rednet38,
     rednet50,
     rednet101,
     rednet152,
+    resnet,
     resnet26,
     resnet38,
     resnet50,
     resnet101,
     resnet152,
 )
-from .pretrained import pretrained
-from .rednet import rednet, resnet
-from .residual import ResidualNetwork
+from .residual import Bottleneck, ResidualNetwork
 from .salt_and_pepper import salt_and_pepper_layer
 from .small import small_rednet, small_resnet
 
 __all__ = [
+    "MODELS",
     "Bottleneck",
     "KernelDenoiser",
     "ResidualNetwork",

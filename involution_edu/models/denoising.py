@@ -1,4 +1,4 @@
-"""Two small networks whose kernels filter a photo: one looks around, one sees its pixel alone."""
+"""A network that removes noise from photos with a kernel for each pixel."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ..nn import Conv2d, Module, ReLU, Sequential
 from ..nn.arguments import as_features
 from ..ops import involution, involution_backward
 
-DILATIONS = (1, 2, 4)  # of the 3x3 convolutions: together they see 15 x 15 pixels
+DILATIONS = (1, 2, 4)  # of the 3x3 convolutions: a receptive field of 15 x 15 pixels
 
 
 class KernelDenoiser(Module):
-    """Filter a photo with a kernel for each pixel, made of what lies around the pixel.
+    """Filter a photo with a kernel for each pixel, generated from the neighbourhood of the pixel.
 
     .. code-block:: text
 
         x -> three times: 3x3 convolution, ReLU -> span, 1x1 -> viewed as kernel (N, 1, K, K, H, W)
         y = involution(x, kernel)
 
-    It is an involution whose generator looks at a neighbourhood: a single noisy pixel could not
-    say whether an edge runs through it. The kernels are free numbers, of any sign and sum.
+    It is an involution whose generator reads a neighbourhood, since a single noisy pixel does not
+    show whether it is on an edge. The kernels have no constraint on sign or sum.
 
     Parameters
     ----------
@@ -32,14 +32,14 @@ class KernelDenoiser(Module):
     kernel_size : int or (int, int)
         K, odd.
     in_channels : int
-        C of ``x``; they share the kernel.
+        C of ``x``; all channels share the kernel.
     rng : Generator, int or None
         Source of the weights.
     dtype : float32 or float64
 
     References
     ----------
-    Mildenhall et al., CVPR 2018, arXiv:1712.02327, predict kernels for the pixels of a burst.
+    Mildenhall et al., CVPR 2018, arXiv:1712.02327: kernels predicted for the pixels of a burst.
 
     Examples
     --------

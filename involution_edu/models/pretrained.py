@@ -1,4 +1,4 @@
-"""Networks with the trained weights that ship in the package."""
+"""Networks with the trained weights of the package."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from ..arguments import ArgumentError
+from ..arguments import as_choice
 from ..checkpoint import load_weights
 from ..nn import Module
 from .denoising import KernelDenoiser
@@ -27,19 +27,18 @@ def pretrained(name: str) -> Module:
     Parameters
     ----------
     name : str
-        "salt-and-pepper", a layer that removes black and white specks from a colour photo; "denoise", a
-        `KernelDenoiser` for grey photos; or "digits", a small RedNet for 8 x 8 digits. The card
-        beside the weights, ``weights/NAME.md``, says what they were trained on and how well
-        they do.
+        "salt-and-pepper", a layer that removes salt-and-pepper noise from a colour photo;
+        "denoise", a `KernelDenoiser` for grey photos; or "digits", a small RedNet for 8 x 8
+        digits. The model card ``weights/NAME.md`` gives the training data and the test score.
 
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If ``name`` is not one of these.
 
     Examples
     --------
-    A white pixel may be a speck: its kernel takes from its neighbours and not from itself.
+    A white pixel may be noise: its kernel weights the neighbours more than the pixel itself.
 
     >>> import numpy as np
     >>> from involution_edu.images import photo_to_x
@@ -51,8 +50,6 @@ def pretrained(name: str) -> Module:
     False
     True
     """
-    if name not in PRETRAINED:
-        raise ArgumentError("name", f"is {name!r}", f"one of {', '.join(map(repr, PRETRAINED))}")
-    model = PRETRAINED[name]()
+    model = PRETRAINED[as_choice("name", name, PRETRAINED)]()
     load_weights(model, FOLDER / f"{name}.npz")
     return model.eval()

@@ -1,8 +1,10 @@
-"""RedNet and ResNet for photos, in five depths each."""
+"""RedNet and ResNet for photos, in five depths each; `MODELS` lists them by name."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -11,7 +13,7 @@ from ..arguments import ArgumentError, Rng, as_generator
 from ..nn import BatchNorm2d, Conv2d, Involution2d, MaxPool2d, Module, ReLU, Sequential
 from .residual import ResidualNetwork
 
-# Blocks of each stage, by depth: a block has three layers; the stem and the classifier make two.
+# Blocks per stage, by depth; depth = 3 layers per block + 2 for the stem and the classifier.
 BLOCKS = {
     26: (1, 2, 4, 1),
     38: (2, 3, 5, 2),
@@ -24,9 +26,9 @@ BLOCKS = {
 def rednet(
     depth: int, num_classes: int = 1000, *, rng: Rng = None, dtype: DTypeLike = np.float32
 ) -> ResidualNetwork:
-    """Return a RedNet: a ResNet whose 3x3 convolutions became involutions.
+    """Return a RedNet: a ResNet with involutions in place of its 3x3 convolutions.
 
-    The spatial layer of every block is an involution with a window of 7x7, 16 channels to a group
+    The spatial layer of every block is an involution with a window of 7x7, 16 channels per group
     and reduction 4. The stem is a 3x3 convolution of stride 2 (3 -> 32 channels), an involution
     with a window of 3x3, and a 3x3 convolution (32 -> 64). The 1x1 convolutions stay.
 
@@ -36,14 +38,14 @@ def rednet(
         Layers with weights, an involution counted as one.
     num_classes : int
     rng : Generator, int or None
-        Source of the weights: Kaiming normal in fan_out for convolutions; batch normalisation
-        starts at weight 1, but at 0 where a block ends.
+        Source of the weights: Kaiming normal with fan_out for convolutions; batch normalisation
+        starts at weight 1, the last one of each block at 0.
     dtype : float32 or float64
 
     Returns
     -------
     model : ResidualNetwork
-        It takes RGB images ``x`` (N, 3, H, W) and gives logits (N, num_classes). Its features are
+        From RGB images ``x`` (N, 3, H, W) to logits (N, num_classes). Its features are
         "stem" and "layer1" to "layer4", of 64, 256, 512, 1024 and 2048 channels at 1/2, 1/4, ...,
         1/32 of the size of ``x``, rounded up. The names in its ``state_dict`` are those of the
         authors' checkpoints, without the prefix ``backbone.``, and ``fc`` for the classifier.
@@ -51,7 +53,7 @@ def rednet(
     Raises
     ------
     ValueError
-        If there is no such depth.
+        If ``depth`` is not one of these.
 
     References
     ----------
@@ -65,38 +67,30 @@ def rednet(
     (251, 9233166)
     """
     blocks, rng = _blocks(depth), as_generator(rng)
-    stem = Sequential(
+    layers = (
         conv_unit(3, 32, stride=2, rng=rng, dtype=dtype),
         Involution2d(32, 3, rng=rng, dtype=dtype),
         BatchNorm2d(32, dtype=dtype),
         ReLU(),
         conv_unit(32, 64, rng=rng, dtype=dtype),
     )
-    return ResidualNetwork(
-        {"stem": stem},
-        {"maxpool": MaxPool2d(3, 2, 1)},
-        blocks,
-        partial(Involution2d, kernel_size=7),
-        in_channels=64,
-        channels=64,
-        num_classes=num_classes,
-        rng=rng,
-        dtype=dtype,
-    )
+    stem, pool = {"stem": Sequential(*layers)}, {"maxpool": MaxPool2d(3, 2, 1)}
+    spatial = partial(Involution2d, kernel_size=7)
+    return ResidualNetwork(stem, pool, blocks, spatial, 64, num_classes, rng=rng, dtype=dtype)
 
 
 def resnet(
     depth: int, num_classes: int = 1000, *, rng: Rng = None, dtype: DTypeLike = np.float32
 ) -> ResidualNetwork:
-    """Return a ResNet, what RedNet is compared with.
+    """Return a ResNet, the baseline of RedNet.
 
-    The spatial layer of every block is a 3x3 convolution, which has the stride where a stage
-    begins (the first 1x1 convolution had it in the first ResNets). The stem is one 7x7
-    convolution of stride 2 (3 -> 64 channels). The savings that the paper prints for RedNet are
-    against this plan: `involution_edu.complexity` counts both.
+    The spatial layer of every block is a 3x3 convolution, which has the stride in the first block
+    of a stage (in the original ResNet, the first 1x1 convolution had it). The stem is one 7x7
+    convolution of stride 2 (3 -> 64 channels). The paper's savings of RedNet are relative to this
+    architecture: `involution_edu.complexity` counts both.
 
-    Parameters, the result and what is raised are those of `rednet`. The names in the
-    ``state_dict`` are the usual ones: ``conv1``, ``bn1``, ``layer1`` to ``layer4``, ``fc``.
+    Arguments, result and errors are those of `rednet`. The names in the ``state_dict`` are the
+    usual ones: ``conv1``, ``bn1``, ``layer1`` to ``layer4``, ``fc``.
 
     Parameters
     ----------
@@ -112,7 +106,7 @@ def resnet(
     Raises
     ------
     ValueError
-        If there is no such depth.
+        If ``depth`` is not one of these.
 
     References
     ----------
@@ -130,17 +124,8 @@ def resnet(
         "bn1": BatchNorm2d(64, dtype=dtype),
         "relu": ReLU(),
     }
-    return ResidualNetwork(
-        stem,
-        {"maxpool": MaxPool2d(3, 2, 1)},
-        blocks,
-        conv3x3,
-        in_channels=64,
-        channels=64,
-        num_classes=num_classes,
-        rng=rng,
-        dtype=dtype,
-    )
+    pool = {"maxpool": MaxPool2d(3, 2, 1)}
+    return ResidualNetwork(stem, pool, blocks, conv3x3, 64, num_classes, rng=rng, dtype=dtype)
 
 
 def conv3x3(channels: int, *, stride: int, rng: Rng, dtype: DTypeLike) -> Conv2d:
@@ -162,3 +147,60 @@ def _blocks(depth: int) -> tuple[int, ...]:
     if depth not in BLOCKS:
         raise ArgumentError("depth", f"is {depth!r}", f"one of {', '.join(map(str, BLOCKS))}")
     return BLOCKS[depth]
+
+
+class NamedNetwork(Protocol):
+    """Constructor of `rednet` or `resnet` with its depth fixed."""
+
+    __name__: str
+
+    def __call__(
+        self, num_classes: int = 1000, *, rng: Rng = None, dtype: DTypeLike = np.float32
+    ) -> ResidualNetwork:
+        """Return the network."""
+
+
+DOC = """Return {title}-{depth}: `{family}` with its depth fixed.
+
+    Parameters
+    ----------
+    num_classes : int
+    rng : Generator, int or None
+    dtype : float32 or float64
+
+    Returns
+    -------
+    model : ResidualNetwork
+
+    Examples
+    --------
+    Number of blocks of each stage, and the shape of the classifier's weight:
+
+    >>> from involution_edu import models
+    >>> model = models.{family}{depth}(num_classes=10, rng=0)
+    >>> [len(model.children()[f"layer{{n}}"].children()) for n in (1, 2, 3, 4)]
+    {blocks}
+    >>> model.fc.weight.data.shape
+    (10, 2048)
+    """
+
+
+def _named(depth: int, family: Callable[..., ResidualNetwork], title: str) -> NamedNetwork:
+    def make(
+        num_classes: int = 1000, *, rng: Rng = None, dtype: DTypeLike = np.float32
+    ) -> ResidualNetwork:
+        return family(depth, num_classes, rng=rng, dtype=dtype)
+
+    name, blocks = family.__name__, list(BLOCKS[depth])
+    make.__name__ = make.__qualname__ = f"{name}{depth}"
+    make.__doc__ = DOC.format(title=title, depth=depth, family=name, blocks=blocks)
+    return make
+
+
+rednet26, rednet38, rednet50, rednet101, rednet152 = REDNETS = [
+    _named(depth, rednet, "RedNet") for depth in BLOCKS
+]
+resnet26, resnet38, resnet50, resnet101, resnet152 = RESNETS = [
+    _named(depth, resnet, "ResNet") for depth in BLOCKS
+]
+MODELS = {make.__name__: make for make in (*REDNETS, *RESNETS)}

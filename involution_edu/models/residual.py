@@ -1,16 +1,116 @@
-"""A residual network: a stem, stages of blocks, the mean of all pixels, a classifier."""
+"""Residual networks: the block, and a network of a stem, stages of blocks and a classifier."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arguments import ArgumentError, Rng, as_generator, as_int
 from ..arrays import Array
-from ..nn import GlobalAvgPool2d, Linear, Module, Sequential
-from .blocks import EXPANSION, Bottleneck, Spatial
+from ..nn import BatchNorm2d, Conv2d, GlobalAvgPool2d, Linear, Module, ReLU, Sequential
+
+EXPANSION = 4  # output channels of a block, relative to the channels of its spatial layer
+
+
+class Spatial(Protocol):
+    """Maker of the spatial layer of a block, the one that reads more than one pixel."""
+
+    def __call__(self, channels: int, *, stride: int, rng: Rng, dtype: DTypeLike) -> Module:
+        """Return a layer with ``channels`` input and output channels."""
+
+
+class Bottleneck(Module):
+    """Reduce the channels, mix pixels, expand the channels, add the input.
+
+    .. code-block:: text
+
+        y = relu(branch(x) + shortcut(x))
+        branch: conv1, 1x1 -> bn1 -> relu -> conv2, spatial -> bn2 -> relu -> conv3, 1x1 -> bn3
+
+    The shortcut is x itself or, where the shape changes, a 1x1 convolution with batch
+    normalisation. ``x`` is used twice, so its gradient is the sum of two:
+    dx = dx_branch + dx_shortcut.
+
+    The weight of ``bn3`` starts at 0, so that a new block is the identity followed by ReLU.
+
+    Parameters
+    ----------
+    in_channels : int
+    channels : int
+        Of the spatial layer. The output has `EXPANSION` times as many.
+    spatial : function of (channels, stride=, rng=, dtype=)
+        Makes the spatial layer: an involution in RedNet, a 3x3 convolution in ResNet.
+    stride : int
+        Of the spatial layer and of the shortcut, in pixels.
+    rng : Generator, int or None
+        Source of the weights.
+    dtype : float32 or float64
+
+    References
+    ----------
+    He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, arXiv:1512.03385,
+    figure 5; Goyal et al., arXiv:1706.02677, section 5.1, for the zero in ``bn3``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from involution_edu import nn
+    >>> block = Bottleneck(64, 32, nn.Involution2d, stride=2, rng=0)
+    >>> block(np.zeros((1, 64, 9, 12), np.float32)).shape
+    (1, 128, 5, 6)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        spatial: Spatial,
+        *,
+        stride: int = 1,
+        rng: Rng = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        rng, out_channels = as_generator(rng), EXPANSION * channels
+        self.conv1 = Conv2d(in_channels, channels, bias=False, rng=rng, dtype=dtype)
+        self.bn1 = BatchNorm2d(channels, dtype=dtype)
+        self.relu1 = ReLU()
+        self.conv2 = spatial(channels, stride=stride, rng=rng, dtype=dtype)
+        self.bn2 = BatchNorm2d(channels, dtype=dtype)
+        self.relu2 = ReLU()
+        self.conv3 = Conv2d(channels, out_channels, bias=False, rng=rng, dtype=dtype)
+        self.bn3 = BatchNorm2d(out_channels, dtype=dtype)
+        self.bn3.weight.data[...] = 0
+        self.downsample = Sequential()  # the identity
+        if stride > 1 or in_channels != out_channels:
+            self.downsample = Sequential(
+                Conv2d(in_channels, out_channels, stride=stride, bias=False, rng=rng, dtype=dtype),
+                BatchNorm2d(out_channels, dtype=dtype),
+            )
+        self.relu3 = ReLU()
+
+    def _branch(self) -> tuple[Module, ...]:
+        narrow = self.conv1, self.bn1, self.relu1
+        return *narrow, self.conv2, self.bn2, self.relu2, self.conv3, self.bn3
+
+    def forward(self, x: Array) -> Array:
+        """Return y (N, EXPANSION * channels, H_out, W_out)."""
+        y = x
+        for module in self._branch():
+            y = module(y)
+        y += self.downsample(x)
+        return self.relu3(y)
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx = dx_branch + dx_shortcut, (N, in_channels, H, W)."""
+        dsum = self.relu3.backward(dy)
+        dx = dsum
+        for module in reversed(self._branch()):
+            dx = module.backward(dx)
+        dx += self.downsample.backward(dsum)
+        return dx
 
 
 class ResidualNetwork(Module):
@@ -21,17 +121,15 @@ class ResidualNetwork(Module):
     Parameters
     ----------
     stem : mapping of str to Module
-        The first layers, applied in this order, by the names that they have in the network.
+        The first layers in order, by their names in the network.
     entry : mapping of str to Module
         Layers, such as a max pooling, between the stem and the first stage; may be empty.
     blocks : sequence of int
-        How many blocks each stage has.
+        Number of blocks of each stage.
     spatial : function of (channels, stride=, rng=, dtype=)
-        Makes the layer of a block that looks at more than one pixel.
-    in_channels : int
-        Channels that the first stage is given.
+        Makes the spatial layer of a block.
     channels : int
-        Of the spatial layers of the first stage.
+        Output channels of the stem, and channels of the spatial layers of the first stage.
     num_classes : int
     rng : Generator, int or None
         Source of the weights.
@@ -55,28 +153,24 @@ class ResidualNetwork(Module):
         entry: Mapping[str, Module],
         blocks: Sequence[int],
         spatial: Spatial,
-        *,
-        in_channels: int,
         channels: int,
         num_classes: int,
+        *,
         rng: Rng = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        rng, channels = as_generator(rng), as_int("channels", channels)
-        num_classes = as_int("num_classes", num_classes)
+        rng, num_classes = as_generator(rng), as_int("num_classes", num_classes)
+        in_channels = channels = as_int("channels", channels)
         for name, module in {**stem, **entry}.items():
             setattr(self, name, module)
         self._stages = {"stem": Sequential(*stem.values())}
         before = tuple(entry.values())
         for index, count in enumerate(blocks):
-            made = []
-            for block in range(as_int(f"blocks[{index}]", count)):
-                stride = 2 if index > 0 and block == 0 else 1
-                width = channels << index
-                made.append(
-                    Bottleneck(in_channels, width, spatial, stride=stride, rng=rng, dtype=dtype)
-                )
-                in_channels = EXPANSION * width
+            made, width, stride = [], channels << index, 2 if index > 0 else 1
+            for _ in range(as_int(f"blocks[{index}]", count)):
+                block = Bottleneck(in_channels, width, spatial, stride=stride, rng=rng, dtype=dtype)
+                made.append(block)
+                in_channels, stride = EXPANSION * width, 1
             name, stage = f"layer{index + 1}", Sequential(*made)
             setattr(self, name, stage)
             self._stages[name] = Sequential(*before, stage)
@@ -85,7 +179,7 @@ class ResidualNetwork(Module):
         self.fc = Linear(in_channels, num_classes, rng=rng, dtype=dtype)
 
     def features(self, x: Array) -> dict[str, Array]:
-        """Return the output of the stem and of every stage, by the names "stem", "layer1", ...
+        """Return the outputs of the stem and all stages, named "stem", "layer1", ...
 
         Parameters
         ----------

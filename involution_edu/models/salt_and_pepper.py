@@ -1,4 +1,4 @@
-"""The demo's layer, which removes salt-and-pepper noise, and that noise."""
+"""Salt-and-pepper noise, and the layer of the demo that removes it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..arrays import Array
 from ..images import Photo, photo_to_x
 from ..nn import Involution2d
 
-NOTE = "Trained to remove black and white specks."
+NOTE = "Trained to remove salt-and-pepper noise."
 NOISE_SHARE = 0.1  # share of the pixels that become black or white
 
 Mask = NDArray[np.bool_]
@@ -27,7 +27,7 @@ def salt_and_pepper_layer(rng: Rng = None) -> Involution2d:
     Returns
     -------
     layer : Involution2d
-        It takes photos ``x`` (N, 3, H, W), float32.
+        From photos ``x`` (N, 3, H, W), float32, to photos of the same shape.
 
     Examples
     --------
@@ -40,13 +40,13 @@ def salt_and_pepper_layer(rng: Rng = None) -> Involution2d:
 
 
 def draw_salt_and_pepper(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[Mask, Mask]:
-    """Return which pixels become black and which white: of each, half of the share `NOISE_SHARE`."""
+    """Return masks of the pixels that become black and white, each half of `NOISE_SHARE`."""
     chance = rng.random(shape)
     return chance < NOISE_SHARE / 2, chance > 1 - NOISE_SHARE / 2
 
 
 def add_salt_and_pepper(x: Array, rng: np.random.Generator) -> Array:
-    """Return ``x`` (N, 3, H, W) of `photo_to_x` with a share `NOISE_SHARE` of its pixels as specks."""
+    """Return ``x`` (N, 3, H, W) of `photo_to_x` with a share `NOISE_SHARE` of noisy pixels."""
     n, _, h, w = x.shape
     noisy = x.transpose(0, 2, 3, 1).copy()
     for where, byte in zip(draw_salt_and_pepper((n, h, w), rng), (0, 255), strict=True):
@@ -55,7 +55,7 @@ def add_salt_and_pepper(x: Array, rng: np.random.Generator) -> Array:
 
 
 def with_salt_and_pepper(photo: Photo, seed: int) -> Photo:
-    """Return ``photo`` with some of its pixels black or white, as the layer was trained on."""
+    """Return ``photo`` (H, W, 3) with salt-and-pepper noise as in training."""
     photo = photo.copy()
     black, white = draw_salt_and_pepper(photo.shape[:2], np.random.default_rng(seed))
     photo[black], photo[white] = 0, 255

@@ -1,4 +1,4 @@
-"""Networks for images of 8x8 to 64x64 pixels: a RedNet and a ResNet of one plan."""
+"""A RedNet and a ResNet of one architecture for images of 8x8 to 64x64 pixels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from numpy.typing import DTypeLike
 
 from ..arguments import IntOrPair, Rng, as_generator
 from ..nn import Involution2d
-from .blocks import Spatial
 from .rednet import conv3x3, conv_unit
 from .residual import ResidualNetwork
 
@@ -29,8 +28,8 @@ def small_rednet(
 ) -> ResidualNetwork:
     """Return a RedNet for small images.
 
-    The stem is one 3x3 convolution of stride 1; no pooling follows. It differs from
-    `small_resnet` in nothing but the spatial layer of its blocks.
+    The stem is one 3x3 convolution of stride 1, without pooling. Only the spatial layer of the
+    blocks differs from `small_resnet`.
 
     Parameters
     ----------
@@ -38,7 +37,7 @@ def small_rednet(
     in_channels : int
         Channels of the images: 1 for grey, 3 for RGB.
     blocks : sequence of int
-        How many blocks each stage has. Every stage but the first halves the size of the image.
+        Number of blocks of each stage. Every stage but the first halves rows and columns.
     channels : int
         Of the stem and of the involutions of the first stage; they double with every stage.
     kernel_size, group_channels, reduction
@@ -50,7 +49,7 @@ def small_rednet(
     Returns
     -------
     model : ResidualNetwork
-        It takes ``x`` (N, in_channels, H, W) and gives logits (N, num_classes).
+        From ``x`` (N, in_channels, H, W) to logits (N, num_classes).
 
     Examples
     --------
@@ -63,7 +62,9 @@ def small_rednet(
     spatial = partial(
         Involution2d, kernel_size=kernel_size, group_channels=group_channels, reduction=reduction
     )
-    return _small(num_classes, in_channels, blocks, channels, spatial, rng, dtype)
+    rng = as_generator(rng)
+    stem = {"stem": conv_unit(in_channels, channels, rng=rng, dtype=dtype)}
+    return ResidualNetwork(stem, {}, blocks, spatial, channels, num_classes, rng=rng, dtype=dtype)
 
 
 def small_resnet(
@@ -75,7 +76,7 @@ def small_resnet(
     rng: Rng = None,
     dtype: DTypeLike = np.float32,
 ) -> ResidualNetwork:
-    """Return a ResNet for small images, of the plan of `small_rednet`; its arguments mean the same.
+    """Return the ResNet that `small_rednet` is compared with; the arguments mean the same.
 
     Parameters
     ----------
@@ -96,27 +97,6 @@ def small_resnet(
     >>> models.small_resnet(4, 3, rng=0)(np.zeros((2, 3, 16, 20), np.float32)).shape
     (2, 4)
     """
-    return _small(num_classes, in_channels, blocks, channels, conv3x3, rng, dtype)
-
-
-def _small(
-    num_classes: int,
-    in_channels: int,
-    blocks: Sequence[int],
-    channels: int,
-    spatial: Spatial,
-    rng: Rng,
-    dtype: DTypeLike,
-) -> ResidualNetwork:
     rng = as_generator(rng)
-    return ResidualNetwork(
-        {"stem": conv_unit(in_channels, channels, rng=rng, dtype=dtype)},
-        {},
-        blocks,
-        spatial,
-        in_channels=channels,
-        channels=channels,
-        num_classes=num_classes,
-        rng=rng,
-        dtype=dtype,
-    )
+    stem = {"stem": conv_unit(in_channels, channels, rng=rng, dtype=dtype)}
+    return ResidualNetwork(stem, {}, blocks, conv3x3, channels, num_classes, rng=rng, dtype=dtype)

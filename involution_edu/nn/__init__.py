@@ -21,6 +21,7 @@ from .norm import BatchNorm2d
 from .optim import SGD, Adam, Optimizer, clip_grad_norm, warmup_cosine
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .sequential import Sequential
+from .training import train_step
 
 __all__ = [
     "SGD",
@@ -41,5 +42,6 @@ __all__ = [
     "Sequential",
     "clip_grad_norm",
     "no_grad",
+    "train_step",
     "warmup_cosine",
 ]

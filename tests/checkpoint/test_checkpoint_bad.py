@@ -1,4 +1,4 @@
-"""Bad files of weights: each is answered in one line, runs nothing and leaves the model alone."""
+"""Bad files of weights: an error of one line, no code run and an unchanged model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import involution_edu as inv
-from involution_edu.checkpoint.tensors import MOST_BYTES
+from involution_edu.checkpoint.tensors import MAX_BYTES
 
 
 def renamed(data: bytes, old: bytes, new: bytes) -> bytes:
@@ -107,7 +107,7 @@ BAD = {
         torch_file({"fc.weight": torch_tensor(), "epoch": 3}),
         "entry 'epoch' is a int; need a tensor, or the tensors under 'state_dict'",
     ),
-    "a number as a name": (torch_file({0: torch_tensor()}), "entry 0 is a StridedTensor; need"),
+    "a number as a name": (torch_file({0: torch_tensor()}), "entry 0 is a Tensor; need"),
     "no tensors": (torch_file({"state_dict": {}}), "holds no tensor"),
     "one name twice": (
         torch_file({"fc.weight": torch_tensor(), "module.fc.weight": torch_tensor()}),
@@ -242,7 +242,7 @@ def test_counts_of_batches_may_be_absent(tmp_path: Path) -> None:
         ({"bn._variance": None, "bn.variance": SIX[:2]}, "lacks bn.running_var"),
     ],
 )
-def test_a_file_of_paddle_that_is_not_quite(
+def test_wrong_names_and_layouts_of_paddle(
     change: dict[str, Any], named: str | None, path: Path
 ) -> None:
     state = {
@@ -260,24 +260,26 @@ def test_a_file_of_paddle_that_is_not_quite(
             inv.load_weights(ours, path)
 
 
-def test_what_is_no_file(tmp_path: Path) -> None:
+def test_paths_without_a_regular_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"^path is .*no\.pth; there is no such file$"):
         inv.load_checkpoint(tmp_path / "no.pth")
     with pytest.raises(IsADirectoryError, match=r"^path is .*, a folder; need a file of weights$"):
         inv.load_checkpoint(tmp_path)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(inv.CheckpointError, match=r"pipe, a pipe or a device; need a file"):
+        with pytest.raises(
+            inv.CheckpointError, match=r"pipe, a pipe or a device; need a regular file"
+        ):
             inv.load_checkpoint(tmp_path / "pipe")
 
 
 def test_a_file_too_large_is_not_read(path: Path) -> None:
     with path.open("wb") as file:
         try:
-            file.truncate(MOST_BYTES + 1)
+            file.truncate(MAX_BYTES + 1)
         except OSError:
             pytest.skip(SPARSE)
-    assert_refused(path, f"of {MOST_BYTES + 1} bytes; need at most")
+    assert_refused(path, f"of {MAX_BYTES + 1} bytes; need at most")
 
 
 # What to damage, and what to wrap around it then: the checksums of zip files notice all else.
@@ -291,7 +293,7 @@ DAMAGED: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {
 @pytest.mark.parametrize("kind", DAMAGED)
 @settings(max_examples=200)
 @given(data=st.data())
-def test_damage_is_noticed_or_does_no_harm(kind: str, data: st.DataObject) -> None:
+def test_damaged_files_are_errors_or_arrays(kind: str, data: st.DataObject) -> None:
     sound, wrap = DAMAGED[kind]
     damaged = bytearray(sound)
     for _ in range(data.draw(st.integers(1, 3))):

@@ -1,4 +1,4 @@
-"""Hostile files: pickles that want to run code, and small files that would fill the memory."""
+"""Hostile files: pickles that call functions, and small files that would fill the memory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from checkpoint_files import (
 
 
 class Evil:
-    """Asks Python's unpickler to call a function."""
+    """An object that makes Python's unpickler call a function."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
         self.call = function, arguments
@@ -144,7 +144,9 @@ def test_hostile_pickles_run_nothing(wrong: str, within: str, path: Path) -> Non
     assert_refused(path, named)
 
 
-def test_the_hostile_pickles_would_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hostile_pickles_do_run_in_pythons_unpickler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for wrong in ("os.system", "os.system, newer", "eval", "exec"):
         pickle.loads(HOSTILE[wrong][0])
@@ -257,8 +259,10 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_small_files_stay_small(bomb: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("involution_edu.checkpoint.MOST_BYTES", 1 << 24)
+def test_small_files_take_little_memory(
+    bomb: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("involution_edu.checkpoint.MAX_BYTES", 1 << 24)
     data, named = BOMBS[bomb]
     path.write_bytes(data)
     tracemalloc.start()

@@ -1,4 +1,4 @@
-"""A whole RedNet written by PyTorch, and as Paddle writes it, gives the same logits here."""
+"""A RedNet saved by PyTorch, and in Paddle's format, gives the same logits here."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PADDLE = {"running_mean": "_mean", "running_var": "_variance"}
 
 @pytest.fixture(scope="module")
 def theirs() -> Any:
-    """Return a RedNet-26 of PyTorch with random weights, statistics and all."""
+    """Return a RedNet-26 of PyTorch with random weights and statistics."""
     from involution_edu.bench import torch_networks
 
     torch.manual_seed(0)
@@ -39,12 +39,12 @@ def theirs() -> Any:
 
 
 def as_mmcls(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the names under which the authors' program keeps a classifier."""
+    """Return the names of a classifier in the authors' program."""
     return {("head." if k.startswith("fc.") else "backbone.") + k: v for k, v in state.items()}
 
 
 def as_paddle(state: dict[str, Any]) -> dict[str, Any]:
-    """Return what Paddle keeps of the same network."""
+    """Return the state of the same network in Paddle."""
     named = {}
     for key, tensor in state.items():
         prefix, _, name = key.rpartition(".")
@@ -85,7 +85,7 @@ def test_a_rednet_of_another_program_gives_its_logits(
 
 
 @pytest.mark.parametrize("write", [write_torch, write_parallel])
-def test_a_rednet_in_other_wrappings_is_the_same(write: Any, theirs: Any, tmp_path: Path) -> None:
+def test_a_rednet_inside_other_dicts_is_the_same(write: Any, theirs: Any, tmp_path: Path) -> None:
     write(tmp_path / "weights", theirs.state_dict())
     state = inv.load_checkpoint(tmp_path / "weights")
     want = {name: tensor.numpy() for name, tensor in theirs.state_dict().items()}

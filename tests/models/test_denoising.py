@@ -1,4 +1,4 @@
-"""The two networks that filter photos: their gradients, and what their kernels are made of."""
+"""The two networks that filter photos: gradients and receptive fields."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def random(shape: tuple[int, ...], seed: int) -> Array:
 
 
 def make_denoiser(**options: Any) -> models.KernelDenoiser:
-    """Return one with every bias away from zero."""
+    """Return a denoiser whose biases are not zero."""
     model = models.KernelDenoiser(6, (3, 5), rng=0, dtype=float, **options)
     rng = np.random.default_rng(1)
     for parameter in model.parameters():
@@ -54,7 +54,7 @@ def test_denoiser_equals_torch(channels: int) -> None:
         assert scaled_error(found[f"d{name}"], tensor.grad.numpy()) < 1e-11, name
 
 
-def test_the_gradients_of_the_denoiser_are_slopes() -> None:
+def test_the_gradients_of_the_denoiser_equal_differences() -> None:
     """Along a random direction of x and of every parameter, away from the kinks of ReLU."""
     model = make_denoiser()
     x, dy, h = random((1, 1, 7, 8), 2), random((1, 1, 7, 8), 3), 1e-6
@@ -79,7 +79,7 @@ def test_the_gradients_of_the_denoiser_are_slopes() -> None:
     assert float((dx * move).sum()) == pytest.approx(float(difference), rel=1e-6)
 
 
-def test_the_denoiser_applies_the_kernels_that_it_shows() -> None:
+def test_the_denoiser_applies_its_generated_kernels() -> None:
     model = make_denoiser(in_channels=2)
     x = random((2, 2, 6, 9), 0)
     kernel = model.generate_kernel(x)
@@ -88,7 +88,7 @@ def test_the_denoiser_applies_the_kernels_that_it_shows() -> None:
     assert scaled_error(model(x), y) < 1e-12
 
 
-def test_the_denoiser_looks_around_and_the_speck_layer_does_not() -> None:
+def test_the_receptive_fields_of_the_generators() -> None:
     x = random((1, 1, 25, 26), 0)
     seen = []
     for model in (make_denoiser(), models.salt_and_pepper_layer(rng=0).eval()):
@@ -117,6 +117,6 @@ def test_the_denoiser_looks_around_and_the_speck_layer_does_not() -> None:
         ),
     ],
 )
-def test_mistakes(make: Any, message: str) -> None:
+def test_wrong_arguments_are_errors(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()

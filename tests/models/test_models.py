@@ -1,4 +1,4 @@
-"""RedNet and ResNet: names, sizes, the start of the weights, and what is refused."""
+"""RedNet and ResNet: names, sizes, initial weights and errors."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_names_are_those_of_the_authors_checkpoints() -> None:
 
 
 @pytest.mark.parametrize("make", [models.rednet26, models.resnet26, models.small_rednet])
-def test_weights_start_as_the_authors_start_them(make: Any) -> None:
+def test_weights_are_initialised_as_by_the_authors(make: Any) -> None:
     model, twin, other = make(10, rng=3), make(10, rng=3), make(10, rng=4)
     other_state = other.state_dict()
     for name, parameter in model.named_parameters().items():
@@ -87,7 +87,7 @@ def test_weights_start_as_the_authors_start_them(make: Any) -> None:
             np.testing.assert_array_equal(parameter.data, start, err_msg=name)
 
 
-def test_a_new_block_lets_its_input_through() -> None:
+def test_a_new_block_is_the_identity_and_relu() -> None:
     block = models.Bottleneck(32, 8, conv3x3, rng=0, dtype=float)
     x = np.random.default_rng(0).standard_normal((2, 32, 4, 5))
     np.testing.assert_array_equal(block(x), np.maximum(x, 0))
@@ -114,7 +114,7 @@ def test_every_stage_halves_the_image_and_rounds_up(make: Any, dtype: Any) -> No
     }
 
 
-def test_the_small_networks_differ_in_the_spatial_layer_alone() -> None:
+def test_the_small_networks_differ_only_in_the_spatial_layer() -> None:
     rednet = models.small_rednet(4, 3, blocks=(2, 1), rng=0).state_dict()
     resnet = models.small_resnet(4, 3, blocks=(2, 1), rng=0).state_dict()
 
@@ -148,7 +148,7 @@ def test_the_options_of_the_small_rednet_reach_its_involutions() -> None:
     assert [m.conv2.state_dict()["conv.weight"].shape[1] for m in found] == [4, 8, 16]
 
 
-def test_what_is_wrong_is_named() -> None:
+def test_errors_name_the_argument() -> None:
     with pytest.raises(ValueError, match=r"^depth is 34; need one of 26, 38, 50, 101, 152$"):
         models.rednet(34)
     with pytest.raises(ValueError, match=r"^num_classes is 0; need an int >= 1$"):

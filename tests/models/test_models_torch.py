@@ -23,7 +23,7 @@ Numbers = dict[str, Array]
 
 
 def stir(model: models.ResidualNetwork, x: Array, *, clear_of_kinks: bool) -> None:
-    """Move batch normalisation away from its start, and let its buffers learn from ``x``.
+    """Change batch normalisation from its initial state, with buffers updated from ``x``.
 
     With ``clear_of_kinks`` no number that a ReLU is given is near 0: in float32, rounding would
     move some to the other side, and so change gradients by far more than rounding does.
@@ -47,7 +47,7 @@ def stir(model: models.ResidualNetwork, x: Array, *, clear_of_kinks: bool) -> No
 
 
 def smallest_lead(network: Any, x: Array) -> float:
-    """Return by how much the largest number of every window of the max pooling leads at least."""
+    """Return the smallest margin of the largest number over the windows of the max pooling."""
     with torch.no_grad():
         stem = network.features(torch.tensor(x, dtype=torch.float64))["stem"].numpy()
     padded = np.pad(stem, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
@@ -58,7 +58,7 @@ def smallest_lead(network: Any, x: Array) -> float:
 
 
 def ours(model: models.ResidualNetwork, x: Array, dy: Numbers) -> Numbers:
-    """Return all numbers of one pass: stages, logits, gradients, and what is not learned."""
+    """Return all numbers of one pass: stages, logits, gradients and buffers."""
     model.zero_grad()
     stages = model.features(x)
     *_, last = stages

@@ -1,4 +1,4 @@
-"""The weights that ship: they do what their cards say, and their kernels mean something."""
+"""The trained weights of the package: scores of their cards, and meaning of their kernels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_all_weights_have_a_card_and_are_small() -> None:
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 2_000_000
 
 
-def test_the_page_and_the_cards_are_made_of_the_results(tmp_path: Path) -> None:
+def test_the_page_and_the_cards_are_made_from_the_results(tmp_path: Path) -> None:
     cards = {card.name: (FOLDER / f"{card.name}.md").read_text(encoding="utf-8") for card in CARDS}
     main([str(DOCS / "training"), str(tmp_path / "page.md")])
     page = (DOCS / "training.md").read_text(encoding="utf-8")
@@ -42,7 +42,7 @@ def test_the_page_and_the_cards_are_made_of_the_results(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", PRETRAINED)
-def test_the_weights_score_what_the_card_says(name: str) -> None:
+def test_the_weights_reach_the_score_of_their_card(name: str) -> None:
     task = tasks.TASKS[name]
     needs.package(task.package[0])
     score = train.evaluate(models.pretrained(name), task, tasks.load(name))
@@ -50,7 +50,7 @@ def test_the_weights_score_what_the_card_says(name: str) -> None:
     assert f"Test {task.unit.name}: {task.unit.of(score)}\n" in card
 
 
-def test_the_aims_are_reached() -> None:
+def test_the_scores_reach_their_targets() -> None:
     results = read_results(DOCS / "training")
     for name in ("digits", "mnist"):
         rednet, resnet = (results[name].of(network) for network in ("rednet", "resnet"))
@@ -85,10 +85,10 @@ def test_an_unknown_name_is_refused() -> None:
         models.pretrained("cats")
 
 
-# What the kernels mean
+# Meaning of the kernels
 
 
-def speck_kernel(*colour: int) -> Array:
+def kernel_of_colour(*colour: int) -> Array:
     layer = models.pretrained("salt-and-pepper")
     assert isinstance(layer, nn.Involution2d)
     kernel: Array = layer.generate_kernel(photo_to_x(np.array([[colour]], np.uint8)))
@@ -96,18 +96,18 @@ def speck_kernel(*colour: int) -> Array:
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255)], ids=["black", "white"])
-def test_a_speck_takes_from_its_neighbours(colour: tuple[int, int, int]) -> None:
-    kernel = speck_kernel(*colour)
+def test_a_noisy_pixel_is_replaced_by_its_neighbours(colour: tuple[int, int, int]) -> None:
+    kernel = kernel_of_colour(*colour)
     neighbours = kernel[[1, 2, 2, 3], [2, 1, 3, 2]]
     corners = kernel[[0, 0, 4, 4], [0, 4, 0, 4]]
     assert kernel[2, 2] < 0.2 * np.abs(kernel).sum()
     assert neighbours.sum() > 2 * abs(kernel[2, 2])
-    assert neighbours.min() > 5 * np.abs(corners).max()  # what is near counts
+    assert neighbours.min() > 5 * np.abs(corners).max()  # near pixels have the weight
 
 
 @pytest.mark.parametrize("colour", [(128, 128, 128), (220, 170, 140), (60, 90, 160)], ids=str)
-def test_an_ordinary_colour_keeps_itself(colour: tuple[int, int, int]) -> None:
-    kernel = speck_kernel(*colour)
+def test_an_ordinary_colour_is_kept(colour: tuple[int, int, int]) -> None:
+    kernel = kernel_of_colour(*colour)
     assert kernel[2, 2] > 0.5 * np.abs(kernel).sum()
 
 
@@ -122,8 +122,8 @@ def denoising_kernels(photo: Array) -> Array:
     return mean
 
 
-def test_denoising_kernels_differ_between_edge_and_flat_pixels_as_they_should() -> None:
-    """Wide where it is flat, to average much; narrow at an edge, and rather along than across."""
+def test_denoising_kernels_are_narrow_at_edges_and_wide_in_flat_areas() -> None:
+    """Check that kernels average widely in flat areas, and along an edge rather than across."""
     photo = np.where(np.arange(32) < 16, -0.3, 0.3) * np.ones((32, 1))  # an edge from top to bottom
     upright, lying = denoising_kernels(photo), denoising_kernels(photo.T)
     flat, edges = upright[:, :, 16, 6], (upright[:, :, 16, 15], upright[:, :, 16, 16])
@@ -138,7 +138,7 @@ def test_denoising_kernels_differ_between_edge_and_flat_pixels_as_they_should() 
     assert turned[3, [2, 4]].sum() > 1.2 * turned[[2, 4], 3].sum()
 
 
-def test_cards_name_what_they_must() -> None:
+def test_cards_have_all_entries() -> None:
     for name in PRETRAINED:
         card = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
         for word in ("Data:", "Licence of the weights:", "Seed:", "Limits:"):

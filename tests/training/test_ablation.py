@@ -1,4 +1,4 @@
-"""The ablation: its settings, its table that outlives a kill, and the workers that fill it."""
+"""The ablation: settings, a table that survives an interrupt, and parallel workers."""
 
 from __future__ import annotations
 
@@ -22,26 +22,15 @@ from involution_edu.cli import main, make_parser
 from involution_edu.cli.ablate import typed
 from involution_edu.complexity import count
 from involution_edu.training import ablation, tasks
-from involution_edu.training.ablation import (
-    CENTRE,
-    Ablation,
-    Row,
-    Run,
-    Setting,
-    ablate,
-    settings_of,
-)
-from involution_edu.training.charts import ablation_text, page
+from involution_edu.training.ablation import ablate, settings_of
+from involution_edu.training.charts import ablation_page
 from involution_edu.training.data import Data
+from involution_edu.training.results import CENTRE, Ablation, Key, Row, Setting, read_rows
 
 joblib = needs.package("joblib")
 
 DOCS = Path(__file__).parents[2] / "docs"
 FEW = settings_of(k=[1, 3])
-
-
-def silent(done: int, total: int, what: str) -> None:
-    pass
 
 
 def dots() -> Data:
@@ -67,7 +56,7 @@ def dots_is_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def swept(path: Path, settings: list[Setting] = FEW, **options: Any) -> Ablation:
-    return ablate("dots", settings, **{"seeds": 2, "path": path, "progress": silent, **options})
+    return ablate("dots", settings, **{"seeds": 2, "path": path, **options})
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +86,7 @@ def test_the_rows_say_what_was_trained(tmp_path: Path) -> None:
     model = models.small_rednet(2, 1, kernel_size=3, group_channels=4, reduction=2, rng=0)
     assert row.parameters == sum(p.data.size for p in model.parameters())
     assert row.macs == count(model, (1, 4, 5)).macs
-    assert (row.task, row.run) == ("dots", Run(setting, 0, 2))
+    assert (row.task, row.key) == ("dots", (setting, 0, 2))
     data, task = dots(), tasks.TASKS["dots"]
     from involution_edu.training.loop import fit
 
@@ -106,49 +95,70 @@ def test_the_rows_say_what_was_trained(tmp_path: Path) -> None:
     assert swept(tmp_path / "b.csv", [replace(setting, k=5)], seeds=1).rows[0].macs > row.macs
 
 
-def test_what_is_there_is_not_done_again(
+def test_resume_trains_only_what_is_missing(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = whole.read_text().splitlines(keepends=True)
     assert len(lines) == 1 + 4
     path = tmp_path / "cut.csv"
     path.write_text("".join([*lines[:2], lines[3]]))
-    done: list[Run] = []
+    done: list[Key] = []
 
-    def counted(task: Any, data: Data, run: Run) -> Row:
-        done.append(run)
-        return train_one(task, data, run)
+    def counted(task: Any, data: Data, key: Key) -> Row:
+        done.append(key)
+        return train_one(task, data, key)
 
     train_one = ablation.train_one
     monkeypatch.setattr(ablation, "train_one", counted)
     result = swept(path, resume=True)
-    assert done == [Run(Setting(k=1), 1, 1), Run(Setting(k=3), 1, 1)]
+    assert done == [(Setting(k=1), 1, 1), (Setting(k=3), 1, 1)]
     assert sorted(path.read_text().splitlines()) == sorted(whole.read_text().splitlines())
-    assert result.rows == tuple(ablation.read_rows(whole, "dots"))
-    assert [row.run for row in result.rows] == [
-        Run(setting, seed, 1) for setting in FEW for seed in (0, 1)
+    assert result.rows == tuple(read_rows(whole, "dots"))
+    assert [row.key for row in result.rows] == [
+        (setting, seed, 1) for setting in FEW for seed in (0, 1)
     ]
-    swept(path, settings_of(reduction=[8]), seeds=1, resume=True)  # other rows stay
+    swept(path, settings_of(reduction=[8]), seeds=1, resume=True)  # other rows are kept
     assert len(path.read_text().splitlines()) == 6
 
 
-def test_a_killed_sweep_keeps_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_ablation_keeps_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     train_one = ablation.train_one
 
-    def killed(task: Any, data: Data, run: Run) -> Row:
-        if run.setting.k == 3:
+    def killed(task: Any, data: Data, key: Key) -> Row:
+        if key[0].k == 3:
             raise KeyboardInterrupt
-        return train_one(task, data, run)
+        return train_one(task, data, key)
 
     monkeypatch.setattr(ablation, "train_one", killed)
     path = tmp_path / "a.csv"
     with pytest.raises(KeyboardInterrupt):
         swept(path)
-    assert [row.setting.k for row in ablation.read_rows(path, "dots")] == [1, 1]
+    assert [row.k for row in read_rows(path, "dots")] == [1, 1]
     assert sorted(tmp_path.iterdir()) == [path]
 
 
-def test_two_processes_do_the_same(whole: Path, tmp_path: Path) -> None:
+def test_a_diverged_training_is_reported_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_one = ablation.train_one
+
+    def diverging(task: Any, data: Data, key: Key) -> Row:
+        if key[0].k == 3:
+            raise FloatingPointError("the loss is nan in epoch 1, batch 2")
+        return train_one(task, data, key)
+
+    monkeypatch.setattr(ablation, "train_one", diverging)
+    monkeypatch.chdir(tmp_path)
+    assert main(["ablate", "--task", "dots", "--k", "1,3", "--seeds", "1", "--out", "a"]) == 1
+    said = capsys.readouterr().out
+    assert said == "The training diverged: the loss is nan in epoch 1, batch 2\n"
+    assert [row.k for row in read_rows(tmp_path / "a.csv", "dots")] == [1]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_two_processes_give_the_same_table(whole: Path, tmp_path: Path) -> None:
     swept(tmp_path / "two.csv", jobs=2)
     assert (tmp_path / "two.csv").read_text() == whole.read_text()
 
@@ -165,7 +175,7 @@ def cluster() -> Iterator[str]:
 
 
 @pytest.mark.filterwarnings("default")  # those of Dask are its own
-def test_a_cluster_does_the_same(whole: Path, tmp_path: Path) -> None:
+def test_a_cluster_gives_the_same_table(whole: Path, tmp_path: Path) -> None:
     with cluster() as address:
         swept(tmp_path / "dask.csv", dask=address)
     assert (tmp_path / "dask.csv").read_text() == whole.read_text()
@@ -182,13 +192,13 @@ def made(values: dict[Setting, list[float]]) -> Ablation:
 
 def test_the_text_has_mean_and_spread() -> None:
     result = made({Setting(k=3): [0.90, 0.92, 0.97], CENTRE: [0.5, 0.5, 0.5]})
-    lines = ablation_text(result).splitlines()
+    lines = result.text().splitlines()
     assert lines[1].split() == ["3", "16", "4", "3,000", "30", "93.0", "±", "3.6", "%"]
     assert lines[2].split()[-4:] == ["50.0", "±", "0.0", "%"]
     assert max(map(len, lines)) <= 80
-    assert result.values("k") == [3, 7]
-    assert result.values("reduction") == [4]
-    assert "| 3 | 16 | 4 | 3,000 | 30 | 93.0 ± 3.6 % |" in page(result, "command", "a.png")
+    assert list(result.by_value("k")) == [3, 7]
+    assert list(result.by_value("reduction")) == [4]
+    assert "| 3 | 16 | 4 | 3,000 | 30 | 93.0 ± 3.6 % |" in ablation_page(result, "command", "a.png")
 
 
 @pytest.mark.parametrize("words", ["--k 3", "--group-channels 4 --reduction 2"])
@@ -229,8 +239,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
         ("--k 3 --jobs 0", "jobs is 0; need an int >= 1"),
         ("--group-channels 3", "group_channels is 3; need a divisor of the 16 channels"),
         ("--reduction 99", "reduction is 99; need 1 to channels = 16"),
-        ("--k 3 --task nothing", "task is 'nothing'; need one of digits, mnist, textures"),
-        ("--k 3 --task denoise", "task is 'denoise'; need one of digits, mnist, textures"),
+        ("--k 3 --task nothing", "task is 'nothing'; need one of 'digits', 'mnist', 'textures'"),
+        ("--k 3 --task denoise", "task is 'denoise'; need one of 'digits', 'mnist', 'textures'"),
         ("", "k is empty, and so are the others; need a value of one"),
         ("--k 3 --out none/a", "none is not a folder"),
         ("--k 3 --out wrong --resume", "path is wrong.csv, which cannot be read"),
@@ -239,7 +249,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
         ("--k 3 --dask tcp://127.0.0.1:9", "dask is tcp://127.0.0.1:9, which does not answer"),
     ],
 )
-def test_a_mistake_is_answered_in_one_line(
+def test_a_wrong_argument_is_reported_in_one_line(
     words: str,
     named: str,
     whole: Path,
@@ -278,16 +288,16 @@ def test_a_missing_package_is_named(
 
 
 def test_the_page_in_docs_is_made_from_its_table() -> None:
-    rows = ablation.read_rows(DOCS / "ablation.csv", "digits")
+    rows = read_rows(DOCS / "ablation.csv", "digits")
     text = (DOCS / "ablation.md").read_text(encoding="utf-8")
     (command,) = [line for line in text.splitlines() if line.startswith("involution-edu ablate")]
     args = make_parser().parse_args(shlex.split(command)[1:])
     wanted = [
-        Run(setting, seed, args.epochs)
+        (setting, seed, args.epochs)
         for setting in settings_of(args.k, args.group_channels, args.reduction)
         for seed in range(args.seeds)
     ]
-    assert [row.run for row in rows] == wanted
-    assert page(Ablation("digits", tuple(rows)), typed(args), "ablation.png") == text
+    assert [row.key for row in rows] == wanted
+    assert ablation_page(Ablation("digits", tuple(rows)), typed(args), "ablation.png") == text
     with (DOCS / "ablation.csv").open(newline="") as stream:
         assert len(list(csv.reader(stream))) == 1 + len(rows)

@@ -1,4 +1,4 @@
-"""The data: what it is, that training and test parts lie apart, and what chance does to it."""
+"""The data: sizes, disjoint training and test sets, noise and augmentation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def load() -> Iterator[Callable[[str], Data]]:
     loaded: dict[str, Data] = {}
 
     def refuse(*args: object, **options: object) -> None:
-        pytest.fail("the network was asked")
+        pytest.fail("the network was used")
 
     def load_once(name: str) -> Data:
         needs.package(tasks.TASKS[name].package[0])
@@ -58,7 +58,7 @@ def test_sizes_and_kinds(name: str, load: Callable[[str], Data]) -> None:
     assert np.isfinite(found.x_test).all()
 
 
-def test_the_split_is_alike_each_time(load: Callable[[str], Data]) -> None:
+def test_the_split_is_the_same_each_time(load: Callable[[str], Data]) -> None:
     found, again = load("digits"), tasks.load("digits")
     for part in ("x_train", "y_train", "x_test", "y_test"):
         np.testing.assert_array_equal(getattr(again, part), getattr(found, part))
@@ -74,20 +74,20 @@ def test_labels_are_split_evenly(name: str, load: Callable[[str], Data]) -> None
     np.testing.assert_allclose(share, expected, atol=0.005)
 
 
-def test_every_digit_is_on_one_side_alone() -> None:
-    """Split numbers instead of pictures: each comes back once, with its own label."""
+def test_every_digit_is_in_one_part_only() -> None:
+    """Split numbers instead of pictures: each is in one part, with its own label."""
     numbers = np.arange(60.0).reshape(60, 1, 1)
     labels = np.arange(60) % 3
-    found = data._by_lot(numbers, labels)
+    found = data.stratified_split(numbers, labels)
     train, test = found.x_train.ravel(), found.x_test.ravel()
     assert sorted([*train, *test]) == list(range(60))
     np.testing.assert_array_equal(found.y_train, train % 3)
     np.testing.assert_array_equal(found.y_test, test % 3)
-    assert (np.diff(train) < 0).any()  # mixed
+    assert (np.diff(train) < 0).any()  # shuffled
 
 
-def test_no_pixel_of_a_texture_is_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut a photo whose pixels are their own numbers."""
+def test_no_pixel_of_a_texture_is_in_both_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Split a photo whose pixel values are the indices of the pixels."""
     numbers = np.arange(512.0 * 512).reshape(512, 512)
     monkeypatch.setattr(data, "_grey", lambda name, side: numbers)
     monkeypatch.setattr(data, "_standard", lambda patch: patch)
@@ -97,26 +97,26 @@ def test_no_pixel_of_a_texture_is_on_both_sides(monkeypatch: pytest.MonkeyPatch)
     assert len(train) + len(test) == 512 * 512
 
 
-def test_textures_are_not_known_by_brightness(load: Callable[[str], Data]) -> None:
+def test_textures_are_normalised(load: Callable[[str], Data]) -> None:
     x = load("textures").x_train
     np.testing.assert_allclose(x.mean(axis=(2, 3)), 0, atol=1e-4)
     assert np.median(np.abs(x.std(axis=(2, 3)) - 1)) < 1e-5
 
 
-def test_no_photo_is_on_both_sides() -> None:
+def test_no_photo_is_in_both_parts() -> None:
     assert not set(data.TRAIN_PHOTOS) & set(data.TEST_PHOTOS)
 
 
 @pytest.mark.parametrize("name", ["denoise", "salt-and-pepper"])
 def test_pictures_to_restore(name: str, load: Callable[[str], Data]) -> None:
     found = load(name)
-    assert found.y_train is found.x_train  # clean: what chance does comes with each batch
+    assert found.y_train is found.x_train  # clean: the augmentation adds the noise
     assert found.y_test.shape == found.x_test.shape
     changed = (found.x_test != found.y_test).any(axis=1)
     assert changed.mean() > (0.99 if name == "denoise" else 0.08)
 
 
-def test_noise_has_its_size() -> None:
+def test_noise_has_its_standard_deviation() -> None:
     x = np.zeros((4, 1, 100, 99), np.float32)
     noisy = data.add_noise(x, np.random.default_rng(0))
     assert noisy.dtype == np.float32
@@ -126,7 +126,7 @@ def test_noise_has_its_size() -> None:
     assert len(np.unique(noisy[:, 0, 0, 0])) == 4
 
 
-def test_specks_are_black_or_white_and_leave_the_rest() -> None:
+def test_noisy_pixels_are_black_or_white_and_the_others_unchanged() -> None:
     rng = np.random.default_rng(0)
     photo = rng.integers(30, 220, (2, 40, 70, 3)).astype(np.uint8)
     x = np.concatenate([photo_to_x(one) for one in photo])
@@ -142,17 +142,19 @@ def test_specks_are_black_or_white_and_leave_the_rest() -> None:
     assert not (changed[0] == changed[1]).all()
 
 
-def test_a_missing_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported_with_its_pip_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(tasks, "find_spec", lambda name: None)
     for name, task in tasks.TASKS.items():
         with pytest.raises(ValueError, match=f"task is {name}; need {task.package[1]} .*: pip"):
             tasks.load(name)
 
 
-# What a task does to a batch, and how it scores
+# Data augmentation and scores
 
 
-def test_pictures_are_shifted_one_by_one() -> None:
+def test_each_picture_is_shifted_by_its_own_amount() -> None:
     x = np.random.default_rng(0).random((50, 2, 5, 7), np.float32) + 1
     labels = np.arange(50)
     moved, same = tasks.shifted(x, labels, np.random.default_rng(1), pixels=2)
@@ -171,7 +173,7 @@ def test_pictures_are_shifted_one_by_one() -> None:
     assert {i for i, _ in found} == {j for _, j in found} == set(range(5))
 
 
-def test_the_target_is_turned_with_the_picture() -> None:
+def test_the_target_is_flipped_with_the_picture() -> None:
     clean = np.random.default_rng(0).random((3, 2, 6, 6), np.float32)
     seen = set()
     for seed in range(60):

@@ -15,20 +15,21 @@ from PIL import Image
 import involution_edu as inv
 from involution_edu import cli, complexity
 from involution_edu.training import runs, tasks
+from involution_edu.training.results import Results, results_from_json
 
 
 @pytest.fixture(autouse=True)
 def stripes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Teach the program the small task."""
+    """Add the small task."""
     monkeypatch.setitem(tasks.TASKS, "stripes", cases.STRIPES)
 
 
-def train(out_dir: Path, **options: Any) -> runs.Results:
-    options = {"seeds": (0, 1), "epochs": 3, "progress": lambda *step: None, **options}
+def train(out_dir: Path, **options: Any) -> Results:
+    options = {"seeds": (0, 1), "epochs": 3, **options}
     return runs.run_task("stripes", out_dir=out_dir, **options)
 
 
-def test_the_folder_holds_all_of_every_run(tmp_path: Path) -> None:
+def test_the_folder_has_all_files_of_every_run(tmp_path: Path) -> None:
     seen: list[tuple[int, int, str]] = []
     results = train(tmp_path / "out", progress=lambda *step: seen.append(step))
     names = {path.name for path in (tmp_path / "out").iterdir()}
@@ -64,7 +65,7 @@ def test_the_folder_holds_all_of_every_run(tmp_path: Path) -> None:
             np.testing.assert_array_equal(array, kept[f"network.{name}"])
     assert weights.keys() == model.state_dict().keys()
     text = (tmp_path / "out" / "results.json").read_text(encoding="utf-8")
-    assert runs.results_from_json(text) == results
+    assert results_from_json(text) == results
     with Image.open(tmp_path / "out" / "curves.png") as picture:
         assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 20
 
@@ -81,25 +82,25 @@ def test_the_table_is_of_the_last_epochs(tmp_path: Path) -> None:
     results = train(tmp_path / "out", networks=["small"], epochs=2)
     scores = [run.epochs[-1].test_score for run in results.runs]
     assert len(set(scores)) == 2
-    row = next(line for line in runs.results_text(results).splitlines() if "small" in line)
+    row = next(line for line in results.text().splitlines() if "small" in line)
     shown = f"{100 * np.mean(scores):.1f} ± {100 * np.std(scores, ddof=1):.1f} %"
     assert shown in row
     assert f"{results.runs[0].parameters:,}" in row
-    assert re.search(r"guess +50\.0 %", runs.results_text(results))
+    assert re.search(r"guess +50\.0 %", results.text())
 
 
-def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
+def test_files_are_replaced_only_with_force(tmp_path: Path) -> None:
     first = train(tmp_path, networks=["small"], seeds=[0])
     with pytest.raises(FileExistsError, match=r"small-0\.npz exists; pass --resume"):
         train(tmp_path, networks=["small"], seeds=[0])
     resumed = train(tmp_path, networks=["small"], seeds=[0, 1], resume=True)
-    assert resumed.runs[0] == first.runs[0]  # to the very times: not trained again
+    assert resumed.runs[0] == first.runs[0]  # times included: not trained again
     anew = train(tmp_path, networks=["small"], seeds=[0], force=True)
     assert anew.runs[0].epochs[-1].loss == first.runs[0].epochs[-1].loss
     assert anew.runs[0].seconds != first.runs[0].seconds
 
 
-def test_the_command_trains_and_says_what_came_out(
+def test_the_command_trains_and_prints_a_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -118,7 +119,10 @@ def test_the_command_trains_and_says_what_came_out(
 
 MISTAKES = {
     "a task": (["sing"], "invalid choice: 'sing'"),
-    "a network": (["stripes", "--networks", "tiny"], "networks has 'tiny'; need some of small, ot"),
+    "a network": (
+        ["stripes", "--networks", "tiny"],
+        "networks[0] is 'tiny'; need one of 'small', ",
+    ),
     "epochs": (["stripes", "--epochs", "1"], "epochs is 1; need an int >= 2"),
     "a seed": (["stripes", "--seeds", "-1"], "-1"),
     "a folder": (["stripes", "--out", "/nowhere/at/all"], "/nowhere/at is not a folder"),
@@ -145,7 +149,7 @@ def test_nothing_to_train_is_refused(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_damaged_checkpoint_is_the_users_to_mend(
+def test_a_damaged_checkpoint_is_reported_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "small-0.npz").write_bytes(b"no zip")
@@ -154,14 +158,19 @@ def test_a_damaged_checkpoint_is_the_users_to_mend(
     assert "small-0.npz, which cannot be loaded" in capsys.readouterr().err
 
 
-def test_a_training_that_diverges_is_told_in_one_line(
+def test_a_diverged_training_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def diverge(*_: Any, **__: Any) -> None:
         raise FloatingPointError("the loss is nan in epoch 1, batch 2")
 
-    monkeypatch.setattr(runs, "run_task", diverge)
-    assert cli.main(["train", "digits", "--out", str(tmp_path / "digits")]) == 1
+    monkeypatch.setattr(runs, "fit", diverge)
+    arguments = ["train", "stripes", "--out", str(tmp_path / "out")]
+    assert cli.main(arguments) == 1
     assert capsys.readouterr().out == (
         "The training diverged: the loss is nan in epoch 1, batch 2\n"
     )
+    assert cli.main([*arguments, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found == {"ok": False, "error": "the loss is nan in epoch 1, batch 2"}
+    assert not list((tmp_path / "out").iterdir())

@@ -1,4 +1,4 @@
-"""Training: it learns, a kill costs an epoch at most, and resuming ends at the same weights."""
+"""Training: it learns, a kill loses one epoch at most, and resuming is bit-identical."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def without_time(epochs: list[train.Epoch]) -> list[train.Epoch]:
 
 
 def assert_same(one: Run, other: Run) -> None:
-    """Hold weights, buffers and every number of the log together, to the last bit."""
+    """Compare weights, buffers and every number of the log, bit by bit."""
     assert one[0].keys() == other[0].keys()
     for name, array in one[0].items():
         np.testing.assert_array_equal(array, other[0][name], strict=True, err_msg=name)
@@ -47,7 +47,7 @@ def test_it_learns(whole: Run) -> None:
     assert all(epoch.seconds > 0 for epoch in epochs)
 
 
-def test_the_seed_decides_all(whole: Run) -> None:
+def test_the_seed_determines_the_result(whole: Run) -> None:
     assert_same(cases.run(None), whole)
     other = cases.run(None, seed=4)
     assert not np.array_equal(other[0]["0.weight"], whole[0]["0.weight"])
@@ -62,7 +62,7 @@ def test_the_score_is_that_of_the_last_weights() -> None:
     assert epochs[-1].test_score == (labels == data.y_test).mean()
 
 
-def test_the_test_set_is_not_learned_from(whole: Run) -> None:
+def test_the_test_set_is_not_used_for_training(whole: Run) -> None:
     data = cases.stripes()
     blind = replace(data, x_test=data.x_test[::-1] * 3, y_test=1 - data.y_test)
     model = cases.network(data, 3)
@@ -98,8 +98,8 @@ def test_an_interrupted_run_ends_at_the_same_weights(
     assert_same(cases.run(file, recipe, resume=True), expected)
 
 
-def test_a_killed_process_loses_its_last_epoch_at_most(tmp_path: Path) -> None:
-    """Kill two children at whatever instruction they are; the third goes on to the same end."""
+def test_a_killed_process_loses_one_epoch_at_most(tmp_path: Path) -> None:
+    """Kill two child processes at any instruction; the third ends with the same weights."""
     file = tmp_path / "run.npz"
     command = [sys.executable, cases.__file__, str(file)]
     done = 0
@@ -113,7 +113,7 @@ def test_a_killed_process_loses_its_last_epoch_at_most(tmp_path: Path) -> None:
         done = epochs_in(file)
     assert 6 <= done < cases.LONG.epochs
     logged = len(file.with_suffix(".csv").read_text(encoding="utf-8").splitlines()) - 1
-    assert done - 1 <= logged <= done  # it follows the checkpoint
+    assert done - 1 <= logged <= done  # written after the checkpoint
     assert_same(cases.run(file, cases.LONG, resume=True), cases.run(None, cases.LONG))
 
 
@@ -132,12 +132,12 @@ def wait_for_epochs(file: Path, count: int, child: subprocess.Popen[bytes]) -> N
     pytest.fail("the child made no progress in a minute")
 
 
-def test_a_finished_run_is_left_alone(whole: Run, tmp_path: Path) -> None:
+def test_a_finished_run_is_not_trained_again(whole: Run, tmp_path: Path) -> None:
     file = tmp_path / "run.npz"
     first = cases.run(file)
     kept = file.read_bytes()
     again = cases.run(file, resume=True)
-    assert again[1] == first[1]  # to the very times
+    assert again[1] == first[1]  # times included
     assert_same(again, whole)
     assert file.read_bytes() == kept
 
@@ -151,7 +151,7 @@ def test_the_log_has_a_line_for_each_epoch(tmp_path: Path) -> None:
     ]
 
 
-def test_a_checkpoint_that_cannot_be_written_leaves_the_last(
+def test_a_checkpoint_that_cannot_be_written_keeps_the_last_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, write_npz = tmp_path / "run.npz", checkpoint.WRITERS[".npz"]
@@ -172,7 +172,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last(
     assert_same(cases.run(path, resume=True), cases.run(None))
 
 
-def test_what_is_no_checkpoint_of_the_training_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     short = replace(cases.RECIPE, epochs=2)
     good, bad = tmp_path / "good.npz", tmp_path / "bad.npz"
     cases.run(good, short)
@@ -216,7 +216,7 @@ def test_what_is_no_checkpoint_of_the_training_is_refused(tmp_path: Path) -> Non
             cases.run(good, resume=True, **other)
 
 
-def test_a_loss_that_explodes_is_told() -> None:
+def test_a_loss_that_is_not_finite_is_an_error() -> None:
     data = cases.stripes()
     spoiled = replace(data, x_train=np.full_like(data.x_train, np.nan))
     with pytest.raises(FloatingPointError, match="the loss is nan in epoch 1"):
@@ -243,5 +243,5 @@ def test_progress_counts_every_batch() -> None:
 
 def test_an_unknown_optimizer_is_refused() -> None:
     recipe = replace(cases.RECIPE, optimizer="lion")
-    with pytest.raises(ValueError, match=r"optimizer is 'lion'; need 'sgd' or 'adam'"):
+    with pytest.raises(ValueError, match=r"optimizer is 'lion'; need one of 'sgd', 'adam'"):
         cases.run(None, recipe)

@@ -9,7 +9,7 @@ import numpy as np
 from ....arrays import Array
 from ....images import photo_to_x, x_to_photo
 from ....models.salt_and_pepper import with_salt_and_pepper
-from ....nn import Adam, Involution2d, MeanSquaredError
+from ....nn import Adam, Involution2d, MeanSquaredError, train_step
 from ...palette import ACCENT, INK, LINE, MUTED, limit_of
 from ...picks import varied_pixels
 from ...recording import record
@@ -55,11 +55,7 @@ class Training:
             if epoch in self.epochs:
                 self.traces.append(record(layer.eval(), self.noisy))
                 self.losses.append(float(criterion(self.traces[-1].y, self.clean)))
-            layer.train()
-            layer.zero_grad()
-            criterion(layer(self.noisy), self.clean)
-            layer.backward(criterion.backward())
-            adam.step()
+            train_step(layer.train(), adam, criterion, self.noisy, self.clean)
         H, W = self.clean.shape[2:]
         last = self.traces[-1]
         self.pixels = varied_pixels(last, (H // 2, W // 2), 2, 3)
