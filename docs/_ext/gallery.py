@@ -105,10 +105,10 @@ class Still:
 def _maps(studio: Studio) -> Figure:
     figure, trace, photo = new_figure((12.6, 9.0)), studio.trace, studio.subject.photo
     (a, b, c), (d, e, f) = figure.subplots(2, 3)
-    maps.sum_map(trace, limit=LIMIT, ax=a)
-    maps.size_map(trace, limit=2 * LIMIT, ax=b)
+    maps.kernel_sum_map(trace, limit=LIMIT, ax=a)
+    maps.l1_norm_map(trace, limit=2 * LIMIT, ax=b)
     maps.entropy_map(trace, ax=c)
-    maps.centre_map(trace, ax=d)
+    maps.centroid_map(trace, ax=d)
     maps.orientation_map(trace, ax=e)
     maps.orientation_map(trace, photo=photo, ax=f)
     return figure
@@ -187,7 +187,7 @@ STILLS = (
         f"How few patterns hold the kernels of all channels: those of a convolution of {CHANNELS} "
         "channels, trained to take specks off the photo, and the kernel that the channels of an "
         "involution share. By singular values.",
-        lambda studio: channel_redundancy(studio.convolution, studio.training.traces[-1]),
+        lambda studio: channel_redundancy(studio.training.traces[-1], studio.convolution),
     ),
     Still(
         "shapes",

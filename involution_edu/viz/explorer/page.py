@@ -18,7 +18,7 @@ from ...cases import TOLERANCE, scaled_error
 from ...images import MEAN, STD
 from ...nn import AvgPool2d
 from ..html import Page, csp_source
-from ..measures import spread
+from ..measures import entropy
 from ..palette import diverging, limit_of
 from ..picks import varied_pixels
 from ..trace import Trace
@@ -142,7 +142,7 @@ def _telling(trace: Trace) -> list[Pair]:
     kernels = trace.kernels[0, 0]  # (H_out, W_out, K_h, K_w)
     H, W = kernels.shape[:2]
     top, left = 3 * H // 8, 3 * W // 8
-    width = spread(kernels[top : H - top, left : W - left])
+    width = entropy(kernels[top : H - top, left : W - left])
     i, j = np.unravel_index(width.argmax(), width.shape)
     first = top + int(i), left + int(j)
     _, *others = varied_pixels(trace, first, 3, 3)
