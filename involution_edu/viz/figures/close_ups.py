@@ -84,7 +84,7 @@ def close_ups(trace: Trace, photo: Photo, pixels: Sequence[Pair]) -> Figure:
     for ax, title in ((left, f"The photo, {H} × {W} pixels"), (right, "Its kernels")):
         label(ax, title, "row ↓, column →", pad=16)
         for axis, count in ((ax.xaxis, W), (ax.yaxis, H)):
-            bins = min(8, max(1, count * scale // 20))
+            bins = min(8, max(1, count * scale // 13))
             axis.set_major_locator(
                 MaxNLocator(bins, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
             )
