@@ -16,6 +16,8 @@ from involution_edu.apps import demo
 from involution_edu.images import Photo, load_photo
 from involution_edu.viz.picks import telling_pixel
 
+pytest_plugins = ["demo_fixtures"]
+
 
 def test_the_demo_needs_no_package_of_the_training(tmp_path: Path) -> None:
     code = (

@@ -17,6 +17,8 @@ from involution_edu.viz.animation import walk as animation
 from involution_edu.viz.palette import EMPTY, GifPalette, diverging, limit_of
 from involution_edu.viz.picks import varied_pixels
 
+pytest_plugins = ["demo_fixtures"]
+
 
 @pytest.fixture(scope="module")
 def stage(portrait: demo.Demo) -> animation.Stage:

@@ -20,6 +20,8 @@ from involution_edu.models.salt_and_pepper import NOISE_SHARE, with_salt_and_pep
 from involution_edu.training.scores import WHITE, psnr
 from involution_edu.viz import record
 
+pytest_plugins = ["demo_fixtures"]
+
 
 def test_the_output_is_that_of_the_definition(portrait: demo.Demo) -> None:
     trace = portrait.trace

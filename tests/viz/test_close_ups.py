@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from figure_pixels import colours_at, pixels
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from involution_edu.arguments import Pair
@@ -67,7 +66,7 @@ def drawn(rows: int, columns: int) -> tuple[Figure, Axes, list[Pair], float]:
     """Return the figure, its photo, the chosen pixels and the side of a pixel on the figure."""
     trace, photo, chosen = noise(rows, columns)
     figure = close_ups(trace, photo, chosen)
-    FigureCanvasAgg(figure).draw()
+    pixels(figure)  # places of texts are known once they are drawn
     left = figure.axes[0]
     return figure, left, chosen, left.get_window_extent().width / columns
 

@@ -1,4 +1,4 @@
-"""The demo of the sample portrait, run once, and its animation."""
+"""Fixtures of the tests of the demo: the sample portrait, run once, and its animation."""
 
 from __future__ import annotations
 
