@@ -138,7 +138,7 @@ def test_the_command_writes_a_page_of_the_photo(
         "weights": "shipped",
     }
     data = data_of(out.read_text(encoding="utf-8"))
-    assert data["about"].startswith("The photo is a<b>&.png, 12 × 8 pixels.")
+    assert data["about"].startswith("The photo is a<b>&.png, 12 × 8 pixels, with ")
     assert "seed 3" in data["about"]
     assert data["channels"] == ["red", "green", "blue"]
     assert main(argv) == 2
@@ -169,7 +169,7 @@ def test_the_page_in_the_documentation_is_this_one(tmp_path: Path) -> None:
         np.testing.assert_allclose(numbers(then, name), numbers(now, name), atol=0.05)
 
 
-def test_the_seed_chooses_the_specks(tmp_path: Path) -> None:
+def test_the_seed_chooses_the_noisy_pixels(tmp_path: Path) -> None:
     pages = [explore.run(out=tmp_path / f"{seed}.html", size=8, seed=seed) for seed in (0, 1)]
     first, second = (data_of(page.file.read_text(encoding="utf-8")) for page in pages)
     assert not np.array_equal(numbers(first, "x"), numbers(second, "x"))
