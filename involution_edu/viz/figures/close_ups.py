@@ -37,10 +37,6 @@ def close_ups(trace: Trace, photo: Photo, pixels: Sequence[Pair]) -> Figure:
     pixels : sequence of (int, int)
         Output rows and columns of the kernels seen close up.
 
-    Returns
-    -------
-    figure : Figure
-
     Examples
     --------
     >>> from involution_edu import nn

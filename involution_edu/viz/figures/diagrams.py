@@ -41,10 +41,6 @@ def shape_diagram(trace: Trace, *, ax: Axes | None = None) -> Figure:
     ax : Axes, optional
         Where to draw; if not given, on a new figure.
 
-    Returns
-    -------
-    figure : Figure
-
     Examples
     --------
     >>> import numpy as np
@@ -89,10 +85,6 @@ def block_diagram(model: ResidualNetwork, *, ax: Axes | None = None) -> Figure:
     model : ResidualNetwork
     ax : Axes, optional
         Where to draw; if not given, on a new figure.
-
-    Returns
-    -------
-    figure : Figure
 
     Examples
     --------

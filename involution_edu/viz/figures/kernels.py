@@ -48,10 +48,6 @@ def kernel_atlas(
     ax : Axes, optional
         Where to draw; if not given, on a new figure.
 
-    Returns
-    -------
-    figure : Figure
-
     Examples
     --------
     >>> from involution_edu.viz import record_operator
@@ -120,10 +116,6 @@ def all_groups(trace: OperatorTrace, pixel: Pair) -> Figure:
     pixel : (int, int)
         Output row and column.
 
-    Returns
-    -------
-    figure : Figure
-
     Examples
     --------
     >>> from involution_edu.viz import record_operator
@@ -170,10 +162,6 @@ def nearest_kernels(
         How many of the nearest kernels are marked, none within a window of another.
     ax : Axes, optional
         Where to draw; if not given, on a new figure.
-
-    Returns
-    -------
-    figure : Figure
 
     Examples
     --------
@@ -230,10 +218,6 @@ def before_and_after(
     pixels : sequence of (int, int)
         Output rows and columns.
     group : int
-
-    Returns
-    -------
-    figure : Figure
 
     Examples
     --------

@@ -52,10 +52,6 @@ def kernel_sum_map(
     ax : Axes, optional
         Where to draw; if not given, on a new figure.
 
-    Returns
-    -------
-    figure : Figure
-
     Raises
     ------
     ValueError
@@ -126,10 +122,6 @@ def centroid_map(
         output.
     ax : Axes, optional
         Where to draw; if not given, on a new figure.
-
-    Returns
-    -------
-    figure : Figure
 
     Examples
     --------

@@ -62,10 +62,6 @@ def channel_redundancy(
     ax : Axes, optional
         Where to draw; if not given, on a new figure.
 
-    Returns
-    -------
-    figure : Figure
-
     Raises
     ------
     ValueError

@@ -55,10 +55,6 @@ def stage_maps(traces: Mapping[str, OperatorTrace], photo: Photo) -> Figure:
     photo : ndarray, shape (H, W, 3), uint8
         The input of the network.
 
-    Returns
-    -------
-    figure : Figure
-
     References
     ----------
     Li et al., CVPR 2021, arXiv:2103.06255, whose heat maps show these sums.
