@@ -104,8 +104,8 @@ def classify(
     >>> classify("cat.jpg", "rednet18", "weights.pth")
     Traceback (most recent call last):
         ...
-    ValueError: model is 'rednet18'; need one of rednet26, rednet38, rednet50, rednet101, rednet152,
-    resnet26, resnet38, resnet50, resnet101, resnet152
+    involution_edu.arguments.ArgumentError: model is 'rednet18'; need one of rednet26, rednet38,
+    rednet50, rednet101, rednet152, resnet26, resnet38, resnet50, resnet101, resnet152
     """
     if model not in MODELS:
         raise ArgumentError("model", f"is {model!r}", f"one of {', '.join(MODELS)}")

@@ -1,4 +1,4 @@
-"""Classifying a photo: what the network is shown, what it says, and the kernels of its stages."""
+"""Classifying a photo: the centre crop, the classes, and the kernels of all stages."""
 
 from __future__ import annotations
 

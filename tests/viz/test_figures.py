@@ -1,4 +1,4 @@
-"""Figures: what they show is recorded, the colours are those of the numbers, to the pixel."""
+"""Figures: they show recorded numbers, in the right colours, pixel by pixel."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_the_atlas_pixel_by_pixel(options: dict[str, Any], photo: Photo) -> None
             if 0 <= h < H and 0 <= w < W:
                 points.append((h, w))
                 expected.append(diverging(trace.kernel[0, 1, u, v, i, j], limit))
-    assert taken.max() == 1  # no window lies on another
+    assert taken.max() == 1  # no two windows overlap
     assert_array_equal(colours_at(pixels(figure), figure.axes[0], points), expected)
 
 

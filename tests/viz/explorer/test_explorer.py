@@ -1,4 +1,4 @@
-"""The explorer page as a file: what is in it, what may run in it, and who may write it."""
+"""The explorer page as a file: its data, its content security policy, and writing it."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ def test_kernels_of_another_x_are_refused() -> None:
     projected = nn.Involution2d(4, 3, groups=2, out_channels=6, rng=0).eval()
     x = np.random.default_rng(0).standard_normal((1, 4, 5, 6)).astype(np.float32)
     for trace in (record(projected, x), whole.part(slice(1, 3), slice(0, 4))):
-        with pytest.raises(ValueError, match=r"^trace has kernels that are not made from its x"):
+        with pytest.raises(
+            ValueError, match=r"^trace has kernels that are not generated from its x"
+        ):
             explorer(trace)
 
 

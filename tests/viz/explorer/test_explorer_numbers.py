@@ -1,4 +1,4 @@
-"""The explorer page in a browser: every number of it against NumPy's."""
+"""The explorer page in a browser: every number against NumPy's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The explorer page on screens and in notebooks, and what may not happen there."""
+"""The explorer page on screens and in notebooks, its accessibility and its security policy."""
 
 from __future__ import annotations
 
