@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -11,13 +10,14 @@ from typing import Any
 
 from ..arguments import ArgumentError, Pair, as_int, as_pair
 from ..files import check_writable, written_whole
-from ..images import Photo, load_photo, photo_to_x, x_to_photo
-from ..models import pretrained
-from ..models.salt_and_pepper import NOISE_SHARE, NOTE, with_salt_and_pepper
-from ..viz import Trace, record
+from ..images import Photo, load_photo
+from ..models.salt_and_pepper import NOISE_SHARE
+from ..progress import Progress
+from ..viz import Trace
+from ..viz.animation.scenes import Subject
+from ..viz.animation.scenes.overview import Overview
 from ..viz.explorer import explorer
 from ..viz.html import Page
-from ..viz.picks import telling_pixel
 from .walkthrough import walkthrough
 
 ABOUT = (
@@ -88,7 +88,7 @@ class Demo:
         }
 
 
-def show_progress(done: int, total: int) -> None:
+def show_progress(done: int, total: int, what: str) -> None:
     """Rewrite one line on a terminal's standard error; write nothing elsewhere."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\rdrawing {done}/{total}" + "\n" * (done == total))
@@ -103,7 +103,7 @@ def run(
     size: int = 72,
     pixel: Pair | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] = show_progress,
+    progress: Progress = show_progress,
 ) -> Demo:
     """Run an involution layer on a photo; write `FILES`: two pictures and a page to explore.
 
@@ -128,7 +128,7 @@ def run(
     seed : int
         Of the specks.
     progress : callable
-        Called with the steps of the drawing done so far and their number.
+        Called with the steps of the drawing done, their number, and the kind of the last one.
 
     Raises
     ------
@@ -159,11 +159,10 @@ def run(
     check_writable(*files, force=force, choice="another folder with --out")
 
     photo, notice = load_photo(None if image is None else Path(image), size)
-    photo = with_salt_and_pepper(photo, seed)
-    trace = record(pretrained("salt-and-pepper"), photo_to_x(photo))
-    at = telling_pixel(trace) if asked is None else _inside(asked, photo)
+    scene = Overview(Subject(photo, seed), None if asked is None else _inside(asked, photo))
+    photo, trace, at = scene.photo, scene.trace, scene.stops[0]
     name = "the sample portrait" if image is None else Path(image).name
-    _draw(trace, photo, at, page_of(trace, name, seed), files, force, progress)
+    _draw(scene, page_of(trace, name, seed), files, force, progress)
     text = "\n".join(
         [
             f"Involution on {escaped(name)}, {photo.shape[0]} x {photo.shape[1]} pixels (rows x columns).",
@@ -206,28 +205,17 @@ def _inside(pixel: Pair, photo: Photo) -> Pair:
 
 
 def _draw(
-    trace: Trace,
-    photo: Photo,
-    pixel: Pair,
-    page: Page,
-    files: tuple[Path, ...],
-    force: bool,
-    progress: Callable[[int, int], None],
+    scene: Overview, page: Page, files: tuple[Path, ...], force: bool, progress: Progress
 ) -> None:
-    from ..viz.animation.frames import save_film
-    from ..viz.animation.walk import film_of
+    from ..viz.animation.writers import write_animation
     from ..viz.figures.stills import save_kernels
-    from ..viz.picks import varied_pixels
 
     png, gif, html = files
-    stops = varied_pixels(trace, pixel, 2, 3)
     with (
         written_whole(html, force=force) as html_whole,
         written_whole(png, force=force) as png_whole,
     ):
         page.save(html_whole)
-        save_kernels(trace, photo, stops, png_whole)
+        save_kernels(scene.trace, scene.photo, scene.stops, png_whole)
         with written_whole(gif, force=force) as gif_whole:
-            save_film(
-                film_of(trace, photo, x_to_photo(trace.y), stops, NOTE), gif_whole, "gif", progress
-            )
+            write_animation(scene.animation(), gif_whole, "gif", progress)

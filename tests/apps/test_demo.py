@@ -18,25 +18,21 @@ from involution_edu.apps import demo
 from involution_edu.cases import TOLERANCE, scaled_error
 from involution_edu.images import Photo, load_photo, photo_to_x, x_to_photo
 from involution_edu.models import pretrained
-from involution_edu.models.salt_and_pepper import NOISE_SHARE, NOTE, with_salt_and_pepper
+from involution_edu.models.salt_and_pepper import NOISE_SHARE, with_salt_and_pepper
+from involution_edu.progress import no_progress
 from involution_edu.training.scores import WHITE, psnr
 from involution_edu.viz import record
-from involution_edu.viz.animation import walk as animation
 from involution_edu.viz.animation.canvas import tick_step
+from involution_edu.viz.animation.scenes import Subject, overview
 from involution_edu.viz.figures import stills
 from involution_edu.viz.palette import EMPTY, GifPalette, diverging, limit_of
-from involution_edu.viz.picks import varied_pixels
 
 
 class Steps(list[tuple[int, int]]):
     """A progress that remembers."""
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int, what: str) -> None:
         self.append((done, total))
-
-
-def silent(done: int, total: int) -> None:
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -64,14 +60,13 @@ def frames(portrait: demo.Demo) -> list[Photo]:
 
 
 @pytest.fixture(scope="module")
-def stage(portrait: demo.Demo) -> animation.Stage:
-    return animation.Stage(portrait.trace, portrait.photo, x_to_photo(portrait.trace.y), NOTE)
+def scene() -> overview.Overview:
+    return overview.Overview(Subject(load_photo(None, 72)[0], seed=0))
 
 
 @pytest.fixture(scope="module")
-def plan(portrait: demo.Demo) -> list[animation.Scene]:
-    stops = varied_pixels(portrait.trace, portrait.pixel, 2, 3)
-    return list(animation.scenes(portrait.trace, stops))
+def plan(scene: overview.Overview) -> list[overview.State]:
+    return list(scene.states())
 
 
 def save_photo(path: Path, rows: int, columns: int) -> Path:
@@ -114,7 +109,7 @@ def pale(tmp_path_factory: pytest.TempPathFactory) -> demo.Demo:
     folder = tmp_path_factory.mktemp("pale")
     photo = np.random.default_rng(5).integers(100, 102, (9, 12, 3), dtype=np.uint8)
     Image.fromarray(photo).save(folder / "photo.png")
-    return demo.run(folder / "photo.png", out_dir=folder, progress=silent)
+    return demo.run(folder / "photo.png", out_dir=folder, progress=no_progress)
 
 
 @pytest.mark.parametrize("photo", ["portrait", "pale"])
@@ -220,78 +215,78 @@ def test_the_data_are_plain_and_sum_up(portrait: demo.Demo) -> None:
 # The pictures
 
 
-def cell_colours(frame: Photo, stage: animation.Stage, column: int) -> Any:
+def cell_colours(frame: Photo, scene: overview.Overview, column: int) -> Any:
     """Return the colour near the corner of each cell of a grid, where no number is written."""
-    x, y = stage.grid(column)
-    steps = np.arange(5) * stage.cell() + 3
+    x, y = scene.grid(column)
+    steps = np.arange(5) * scene.cell + 3
     return frame[np.ix_(y + steps, x + steps)]
 
 
-def block_colours(frame: Photo, stage: animation.Stage, column: int) -> Photo:
+def block_colours(frame: Photo, scene: overview.Overview, column: int) -> Photo:
     """Return the colour of every pixel of the photo or the output."""
-    (x, y), s = stage.corner(column), stage.scale
-    rows, columns = stage.size
+    (x, y), s = scene.corner(column), scene.zoom
+    rows, columns = scene.size
     colours: Photo = frame[y + s // 2 :: s, x + s // 2 :: s][:rows, :columns]
     return colours
 
 
 def test_the_animation_is_small_and_slow_enough(
-    portrait: demo.Demo, frames: list[Photo], plan: list[animation.Scene]
+    portrait: demo.Demo, frames: list[Photo], plan: list[overview.State]
 ) -> None:
     assert portrait.files[1].stat().st_size <= 500_000
     assert len(frames) == len(plan)
     with Image.open(portrait.files[1]) as gif:
         assert gif.size == (960, 776)
         assert gif.info["loop"] == 0
-        for n, scene in enumerate(plan):
+        for n, state in enumerate(plan):
             gif.seek(n)
-            assert gif.info["duration"] == scene.milliseconds
+            assert gif.info["duration"] == state.milliseconds
     assert plan[0].pixel == portrait.pixel
-    assert len({scene.pixel for scene in plan if scene.slow}) == 3
+    assert len({state.pixel for state in plan if state.slow}) == 3
     assert plan[-1].milliseconds >= 3000
 
 
 def test_the_window_slides_and_then_the_rows_fill_in(
-    portrait: demo.Demo, plan: list[animation.Scene]
+    portrait: demo.Demo, plan: list[overview.State]
 ) -> None:
     i, j = portrait.pixel
-    slide = [scene for scene in plan if not scene.slow]
-    assert [scene.pixel for scene in slide] == [(i, column) for column in range(j, j + len(slide))]
+    slide = [state for state in plan if not state.slow]
+    assert [state.pixel for state in slide] == [(i, column) for column in range(j, j + len(slide))]
     assert len(slide) >= 12
-    for n, scene in enumerate(slide, start=1):
-        assert {(i, column) for column in range(j, j + n)} == set(scene.visited)
-    rows = [scene.filled / portrait.photo.shape[1] for scene in plan if scene.filled]
+    for n, state in enumerate(slide, start=1):
+        assert {(i, column) for column in range(j, j + n)} == set(state.visited)
+    rows = [state.filled / portrait.photo.shape[1] for state in plan if state.filled]
     assert rows == list(range(2, 73, 2))
 
 
 @pytest.mark.parametrize("columns", [3, 18, 30])
 def test_the_slide_stays_inside(tmp_path: Path, columns: int) -> None:
     image = save_photo(tmp_path / "photo.png", 8, columns)
-    result = demo.run(image, out_dir=tmp_path, pixel=(7, columns - 1), progress=silent)
-    plan = animation.scenes(result.trace, varied_pixels(result.trace, result.pixel, 2, 3))
-    shown = [scene.pixel[1] for scene in plan if not scene.slow]
-    assert shown == list(range(max(0, columns - animation.SLIDE), columns))
+    subject = Subject(load_photo(image, 72)[0], seed=0)
+    states = overview.Overview(subject, pixel=(7, columns - 1)).states()
+    shown = [state.pixel[1] for state in states if not state.slow]
+    assert shown == list(range(max(0, columns - overview.SLIDE), columns))
 
 
 def test_every_frame_shows_the_recorded_kernel_of_its_pixel(
     portrait: demo.Demo,
     frames: list[Photo],
-    plan: list[animation.Scene],
-    stage: animation.Stage,
+    plan: list[overview.State],
+    scene: overview.Overview,
 ) -> None:
     trace = portrait.trace
-    _, limit, _ = stage.limits
+    _, limit, _ = scene.limits
     assert limit == limit_of(trace.kernel)
-    for scene, frame in zip(plan, frames, strict=True):
-        i, j = scene.pixel
+    for state, frame in zip(plan, frames, strict=True):
+        i, j = state.pixel
         expected = diverging(trace.kernel[0, 0, :, :, i, j], limit)
-        if scene.step == 1:
+        if state.step == 1:
             expected = np.broadcast_to(np.array(EMPTY, np.uint8), (5, 5, 3))
-        np.testing.assert_array_equal(cell_colours(frame, stage, 1), expected)
-    shown = {cell_colours(frame, stage, 1).tobytes() for frame in frames}
+        np.testing.assert_array_equal(cell_colours(frame, scene, 1), expected)
+    shown = {cell_colours(frame, scene, 1).tobytes() for frame in frames}
     assert len(shown) > 8
     strength = np.abs(trace.kernels[0, 0])
-    own = [strength[scene.pixel][2, 2] / strength[scene.pixel].sum() for scene in plan]
+    own = [strength[state.pixel][2, 2] / strength[state.pixel].sum() for state in plan]
     assert min(own) < 0.15  # a speck takes from its neighbours
     assert max(own) > 0.7  # an ordinary colour keeps itself
 
@@ -299,32 +294,32 @@ def test_every_frame_shows_the_recorded_kernel_of_its_pixel(
 def test_every_frame_shows_the_window_and_its_products(
     portrait: demo.Demo,
     frames: list[Photo],
-    plan: list[animation.Scene],
-    stage: animation.Stage,
+    plan: list[overview.State],
+    scene: overview.Overview,
 ) -> None:
     trace = portrait.trace
-    x_limit, _, product_limit = stage.limits
+    x_limit, _, product_limit = scene.limits
     padded = np.pad(trace.x[0, 0], 2)
-    for scene, frame in zip(plan, frames, strict=True):
-        i, j = scene.pixel
+    for state, frame in zip(plan, frames, strict=True):
+        i, j = state.pixel
         window = padded[i : i + 5, j : j + 5]
         products = window * trace.kernel[0, 0, :, :, i, j]
         for column, values, limit in ((0, window, x_limit), (2, products, product_limit)):
             expected = diverging(values, limit)
-            if scene.step < 3:
+            if state.step < 3:
                 expected = np.broadcast_to(np.array(EMPTY, np.uint8), (5, 5, 3))
-            np.testing.assert_array_equal(cell_colours(frame, stage, column), expected)
+            np.testing.assert_array_equal(cell_colours(frame, scene, column), expected)
 
 
 def test_the_output_fills_in_until_it_is_all_there(
     portrait: demo.Demo,
     frames: list[Photo],
-    plan: list[animation.Scene],
-    stage: animation.Stage,
+    plan: list[overview.State],
+    scene: overview.Overview,
 ) -> None:
     y = portrait.trace.y[0]
     expected = x_to_photo(portrait.trace.y).astype(int)
-    last = block_colours(frames[-1], stage, 2).astype(int)
+    last = block_colours(frames[-1], scene, 2).astype(int)
     error = np.abs(last - expected).max(axis=2)
     i, j = portrait.pixel
     error[i - 1 : i + 2, j - 1 : j + 2] = 0  # under the outline
@@ -332,17 +327,17 @@ def test_the_output_fills_in_until_it_is_all_there(
     assert np.percentile(error, 99) < 30
     assert np.abs(np.roll(last, 1, axis=1) - expected).max(axis=2).mean() > 12
 
-    palette = GifPalette(portrait.photo, stage.output)
-    output = palette.colours[palette.numbers(expected.astype(np.uint8))]
-    row, column = np.indices(stage.size)
-    for scene, frame in zip(plan, frames, strict=True):
-        shown = (row * stage.size[1] + column) < scene.filled
-        for pixel in scene.visited:
+    palette = GifPalette(portrait.photo, scene.output)
+    output = palette.colours[palette.indices(expected.astype(np.uint8))]
+    row, column = np.indices(scene.size)
+    for state, frame in zip(plan, frames, strict=True):
+        shown = (row * scene.size[1] + column) < state.filled
+        for pixel in state.visited:
             shown[pixel] = True
-        i, j = scene.pixel
+        i, j = state.pixel
         outside = np.maximum(abs(row - i), abs(column - j)) > 1  # the outline hides its neighbours
         colours = np.where(shown[..., np.newaxis], output, EMPTY)
-        np.testing.assert_array_equal(block_colours(frame, stage, 2)[outside], colours[outside])
+        np.testing.assert_array_equal(block_colours(frame, scene, 2)[outside], colours[outside])
     assert plan[-1].filled == y[0].size
 
 
@@ -356,10 +351,10 @@ def test_the_animation_in_the_documentation_is_this_one(frames: list[Photo]) -> 
 
 
 def test_the_photo_stands_in_every_frame(
-    portrait: demo.Demo, frames: list[Photo], stage: animation.Stage
+    portrait: demo.Demo, frames: list[Photo], scene: overview.Overview
 ) -> None:
     for frame in frames[::5]:
-        shown = block_colours(frame, stage, 0).astype(int)
+        shown = block_colours(frame, scene, 0).astype(int)
         assert np.abs(shown - portrait.photo).max(axis=2).mean() < 8
 
 
@@ -415,7 +410,7 @@ def test_both_sides_have_numbers(size: tuple[int, int]) -> None:
 )
 def test_photos_of_every_shape(tmp_path: Path, rows: int, columns: int) -> None:
     image = save_photo(tmp_path / "photo.png", rows, columns)
-    result = demo.run(image, out_dir=tmp_path, progress=silent)
+    result = demo.run(image, out_dir=tmp_path, progress=no_progress)
     assert max(result.photo.shape[:2]) <= 72
     assert result.files[1].stat().st_size <= 500_000  # 72 x 72 pixels of noise are the worst
     data = result.data()
@@ -427,12 +422,12 @@ def test_photos_of_every_shape(tmp_path: Path, rows: int, columns: int) -> None:
 
 
 def test_seed_pixel_and_size(tmp_path: Path) -> None:
-    first = demo.run(out_dir=tmp_path, seed=1, pixel=(3, 4), size=20, progress=silent)
+    first = demo.run(out_dir=tmp_path, seed=1, pixel=(3, 4), size=20, progress=no_progress)
     assert first.pixel == (3, 4)
     assert first.photo.shape == (20, 17, 3)
     assert "row 3, column 4" in first.text
-    again = demo.run(out_dir=tmp_path, seed=1, size=20, force=True, progress=silent)
-    other = demo.run(out_dir=tmp_path, seed=2, size=20, force=True, progress=silent)
+    again = demo.run(out_dir=tmp_path, seed=1, size=20, force=True, progress=no_progress)
+    other = demo.run(out_dir=tmp_path, seed=2, size=20, force=True, progress=no_progress)
     np.testing.assert_array_equal(first.trace.kernel, again.trace.kernel)
     assert not np.allclose(first.trace.kernel, other.trace.kernel)
 
@@ -464,13 +459,13 @@ def test_mistakes_are_named_and_nothing_is_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=message):
-        demo.run(**options, progress=silent)
+        demo.run(**options, progress=no_progress)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("seed", [0, 8])
 def test_the_pixel_that_is_chosen_is_a_speck(tmp_path: Path, seed: int) -> None:
-    result = demo.run(out_dir=tmp_path, seed=seed, progress=silent)
+    result = demo.run(out_dir=tmp_path, seed=seed, progress=no_progress)
     i, j = result.pixel
     assert 27 <= i < 45
     assert 22 <= j < 39
@@ -482,7 +477,7 @@ def test_the_pixel_that_is_chosen_is_a_speck(tmp_path: Path, seed: int) -> None:
 def test_a_photo_of_one_colour_can_be_explained(tmp_path: Path, size: tuple[int, int]) -> None:
     photo = tmp_path / "photo.png"
     Image.new("RGB", size, (40, 90, 200)).save(photo)
-    result = demo.run(photo, out_dir=tmp_path, progress=silent)
+    result = demo.run(photo, out_dir=tmp_path, progress=no_progress)
     assert f"Involution on photo.png, {size[1]} x {size[0]} pixels" in result.text
     assert all(file.stat().st_size > 1000 for file in result.files)
 
@@ -492,7 +487,7 @@ def test_a_line_break_in_a_name_is_escaped(tmp_path: Path) -> None:
     folder = tmp_path / "new\nfolder"
     folder.mkdir()
     image = save_photo(folder / "my\nphötó.png", 8, 9)
-    lines = demo.run(image, out_dir=folder, progress=silent).text.splitlines()
+    lines = demo.run(image, out_dir=folder, progress=no_progress).text.splitlines()
     assert lines[0] == r"Involution on my\nphötó.png, 8 x 9 pixels (rows x columns)."
     assert r"new\nfolder/kernels.png, " in lines[-1]
 
@@ -505,14 +500,14 @@ def test_existing_files_are_kept_unless_forced(
     with monkeypatch.context() as patch:
         patch.setattr(demo, "load_photo", lambda *_: pytest.fail("long work before the check"))
         with pytest.raises(FileExistsError, match=r"demo\.gif exists"):
-            demo.run(out_dir=tmp_path, progress=silent)
+            demo.run(out_dir=tmp_path, progress=no_progress)
     assert gif.read_text() == "precious"
-    demo.run(out_dir=tmp_path, force=True, size=8, progress=silent)
+    demo.run(out_dir=tmp_path, force=True, size=8, progress=no_progress)
     assert gif.read_bytes().startswith(b"GIF89a")
 
 
 def test_nothing_is_left_when_drawing_fails(tmp_path: Path) -> None:
-    def interrupt(done: int, total: int) -> None:
+    def interrupt(done: int, total: int, what: str) -> None:
         if done == total:  # the last moment: all files are drawn and encoded
             raise KeyboardInterrupt
 
@@ -531,11 +526,11 @@ def test_progress_counts_every_frame_and_the_encoding(
 def test_progress_is_for_terminals_only(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    demo.show_progress(1, 2)
+    demo.show_progress(1, 2, "drawing")
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    demo.show_progress(1, 2)
-    demo.show_progress(2, 2)
+    demo.show_progress(1, 2, "drawing")
+    demo.show_progress(2, 2, "drawing")
     assert capsys.readouterr().err == "\rdrawing 1/2\rdrawing 2/2\n"
 
 
@@ -546,7 +541,7 @@ def test_the_sample_portrait_is_what_is_shown(portrait: demo.Demo) -> None:
 
 def test_importing_the_demo_imports_nothing_heavy() -> None:
     code = (
-        "import sys, involution_edu.apps.demo, involution_edu.viz.animation.walk, involution_edu.viz.figures.stills;"
+        "import sys, involution_edu.apps.demo, involution_edu.viz.animation.writers, involution_edu.viz.figures.stills;"
         "print(sorted({'PIL', 'matplotlib', 'numba'} & set(sys.modules)))"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...arguments import Pair
 from ...images import Photo
-from ..animation.canvas import Canvas, Place
+from ..animation.canvas import Canvas, Point
 from ..palette import ACCENT, INK, MUTED, diverging, limit_of
 from ..trace import Trace
 
@@ -107,7 +107,7 @@ def draw_kernels(trace: Trace, photo: Photo, close_ups: list[Pair]) -> Canvas:
     return sheet
 
 
-def tag_places(pixels: list[Pair], size: Pair, scale: int) -> list[Place]:
+def tag_places(pixels: list[Pair], size: Pair, scale: int) -> list[Point]:
     """Return where the letter of each pixel goes, (x, y) from the corner of the photo.
 
     It goes inside a pixel that is drawn large, beside a slim photo, and else above the pixel or,

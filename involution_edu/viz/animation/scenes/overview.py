@@ -1,20 +1,236 @@
-"""The whole way of a photo through a layer: the animation of ``involution-edu demo``."""
+"""Overview: the window slides over the photo, and its kernel changes at every pixel."""
 
 from __future__ import annotations
 
-from ....images import photo_to_x, x_to_photo
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ....arguments import Pair
+from ....images import Photo, photo_to_x, x_to_photo
 from ....models import pretrained
-from ....models.salt_and_pepper import NOTE, with_salt_and_pepper
+from ....models.salt_and_pepper import with_salt_and_pepper
+from ...palette import EMPTY, LINE, MUTED, limit_of
 from ...picks import telling_pixel, varied_pixels
 from ...recording import record
-from ..frames import Film
-from ..walk import film_of
+from ..canvas import Canvas, number
+from ..frames import Frame
+from .layout import COLUMNS
+from .scene import Scene
 from .subject import Subject
 
+PANEL = 288  # maximum rows and columns of the canvas for the photo, and for the output
+GRID = 200  # rows and columns of the canvas for a kernel, a window or its products
+PANEL_TOP, GRID_TOP = 118, 500
+SLIDE = 18  # pixels along which the window slides, one a frame
+OTHERS = 2  # pixels with numbers after the first
+MAX_ROW_FRAMES = 36  # in which the rest of the output is filled in, row by row
+STEPS = (
+    "1  One pixel makes {count} numbers: reduce, then span. No neighbour is used.",
+    "2  Reshaped, the {count} numbers are this pixel's own {K_h} × {K_w} kernel.",
+    "3  The kernel is multiplied with the window around the pixel, element by element.",
+    "4  The sum of the {count} products is the output at this pixel.",
+)
 
-def overview(subject: Subject) -> Film:
-    """Return the scene of one pixel step by step, then all of them, with trained kernels."""
-    photo = with_salt_and_pepper(subject.photo, subject.seed)
-    trace = record(pretrained("salt-and-pepper"), photo_to_x(photo))
-    stops = varied_pixels(trace, telling_pixel(trace), 2, 3)
-    return film_of(trace, photo, x_to_photo(trace.y), stops, NOTE)
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Content of one frame.
+
+    Attributes
+    ----------
+    pixel : (int, int)
+        Output row and column of the window.
+    step : int
+        Number of `STEPS` that are drawn, 1 to 4.
+    filled : int
+        Number of output pixels that are drawn, row by row from the top left.
+    visited : tuple of (int, int)
+        Output pixels that are drawn in addition.
+    caption : str
+    milliseconds : int
+    slow : bool
+        Whether there is time to read numbers; if not, only their colours are drawn.
+    """
+
+    pixel: Pair
+    step: int
+    filled: int
+    visited: tuple[Pair, ...]
+    caption: str
+    milliseconds: int
+    slow: bool = True
+
+
+class Overview(Scene):
+    """A trained layer on a noisy photo: one pixel step by step, then all of them.
+
+    Parameters
+    ----------
+    subject : Subject
+        The photo without noise, and the seed of the noise.
+    pixel : (int, int), optional
+        Output row and column of the first pixel; if not given, `telling_pixel`.
+
+    Attributes
+    ----------
+    photo, output : ndarray, shape (H, W, 3), uint8
+        The noisy photo, and the output of the layer.
+    trace : Trace
+    stops : list of (int, int)
+        The pixels that are worth a closer look, the first pixel at the head.
+    """
+
+    name = "overview"
+    title = "Overview"
+    caption = (
+        "A window slides over a photo with salt-and-pepper noise. The pixel in its middle makes a "
+        "kernel from its own three numbers, the kernel is multiplied with the window, and the sum "
+        "becomes one pixel of the output. The layer was trained to remove the noise."
+    )
+    heading = "Involution: every pixel makes its own kernel"
+    note = (
+        "Trained to remove salt-and-pepper noise. "
+        "Numbers: the red channel; the same kernel serves green and blue."
+    )
+    height = 776
+    shows_patch = False
+
+    def __init__(self, subject: Subject, pixel: Pair | None = None) -> None:
+        super().__init__(subject)
+        self.photo = with_salt_and_pepper(subject.photo, subject.seed)
+        self.trace = record(pretrained("salt-and-pepper"), photo_to_x(self.photo))
+        self.output = x_to_photo(self.trace.y)
+        self.stops = varied_pixels(self.trace, pixel or telling_pixel(self.trace), 2, 3)
+        self.size = self.trace.geom.H_out, self.trace.geom.W_out
+        self.zoom = max(1, PANEL // max(self.size))
+        self.cell = GRID // max(self.trace.geom.window)
+        products = self.trace.products(slice(None), slice(None))[0, 0, 0]
+        self.limits = limit_of(self.trace.x), limit_of(self.trace.kernel), limit_of(products)
+
+    def states(self) -> Iterator[State]:
+        """Yield the first pixel step by step, a slide along its row, other pixels, then all rows."""
+        K_h, K_w = self.trace.geom.window
+        H, W = self.size
+        (row, column), *others = self.stops[: 1 + OTHERS]
+        visited: tuple[Pair, ...] = ()
+        for step, text in enumerate(STEPS, start=1):
+            if step == len(STEPS):
+                visited = ((row, column),)
+            caption = text.format(count=K_h * K_w, K_h=K_h, K_w=K_w)
+            yield State((row, column), step, 0, visited, caption, 2200)
+        caption = "The window slides on: the next pixel, its own kernel, the same steps."
+        start = max(0, min(column, W - SLIDE))
+        for j in range(start, min(start + SLIDE, W)):
+            visited += ((row, j),)
+            yield State((row, j), len(STEPS), 0, visited, caption, 260, slow=False)
+        caption = "Elsewhere in the photo: other colours make another kernel."
+        for pixel in others:
+            visited += (pixel,)
+            yield State(pixel, len(STEPS), 0, visited, caption, 1800)
+        caption = "All other pixels in the same way, row by row, each with its own kernel ..."
+        rows = -(-H // MAX_ROW_FRAMES)  # rows in each frame
+        for filled in range(rows * W, H * W, rows * W):
+            yield State(visited[-1], len(STEPS), filled, visited, caption, 80)
+        end = f"Done: {H * W} pixels, {H * W} kernels, all made by the same two 1×1 convolutions."
+        yield State(visited[-1], len(STEPS), H * W, (), end, 5000)
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield a frame for each of the states."""
+        for state in self.states():
+            yield self.frame(state.caption, state.milliseconds, state)
+
+    def photos(self) -> list[Photo]:
+        """Return the noisy photo and the output."""
+        return [self.photo, self.output]
+
+    def corner(self, column: int) -> Pair:
+        """Return the top left corner (x, y) of the photo or the output in its column."""
+        (H, W), s = self.size, self.zoom
+        return COLUMNS[column] - W * s // 2, PANEL_TOP + (PANEL - H * s) // 2
+
+    def grid(self, column: int) -> Pair:
+        """Return the top left corner (x, y) of the grid of the window in its column."""
+        return COLUMNS[column] - self.trace.geom.window[1] * self.cell // 2, GRID_TOP
+
+    def draw_background(self, canvas: Canvas) -> None:
+        """Draw the photo, the titles, the arrows, the scales and empty grids."""
+        super().draw_background(canvas)
+        (H, W), (K_h, K_w), cell = self.size, self.trace.geom.window, self.cell
+        titles = f"Input x: the photo, {H} × {W}", "Generate the kernel", "Output y"
+        grids = "its window (red)", "its kernel", "their products"
+        for column, (title, grid, limit) in enumerate(zip(titles, grids, self.limits, strict=True)):
+            middle, (x, y) = COLUMNS[column], self.grid(column)
+            canvas.text((middle, PANEL_TOP - 24), title, 15, bold=True, anchor="ma")
+            canvas.text((middle, GRID_TOP - 24), grid, 15, bold=True, anchor="ma")
+            empty = (x - 1, y - 1, x + K_w * cell - 1, y + K_h * cell - 1)
+            canvas.pen.rectangle(empty, fill=EMPTY, outline=LINE)
+            canvas.colour_bar((x, y + GRID + 10), (GRID, 8), limit)
+        canvas.photo(self.corner(0), self.photo, self.zoom)
+        for left, sign in ((0, "×"), (1, "=")):
+            between = (COLUMNS[left] + COLUMNS[left + 1]) // 2
+            canvas.text((between, GRID_TOP + GRID // 2), sign, 34, anchor="mm")
+
+        photo_edge = self.corner(0)[0] + W * self.zoom
+        canvas.arrow((photo_edge + 8, PANEL_TOP + 38), (COLUMNS[1] - 126, PANEL_TOP + 38))
+        for column, top, bottom, label in (
+            (0, PANEL_TOP + PANEL + 14, GRID_TOP - 30, "cut out"),
+            (1, PANEL_TOP + 58, PANEL_TOP + 100, "reduce:\n1×1 convolution,\nbatch norm, ReLU"),
+            (1, PANEL_TOP + 140, PANEL_TOP + 182, "span: 1×1 convolution"),
+            (1, PANEL_TOP + 244, GRID_TOP - 30, "reshape"),
+        ):
+            canvas.arrow((COLUMNS[column], top), (COLUMNS[column], bottom))
+            beside = COLUMNS[column] + 12, (top + bottom) // 2
+            canvas.text(beside, label, 12, colour=MUTED, anchor="lm")
+        canvas.arrow((COLUMNS[2], GRID_TOP - 30), (COLUMNS[2], PANEL_TOP + PANEL + 14))
+
+    def draw(self, canvas: Canvas, state: State) -> None:
+        """Draw the content of a frame."""
+        self._draw_panels(canvas, state)
+        self._draw_generator(canvas, state)
+        self._draw_grids(canvas, state)
+
+    def _draw_panels(self, canvas: Canvas, state: State) -> None:
+        H, W = self.size
+        shown = (np.arange(H * W) < state.filled).reshape(H, W)
+        for pixel in state.visited:
+            shown[pixel] = True
+        output = np.where(shown[..., np.newaxis], self.output, np.array(EMPTY, np.uint8))
+        canvas.photo(self.corner(2), output, self.zoom)
+        if state.step >= 3:
+            window = self.trace.geom.window
+            canvas.outline(self.corner(0), (H, W), self.zoom, state.pixel, window)
+        canvas.outline(self.corner(0), (H, W), self.zoom, state.pixel)
+        if shown[state.pixel]:
+            canvas.outline(self.corner(2), (H, W), self.zoom, state.pixel)
+
+    def _draw_generator(self, canvas: Canvas, state: State) -> None:
+        (i, j), middle, y = state.pixel, COLUMNS[1], PANEL_TOP
+        x_limit, kernel_limit, _ = self.limits
+        digits = 2 if state.slow else None
+        canvas.text((middle, y), f"pixel (row {i}, column {j})", 13, anchor="ma")
+        canvas.photo((middle - 118, y + 24), self.photo[i : i + 1, j : j + 1], 28)
+        features = self.trace.x[:, :, i, j]  # (1, C)
+        canvas.cells((middle - 78, y + 24), features, (66, 29), x_limit, digits)
+        canvas.cells(
+            (middle - 99, y + 106), self.trace.reduced[:, :, i, j], (66, 29), x_limit, digits
+        )
+        numbers = self.trace.kernels[0, 0, i, j].reshape(1, -1)
+        width = PANEL // numbers.size
+        corner = middle - width * numbers.size // 2, y + 188
+        canvas.cells(corner, numbers, (width, 29), kernel_limit)
+        canvas.text((middle, y + 222), f"{numbers.size} numbers", 12, colour=MUTED, anchor="ma")
+
+    def _draw_grids(self, canvas: Canvas, state: State) -> None:
+        trace, (i, j), cell = self.trace, state.pixel, (self.cell, self.cell)
+        x_limit, kernel_limit, product_limit = self.limits
+        digits = 2 if state.slow else None
+        if state.step >= 2:
+            canvas.cells(self.grid(1), trace.kernels[0, 0, i, j], cell, kernel_limit, digits)
+        if state.step >= 3:
+            canvas.cells(self.grid(0), trace.patches[0, 0, 0, i, j], cell, x_limit, digits)
+            canvas.cells(self.grid(2), trace.products(i, j)[0, 0, 0], cell, product_limit, digits)
+        if state.step == len(STEPS) and state.slow:
+            text = f"sum = {number(trace.y[0, 0, i, j], 2)}"
+            canvas.text((COLUMNS[2] + 12, GRID_TOP - 62), text, 17, bold=True, anchor="lm")
