@@ -22,7 +22,6 @@ from involution_edu.models.salt_and_pepper import NOISE_SHARE, with_salt_and_pep
 from involution_edu.progress import no_progress
 from involution_edu.training.scores import WHITE, psnr
 from involution_edu.viz import record
-from involution_edu.viz.animation.canvas import tick_step
 from involution_edu.viz.animation.scenes import Subject, overview
 from involution_edu.viz.figures import stills
 from involution_edu.viz.palette import EMPTY, GifPalette, diverging, limit_of
@@ -217,8 +216,8 @@ def test_the_data_are_plain_and_sum_up(portrait: demo.Demo) -> None:
 
 def cell_colours(frame: Photo, scene: overview.Overview, column: int) -> Any:
     """Return the colour near the corner of each cell of a grid, where no number is written."""
-    x, y = scene.grid(column)
-    steps = np.arange(5) * scene.cell + 3
+    x, y = scene.grids[column].corner
+    steps = np.arange(5) * scene.grids[column].height + 3
     return frame[np.ix_(y + steps, x + steps)]
 
 
@@ -401,7 +400,7 @@ def test_letters_lie_beside_slim_photos(size: tuple[int, int]) -> None:
 def test_both_sides_have_numbers(size: tuple[int, int]) -> None:
     scale = max(1, stills.PANEL // max(size))
     for pixels in size:
-        count = -(-pixels // tick_step(pixels, scale, room=14))
+        count = -(-pixels // stills.tick_step(pixels, scale, room=14))
         assert 1 < count <= 9
 
 

@@ -86,33 +86,21 @@ class Canvas:
         scale: int,
         pixel: Pair,
         window: Pair = (1, 1),
-        *,
-        colour: Colour = ACCENT,
-        width: int = 2,
     ) -> None:
-        """Outline the window around ``pixel`` of the photo of ``size`` whose corner is given.
-
-        The window is clipped to the photo. The line runs around the pixels, on a halo.
-        """
+        """Outline the window around ``pixel``, clipped to the photo of ``size`` at ``corner``."""
         (top, bottom), (left, right) = (
             (max(0, middle - k // 2), min(pixels, middle + k // 2 + 1))
             for middle, k, pixels in zip(pixel, window, size, strict=True)
         )
         first = corner[0] + left * scale, corner[1] + top * scale
-        self.ring(first, ((right - left) * scale, (bottom - top) * scale), colour, width)
+        self.ring(first, ((right - left) * scale, (bottom - top) * scale))
 
-    def ring(self, corner: Point, size: Point, colour: Colour = ACCENT, width: int = 2) -> None:
-        """Outline a rectangle; the line runs around it, on a halo."""
+    def ring(self, corner: Point, size: Point) -> None:
+        """Outline a rectangle; the line runs around it, on a light border."""
         (x, y), (w, h) = corner, size
-        for line, fill in ((width + 1, PAPER), (width, colour)):
+        for line, fill in ((3, PAPER), (2, ACCENT)):
             box = (x - line, y - line, x + w + line - 1, y + h + line - 1)
             self.pen.rectangle(box, outline=fill, width=line)
-
-    def tag(self, middle: Point, letter: str) -> None:
-        """Write a letter on a disc."""
-        x, y = middle
-        self.pen.ellipse((x - 11, y - 11, x + 11, y + 11), fill=ACCENT, outline=PAPER)
-        self.text(middle, letter, 14, bold=True, colour=PAPER, anchor="mm")
 
     def cells(
         self,
@@ -144,13 +132,13 @@ class Canvas:
             x, y = x0 + c * w, y0 + r * h
             self.pen.rectangle((x, y, x + w - 2, y + h - 2), fill=EMPTY)
 
-    def arrow(self, start: Point, end: Point, colour: Colour = MUTED) -> None:
-        """Draw a straight arrow along a row or a column."""
+    def arrow(self, start: Point, end: Point) -> None:
+        """Draw an arrow along a row or a column."""
         (x0, y0), (x1, y1) = start, end
         dx, dy = np.sign(x1 - x0), np.sign(y1 - y0)
-        self.pen.line((x0, y0, x1 - 6 * dx, y1 - 6 * dy), fill=colour, width=2)
+        self.pen.line((x0, y0, x1 - 6 * dx, y1 - 6 * dy), fill=MUTED, width=2)
         wings = [(x1 - 8 * dx + s * 5 * dy, y1 - 8 * dy + s * 5 * dx) for s in (-1, 1)]
-        self.pen.polygon([(x1, y1), *wings], fill=colour)
+        self.pen.polygon([(x1, y1), *wings], fill=MUTED)
 
     def colour_bar(self, corner: Point, size: Point, limit: float, text_size: int = 11) -> None:
         """Draw the scale from -limit to limit with its zero marked."""
@@ -167,32 +155,6 @@ class Canvas:
         )
         for left, label, anchor in labels:
             self.text((left, y + h + 4), label, text_size, colour=MUTED, anchor=anchor)
-
-    def ticks(self, corner: Point, size: Pair, scale: int, text_size: int = 12) -> None:
-        """Write numbers at some rows and columns of a photo."""
-        x, y = corner
-        rows, columns = size
-        widest = font(text_size).getlength(f"{columns - 1}")
-        for row in range(0, rows, tick_step(rows, scale, text_size + 2)):
-            middle = y + row * scale + scale // 2
-            self.pen.line((x - 6, middle, x - 2, middle), fill=MUTED)
-            self.text((x - 9, middle), f"{row}", text_size, colour=MUTED, anchor="rm")
-        for column in range(0, columns, tick_step(columns, scale, widest + 6)):
-            middle = x + column * scale + scale // 2
-            bottom = y + rows * scale
-            self.pen.line((middle, bottom + 1, middle, bottom + 5), fill=MUTED)
-            self.text((middle, bottom + 8), f"{column}", text_size, colour=MUTED, anchor="ma")
-
-
-def tick_step(pixels: int, scale: int, room: float) -> int:
-    """Return how many of ``pixels`` to go from number to number: at most 9, ``room`` apart.
-
-    Examples
-    --------
-    >>> tick_step(72, scale=9, room=16), tick_step(8, scale=9, room=16), tick_step(3, 9, room=16)
-    (10, 2, 2)
-    """
-    return next(s for s in (1, 2, 5, 10, 20, 50, 100) if pixels <= 9 * s and room <= scale * s)
 
 
 def number(value: float, digits: int) -> str:

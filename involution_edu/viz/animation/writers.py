@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from shutil import which
@@ -87,14 +88,6 @@ def _write_gif(path: Path, images: list[PILImage], frames: list[Frame]) -> None:
     _write_by_pillow(path, list(changes(images)), frames, format="GIF", optimize=False, **options)
 
 
-def _write_apng(path: Path, images: list[PILImage], frames: list[Frame]) -> None:
-    _write_by_pillow(path, images, frames, format="PNG")
-
-
-def _write_webp(path: Path, images: list[PILImage], frames: list[Frame]) -> None:
-    _write_by_pillow(path, images, frames, format="WEBP", lossless=True, method=2)
-
-
 def _write_by_pillow(
     path: Path, images: list[PILImage], frames: list[Frame], **options: Any
 ) -> None:
@@ -128,10 +121,10 @@ def _write_html(path: Path, images: list[PILImage], frames: list[Frame]) -> None
     path.write_text(player_page(list(changes(images)), frames), encoding="utf-8")
 
 
-_WRITERS = {
+_WRITERS: dict[str, Callable[[Path, list[PILImage], list[Frame]], None]] = {
     "gif": _write_gif,
-    "apng": _write_apng,
-    "webp": _write_webp,
+    "apng": partial(_write_by_pillow, format="PNG"),
+    "webp": partial(_write_by_pillow, format="WEBP", lossless=True, method=2),
     "mp4": _write_mp4,
     "html": _write_html,
 }

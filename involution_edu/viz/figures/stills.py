@@ -9,8 +9,8 @@ import numpy as np
 
 from ...arguments import Pair
 from ...images import Photo
-from ..animation.canvas import Canvas, Point
-from ..palette import ACCENT, INK, MUTED, diverging, limit_of
+from ..animation.canvas import Canvas, Point, font
+from ..palette import ACCENT, INK, MUTED, PAPER, diverging, limit_of
 from ..trace import Trace
 
 WIDTH = 1500
@@ -67,11 +67,16 @@ def draw_kernels(trace: Trace, photo: Photo, close_ups: list[Pair]) -> Canvas:
     ):
         sheet.text((x, TOP - 30), title, 18, bold=True)
         sheet.photo((x, top), picture, scale)
-        sheet.ticks((x, top), (H, W), scale, 14)
+        ticks(sheet, (x, top), (H, W), scale, 14)
         sheet.text((x - 48, top - 24), "row", 14, colour=MUTED)
         sheet.text((x + W * scale, top + H * scale + 28), "column", 14, colour=MUTED, anchor="ra")
-    for pixel in pixels:
-        sheet.outline((MIDDLE, top), (H, W), scale, pixel, (K_h, K_w), colour=INK, width=1)
+    for i, j in pixels:
+        above, left = max(0, i - K_h // 2), max(0, j - K_w // 2)
+        h, w = min(H, i + K_h // 2 + 1) - above, min(W, j + K_w // 2 + 1) - left
+        x, y = MIDDLE + left * scale, top + above * scale
+        for line, fill in ((2, PAPER), (1, INK)):
+            box = (x - line, y - line, x + w * scale + line - 1, y + h * scale + line - 1)
+            sheet.pen.rectangle(box, outline=fill, width=line)
     tags = tag_places(close_ups, (H, W), scale)
     for (i, j), (x, y) in zip(close_ups, tags, strict=True):
         nearest = (  # point of the pixel to its letter
@@ -82,7 +87,7 @@ def draw_kernels(trace: Trace, photo: Photo, close_ups: list[Pair]) -> Canvas:
         sheet.pen.line(ends, fill=ACCENT)
     for letter, (i, j), (x, y) in zip(LETTERS, close_ups, tags, strict=False):
         sheet.outline((LEFT, top), (H, W), scale, (i, j))
-        sheet.tag((LEFT + x, top + y), letter)
+        tag(sheet, (LEFT + x, top + y), letter)
     sheet.text((LEFT, bottom), "Some of them close up", 18, bold=True)
     sheet.text(
         (MIDDLE, bottom + 2),
@@ -92,7 +97,7 @@ def draw_kernels(trace: Trace, photo: Photo, close_ups: list[Pair]) -> Canvas:
     )
     x, y = LEFT, bottom + 40
     for letter, (i, j) in zip(LETTERS, close_ups, strict=False):
-        sheet.tag((x + 12, y + 16), letter)
+        tag(sheet, (x + 12, y + 16), letter)
         sheet.photo((x + 34, y + 4), photo[i : i + 1, j : j + 1], 24)
         sheet.text((x + 68, y + 7), f"row {i}, column {j}", 14)
         sheet.cells((x, y + 44), trace.kernels[0, 0, i, j], (CELL + 6, CELL), limit, digits=2)
@@ -105,6 +110,40 @@ def draw_kernels(trace: Trace, photo: Photo, close_ups: list[Pair]) -> Canvas:
         colour=MUTED,
     )
     return sheet
+
+
+def tag(canvas: Canvas, middle: Point, letter: str) -> None:
+    """Write a letter on a disc."""
+    x, y = middle
+    canvas.pen.ellipse((x - 11, y - 11, x + 11, y + 11), fill=ACCENT, outline=PAPER)
+    canvas.text(middle, letter, 14, bold=True, colour=PAPER, anchor="mm")
+
+
+def ticks(canvas: Canvas, corner: Point, size: Pair, scale: int, text_size: int = 12) -> None:
+    """Write numbers at some rows and columns of a photo."""
+    x, y = corner
+    rows, columns = size
+    widest = font(text_size).getlength(f"{columns - 1}")
+    for row in range(0, rows, tick_step(rows, scale, text_size + 2)):
+        middle = y + row * scale + scale // 2
+        canvas.pen.line((x - 6, middle, x - 2, middle), fill=MUTED)
+        canvas.text((x - 9, middle), f"{row}", text_size, colour=MUTED, anchor="rm")
+    for column in range(0, columns, tick_step(columns, scale, widest + 6)):
+        middle = x + column * scale + scale // 2
+        bottom = y + rows * scale
+        canvas.pen.line((middle, bottom + 1, middle, bottom + 5), fill=MUTED)
+        canvas.text((middle, bottom + 8), f"{column}", text_size, colour=MUTED, anchor="ma")
+
+
+def tick_step(pixels: int, scale: int, room: float) -> int:
+    """Return how many of ``pixels`` to go from number to number: at most 9, ``room`` apart.
+
+    Examples
+    --------
+    >>> tick_step(72, scale=9, room=16), tick_step(8, scale=9, room=16), tick_step(3, 9, room=16)
+    (10, 2, 2)
+    """
+    return next(s for s in (1, 2, 5, 10, 20, 50, 100) if pixels <= 9 * s and room <= scale * s)
 
 
 def tag_places(pixels: list[Pair], size: Pair, scale: int) -> list[Point]:

@@ -309,7 +309,7 @@ def test_training_lowers_the_error(
         assert scene.losses[n] == pytest.approx(((y - scene.clean) ** 2).mean(), rel=1e-4)
         _, drawing = drawn(animation, animation.frames[n])
         assert drawing.says(f"epoch {scene.epochs[n]}: {number(scene.losses[n], 3)}")
-        for (i, j), grid in zip(scene.pixels, scene.grids(), strict=True):
+        for (i, j), grid in zip(scene.pixels, scene.grids, strict=True):
             assert_array_equal(drawing.values(grid.corner), trace.kernel[0, 0, :, :, i, j])
             assert drawing.says(f"sum {number(float(trace.kernel[0, 0, :, :, i, j].sum()), 2)}")
     assert scene.losses[-1] < scene.damage < scene.losses[0]

@@ -35,12 +35,11 @@ class Backward(Scene):
     """Gradients of one output pixel, then of more and more of them; the channel red."""
 
     name = "backward"
-    title = "Backward"
+    title = "Backward: two ways back to x"
     caption = (
         "x is used twice, so the gradient comes back on two paths: through the window and through "
         "the kernel. dx is their sum."
     )
-    heading = "Backward: two ways back to x"
     note = "Random weights and a random dy. Numbers: the red channel of dx."
 
     def __init__(self, subject: Subject) -> None:
@@ -126,20 +125,20 @@ class Backward(Scene):
         self, canvas: Canvas, run: Gradients, pixel: Pair, digits: int | None, step: int
     ) -> None:
         i, j = pixel
-        self.window.title(canvas, "its window")
         window = self.trace.patches[0, 0, 0, i, j]
+        self.window.title(canvas, "its window")
         self.window.draw(canvas, window, self.limits["window"], digits)
         canvas.text((self.window.corner[0] - 10, LOWER), "dy ×", 17, anchor="rm")
         canvas.text(
             ((self.window.right + self.dkernel.corner[0]) // 2, LOWER), "=", 22, anchor="mm"
         )
-        self.dkernel.title(canvas, "dkernel")
         dkernel = run.dkernel[0, 0, :, :, i, j]
+        self.dkernel.title(canvas, "dkernel")
         self.dkernel.draw(canvas, dkernel, self.limits["dkernel"], digits)
         if step >= 4:
             canvas.arrow((self.dkernel.right + 6, LOWER), (self.dreduced.corner[0] - 6, LOWER))
-            self.dreduced.title(canvas, "dreduced")
             dreduced = run.dreduced[0, :, i, j, None]
+            self.dreduced.title(canvas, "dreduced")
             self.dreduced.draw(canvas, dreduced, self.limits["dreduced"], digits)
 
     def _draw_sum(self, canvas: Canvas, run: Gradients, pixel: Pair, slow: bool) -> None:
@@ -165,9 +164,7 @@ class Backward(Scene):
         dy, total = number(float(self.dy[0, 0][self.pixel]), 2), len(self.order)
         for step, text in enumerate(STEPS, start=1):
             yield self.frame(text.format(dy=dy), SLOW, step, 1, self.pixel, True)
-        caption = (
-            "Every output pixel sends its dy back along both paths; all that arrives is added up."
-        )
+        caption = "Every output pixel sends its dy back along both paths; the parts are added up."
         for count in range(1 + TOGETHER, total, TOGETHER):
             pixel = self.order[count - 1]
             yield self.frame(caption, PAUSE, len(STEPS), count, pixel, False)

@@ -26,12 +26,11 @@ class FixedSize(Scene):
     """A stored filter for every pixel beside generated kernels, on a small and a large input."""
 
     name = "fixed-size"
-    title = "Why not store a kernel for every pixel?"
+    title = "Why not simply learn a kernel for every pixel?"
     caption = (
         "Kernels that are stored for the pixels of one size have nothing for those of another. "
         "Involution makes them from the pixels, with a few weights."
     )
-    heading = "Why not simply learn a kernel for every pixel?"
     note = "Random weights, not trained. The pink line is the error message of the operator."
 
     def __init__(self, subject: Subject) -> None:

@@ -34,10 +34,7 @@ class Generate(Scene):
         "Four stages: the pixel's 1×1×C features, reduce, span, and a reshape to K×K. Two 1×1 "
         "convolutions do all the work; no neighbour is used."
     )
-    heading = "How a pixel makes its kernel"
-    note = (
-        "Random weights, not trained. The mean and the standard deviation are those of the photo."
-    )
+    note = "Random weights, not trained. Mean and standard deviation are those of the photo."
     shows_patch = False
 
     def __init__(self, subject: Subject) -> None:

@@ -24,12 +24,11 @@ class Groups(Scene):
     """One pixel of a layer with groups: two kernels, shared by six channels."""
 
     name = "groups"
-    title = "Groups"
+    title = "Groups: channels share kernels"
     caption = (
         "The channels of a group share a kernel. The groups are contiguous: channel c belongs to "
         "group c // C_g."
     )
-    heading = "Groups: channels share kernels"
     note = "Random weights, not trained; a random 3×3 convolution makes six channels of the photo."
 
     def __init__(self, subject: Subject) -> None:

@@ -22,12 +22,11 @@ class Multiply(Scene):
     """One output pixel is summed up, channel by channel."""
 
     name = "multiply"
-    title = "Multiply and sum"
+    title = "Multiply and sum: one output"
     caption = (
         "The kernel is multiplied with the window, element by element, and the products are added "
         "up: over the window only, never across channels."
     )
-    heading = "Multiply and sum: one output"
     note = "Random weights, not trained. The sum runs over the window only, never across channels."
 
     def __init__(self, subject: Subject) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from ....arguments import Pair
-from ....images import Photo, photo_to_x, x_to_photo
+from ....images import photo_to_x, x_to_photo
 from ....models import pretrained
 from ....models.salt_and_pepper import with_salt_and_pepper
 from ...palette import EMPTY, LINE, MUTED, limit_of
@@ -16,7 +16,7 @@ from ...picks import telling_pixel, varied_pixels
 from ...recording import record
 from ..canvas import Canvas, number
 from ..frames import Frame
-from .layout import COLUMNS
+from .layout import COLUMNS, Grid
 from .scene import Scene
 from .subject import Subject
 
@@ -34,33 +34,16 @@ STEPS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """Content of one frame.
+class State(NamedTuple):
+    """Content of one frame."""
 
-    Attributes
-    ----------
-    pixel : (int, int)
-        Output row and column of the window.
-    step : int
-        Number of `STEPS` that are drawn, 1 to 4.
-    filled : int
-        Number of output pixels that are drawn, row by row from the top left.
-    visited : tuple of (int, int)
-        Output pixels that are drawn in addition.
-    caption : str
-    milliseconds : int
-    slow : bool
-        Whether there is time to read numbers; if not, only their colours are drawn.
-    """
-
-    pixel: Pair
-    step: int
-    filled: int
-    visited: tuple[Pair, ...]
+    pixel: Pair  # output row and column of the window
+    step: int  # number of STEPS that are drawn, 1 to 4
+    filled: int  # number of output pixels that are drawn, row by row from the top left
+    visited: tuple[Pair, ...]  # output pixels that are drawn in addition
     caption: str
     milliseconds: int
-    slow: bool = True
+    slow: bool = True  # whether there is time to read numbers; if not, only colours are drawn
 
 
 class Overview(Scene):
@@ -83,13 +66,12 @@ class Overview(Scene):
     """
 
     name = "overview"
-    title = "Overview"
+    title = "Involution: every pixel makes its own kernel"
     caption = (
         "A window slides over a photo with salt-and-pepper noise. The pixel in its middle makes a "
         "kernel from its own three numbers, the kernel is multiplied with the window, and the sum "
         "becomes one pixel of the output. The layer was trained to remove the noise."
     )
-    heading = "Involution: every pixel makes its own kernel"
     note = (
         "Trained to remove salt-and-pepper noise. "
         "Numbers: the red channel; the same kernel serves green and blue."
@@ -102,10 +84,14 @@ class Overview(Scene):
         self.photo = with_salt_and_pepper(subject.photo, subject.seed)
         self.trace = record(pretrained("salt-and-pepper"), photo_to_x(self.photo))
         self.output = x_to_photo(self.trace.y)
+        self.photos = [self.photo, self.output]
         self.stops = varied_pixels(self.trace, pixel or telling_pixel(self.trace), 2, 3)
         self.size = self.trace.geom.H_out, self.trace.geom.W_out
         self.zoom = max(1, PANEL // max(self.size))
-        self.cell = GRID // max(self.trace.geom.window)
+        K_h, K_w = self.trace.geom.window
+        cell = GRID // max(K_h, K_w)
+        middle = GRID_TOP + K_h * cell // 2
+        self.grids = [Grid.around((x, middle), K_h, K_w, cell) for x in COLUMNS]
         products = self.trace.products(slice(None), slice(None))[0, 0, 0]
         self.limits = limit_of(self.trace.x), limit_of(self.trace.kernel), limit_of(products)
 
@@ -141,30 +127,23 @@ class Overview(Scene):
         for state in self.states():
             yield self.frame(state.caption, state.milliseconds, state)
 
-    def photos(self) -> list[Photo]:
-        """Return the noisy photo and the output."""
-        return [self.photo, self.output]
-
     def corner(self, column: int) -> Pair:
         """Return the top left corner (x, y) of the photo or the output in its column."""
         (H, W), s = self.size, self.zoom
         return COLUMNS[column] - W * s // 2, PANEL_TOP + (PANEL - H * s) // 2
 
-    def grid(self, column: int) -> Pair:
-        """Return the top left corner (x, y) of the grid of the window in its column."""
-        return COLUMNS[column] - self.trace.geom.window[1] * self.cell // 2, GRID_TOP
-
     def draw_background(self, canvas: Canvas) -> None:
         """Draw the photo, the titles, the arrows, the scales and empty grids."""
         super().draw_background(canvas)
-        (H, W), (K_h, K_w), cell = self.size, self.trace.geom.window, self.cell
+        H, W = self.size
         titles = f"Input x: the photo, {H} × {W}", "Generate the kernel", "Output y"
-        grids = "its window (red)", "its kernel", "their products"
-        for column, (title, grid, limit) in enumerate(zip(titles, grids, self.limits, strict=True)):
-            middle, (x, y) = COLUMNS[column], self.grid(column)
-            canvas.text((middle, PANEL_TOP - 24), title, 15, bold=True, anchor="ma")
-            canvas.text((middle, GRID_TOP - 24), grid, 15, bold=True, anchor="ma")
-            empty = (x - 1, y - 1, x + K_w * cell - 1, y + K_h * cell - 1)
+        below = "its window (red)", "its kernel", "their products"
+        parts = zip(COLUMNS, titles, below, self.grids, self.limits, strict=True)
+        for middle, upper, lower, grid, limit in parts:
+            canvas.text((middle, PANEL_TOP - 24), upper, 15, bold=True, anchor="ma")
+            canvas.text((middle, GRID_TOP - 24), lower, 15, bold=True, anchor="ma")
+            x, y = grid.corner
+            empty = (x - 1, y - 1, grid.right - 1, grid.bottom - 1)
             canvas.pen.rectangle(empty, fill=EMPTY, outline=LINE)
             canvas.colour_bar((x, y + GRID + 10), (GRID, 8), limit)
         canvas.photo(self.corner(0), self.photo, self.zoom)
@@ -223,14 +202,14 @@ class Overview(Scene):
         canvas.text((middle, y + 222), f"{numbers.size} numbers", 12, colour=MUTED, anchor="ma")
 
     def _draw_grids(self, canvas: Canvas, state: State) -> None:
-        trace, (i, j), cell = self.trace, state.pixel, (self.cell, self.cell)
+        trace, (i, j), (window, kernel, products) = self.trace, state.pixel, self.grids
         x_limit, kernel_limit, product_limit = self.limits
         digits = 2 if state.slow else None
         if state.step >= 2:
-            canvas.cells(self.grid(1), trace.kernels[0, 0, i, j], cell, kernel_limit, digits)
+            kernel.draw(canvas, trace.kernels[0, 0, i, j], kernel_limit, digits)
         if state.step >= 3:
-            canvas.cells(self.grid(0), trace.patches[0, 0, 0, i, j], cell, x_limit, digits)
-            canvas.cells(self.grid(2), trace.products(i, j)[0, 0, 0], cell, product_limit, digits)
+            window.draw(canvas, trace.patches[0, 0, 0, i, j], x_limit, digits)
+            products.draw(canvas, trace.products(i, j)[0, 0, 0], product_limit, digits)
         if state.step == len(STEPS) and state.slow:
             text = f"sum = {number(trace.y[0, 0, i, j], 2)}"
             canvas.text((COLUMNS[2] + 12, GRID_TOP - 62), text, 17, bold=True, anchor="lm")

@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from ....images import Photo
 from ...palette import ACCENT, MUTED
 from ..canvas import Canvas
 from ..frames import Animation, Frame
@@ -27,26 +26,28 @@ class Scene(ABC):
     ----------
     name : str
         As typed on the command line.
-    title, caption : str
-        Title and description in the gallery.
-    heading, note : str
+    title, note : str
         Lines at the top and at the foot of every frame.
+    caption : str
+        Description in the gallery.
     height : int
         Height of the frames, in pixels.
     shows_patch : bool
         Whether a small photo at the top marks the patch whose numbers are shown.
+    photos : list of ndarray, shape (H, W, 3), uint8
+        Photos whose colours the palette must hold.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
-    caption: ClassVar[str]
-    heading: ClassVar[str]
     note: ClassVar[str]
+    caption: ClassVar[str]
     height: ClassVar[int] = HEIGHT
     shows_patch: ClassVar[bool] = True
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
+        self.photos = [subject.photo]
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:
@@ -56,17 +57,13 @@ class Scene(ABC):
     def draw(self, canvas: Canvas, *args: Any, **kwargs: Any) -> None:
         """Draw one frame on a copy of the background."""
 
-    def photos(self) -> list[Photo]:
-        """Return the photos whose colours the palette must hold."""
-        return [self.subject.photo]
-
     def frame(self, caption: str, milliseconds: int, *state: Any) -> Frame:
         """Return the frame that ``draw(canvas, *state)`` draws."""
         return Frame(caption, milliseconds, lambda canvas: self.draw(canvas, *state))
 
     def draw_background(self, canvas: Canvas) -> None:
-        """Draw the parts that all frames share: here heading, note, and the patch in the photo."""
-        canvas.text((32, 18), self.heading, 26, bold=True)
+        """Draw the parts that all frames share: here title, note, and the patch in the photo."""
+        canvas.text((32, 18), self.title, 26, bold=True)
         canvas.text((WIDTH // 2, self.height - 10), self.note, 12, colour=MUTED, anchor="ms")
         if self.shows_patch:
             photo, (i, j), (h, w) = self.subject.photo, self.subject.corner, self.subject.patch_size
@@ -78,4 +75,4 @@ class Scene(ABC):
         """Return the background and the frames."""
         background = Canvas(WIDTH, self.height)
         self.draw_background(background)
-        return Animation(background, list(self.frames()), self.photos())
+        return Animation(background, list(self.frames()), self.photos)

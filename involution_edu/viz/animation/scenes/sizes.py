@@ -20,6 +20,13 @@ from .subject import Subject
 LEFT, RIGHT, MIDDLE = 256, 736, 320
 CELL = 38
 PAUSE = 280  # milliseconds
+NAMES = "stride 1, dilation 1, padding 1", "stride 2", "dilation 2, padding 2", "padding 0"
+CAPTIONS = (
+    "The plain case: zeros around the input keep its size.",
+    "Stride: the window takes two steps at a time, so there are fewer outputs.",
+    "Dilation: the taps of the window move apart; it spans more pixels with as many numbers.",
+    "No padding: outputs whose window would reach beyond the input are left out.",
+)
 
 
 class Sizes(Scene):
@@ -28,42 +35,20 @@ class Sizes(Scene):
     name = "sizes"
     title = "Stride, dilation and padding"
     caption = "The pixels that an output reads, and the number of outputs, from one rule."
-    heading = "Stride, dilation and padding"
     note = "Random weights, not trained. Numbers: the red channel. The pink cells are multiplied."
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
         plain = subject.trace()
-        # Name and caption of each setting, and the run of the operator with it.
-        self.settings: list[tuple[str, str, OperatorTrace]] = [
-            (
-                "stride 1, dilation 1, padding 1",
-                "The plain case: zeros around the input keep its size.",
-                plain,
-            ),
-            (
-                "stride 2",
-                "Stride: the window takes two steps at a time, so there are fewer outputs.",
-                subject.trace(stride=2),
-            ),
-            (
-                "dilation 2, padding 2",
-                "Dilation: the taps of the window move apart; it spans more pixels with as many numbers.",
-                subject.trace(dilation=2),
-            ),
-        ]
+        traces: list[OperatorTrace] = [plain, subject.trace(stride=2), subject.trace(dilation=2)]
         K_h, K_w = plain.geom.window
-        inside = plain.kernel[..., K_h // 2 : -(K_h // 2), K_w // 2 : -(K_w // 2)]
-        if inside.size:  # a patch of two rows has no window without padding
-            self.settings.append(
-                (
-                    "padding 0",
-                    "No padding: outputs whose window would reach beyond the input are left out.",
-                    record_operator(plain.x, np.ascontiguousarray(inside), padding="valid"),
-                )
-            )
+        kernel = plain.kernel[..., K_h // 2 : -(K_h // 2), K_w // 2 : -(K_w // 2)]
+        if kernel.size:  # a patch of two rows has no window without padding
+            kernel = np.ascontiguousarray(kernel)
+            traces.append(record_operator(plain.x, kernel, padding="valid"))
+        self.settings = list(zip(NAMES, CAPTIONS, traces, strict=False))
         self.x_limit = limit_of(plain.x)
-        self.y_limit = limit_of(np.concatenate([trace.y.ravel() for _, _, trace in self.settings]))
+        self.y_limit = limit_of(np.concatenate([trace.y.ravel() for trace in traces]))
 
     def draw(self, canvas: Canvas, setting: str, trace: OperatorTrace, done: int) -> None:
         """Draw the first ``done`` outputs, and the pixels that the last of them reads."""

@@ -139,11 +139,8 @@ class Convolution(Sliding):
     """One kernel that finds edges slides over the patch."""
 
     name = "convolution"
-    title = "Convolution"
-    caption = (
-        "One kernel slides over the whole image. Here it finds edges, and it does so everywhere."
-    )
-    heading = "Convolution: one kernel slides over the whole image"
+    caption = "One kernel slides over the whole image. Here it finds edges, everywhere alike."
+    title = "Convolution: one kernel slides over the whole image"
     note = "A kernel that finds edges. A convolution would learn one for each pair of channels."
     shared = True
     kernel_words = "the kernel"
@@ -161,11 +158,8 @@ class Involution(Sliding):
     """The output fills in, each pixel with its own kernel."""
 
     name = "involution"
-    title = "Involution"
-    caption = (
-        "The output fills in. Compare it with the convolution: every pixel has a different kernel."
-    )
-    heading = "Involution: every pixel brings its own kernel"
+    caption = "The output fills in. Unlike in the convolution, every pixel has its own kernel."
+    title = "Involution: the kernel changes from pixel to pixel"
     note = "Random weights, not trained. Numbers: the red channel; green and blue share the kernel."
     shared = False
     kernel_words = "the kernel this pixel made"

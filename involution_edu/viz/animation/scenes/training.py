@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ....arrays import Array
-from ....images import Photo, photo_to_x, x_to_photo
+from ....images import photo_to_x, x_to_photo
 from ....models.salt_and_pepper import with_salt_and_pepper
 from ....nn import Adam, Involution2d, MeanSquaredError
 from ...palette import ACCENT, INK, LINE, MUTED, limit_of
@@ -46,15 +46,12 @@ class Training(Scene):
     """
 
     name = "training"
-    title = "Training"
+    title = "Training: kernels learn what their pixel needs"
     caption = (
         "A layer of 5×5 kernels learns to remove salt-and-pepper noise from a photo. At first its "
         "kernels are random; after training, pixels that may be noisy take from their neighbours."
     )
-    heading = "Training: kernels learn what their pixel needs"
-    note = (
-        "One layer of 5×5 kernels, Adam, the whole photo at each step; trained while this is drawn."
-    )
+    note = "One layer of 5×5 kernels, Adam, the whole photo at each step, trained as this is drawn."
     shows_patch = False
 
     def __init__(self, subject: Subject) -> None:
@@ -83,28 +80,25 @@ class Training(Scene):
         self.limit = limit_of(last.kernel)
         losses = [loss for loss in (*self.losses, self.damage) if loss > 0]
         self.low, self.high = min(losses) / 1.5, max(losses) * 1.2  # of the axis, a logarithm
-        self.scale = max(1, 220 // max(H, W))
+        self.photos = [x_to_photo(a) for a in (self.noisy, self.clean, self.traces[0].y, last.y)]
+        self.zoom = max(1, 220 // max(H, W))
+        middles = [480 + 76 * (2 * n + 1 - len(self.pixels)) for n in range(len(self.pixels))]
+        self.grids = [Grid.around((x, KERNELS), WINDOW, WINDOW, TAP) for x in middles]
 
     def draw_background(self, canvas: Canvas) -> None:
         """Draw the noisy and the clean photo, and the axes."""
         super().draw_background(canvas)
-        for name, x, a in zip(
-            ("x: the noisy photo", "target: the clean photo"),
-            (MIDDLES[0], MIDDLES[2]),
-            (self.noisy, self.clean),
-            strict=True,
-        ):
-            self._draw_photo(canvas, x, name, a)
+        self._draw_photo(canvas, MIDDLES[0], "x: the noisy photo", self.noisy)
+        self._draw_photo(canvas, MIDDLES[2], "target: the clean photo", self.clean)
         left, top, right, bottom = CHART
-        canvas.text(
-            ((left + right) // 2, top - 22), "mean squared error", 15, bold=True, anchor="ms"
-        )
+        middle = (left + right) // 2
+        canvas.text((middle, top - 22), "mean squared error", 15, bold=True, anchor="ms")
         canvas.pen.line((left, top - 10, left, bottom), fill=INK)
         canvas.pen.line((left, bottom, right, bottom), fill=INK)
         for epoch in (0, EPOCHS // 2, EPOCHS):
             x, _ = self.point(epoch, self.low)
             canvas.text((x, bottom + 6), f"{epoch}", 12, colour=MUTED, anchor="ma")
-        canvas.text(((left + right) // 2, bottom + 24), "epoch", 12, colour=MUTED, anchor="ma")
+        canvas.text((middle, bottom + 24), "epoch", 12, colour=MUTED, anchor="ma")
         for value in (*(t for t in TICKS if self.low <= t <= self.high), self.damage):
             y = self.point(0, value)[1]
             canvas.pen.line((left, y, right, y), fill=LINE)
@@ -112,31 +106,20 @@ class Training(Scene):
                 canvas.text((left - 6, y), f"{value:g}", 12, colour=MUTED, anchor="rm")
         text = "of the noisy photo"
         canvas.text((right, self.point(0, self.damage)[1] - 3), text, 12, colour=MUTED, anchor="rs")
-        for (i, j), grid in zip(self.pixels, self.grids(), strict=True):
-            x, y = grid.middle[0], grid.bottom + 8
-            canvas.text((x, y), f"row {i}, column {j}", 12, colour=MUTED, anchor="ma")
-            size = self.clean.shape[2], self.clean.shape[3]
-            corner = MIDDLES[0] - size[1] * self.scale // 2, TOP
-            canvas.outline(corner, size, self.scale, (i, j))
+        H, W = self.clean.shape[2:]
+        corner = MIDDLES[0] - W * self.zoom // 2, TOP
+        for (i, j), grid in zip(self.pixels, self.grids, strict=True):
+            below = grid.middle[0], grid.bottom + 8
+            canvas.text(below, f"row {i}, column {j}", 12, colour=MUTED, anchor="ma")
+            canvas.outline(corner, (H, W), self.zoom, (i, j))
         canvas.colour_bar((360, 590), (240, 8), self.limit, 11)
-
-    def grids(self) -> list[Grid]:
-        """Return the grids of the kernels."""
-        step = 152
-        left = 480 - step * (len(self.pixels) - 1) // 2
-        return [
-            Grid.around((left + step * n, KERNELS), WINDOW, WINDOW, TAP)
-            for n in range(len(self.pixels))
-        ]
 
     def point(self, epoch: int, loss: float) -> Point:
         """Return the point (x, y) of an epoch and its loss in the chart."""
         left, top, right, bottom = CHART
         x = left + (right - left) * epoch / EPOCHS
-        y = bottom - (bottom - top) * np.log(max(loss, self.low) / self.low) / np.log(
-            self.high / self.low
-        )
-        return round(x), round(float(y))
+        part = np.log(max(loss, self.low) / self.low) / np.log(self.high / self.low)
+        return round(x), round(float(bottom - (bottom - top) * part))
 
     def draw(self, canvas: Canvas, n: int) -> None:
         """Draw the recorded state number ``n``."""
@@ -150,7 +133,7 @@ class Training(Scene):
         text = f"epoch {epoch}: {number(loss, 3)}"
         canvas.text((CHART[2], CHART[3] + 64), text, 15, bold=True, anchor="ra")
         canvas.text((480, 396), "kernels of the pixels in pink", 15, bold=True, anchor="ms")
-        for (i, j), grid in zip(self.pixels, self.grids(), strict=True):
+        for (i, j), grid in zip(self.pixels, self.grids, strict=True):
             kernel = trace.kernels[0, 0, i, j]
             grid.draw(canvas, kernel, self.limit)
             text = f"sum {number(float(kernel.sum()), 2)}"
@@ -158,9 +141,8 @@ class Training(Scene):
 
     def _draw_photo(self, canvas: Canvas, middle: int, title: str, x: Array) -> None:
         photo = x_to_photo(x)
-        corner = middle - photo.shape[1] * self.scale // 2, TOP
         canvas.text((middle, TOP - 10), title, 15, bold=True, anchor="ms")
-        canvas.photo(corner, photo, self.scale)
+        canvas.photo((middle - photo.shape[1] * self.zoom // 2, TOP), photo, self.zoom)
 
     def frames(self) -> Iterator[Frame]:
         """Yield a frame for each recorded epoch."""
@@ -174,8 +156,3 @@ class Training(Scene):
             yield self.frame(caption, PAUSE, n)
         caption = "Trained: every pixel blends its window with its own kernel."
         yield self.frame(caption, END, len(self.epochs) - 1)
-
-    def photos(self) -> list[Photo]:
-        """Return the noisy and the clean photo, the first output and the last."""
-        shown = self.noisy, self.clean, self.traces[0].y, self.traces[-1].y
-        return [x_to_photo(a) for a in shown]
