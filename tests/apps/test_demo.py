@@ -217,7 +217,7 @@ def test_the_data_are_plain_and_sum_up(portrait: demo.Demo) -> None:
 def cell_colours(frame: Photo, scene: overview.Overview, column: int) -> Any:
     """Return the colour near the corner of each cell of a grid, where no number is written."""
     x, y = scene.grids[column].corner
-    steps = np.arange(5) * scene.grids[column].height + 3
+    steps = np.arange(5) * scene.grids[column].size[1] + 3
     return frame[np.ix_(y + steps, x + steps)]
 
 

@@ -54,6 +54,6 @@ def test_photos_of_every_shape(name: str, size: tuple[int, int]) -> None:
 
 
 def test_grids() -> None:
-    grid = Grid.around((100, 50), 3, 2, 10, 20)
+    grid = Grid((100, 50), 3, 2, (20, 10))
     assert (grid.corner, grid.middle, grid.right, grid.bottom) == ((80, 35), (100, 50), 120, 65)
     assert grid.at(1, 1).corner == (100, 45)

@@ -129,7 +129,7 @@ def test_involution_fills_in(
     check_sliding(animations["involution"][0], Involution(subject), kernel)
     animation, sliding = animations["involution"][0], Involution(subject)
     frame, _ = drawn(animation, animation.frames[-1])
-    field = kernel_field(trace.kernels[0, 0], sliding.kernel_limit, 10)
+    field = kernel_field(trace.kernels[0, 0], sliding.field.limit, 10)
     x, y = sliding.field.middle
     top, left = y - field.shape[0] // 2, x - field.shape[1] // 2
     shown = frame[top : top + field.shape[0], left : left + field.shape[1]]

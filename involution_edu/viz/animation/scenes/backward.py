@@ -52,23 +52,15 @@ class Backward(Scene):
         self.order = [self.pixel, *(p for p in np.ndindex(H, W) if p != self.pixel)]
         self.runs: dict[int, Gradients] = {}
         whole, one = self.run(len(self.order)), self.run(1)
-        self.limits = {
-            "dy": limit_of(whole.dy[0, 0]),
-            "kernel": limit_of(self.trace.kernel),
-            "window": limit_of(self.trace.x),
-            "dkernel": limit_of(one.dkernel),
-            "dreduced": limit_of(one.dreduced),
-            "dx": limit_of(whole.dx[0, 0]),
-        }
-        K = self.trace.geom.window
-        self.source = Grid.around((100, MIDDLE), H, W, CELL - 2)
-        self.kernel = Grid.around((330, UPPER), *K, TAP)
-        self.window = Grid.around((284, LOWER), *K, TAP)
-        self.dkernel = Grid.around((430, LOWER), *K, TAP)
-        self.dreduced = Grid.around((542, LOWER), one.dreduced.shape[1], 1, 30, 48)
-        self.dx_apply = Grid.around((676, UPPER), H, W, CELL)
-        self.dx_generate = Grid.around((676, LOWER), H, W, CELL)
-        self.dx = Grid.around((868, MIDDLE), H, W, CELL - 4)
+        K, hidden, limit = self.trace.geom.window, one.dreduced.shape[1], limit_of(whole.dx[0, 0])
+        self.source = Grid((100, MIDDLE), H, W, CELL - 2, limit_of(whole.dy[0, 0]))
+        self.kernel = Grid((330, UPPER), *K, TAP, limit_of(self.trace.kernel))
+        self.window = Grid((284, LOWER), *K, TAP, limit_of(x))
+        self.dkernel = Grid((430, LOWER), *K, TAP, limit_of(one.dkernel))
+        self.dreduced = Grid((542, LOWER), hidden, 1, (48, 30), limit_of(one.dreduced))
+        self.dx_apply = Grid((676, UPPER), H, W, CELL, limit)
+        self.dx_generate = Grid((676, LOWER), H, W, CELL, limit)
+        self.dx = Grid((868, MIDDLE), H, W, CELL - 4, limit)
 
     def run(self, count: int) -> Gradients:
         """Return the recorded gradients for the dy of the first ``count`` pixels, zero elsewhere."""
@@ -88,9 +80,9 @@ class Backward(Scene):
         digits = 2 if slow else None
         dy = run.dy[0, 0]
         self.source.title(canvas, "dy (red)")
-        self.source.draw(canvas, dy, self.limits["dy"])
+        self.source.draw(canvas, dy)
         self.source.mark(canvas, i, j)
-        self.source.scale(canvas, self.limits["dy"])
+        self.source.scale(canvas)
         if slow:
             text = f"dy[0, {i}, {j}] = {number(float(dy[i, j]), 2)}"
             canvas.text((100, 446), text, 13, anchor="ma")
@@ -98,12 +90,6 @@ class Backward(Scene):
             self._draw_apply(canvas, run, pixel, digits)
         if step >= 3:
             self._draw_generate(canvas, run, pixel, digits, step)
-        if step >= 5:
-            arrow = self.dreduced.right + 8, LOWER
-            canvas.arrow(arrow, (self.dx_generate.corner[0] - 10, LOWER))
-            self.dx_generate.title(canvas, "dx_generate")
-            self.dx_generate.draw(canvas, run.dx_generate[0, 0], self.limits["dx"])
-            self.dx_generate.mark(canvas, i, j)
         if step >= 6:
             self._draw_sum(canvas, run, pixel, slow)
 
@@ -111,53 +97,54 @@ class Backward(Scene):
         i, j = pixel
         K_h, K_w = self.trace.geom.window
         self.kernel.title(canvas, "its kernel")
-        self.kernel.draw(canvas, self.trace.kernels[0, 0, i, j], self.limits["kernel"], digits)
+        self.kernel.draw(canvas, self.trace.kernels[0, 0, i, j], digits)
         canvas.text((self.kernel.corner[0] - 10, UPPER), "dy ×", 17, anchor="rm")
         canvas.arrow((self.kernel.right + 14, UPPER), (self.dx_apply.corner[0] - 10, UPPER))
         middle = (self.kernel.right + self.dx_apply.corner[0]) // 2
-        text = "to the pixels of the window"
-        canvas.text((middle, UPPER - 8), text, 12, colour=MUTED, anchor="ms")
+        at = middle, UPPER - 8
+        canvas.text(at, "to the pixels of the window", 12, colour=MUTED, anchor="ms")
         self.dx_apply.title(canvas, "dx_apply")
-        self.dx_apply.draw(canvas, run.dx_apply[0, 0], self.limits["dx"])
+        self.dx_apply.draw(canvas, run.dx_apply[0, 0])
         self.dx_apply.mark(canvas, i - K_h // 2, j - K_w // 2, K_h, K_w)
 
     def _draw_generate(
         self, canvas: Canvas, run: Gradients, pixel: Pair, digits: int | None, step: int
     ) -> None:
         i, j = pixel
-        window = self.trace.patches[0, 0, 0, i, j]
         self.window.title(canvas, "its window")
-        self.window.draw(canvas, window, self.limits["window"], digits)
+        self.window.draw(canvas, self.trace.patches[0, 0, 0, i, j], digits)
         canvas.text((self.window.corner[0] - 10, LOWER), "dy ×", 17, anchor="rm")
-        canvas.text(
-            ((self.window.right + self.dkernel.corner[0]) // 2, LOWER), "=", 22, anchor="mm"
-        )
-        dkernel = run.dkernel[0, 0, :, :, i, j]
+        middle = (self.window.right + self.dkernel.corner[0]) // 2
+        canvas.text((middle, LOWER), "=", 22, anchor="mm")
         self.dkernel.title(canvas, "dkernel")
-        self.dkernel.draw(canvas, dkernel, self.limits["dkernel"], digits)
+        self.dkernel.draw(canvas, run.dkernel[0, 0, :, :, i, j], digits)
         if step >= 4:
             canvas.arrow((self.dkernel.right + 6, LOWER), (self.dreduced.corner[0] - 6, LOWER))
-            dreduced = run.dreduced[0, :, i, j, None]
             self.dreduced.title(canvas, "dreduced")
-            self.dreduced.draw(canvas, dreduced, self.limits["dreduced"], digits)
+            self.dreduced.draw(canvas, run.dreduced[0, :, i, j, None], digits)
+        if step >= 5:
+            end = self.dx_generate.corner[0] - 10, LOWER
+            canvas.arrow((self.dreduced.right + 8, LOWER), end)
+            self.dx_generate.title(canvas, "dx_generate")
+            self.dx_generate.draw(canvas, run.dx_generate[0, 0])
+            self.dx_generate.mark(canvas, i, j)
 
     def _draw_sum(self, canvas: Canvas, run: Gradients, pixel: Pair, slow: bool) -> None:
         i, j = pixel
         self.dx.title(canvas, "dx: their sum")
-        self.dx.draw(canvas, run.dx[0, 0], self.limits["dx"])
+        self.dx.draw(canvas, run.dx[0, 0])
         self.dx.mark(canvas, i, j)
-        self.dx.scale(canvas, self.limits["dx"])
+        self.dx.scale(canvas)
         x = self.dx.middle[0]
         for y, part in ((UPPER, self.dx_apply), (LOWER, self.dx_generate)):
             end = self.dx.corner[1] - 30 if y == UPPER else self.dx.bottom + 36
             canvas.pen.line((part.right + 8, y, x, y), fill=MUTED, width=2)
             canvas.arrow((x, y), (x, end))
-        if not slow:
-            return
-        parts = [float(a[0, 0, i, j]) for a in (run.dx_apply, run.dx_generate, run.dx)]
-        apply, _, total = (number(value, 2) for value in parts)
-        text = f"at the pixel itself: {apply} + {bracketed(parts[1])} = {total}"
-        canvas.text((480, 606), text, 14, anchor="ms")
+        if slow:
+            parts = (run.dx_apply, run.dx_generate, run.dx)
+            apply, generate, total = (float(a[0, 0, i, j]) for a in parts)
+            formula = f"{number(apply, 2)} + {bracketed(generate)} = {number(total, 2)}"
+            canvas.text((480, 606), f"at the pixel itself: {formula}", 14, anchor="ms")
 
     def frames(self) -> Iterator[Frame]:
         """Yield the steps of one pixel, then more and more pixels together."""

@@ -53,7 +53,7 @@ class FixedSize(Scene):
     def field(self, middle: int, size: Pair) -> Grid:
         """Return the grid of the kernels of an input of ``size``."""
         K_h, K_w = self.stored.shape[2:4]
-        return Grid.around((middle, MIDDLE), *size, K_h * MINI + 2, K_w * MINI + 2)
+        return Grid((middle, MIDDLE), *size, (K_w * MINI + 2, K_h * MINI + 2))
 
     def draw(self, canvas: Canvas, step: int) -> None:
         """Draw a step, counted from 0."""

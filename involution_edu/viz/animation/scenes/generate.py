@@ -8,7 +8,6 @@ from itertools import pairwise
 import numpy as np
 
 from ....arguments import Pair
-from ....arrays import Array
 from ...palette import MUTED, limit_of
 from ...picks import strongest_pixel, varied_pixels
 from ...recording import record
@@ -43,27 +42,23 @@ class Generate(Scene):
         C, hidden = trace.reduce_weight.shape[1], len(trace.reduce_weight)
         K_h, K_w = trace.geom.window
         self.zoom = max(1, 144 // max(trace.geom.H, trace.geom.W))
-        self.x = Grid.around((342, TOP), C, 1, WIDE)
-        self.weight = Grid.around((478, TOP), hidden, C, WIDE)
-        self.stages = [Grid.around((x, TOP), hidden, 1, WIDE) for x in (630, 750, 870)]
-        self.reduced = Grid.around((112, BELOW), hidden, 1, WIDE)
-        self.span = Grid.around((264, BELOW), K_h * K_w, hidden, ROW, WIDE)
-        self.numbers = Grid.around((460, BELOW), K_h * K_w, 1, ROW, WIDE)
-        self.kernel = Grid.around((760, BELOW), K_h, K_w, 56)
-        self.x_limit, self.kernel_limit = limit_of(trace.x), limit_of(trace.kernel)
         weights = np.concatenate([trace.reduce_weight.ravel(), trace.span_weight.ravel()])
-        self.weight_limit = limit_of(weights)
-        # Columns of numbers in their order, the grids of their weights, values (rows, H, W).
+        limits = limit_of(trace.x), limit_of(weights), limit_of(trace.kernel)
+        x_limit, weight_limit, kernel_limit = limits
+        self.x = Grid((342, TOP), C, 1, WIDE, x_limit)
+        self.weight = Grid((478, TOP), hidden, C, WIDE, weight_limit)
+        self.stages = [Grid((x, TOP), hidden, 1, WIDE, x_limit) for x in (630, 750, 870)]
+        self.reduced = Grid((112, BELOW), hidden, 1, WIDE, x_limit)
+        self.span = Grid((264, BELOW), K_h * K_w, hidden, (WIDE, ROW), weight_limit)
+        self.numbers = Grid((460, BELOW), K_h * K_w, 1, (WIDE, ROW), kernel_limit)
+        self.kernel = Grid((760, BELOW), K_h, K_w, 56, kernel_limit)
+        # Columns of numbers in their order, their values (rows, H, W), the grids of their weights.
         conv, bn, relu = (stage[0] for stage in trace.stages.values())
         numbers = trace.kernel[0, 0].reshape(K_h * K_w, *relu.shape[1:])
-        self.columns: list[tuple[Grid, Grid | None, Array, float]] = [
-            (self.x, None, trace.x[0], self.x_limit),
-            (self.stages[0], self.weight, conv, self.x_limit),
-            (self.stages[1], None, bn, self.x_limit),
-            (self.stages[2], None, relu, self.x_limit),
-            (self.reduced, None, relu, self.x_limit),
-            (self.numbers, self.span, numbers, self.kernel_limit),
-        ]
+        grids = [self.x, *self.stages, self.reduced, self.numbers]
+        values = [trace.x[0], conv, bn, relu, relu, numbers]
+        weight_grids = [None, self.weight, None, None, None, self.span]
+        self.columns = list(zip(grids, values, weight_grids, strict=True))
 
     def draw_background(self, canvas: Canvas) -> None:
         """Draw the photo, the weights, the arrows and empty grids."""
@@ -72,7 +67,7 @@ class Generate(Scene):
         canvas.photo(PHOTO, self.subject.photo, self.zoom)
         self.x.title(canvas, "1 × 1 × C")
         self.weight.title(canvas, "reduce: weights")
-        self.weight.draw(canvas, trace.reduce_weight, self.weight_limit, digits=2)
+        self.weight.draw(canvas, trace.reduce_weight, digits=2)
         for grid, title in zip(self.stages, ("sums", "batch norm", "ReLU"), strict=True):
             grid.title(canvas, title)
             grid.clear(canvas)
@@ -80,7 +75,7 @@ class Generate(Scene):
             x, y = self.x.at(row, 0).middle
             canvas.text((x - WIDE // 2 - 8, y), colour, 12, colour=MUTED, anchor="rm")
         self.span.title(canvas, "span: weights")
-        self.span.draw(canvas, trace.span_weight, self.weight_limit, digits=2)
+        self.span.draw(canvas, trace.span_weight, digits=2)
         self.reduced.title(canvas, "reduced", self.span)
         self.numbers.title(canvas, "sums + bias")
         self.kernel.title(canvas, "this pixel's kernel", self.span)
@@ -95,7 +90,7 @@ class Generate(Scene):
         middle = (self.numbers.right + self.kernel.corner[0]) // 2
         canvas.text((middle, BELOW - 10), "reshape:", 12, colour=MUTED, anchor="ms")
         canvas.text((middle, BELOW + 20), "nothing is computed", 12, colour=MUTED, anchor="ms")
-        self.kernel.scale(canvas, self.kernel_limit)
+        self.kernel.scale(canvas)
 
     def draw(self, canvas: Canvas, pixel: Pair, done: int, formula: str) -> None:
         """Draw the first ``done`` numbers of the pixel, and the formula of the last one."""
@@ -105,9 +100,9 @@ class Generate(Scene):
         below = PHOTO[0], PHOTO[1] + size[0] * self.zoom + 12
         canvas.text(below, f"pixel (row {i}, column {j})", 12, colour=MUTED)
         left = done
-        for grid, weights, values, limit in self.columns:
+        for grid, values, weights in self.columns:
             if left > 0:
-                grid.draw(canvas, values[:left, i, j, np.newaxis], limit, digits=2)
+                grid.draw(canvas, values[:left, i, j, np.newaxis], digits=2)
             if formula and 0 < left <= grid.rows:
                 grid.mark(canvas, left - 1, 0)
                 if weights is not None:
@@ -117,7 +112,7 @@ class Generate(Scene):
         rows = max(0, min(left, K_h))
         if rows:
             kernel = self.trace.kernels[0, 0, i, j]
-            self.kernel.draw(canvas, kernel[:rows], self.kernel_limit, digits=2)
+            self.kernel.draw(canvas, kernel[:rows], digits=2)
             if formula:
                 self.numbers.mark(canvas, (rows - 1) * K_w, 0, rows=K_w)
                 self.kernel.mark(canvas, rows - 1, 0, columns=K_w)
@@ -127,7 +122,7 @@ class Generate(Scene):
         """Yield the kernel of one pixel number by number, then those of other pixels."""
         trace, first = self.trace, strongest_pixel(self.trace)
         yield from self._one_pixel(first)
-        everything = sum(grid.rows for grid, *_ in self.columns) + trace.geom.window[0]
+        everything = sum(grid.rows for grid, _, _ in self.columns) + trace.geom.window[0]
         for pixel in varied_pixels(trace, first, 2, 3)[1:4]:
             caption = "Another pixel, other features, another kernel; the weights are the same."
             yield self.frame(caption, SLOW, pixel, everything, "")

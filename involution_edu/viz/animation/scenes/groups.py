@@ -37,7 +37,7 @@ class Groups(Scene):
         layer = Involution2d(CHANNELS, 3, groups=GROUPS, reduction=2, rng=subject.seed)
         layer = with_statistics_of(layer, features(subject.x))
         self.trace = trace = record(layer, features(subject.patch))
-        geom = trace.geom
+        geom, K = trace.geom, trace.geom.window
         strength = (trace.kernel[0] ** 2).sum(axis=(1, 2)).min(axis=0)  # of the weaker group
         # Off the border, where the photo is large enough: a window without zeros is clearer.
         top, left = (min(1, (n - 1) // 2) for n in strength.shape)
@@ -45,20 +45,21 @@ class Groups(Scene):
         i, j = divmod(int(inner.argmax()), inner.shape[1])
         self.pixel = i, j = i + top, j + left
         rows = [TOP + PITCH * c + 20 * (c // geom.C_g) for c in range(geom.C)]
-        self.channels = [Grid.around((96, y), geom.H, geom.W, PIXEL) for y in rows]
-        self.windows = [Grid.around((222, y), *geom.window, SMALL) for y in rows]
+        arrays = trace.x, trace.kernel, trace.products(i, j)
+        self.limits = limit, kernel_limit, product_limit = [limit_of(a) for a in arrays]
+        self.channels = [Grid((96, y), geom.H, geom.W, PIXEL, limit) for y in rows]
+        self.windows = [Grid((222, y), *K, SMALL, limit) for y in rows]
         middles = [sum(rows[g * geom.C_g : (g + 1) * geom.C_g]) // geom.C_g for g in range(geom.G)]
-        self.kernels = [Grid.around((440, y), *geom.window, LARGE) for y in middles]
-        self.products = [Grid.around((664, y), *geom.window, SMALL) for y in rows]
-        self.outputs = [Grid.around((800, y), 1, 1, 34, 60) for y in rows]
-        self.limits = limit_of(trace.x), limit_of(trace.kernel), limit_of(trace.products(i, j))
+        self.kernels = [Grid((440, y), *K, LARGE, kernel_limit) for y in middles]
+        self.products = [Grid((664, y), *K, SMALL, product_limit) for y in rows]
+        self.outputs = [Grid((800, y), 1, 1, (60, 34), limit_of(trace.y)) for y in rows]
 
     def draw_background(self, canvas: Canvas) -> None:
         """Draw the channels and the scales."""
         super().draw_background(canvas)
         canvas.text((96, TOP - 46), "input x", 15, bold=True, anchor="ms")
         for c, grid in enumerate(self.channels):
-            grid.draw(canvas, self.trace.x[0, c], self.limits[0])
+            grid.draw(canvas, self.trace.x[0, c])
             canvas.text((grid.corner[0] - 8, grid.middle[1]), f"{c}", 14, bold=True, anchor="rm")
             grid.mark(canvas, *self.pixel)
         names = "x", "kernels", "products"
@@ -72,7 +73,7 @@ class Groups(Scene):
         canvas.text((222, TOP - 46), "windows", 15, bold=True, anchor="ms")
         for c, grid in enumerate(self.windows):
             g, r = divmod(c, geom.C_g)
-            grid.draw(canvas, trace.patches[0, g, r, i, j], self.limits[0])
+            grid.draw(canvas, trace.patches[0, g, r, i, j])
         if step >= 2:
             for g in range(geom.G):
                 first, last = self.channels[g * geom.C_g], self.channels[(g + 1) * geom.C_g - 1]
@@ -82,7 +83,7 @@ class Groups(Scene):
         if step >= 3:
             canvas.text((440, TOP - 46), "one kernel for each group", 15, bold=True, anchor="ms")
             for g, grid in enumerate(self.kernels):
-                grid.draw(canvas, trace.kernels[0, g, i, j], self.limits[1], digits=2)
+                grid.draw(canvas, trace.kernels[0, g, i, j], digits=2)
                 above = grid.middle[0], grid.corner[1] - 8
                 canvas.text(above, f"kernel {g}", 13, anchor="ms")
         for c in range(done):
@@ -95,10 +96,10 @@ class Groups(Scene):
         colour = ACCENT if bright else LINE
         start = kernel.right + 8, kernel.middle[1]
         canvas.pen.line((*start, product.corner[0] - 8, product.middle[1]), fill=colour, width=2)
-        product.draw(canvas, trace.products(i, j)[0, g, r], self.limits[2])
+        product.draw(canvas, trace.products(i, j)[0, g, r])
         x, y = product.right, product.middle[1]
         canvas.arrow((x + 8, y), (output.corner[0] - 8, y))
-        output.draw(canvas, trace.y[0, c, i, j].reshape(1, 1), limit_of(trace.y), digits=2)
+        output.draw(canvas, trace.y[0, c, i, j].reshape(1, 1), digits=2)
         canvas.text((output.right + 10, y), f"y[0, {c}]", 13, colour=MUTED, anchor="lm")
         if c == 0:
             for x, title in ((product.middle[0], "kernel × window"), (output.middle[0], "sums")):

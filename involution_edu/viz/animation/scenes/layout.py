@@ -26,79 +26,77 @@ class Grid:
 
     Attributes
     ----------
-    corner : (int, int)
-        (x, y) of its top left corner.
+    middle : (int, int)
+        (x, y) of its middle.
     rows, columns : int
-    height, width : int
-        Rows and columns of the canvas for one number.
+    cell : int or (int, int)
+        Width and height of the cell of a number, in pixels of the canvas.
+    limit : float
+        End of the colour scale.
     """
 
-    corner: Point
+    middle: Point
     rows: int
     columns: int
-    height: int = CELL
-    width: int = CELL
-
-    @classmethod
-    def around(
-        cls, middle: Point, rows: int, columns: int, height: int = CELL, width: int | None = None
-    ) -> Grid:
-        """Return the grid whose middle is at (x, y); its cells are square unless ``width`` is given."""
-        (x, y), wide = middle, height if width is None else width
-        corner = x - columns * wide // 2, y - rows * height // 2
-        return cls(corner, rows, columns, height, wide)
+    cell: int | Point = CELL
+    limit: float = 1.0
 
     @property
-    def middle(self) -> Point:
-        """The (x, y) of its middle."""
-        x, y = self.corner
-        return x + self.columns * self.width // 2, y + self.rows * self.height // 2
+    def size(self) -> Point:
+        """Width and height of a cell."""
+        return self.cell if isinstance(self.cell, tuple) else (self.cell, self.cell)
+
+    @property
+    def corner(self) -> Point:
+        """The (x, y) of the top left corner."""
+        (x, y), (w, h) = self.middle, self.size
+        return x - self.columns * w // 2, y - self.rows * h // 2
 
     @property
     def right(self) -> int:
-        """The x of its right edge."""
-        return self.corner[0] + self.columns * self.width
+        """The x of the right edge."""
+        return self.corner[0] + self.columns * self.size[0]
 
     @property
     def bottom(self) -> int:
-        """The y of its lower edge."""
-        return self.corner[1] + self.rows * self.height
+        """The y of the lower edge."""
+        return self.corner[1] + self.rows * self.size[1]
 
     def title(self, canvas: Canvas, text: str, level: Grid | None = None) -> None:
         """Write a title above the grid, or as high as that of the grid ``level``."""
         at = self.middle[0], (level or self).corner[1] - 10
         canvas.text(at, text, 15, bold=True, anchor="ms")
 
-    def draw(self, canvas: Canvas, values: Array, limit: float, digits: int | None = None) -> None:
+    def draw(self, canvas: Canvas, values: Array, digits: int | None = None) -> None:
         """Draw the numbers from the top left cell on, in letters that fit the cells."""
-        letters = 11 if self.height < 40 else 12 if self.height < 56 else 16
-        canvas.cells(self.corner, values, (self.width, self.height), limit, digits, letters)
+        letters = 11 if self.size[1] < 40 else 12 if self.size[1] < 56 else 16
+        canvas.cells(self.corner, values, self.size, self.limit, digits, letters)
 
-    def draw_padded(self, canvas: Canvas, x: Array, padding: Pair, limit: float) -> None:
+    def draw_padded(self, canvas: Canvas, x: Array, padding: Pair) -> None:
         """Draw ``x`` (H, W) with one digit, and around it the zeros of the padding without colour."""
         self.clear(canvas)
         for row, column in np.ndindex(self.rows, self.columns):
             x_middle, y_middle = self.at(row, column).middle
             canvas.text((x_middle - 1, y_middle), "0", 11, colour=MUTED, anchor="mm")
-        self.at(*padding).draw(canvas, x, limit, digits=1)
+        self.at(*padding).draw(canvas, x, digits=1)
 
     def draw_some(
-        self, canvas: Canvas, values: Array, limit: float, shown: Mask, digits: int | None = None
+        self, canvas: Canvas, values: Array, shown: Mask, digits: int | None = None
     ) -> None:
         """Draw the numbers where ``shown`` is true; the other cells are empty."""
         self.clear(canvas)
         for r, c in np.argwhere(shown).tolist():
-            self.at(r, c).draw(canvas, values[r : r + 1, c : c + 1], limit, digits)
+            self.at(r, c).draw(canvas, values[r : r + 1, c : c + 1], digits)
 
     def clear(self, canvas: Canvas) -> None:
         """Draw empty cells."""
-        canvas.empty_cells(self.corner, self.rows, self.columns, (self.width, self.height))
+        canvas.empty_cells(self.corner, self.rows, self.columns, self.size)
 
     def at(self, row: int, column: int) -> Grid:
         """Return the grid of one cell."""
-        x, y = self.corner
-        corner = x + column * self.width, y + row * self.height
-        return Grid(corner, 1, 1, self.height, self.width)
+        (x, y), (w, h) = self.corner, self.size
+        middle = x + column * w + w // 2, y + row * h + h // 2
+        return Grid(middle, 1, 1, self.cell, self.limit)
 
     def mark(self, canvas: Canvas, row: int, column: int, rows: int = 1, columns: int = 1) -> None:
         """Outline rows x columns cells from (row, column) on, clipped to the grid."""
@@ -107,11 +105,11 @@ class Grid:
         last = self.at(bottom, right).corner
         canvas.ring(first, (last[0] - first[0], last[1] - first[1]))
 
-    def scale(self, canvas: Canvas, limit: float) -> None:
+    def scale(self, canvas: Canvas) -> None:
         """Draw a colour bar below the grid."""
-        width = max(96, self.columns * self.width)
+        width = max(96, self.columns * self.size[0])
         left = self.middle[0] - width // 2
-        canvas.colour_bar((left, self.bottom + 9), (width - 1, 7), limit, 10)
+        canvas.colour_bar((left, self.bottom + 9), (width - 1, 7), self.limit, 10)
 
 
 def kernel_field(kernels: Array, limit: float, cell: int, known: Mask | None = None) -> Photo:

@@ -37,8 +37,10 @@ class Multiply(Scene):
         self.kernel = trace.kernels[0, 0, i, j]
         self.products = trace.products(i, j)[0, 0]
         self.y = trace.y[0, :, i, j]
-        self.grids = [Grid.around((x, MIDDLE), *trace.geom.window, TAP) for x in COLUMNS]
-        self.limits = limit_of(trace.x), limit_of(trace.kernel), limit_of(self.products)
+        self.grids = [
+            Grid((x, MIDDLE), *trace.geom.window, TAP, limit_of(a))
+            for x, a in zip(COLUMNS, (trace.x, trace.kernel, self.products), strict=True)
+        ]
         self.taps = list(trace.geom.taps())
         running = self.products.reshape(len(self.products), -1).cumsum(axis=1)
         self.reach = max(1.0, float(abs(running).max()))
@@ -48,11 +50,11 @@ class Multiply(Scene):
         super().draw_background(canvas)
         for x, sign in ((328, "×"), (632, "=")):
             canvas.text((x, MIDDLE), sign, 34, anchor="mm")
-        for grid, limit in zip(self.grids, self.limits, strict=True):
+        for grid in self.grids:
             grid.clear(canvas)
-            grid.scale(canvas, limit)
+            grid.scale(canvas)
         self.grids[1].title(canvas, f"kernel of (row {self.pixel[0]}, column {self.pixel[1]})")
-        self.grids[1].draw(canvas, self.kernel, self.limits[1], digits=2)
+        self.grids[1].draw(canvas, self.kernel, digits=2)
         canvas.text((480, BAR - 30), "the sum so far", 15, bold=True, anchor="ms")
         canvas.pen.line((480 - AXIS, BAR + 18, 480 + AXIS, BAR + 18), fill=MUTED)
         for part in (-1, -0.5, 0, 0.5, 1):
@@ -65,12 +67,12 @@ class Multiply(Scene):
         """Draw the first ``done`` products of a channel, and the outputs before it."""
         window, _, product = self.grids
         window.title(canvas, f"window: {COLOURS[channel]}")
-        window.draw(canvas, self.windows[channel], self.limits[0], digits=2)
+        window.draw(canvas, self.windows[channel], digits=2)
         product.title(canvas, "products")
         total = 0.0
         for u, v in self.taps[:done]:
             value = self.products[channel, u : u + 1, v : v + 1]
-            product.at(u, v).draw(canvas, value, self.limits[2], digits=2)
+            product.at(u, v).draw(canvas, value, digits=2)
             total += float(value[0, 0])
         if 0 < done < len(self.taps):
             u, v = self.taps[done - 1]

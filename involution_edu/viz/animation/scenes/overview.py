@@ -91,9 +91,12 @@ class Overview(Scene):
         K_h, K_w = self.trace.geom.window
         cell = GRID // max(K_h, K_w)
         middle = GRID_TOP + K_h * cell // 2
-        self.grids = [Grid.around((x, middle), K_h, K_w, cell) for x in COLUMNS]
         products = self.trace.products(slice(None), slice(None))[0, 0, 0]
         self.limits = limit_of(self.trace.x), limit_of(self.trace.kernel), limit_of(products)
+        self.grids = [
+            Grid((x, middle), K_h, K_w, cell, limit)
+            for x, limit in zip(COLUMNS, self.limits, strict=True)
+        ]
 
     def states(self) -> Iterator[State]:
         """Yield the first pixel step by step, a slide along its row, other pixels, then all rows."""
@@ -138,14 +141,13 @@ class Overview(Scene):
         H, W = self.size
         titles = f"Input x: the photo, {H} × {W}", "Generate the kernel", "Output y"
         below = "its window (red)", "its kernel", "their products"
-        parts = zip(COLUMNS, titles, below, self.grids, self.limits, strict=True)
-        for middle, upper, lower, grid, limit in parts:
+        for middle, upper, lower, grid in zip(COLUMNS, titles, below, self.grids, strict=True):
             canvas.text((middle, PANEL_TOP - 24), upper, 15, bold=True, anchor="ma")
             canvas.text((middle, GRID_TOP - 24), lower, 15, bold=True, anchor="ma")
             x, y = grid.corner
             empty = (x - 1, y - 1, grid.right - 1, grid.bottom - 1)
             canvas.pen.rectangle(empty, fill=EMPTY, outline=LINE)
-            canvas.colour_bar((x, y + GRID + 10), (GRID, 8), limit)
+            canvas.colour_bar((x, y + GRID + 10), (GRID, 8), grid.limit)
         canvas.photo(self.corner(0), self.photo, self.zoom)
         for left, sign in ((0, "×"), (1, "=")):
             between = (COLUMNS[left] + COLUMNS[left + 1]) // 2
@@ -203,13 +205,12 @@ class Overview(Scene):
 
     def _draw_grids(self, canvas: Canvas, state: State) -> None:
         trace, (i, j), (window, kernel, products) = self.trace, state.pixel, self.grids
-        x_limit, kernel_limit, product_limit = self.limits
         digits = 2 if state.slow else None
         if state.step >= 2:
-            kernel.draw(canvas, trace.kernels[0, 0, i, j], kernel_limit, digits)
+            kernel.draw(canvas, trace.kernels[0, 0, i, j], digits)
         if state.step >= 3:
-            window.draw(canvas, trace.patches[0, 0, 0, i, j], x_limit, digits)
-            products.draw(canvas, trace.products(i, j)[0, 0, 0], product_limit, digits)
+            window.draw(canvas, trace.patches[0, 0, 0, i, j], digits)
+            products.draw(canvas, trace.products(i, j)[0, 0, 0], digits)
         if state.step == len(STEPS) and state.slow:
             text = f"sum = {number(trace.y[0, 0, i, j], 2)}"
             canvas.text((COLUMNS[2] + 12, GRID_TOP - 62), text, 17, bold=True, anchor="lm")

@@ -53,15 +53,15 @@ class Sizes(Scene):
     def draw(self, canvas: Canvas, setting: str, trace: OperatorTrace, done: int) -> None:
         """Draw the first ``done`` outputs, and the pixels that the last of them reads."""
         geom = trace.geom
-        source = Grid.around((LEFT, MIDDLE), *geom.padded_size, CELL)
-        output = Grid.around((RIGHT, MIDDLE), geom.H_out, geom.W_out, CELL)
+        source = Grid((LEFT, MIDDLE), *geom.padded_size, CELL, self.x_limit)
+        output = Grid((RIGHT, MIDDLE), geom.H_out, geom.W_out, CELL, self.y_limit)
         title = f"output y, {geom.H_out} × {geom.W_out}"
         canvas.text((LEFT, 112), setting, 17, bold=True, anchor="ms")
         canvas.text((RIGHT, 112), title, 17, bold=True, anchor="ms")
-        source.draw_padded(canvas, trace.x[0, 0], geom.padding, self.x_limit)
+        source.draw_padded(canvas, trace.x[0, 0], geom.padding)
         i, j = divmod(done - 1, geom.W_out)
         shown = np.arange(geom.H_out * geom.W_out).reshape(geom.H_out, geom.W_out) < done
-        output.draw_some(canvas, trace.y[0, 0], self.y_limit, shown, digits=1)
+        output.draw_some(canvas, trace.y[0, 0], shown, digits=1)
         canvas.arrow((source.right + 16, MIDDLE), (output.corner[0] - 16, MIDDLE))
         for tap in geom.taps():
             source.mark(canvas, *pixel_read(geom, (i, j), tap))

@@ -49,34 +49,35 @@ class Sliding(Scene):
         super().__init__(subject)
         self.trace = trace
         geom, (left, middle, right) = trace.geom, COLUMNS
-        self.input = Grid.around((left, MIDDLE), *geom.padded_size)
-        self.field = Grid.around((middle, MIDDLE), geom.H_out, geom.W_out)
-        self.output = Grid.around((right, MIDDLE), geom.H_out, geom.W_out)
-        self.below = [Grid.around((column, BELOW), *geom.window, LARGE) for column in COLUMNS]
-        self.x_limit, self.y_limit = limit_of(trace.x), limit_of(trace.y)
-        self.kernel_limit = limit_of(trace.kernel)
-        self.product_limit = limit_of(trace.products(slice(None), slice(None)))
+        products = trace.products(slice(None), slice(None))
+        size = geom.H_out, geom.W_out
+        self.input = Grid((left, MIDDLE), *geom.padded_size, limit=limit_of(trace.x))
+        self.field = Grid((middle, MIDDLE), *size, limit=limit_of(trace.kernel))
+        self.output = Grid((right, MIDDLE), *size, limit=limit_of(trace.y))
+        self.below = [
+            Grid((column, BELOW), *geom.window, LARGE, limit=limit_of(a))
+            for column, a in zip(COLUMNS, (trace.x, trace.kernel, products), strict=True)
+        ]
 
     def draw_background(self, canvas: Canvas) -> None:
         """Draw the input, the titles, the scales and empty grids."""
         super().draw_background(canvas)
         geom = self.trace.geom
         self.input.title(canvas, f"input x: red, {geom.H} × {geom.W}, and its zeros")
-        self.input.draw_padded(canvas, self.trace.x[0, 0], geom.padding, self.x_limit)
+        self.input.draw_padded(canvas, self.trace.x[0, 0], geom.padding)
         self.output.title(canvas, f"output y, {geom.H_out} × {geom.W_out}", self.input)
         if self.shared:
-            grid = Grid.around(self.field.middle, *geom.window, LARGE)
+            grid = Grid(self.field.middle, *geom.window, LARGE, limit=self.field.limit)
             grid.title(canvas, "one kernel for all pixels", self.input)
-            grid.draw(canvas, self.trace.kernels[0, 0, 0, 0], self.kernel_limit, digits=2)
+            grid.draw(canvas, self.trace.kernels[0, 0, 0, 0], digits=2)
         else:
             count = geom.H_out * geom.W_out
             self.field.title(canvas, f"a kernel for every pixel: {count}", self.input)
         titles = "the window (red)", f"{'the' if self.shared else 'its'} kernel", "their products"
-        limits = self.x_limit, self.kernel_limit, self.product_limit
-        for grid, title, limit in zip(self.below, titles, limits, strict=True):
+        for grid, title in zip(self.below, titles, strict=True):
             grid.title(canvas, title)
             grid.clear(canvas)
-            grid.scale(canvas, limit)
+            grid.scale(canvas)
         for at, sign in zip(((328, BELOW), (632, BELOW)), "×=", strict=True):
             canvas.text(at, sign, 34, anchor="mm")
         x = COLUMNS[2]
@@ -92,11 +93,11 @@ class Sliding(Scene):
         shown = np.zeros((geom.H_out, geom.W_out), bool)
         for pixel in visited if step == 3 else visited[:-1]:
             shown[pixel] = True
-        self.output.draw_some(canvas, trace.y[0, 0], self.y_limit, shown, digits=1)
+        self.output.draw_some(canvas, trace.y[0, 0], shown, digits=1)
         if not self.shared:
             known = shown.copy()
             known[i, j] |= step >= 2
-            field = kernel_field(trace.kernels[0, 0], self.kernel_limit, MINI, known)
+            field = kernel_field(trace.kernels[0, 0], self.field.limit, MINI, known)
             x, y = self.field.middle
             canvas.photo((x - field.shape[1] // 2, y - field.shape[0] // 2), field, 1)
             self.field.mark(canvas, i, j)
@@ -106,10 +107,10 @@ class Sliding(Scene):
         self.output.mark(canvas, i, j)
         window, kernel, products = self.below
         digits = 2 if slow else None
-        window.draw(canvas, trace.patches[0, 0, 0, i, j], self.x_limit, digits)
+        window.draw(canvas, trace.patches[0, 0, 0, i, j], digits)
         if step >= 2:
-            kernel.draw(canvas, trace.kernels[0, 0, i, j], self.kernel_limit, digits)
-            products.draw(canvas, trace.products(i, j)[0, 0, 0], self.product_limit, digits)
+            kernel.draw(canvas, trace.kernels[0, 0, i, j], digits)
+            products.draw(canvas, trace.products(i, j)[0, 0, 0], digits)
         if step == 3 and slow:
             at = COLUMNS[2] + 14, self.below[2].corner[1] - 44
             text = f"sum = {number(float(trace.y[0, 0, i, j]), 2)}"

@@ -83,7 +83,7 @@ class Training(Scene):
         self.photos = [x_to_photo(a) for a in (self.noisy, self.clean, self.traces[0].y, last.y)]
         self.zoom = max(1, 220 // max(H, W))
         middles = [480 + 76 * (2 * n + 1 - len(self.pixels)) for n in range(len(self.pixels))]
-        self.grids = [Grid.around((x, KERNELS), WINDOW, WINDOW, TAP) for x in middles]
+        self.grids = [Grid((x, KERNELS), WINDOW, WINDOW, TAP, self.limit) for x in middles]
 
     def draw_background(self, canvas: Canvas) -> None:
         """Draw the noisy and the clean photo, and the axes."""
@@ -135,7 +135,7 @@ class Training(Scene):
         canvas.text((480, 396), "kernels of the pixels in pink", 15, bold=True, anchor="ms")
         for (i, j), grid in zip(self.pixels, self.grids, strict=True):
             kernel = trace.kernels[0, 0, i, j]
-            grid.draw(canvas, kernel, self.limit)
+            grid.draw(canvas, kernel)
             text = f"sum {number(float(kernel.sum()), 2)}"
             canvas.text((grid.middle[0], grid.bottom + 26), text, 13, anchor="ma")
 
