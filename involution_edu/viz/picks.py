@@ -17,7 +17,7 @@ def telling_pixel(trace: Trace) -> Pair:
     For a layer that removes noise, it is a noisy pixel if there is one.
     """
     change = np.abs(trace.y - trace.x).sum(axis=(0, 1))
-    return _maximum_inside(change, 3 * change.shape[0] // 8, 3 * change.shape[1] // 8)
+    return maximum_inside(change, 3 * change.shape[0] // 8, 3 * change.shape[1] // 8)
 
 
 def strongest_pixel(trace: Trace) -> Pair:
@@ -26,7 +26,7 @@ def strongest_pixel(trace: Trace) -> Pair:
     The reduced features of the first image are meant.
     """
     strength = trace.reduced[0].sum(axis=0)
-    return _maximum_inside(strength, strength.shape[0] // 4, strength.shape[1] // 4)
+    return maximum_inside(strength, strength.shape[0] // 4, strength.shape[1] // 4)
 
 
 def varied_pixels(trace: OperatorTrace, first: Pair, rows: int, columns: int) -> list[Pair]:
@@ -50,7 +50,7 @@ def varied_pixels(trace: OperatorTrace, first: Pair, rows: int, columns: int) ->
     return chosen
 
 
-def _maximum_inside(values: Array, top: int, left: int) -> Pair:
+def maximum_inside(values: Array, top: int, left: int) -> Pair:
     """Return where ``values`` (H, W) is largest, without ``top`` rows and ``left`` columns on each side."""
     H, W = values.shape
     inside = values[top : H - top, left : W - left]

@@ -223,7 +223,7 @@ def cell_colours(frame: Photo, scene: overview.Overview, column: int) -> Any:
 
 def block_colours(frame: Photo, scene: overview.Overview, column: int) -> Photo:
     """Return the colour of every pixel of the photo or the output."""
-    (x, y), s = scene.corner(column), scene.zoom
+    (x, y), s = scene.corners[column], scene.zoom
     rows, columns = scene.size
     colours: Photo = frame[y + s // 2 :: s, x + s // 2 :: s][:rows, :columns]
     return colours

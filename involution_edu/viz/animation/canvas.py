@@ -34,13 +34,7 @@ def font(size: int, bold: bool = False) -> FreeTypeFont:
 
 
 class Canvas:
-    """An RGB image and a pen.
-
-    Parameters
-    ----------
-    width, height : int
-        In pixels.
-    """
+    """An RGB image of width x height pixels, and a pen."""
 
     def __init__(self, width: int, height: int) -> None:
         from PIL import Image, ImageDraw

@@ -14,39 +14,20 @@ CAPTION_SIZE = 17
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame.
+    """One frame of an animation."""
 
-    Attributes
-    ----------
-    caption : str
-        One line that says what this frame shows.
-    milliseconds : int
-        Time for which it is shown.
-    draw : callable
-        Draws on a copy of the background.
-    """
-
-    caption: str
-    milliseconds: int
-    draw: Callable[[Canvas], None]
+    caption: str  # one line that says what this frame shows
+    milliseconds: int  # time for which it is shown
+    draw: Callable[[Canvas], None]  # draws on a copy of the background
 
 
 @dataclass(frozen=True, slots=True)
 class Animation:
-    """A background and frames; `involution_edu.viz.animation.writers` makes a file of them.
+    """A background and frames; `involution_edu.viz.animation.writers` makes a file of them."""
 
-    Attributes
-    ----------
-    background : Canvas
-        The parts that all frames share.
-    frames : list of Frame
-    photos : list of ndarray, shape (H, W, 3), uint8
-        Photos whose colours the palette must hold, besides those of numbers and letters.
-    """
-
-    background: Canvas
+    background: Canvas  # the parts that all frames share
     frames: list[Frame]
-    photos: list[Photo]
+    photos: list[Photo]  # photos whose colours the palette must hold
 
     def draw(self, frame: Frame) -> Canvas:
         """Return a canvas with the background, the caption and the drawing of ``frame``."""

@@ -10,14 +10,12 @@ let drawn = -1; // the frame on the canvas
 let timer = null;
 
 const images = Promise.all(
-  animation.images.map(
-    (source) =>
-      new Promise((resolve) => {
-        const image = new Image();
-        image.onload = () => resolve(image);
-        image.src = source;
-      }),
-  ),
+  animation.images.map(async (source) => {
+    const image = new Image();
+    image.src = source;
+    await image.decode();
+    return image;
+  }),
 );
 
 async function show(frame) {

@@ -25,7 +25,7 @@ def player_page(images: list[PILImage], frames: list[Frame]) -> str:
     script and the style by their hashes.
     """
     script, style = (
-        (HERE / name).read_text(encoding="utf-8") for name in ("player.js", "player.css")
+        Path(HERE, f"player.{end}").read_text(encoding="utf-8") for end in ("js", "css")
     )
     width, height = images[0].size
     animation = {

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ....nn import Conv2d, Involution2d
 from ...palette import ACCENT, LINE, MUTED, limit_of
+from ...picks import maximum_inside
 from ...recording import record
 from ..canvas import Canvas
 from ..frames import Frame
@@ -40,10 +41,8 @@ class Groups(Scene):
         geom, K = trace.geom, trace.geom.window
         strength = (trace.kernel[0] ** 2).sum(axis=(1, 2)).min(axis=0)  # of the weaker group
         # Off the border, where the photo is large enough: a window without zeros is clearer.
-        top, left = (min(1, (n - 1) // 2) for n in strength.shape)
-        inner = strength[top : geom.H_out - top, left : geom.W_out - left]
-        i, j = divmod(int(inner.argmax()), inner.shape[1])
-        self.pixel = i, j = i + top, j + left
+        border = (min(1, (n - 1) // 2) for n in strength.shape)
+        self.pixel = i, j = maximum_inside(strength, *border)
         rows = [TOP + PITCH * c + 20 * (c // geom.C_g) for c in range(geom.C)]
         arrays = trace.x, trace.kernel, trace.products(i, j)
         self.limits = limit, kernel_limit, product_limit = [limit_of(a) for a in arrays]

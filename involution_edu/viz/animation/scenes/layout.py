@@ -22,24 +22,13 @@ LARGE = 44  # and for a tap of the window
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Area of the canvas for rows x columns of numbers.
-
-    Attributes
-    ----------
-    middle : (int, int)
-        (x, y) of its middle.
-    rows, columns : int
-    cell : int or (int, int)
-        Width and height of the cell of a number, in pixels of the canvas.
-    limit : float
-        End of the colour scale.
-    """
+    """Area of the canvas for rows x columns of numbers."""
 
     middle: Point
     rows: int
     columns: int
-    cell: int | Point = CELL
-    limit: float = 1.0
+    cell: int | Point = CELL  # (width, height) of the cell of a number, or the side of a square
+    limit: float = 1.0  # end of the colour scale
 
     @property
     def size(self) -> Point:

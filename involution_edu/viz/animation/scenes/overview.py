@@ -55,14 +55,6 @@ class Overview(Scene):
         The photo without noise, and the seed of the noise.
     pixel : (int, int), optional
         Output row and column of the first pixel; if not given, `telling_pixel`.
-
-    Attributes
-    ----------
-    photo, output : ndarray, shape (H, W, 3), uint8
-        The noisy photo, and the output of the layer.
-    trace : Trace
-    stops : list of (int, int)
-        The pixels that are worth a closer look, the first pixel at the head.
     """
 
     name = "overview"
@@ -85,9 +77,13 @@ class Overview(Scene):
         self.trace = record(pretrained("salt-and-pepper"), photo_to_x(self.photo))
         self.output = x_to_photo(self.trace.y)
         self.photos = [self.photo, self.output]
+        # Pixels to enlarge, the first one included.
         self.stops = varied_pixels(self.trace, pixel or telling_pixel(self.trace), 2, 3)
         self.size = self.trace.geom.H_out, self.trace.geom.W_out
-        self.zoom = max(1, PANEL // max(self.size))
+        self.zoom = zoom = max(1, PANEL // max(self.size))
+        top = PANEL_TOP + (PANEL - self.size[0] * zoom) // 2
+        # Top left corners of the photo, of what is between, and of the output.
+        self.corners = [(x - self.size[1] * zoom // 2, top) for x in COLUMNS]
         K_h, K_w = self.trace.geom.window
         cell = GRID // max(K_h, K_w)
         middle = GRID_TOP + K_h * cell // 2
@@ -130,11 +126,6 @@ class Overview(Scene):
         for state in self.states():
             yield self.frame(state.caption, state.milliseconds, state)
 
-    def corner(self, column: int) -> Pair:
-        """Return the top left corner (x, y) of the photo or the output in its column."""
-        (H, W), s = self.size, self.zoom
-        return COLUMNS[column] - W * s // 2, PANEL_TOP + (PANEL - H * s) // 2
-
     def draw_background(self, canvas: Canvas) -> None:
         """Draw the photo, the titles, the arrows, the scales and empty grids."""
         super().draw_background(canvas)
@@ -148,12 +139,12 @@ class Overview(Scene):
             empty = (x - 1, y - 1, grid.right - 1, grid.bottom - 1)
             canvas.pen.rectangle(empty, fill=EMPTY, outline=LINE)
             canvas.colour_bar((x, y + GRID + 10), (GRID, 8), grid.limit)
-        canvas.photo(self.corner(0), self.photo, self.zoom)
+        canvas.photo(self.corners[0], self.photo, self.zoom)
         for left, sign in ((0, "×"), (1, "=")):
             between = (COLUMNS[left] + COLUMNS[left + 1]) // 2
             canvas.text((between, GRID_TOP + GRID // 2), sign, 34, anchor="mm")
 
-        photo_edge = self.corner(0)[0] + W * self.zoom
+        photo_edge = self.corners[0][0] + W * self.zoom
         canvas.arrow((photo_edge + 8, PANEL_TOP + 38), (COLUMNS[1] - 126, PANEL_TOP + 38))
         for column, top, bottom, label in (
             (0, PANEL_TOP + PANEL + 14, GRID_TOP - 30, "cut out"),
@@ -178,13 +169,13 @@ class Overview(Scene):
         for pixel in state.visited:
             shown[pixel] = True
         output = np.where(shown[..., np.newaxis], self.output, np.array(EMPTY, np.uint8))
-        canvas.photo(self.corner(2), output, self.zoom)
+        canvas.photo(self.corners[2], output, self.zoom)
         if state.step >= 3:
             window = self.trace.geom.window
-            canvas.outline(self.corner(0), (H, W), self.zoom, state.pixel, window)
-        canvas.outline(self.corner(0), (H, W), self.zoom, state.pixel)
+            canvas.outline(self.corners[0], (H, W), self.zoom, state.pixel, window)
+        canvas.outline(self.corners[0], (H, W), self.zoom, state.pixel)
         if shown[state.pixel]:
-            canvas.outline(self.corner(2), (H, W), self.zoom, state.pixel)
+            canvas.outline(self.corners[2], (H, W), self.zoom, state.pixel)
 
     def _draw_generator(self, canvas: Canvas, state: State) -> None:
         (i, j), middle, y = state.pixel, COLUMNS[1], PANEL_TOP
@@ -192,11 +183,9 @@ class Overview(Scene):
         digits = 2 if state.slow else None
         canvas.text((middle, y), f"pixel (row {i}, column {j})", 13, anchor="ma")
         canvas.photo((middle - 118, y + 24), self.photo[i : i + 1, j : j + 1], 28)
-        features = self.trace.x[:, :, i, j]  # (1, C)
-        canvas.cells((middle - 78, y + 24), features, (66, 29), x_limit, digits)
-        canvas.cells(
-            (middle - 99, y + 106), self.trace.reduced[:, :, i, j], (66, 29), x_limit, digits
-        )
+        x, reduced = self.trace.x[:, :, i, j], self.trace.reduced[:, :, i, j]  # (1, C), (1, C // r)
+        canvas.cells((middle - 78, y + 24), x, (66, 29), x_limit, digits)
+        canvas.cells((middle - 99, y + 106), reduced, (66, 29), x_limit, digits)
         numbers = self.trace.kernels[0, 0, i, j].reshape(1, -1)
         width = PANEL // numbers.size
         corner = middle - width * numbers.size // 2, y + 188

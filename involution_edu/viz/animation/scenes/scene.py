@@ -16,38 +16,18 @@ SLOW, STEP, QUICK, END = 2400, 1200, 130, 4500  # milliseconds
 
 
 class Scene(ABC):
-    """One idea as an animation of numbers that were computed on a photo.
+    """One idea as an animation of numbers that were computed on a photo."""
 
-    Parameters
-    ----------
-    subject : Subject
-
-    Attributes
-    ----------
-    name : str
-        As typed on the command line.
-    title, note : str
-        Lines at the top and at the foot of every frame.
-    caption : str
-        Description in the gallery.
-    height : int
-        Height of the frames, in pixels.
-    shows_patch : bool
-        Whether a small photo at the top marks the patch whose numbers are shown.
-    photos : list of ndarray, shape (H, W, 3), uint8
-        Photos whose colours the palette must hold.
-    """
-
-    name: ClassVar[str]
-    title: ClassVar[str]
-    note: ClassVar[str]
-    caption: ClassVar[str]
-    height: ClassVar[int] = HEIGHT
-    shows_patch: ClassVar[bool] = True
+    name: ClassVar[str]  # as typed on the command line
+    title: ClassVar[str]  # line at the top of every frame
+    note: ClassVar[str]  # line at the foot of every frame
+    caption: ClassVar[str]  # description in the gallery
+    height: ClassVar[int] = HEIGHT  # of the frames, in pixels
+    shows_patch: ClassVar[bool] = True  # whether a small photo marks the patch that is used
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
-        self.photos = [subject.photo]
+        self.photos = [subject.photo]  # whose colours the palette must hold
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:

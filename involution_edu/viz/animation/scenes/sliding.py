@@ -24,26 +24,12 @@ MINI = 10  # rows and columns of the canvas for a number of a kernel in the fiel
 
 
 class Sliding(Scene):
-    """The window slides over the patch; numbers are those of its first channel.
+    """The window slides over the patch; numbers are those of its first channel."""
 
-    Parameters
-    ----------
-    subject : Subject
-    trace : OperatorTrace
-        Of the patch.
-
-    Attributes
-    ----------
-    shared : bool
-        Whether one kernel serves all pixels; it is drawn only once then.
-    kernel_words, moving, end : str
-        Parts of the captions.
-    """
-
-    shared: ClassVar[bool]
-    kernel_words: ClassVar[str]
-    moving: ClassVar[str]
-    end: ClassVar[str]
+    shared: ClassVar[bool]  # whether one kernel serves all pixels; it is drawn only once then
+    kernel_words: ClassVar[str]  # for the kernel, in a caption
+    moving: ClassVar[str]  # caption while the window slides
+    end: ClassVar[str]  # last caption
 
     def __init__(self, subject: Subject, trace: OperatorTrace) -> None:
         super().__init__(subject)

@@ -22,15 +22,9 @@ PATCH = (6, 7)  # rows and columns of the patch
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A photo and the seed of the random weights.
+    """A photo and the seed of the random weights."""
 
-    Attributes
-    ----------
-    photo : ndarray, shape (H, W, 3), uint8
-    seed : int
-    """
-
-    photo: Photo
+    photo: Photo  # (H, W, 3), uint8
     seed: int = SEED
 
     @classmethod
@@ -46,11 +40,8 @@ class Subject:
         """
         photo, _ = load_photo(None if image is None else Path(image), SIDE)
         if (photo == photo[0, 0]).all():
-            raise ArgumentError(
-                "image",
-                "has one colour everywhere",
-                "two or more, because batch norm needs a variance",
-            )
+            need = "two or more, because batch norm needs a variance"
+            raise ArgumentError("image", "has one colour everywhere", need)
         return cls(photo, seed)
 
     @cached_property

@@ -33,16 +33,8 @@ KERNELS, TAP = 474, 24  # middle row of the kernels; rows and columns for a tap
 class Training(Scene):
     """A layer trained on one noisy photo, recorded while it learns.
 
-    Attributes
-    ----------
-    epochs : list of int
-        Epochs at which it was recorded; 0 is before the first step.
-    traces : list of Trace
-        The layer on the noisy photo at those epochs.
-    losses : list of float
-        Mean squared error over the photo at those epochs.
-    damage : float
-        Mean squared error of the noisy photo itself.
+    ``traces`` and ``losses`` are those of the layer on the noisy photo, at ``epochs`` (0 is before
+    the first step); ``damage`` is the mean squared error of the noisy photo itself.
     """
 
     name = "training"
