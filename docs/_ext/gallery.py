@@ -185,9 +185,9 @@ STILLS = (
     Still(
         "redundancy",
         "Channels that repeat each other",
-        f"Singular values of the kernels of all channels: those of a convolution of {CHANNELS} "
-        "channels, trained to remove the noise from the photo, and the kernel that the channels of "
-        "an involution share. Few large values mean few distinct patterns.",
+        f"The share of the kernels of all channels that their first patterns hold, by singular values: "
+        f"for a convolution of {CHANNELS} channels, trained to remove the noise from the photo, and for "
+        "the one kernel that the channels of an involution share.",
         lambda runs: channel_redundancy(runs.convolution, runs.training.traces[-1]),
     ),
     Still(

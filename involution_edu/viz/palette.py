@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +87,8 @@ class GifPalette:
     def __init__(self, *photos: Photo) -> None:
         from PIL import Image
 
-        texts = [_blends(colour, PAPER) for colour in (INK, MUTED, ACCENT)]
+        # The smooth edges of letters have shades between ink and paper.
+        texts = [np.rint(np.linspace(c, PAPER, 6, endpoint=False)) for c in (INK, MUTED, ACCENT)]
         drawn = np.concatenate([[PAPER, LINE, EMPTY], *texts, SHADES]).astype(np.uint8)
         strip = np.concatenate([photo.reshape(-1, 3) for photo in photos])[np.newaxis]
         reduced = Image.fromarray(strip).quantize(255 - len(drawn), kmeans=2)
@@ -103,13 +103,6 @@ class GifPalette:
         red, green, blue = np.moveaxis(frame, -1, 0)
         indices: NDArray[np.uint8] = self._nearest[red, green, blue]
         return indices
-
-
-def _blends(ink: Colour, paper: Colour, steps: int = 6) -> NDArray[Any]:
-    """Return the shades between ink and paper, for the smooth edges of letters."""
-    part = np.linspace(0, 1, steps, endpoint=False)[:, np.newaxis]
-    blends: NDArray[Any] = np.rint((1 - part) * ink + part * np.array(paper))
-    return blends
 
 
 def _nearest_colour(colours: Photo) -> NDArray[np.uint8]:

@@ -12,19 +12,13 @@ from .trace import OperatorTrace, Trace
 
 
 def telling_pixel(trace: Trace) -> Pair:
-    """Return the pixel (i, j) in the middle quarter of each side that the layer changes most.
-
-    For a layer that removes noise, it is a noisy pixel if there is one.
-    """
+    """Return the pixel (i, j) near the middle that the layer changes most: noise, if there is any."""
     change = np.abs(trace.y - trace.x).sum(axis=(0, 1))
     return maximum_inside(change, 3 * change.shape[0] // 8, 3 * change.shape[1] // 8)
 
 
 def strongest_pixel(trace: Trace) -> Pair:
-    """Return the pixel (i, j) in the middle half of each side with the largest sum of features.
-
-    The reduced features of the first image are meant.
-    """
+    """Return the pixel (i, j) near the middle whose reduced features have the largest sum."""
     strength = trace.reduced[0].sum(axis=0)
     return maximum_inside(strength, strength.shape[0] // 4, strength.shape[1] // 4)
 
@@ -51,7 +45,7 @@ def varied_pixels(trace: OperatorTrace, first: Pair, rows: int, columns: int) ->
 
 
 def maximum_inside(values: Array, top: int, left: int) -> Pair:
-    """Return where ``values`` (H, W) is largest, without ``top`` rows and ``left`` columns on each side."""
+    """Return (i, j) of the largest value of (H, W), at least ``top`` and ``left`` from the border."""
     H, W = values.shape
     inside = values[top : H - top, left : W - left]
     i, j = np.unravel_index(inside.argmax(), inside.shape)
@@ -60,5 +54,4 @@ def maximum_inside(values: Array, top: int, left: int) -> Pair:
 
 def _blocks(pixels: int, count: int) -> list[Pair]:
     """Return (start, stop) of ``count`` blocks of ``pixels``, or of fewer."""
-    edges = sorted({pixels * n // count for n in range(count + 1)})
-    return list(pairwise(edges))
+    return list(pairwise(sorted({pixels * n // count for n in range(count + 1)})))

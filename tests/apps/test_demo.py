@@ -88,7 +88,7 @@ def test_the_output_is_that_of_the_definition(portrait: demo.Demo) -> None:
 def test_the_demo_needs_no_package_of_the_training(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules.update(dict.fromkeys(('sklearn', 'skimage', 'scipy', 'mlxtend')));"
-        "from involution_edu import demo; print(demo.run(out_dir=sys.argv[1], size=8).pixel)"
+        "from involution_edu.apps import demo; print(demo.run(out_dir=sys.argv[1], size=8).pixel)"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -274,7 +274,7 @@ def test_every_frame_shows_the_recorded_kernel_of_its_pixel(
     scene: overview.Overview,
 ) -> None:
     trace = portrait.trace
-    _, limit, _ = scene.limits
+    limit = scene.grids[1].limit
     assert limit == limit_of(trace.kernel)
     for state, frame in zip(plan, frames, strict=True):
         i, j = state.pixel
@@ -297,7 +297,7 @@ def test_every_frame_shows_the_window_and_its_products(
     scene: overview.Overview,
 ) -> None:
     trace = portrait.trace
-    x_limit, _, product_limit = scene.limits
+    x_limit, _, product_limit = (grid.limit for grid in scene.grids)
     padded = np.pad(trace.x[0, 0], 2)
     for state, frame in zip(plan, frames, strict=True):
         i, j = state.pixel

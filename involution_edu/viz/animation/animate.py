@@ -25,8 +25,6 @@ def animate(
 ) -> tuple[Path, Path]:
     """Draw a scene and write ``SCENE.FORMAT`` and ``SCENE.png``, its last frame.
 
-    An animated PNG is called ``SCENE.apng``.
-
     Parameters
     ----------
     scene : str
@@ -42,8 +40,7 @@ def animate(
     seed : int
         Seed of the random weights.
     progress : callable
-        Called with the steps done, their number, and the kind of the last one; the steps are the
-        frames and the encoding.
+        Called after each frame and after the encoding.
 
     Returns
     -------
@@ -100,7 +97,7 @@ def stepper(
     Examples
     --------
     >>> stepper("groups").title
-    'Groups'
+    'Groups: channels share kernels'
     """
     scene, height = as_choice("scene", scene, SCENES), as_int("height", height)
     drawn = SCENES[scene](Subject.of(image, as_int("seed", seed, 0)))

@@ -269,15 +269,22 @@ def test_the_command_writes_both_files_and_counts_to_the_end(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setenv("TQDM_MININTERVAL", "0")  # show every step
     assert main(["animate", "multiply", "photo.png", "--seed", "5", "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out) == {"ok": True, "files": ["multiply.gif", "multiply.png"]}
-    steps = re.findall(r"(\d+)/(\d+) \[", err)
-    total = int(steps[0][1])
-    assert steps == [(f"{n}", f"{total}") for n in range(1, total + 1)]
     with Image.open("multiply.gif") as gif:
-        assert total == gif.n_frames + 1  # type: ignore[attr-defined]
+        total = gif.n_frames + 1  # type: ignore[attr-defined]
+    shown = re.findall(r"(\w+): +\d+%\|.*?\| (\d+)/(\d+) ", err)
+    assert shown[0] == ("drawing", "1", f"{total}")
+    assert shown[-1] == ("encoding", f"{total}", f"{total}")
+
+
+def test_progress_counts_every_frame_and_the_encoding(folder: Path) -> None:
+    steps: list[tuple[int, int, str]] = []
+    animate("multiply", "photo.png", progress=lambda *step: steps.append(step))
+    total = len(steps)
+    drawing = [(n, total, "drawing") for n in range(1, total)]
+    assert steps == [*drawing, (total, total, "encoding")]
 
 
 def test_nothing_is_left_when_drawing_fails(folder: Path) -> None:

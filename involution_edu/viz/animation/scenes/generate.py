@@ -43,8 +43,7 @@ class Generate(Scene):
         K_h, K_w = trace.geom.window
         self.zoom = max(1, 144 // max(trace.geom.H, trace.geom.W))
         weights = np.concatenate([trace.reduce_weight.ravel(), trace.span_weight.ravel()])
-        limits = limit_of(trace.x), limit_of(weights), limit_of(trace.kernel)
-        x_limit, weight_limit, kernel_limit = limits
+        x_limit, weight_limit, kernel_limit = map(limit_of, (trace.x, weights, trace.kernel))
         self.x = Grid((342, TOP), C, 1, WIDE, x_limit)
         self.weight = Grid((478, TOP), hidden, C, WIDE, weight_limit)
         self.stages = [Grid((x, TOP), hidden, 1, WIDE, x_limit) for x in (630, 750, 870)]

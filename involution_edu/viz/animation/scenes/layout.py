@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from ....arguments import Pair
 from ....arrays import Array
 from ....images import Photo
-from ...palette import EMPTY, LINE, MUTED, diverging
+from ...palette import EMPTY, LINE, MUTED, diverging, limit_of
 from ..canvas import Canvas, Point, number
 
 Mask = NDArray[np.bool_]
@@ -69,13 +70,11 @@ class Grid:
             canvas.text((x_middle - 1, y_middle), "0", 11, colour=MUTED, anchor="mm")
         self.at(*padding).draw(canvas, x, digits=1)
 
-    def draw_some(
-        self, canvas: Canvas, values: Array, shown: Mask, digits: int | None = None
-    ) -> None:
-        """Draw the numbers where ``shown`` is true; the other cells are empty."""
+    def draw_some(self, canvas: Canvas, values: Array, shown: Mask) -> None:
+        """Draw the numbers with one digit where ``shown`` is true; the other cells are empty."""
         self.clear(canvas)
         for r, c in np.argwhere(shown).tolist():
-            self.at(r, c).draw(canvas, values[r : r + 1, c : c + 1], digits)
+            self.at(r, c).draw(canvas, values[r : r + 1, c : c + 1], digits=1)
 
     def clear(self, canvas: Canvas) -> None:
         """Draw empty cells."""
@@ -99,6 +98,11 @@ class Grid:
         width = max(96, self.columns * self.size[0])
         left = self.middle[0] - width // 2
         canvas.colour_bar((left, self.bottom + 9), (width - 1, 7), self.limit, 10)
+
+
+def grids_below(y: int, window: Pair, cell: int, arrays: Iterable[Array]) -> list[Grid]:
+    """Return a grid for the window in each column, with the colour scale of one of ``arrays``."""
+    return [Grid((x, y), *window, cell, limit_of(a)) for x, a in zip(COLUMNS, arrays, strict=True)]
 
 
 def kernel_field(kernels: Array, limit: float, cell: int, known: Mask | None = None) -> Photo:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...palette import BLUE, MUTED, ORANGE, limit_of
+from ...palette import BLUE, MUTED, ORANGE
 from ..canvas import Canvas, number
 from ..frames import Frame
 from .generate import COLOURS
-from .layout import COLUMNS, Grid, bracketed
+from .layout import bracketed, grids_below
 from .scene import END, SLOW, STEP, Scene
 from .subject import Subject
 
@@ -37,10 +37,8 @@ class Multiply(Scene):
         self.kernel = trace.kernels[0, 0, i, j]
         self.products = trace.products(i, j)[0, 0]
         self.y = trace.y[0, :, i, j]
-        self.grids = [
-            Grid((x, MIDDLE), *trace.geom.window, TAP, limit_of(a))
-            for x, a in zip(COLUMNS, (trace.x, trace.kernel, self.products), strict=True)
-        ]
+        arrays = trace.x, trace.kernel, self.products
+        self.grids = grids_below(MIDDLE, trace.geom.window, TAP, arrays)
         self.taps = list(trace.geom.taps())
         running = self.products.reshape(len(self.products), -1).cumsum(axis=1)
         self.reach = max(1.0, float(abs(running).max()))

@@ -11,12 +11,12 @@ from ....arguments import Pair
 from ....images import photo_to_x, x_to_photo
 from ....models import pretrained
 from ....models.salt_and_pepper import with_salt_and_pepper
-from ...palette import EMPTY, LINE, MUTED, limit_of
+from ...palette import EMPTY, LINE, MUTED
 from ...picks import telling_pixel, varied_pixels
 from ...recording import record
 from ..canvas import Canvas, number
 from ..frames import Frame
-from .layout import COLUMNS, Grid
+from .layout import COLUMNS, grids_below
 from .scene import Scene
 from .subject import Subject
 
@@ -84,15 +84,11 @@ class Overview(Scene):
         top = PANEL_TOP + (PANEL - self.size[0] * zoom) // 2
         # Top left corners of the photo, of what is between, and of the output.
         self.corners = [(x - self.size[1] * zoom // 2, top) for x in COLUMNS]
-        K_h, K_w = self.trace.geom.window
-        cell = GRID // max(K_h, K_w)
-        middle = GRID_TOP + K_h * cell // 2
+        window = self.trace.geom.window
+        cell = GRID // max(window)
         products = self.trace.products(slice(None), slice(None))[0, 0, 0]
-        self.limits = limit_of(self.trace.x), limit_of(self.trace.kernel), limit_of(products)
-        self.grids = [
-            Grid((x, middle), K_h, K_w, cell, limit)
-            for x, limit in zip(COLUMNS, self.limits, strict=True)
-        ]
+        arrays = self.trace.x, self.trace.kernel, products
+        self.grids = grids_below(GRID_TOP + window[0] * cell // 2, window, cell, arrays)
 
     def states(self) -> Iterator[State]:
         """Yield the first pixel step by step, a slide along its row, other pixels, then all rows."""
@@ -179,7 +175,7 @@ class Overview(Scene):
 
     def _draw_generator(self, canvas: Canvas, state: State) -> None:
         (i, j), middle, y = state.pixel, COLUMNS[1], PANEL_TOP
-        x_limit, kernel_limit, _ = self.limits
+        x_limit, kernel_limit, _ = (grid.limit for grid in self.grids)
         digits = 2 if state.slow else None
         canvas.text((middle, y), f"pixel (row {i}, column {j})", 13, anchor="ma")
         canvas.photo((middle - 118, y + 24), self.photo[i : i + 1, j : j + 1], 28)

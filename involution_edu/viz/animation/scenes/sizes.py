@@ -61,7 +61,7 @@ class Sizes(Scene):
         source.draw_padded(canvas, trace.x[0, 0], geom.padding)
         i, j = divmod(done - 1, geom.W_out)
         shown = np.arange(geom.H_out * geom.W_out).reshape(geom.H_out, geom.W_out) < done
-        output.draw_some(canvas, trace.y[0, 0], shown, digits=1)
+        output.draw_some(canvas, trace.y[0, 0], shown)
         canvas.arrow((source.right + 16, MIDDLE), (output.corner[0] - 16, MIDDLE))
         for tap in geom.taps():
             source.mark(canvas, *pixel_read(geom, (i, j), tap))

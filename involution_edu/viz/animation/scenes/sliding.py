@@ -13,7 +13,7 @@ from ...recording import record_operator
 from ...trace import OperatorTrace
 from ..canvas import Canvas, number
 from ..frames import Frame
-from .layout import COLUMNS, LARGE, Grid, kernel_field
+from .layout import COLUMNS, LARGE, Grid, grids_below, kernel_field
 from .scene import END, QUICK, SLOW, STEP, Scene
 from .subject import Subject
 
@@ -35,15 +35,12 @@ class Sliding(Scene):
         super().__init__(subject)
         self.trace = trace
         geom, (left, middle, right) = trace.geom, COLUMNS
-        products = trace.products(slice(None), slice(None))
         size = geom.H_out, geom.W_out
         self.input = Grid((left, MIDDLE), *geom.padded_size, limit=limit_of(trace.x))
         self.field = Grid((middle, MIDDLE), *size, limit=limit_of(trace.kernel))
         self.output = Grid((right, MIDDLE), *size, limit=limit_of(trace.y))
-        self.below = [
-            Grid((column, BELOW), *geom.window, LARGE, limit=limit_of(a))
-            for column, a in zip(COLUMNS, (trace.x, trace.kernel, products), strict=True)
-        ]
+        arrays = trace.x, trace.kernel, trace.products(slice(None), slice(None))
+        self.below = grids_below(BELOW, geom.window, LARGE, arrays)
 
     def draw_background(self, canvas: Canvas) -> None:
         """Draw the input, the titles, the scales and empty grids."""
@@ -79,7 +76,7 @@ class Sliding(Scene):
         shown = np.zeros((geom.H_out, geom.W_out), bool)
         for pixel in visited if step == 3 else visited[:-1]:
             shown[pixel] = True
-        self.output.draw_some(canvas, trace.y[0, 0], shown, digits=1)
+        self.output.draw_some(canvas, trace.y[0, 0], shown)
         if not self.shared:
             known = shown.copy()
             known[i, j] |= step >= 2
