@@ -9,14 +9,14 @@ from typing import Any
 
 from ..arguments import ArgumentError, Pair, as_int, as_pair
 from ..files import check_writable, written_whole
-from ..images import Photo, load_photo, photo_to_x, x_to_photo
-from ..models import pretrained
-from ..models.salt_and_pepper import NOISE_SHARE, NOTE, with_salt_and_pepper
+from ..images import Photo, load_photo
+from ..models.salt_and_pepper import NOISE_SHARE
 from ..progress import Progress, no_progress
-from ..viz import Trace, record
+from ..viz import Trace
+from ..viz.animation.scenes import Subject
+from ..viz.animation.scenes.overview import Overview
 from ..viz.explorer import explorer
 from ..viz.html import Page
-from ..viz.picks import telling_pixel, varied_pixels
 from .walkthrough import walkthrough
 
 ABOUT = (
@@ -166,28 +166,22 @@ def run(
     files = tuple(Path(out_dir) / name for name in FILES)
     check_writable(*files, force=force, choice="another folder with --out")
 
-    trace, photo, notice = denoise(image, size, seed)
-    H, W = photo.shape[:2]
+    clean, notice = load_photo(image, size)
+    H, W = clean.shape[:2]
     if asked is not None and (asked[0] >= H or asked[1] >= W):
         need = (
             f"a row of 0 to {H - 1} and a column of 0 to {W - 1}: the layer gets {H} x {W} pixels"
         )
         raise ArgumentError("pixel", f"is {asked}", need)
+    scene = Overview(Subject(clean, seed), asked)
     name = name_of(image)
-    demo = Demo(name, photo, notice, seed, trace, asked or telling_pixel(trace), files)
-    _write(demo, force, progress)
+    demo = Demo(name, scene.photo, notice, seed, scene.trace, scene.stops[0], files)
+    _write(demo, scene, force, progress)
     return demo
 
 
-def denoise(image: Path | None, size: int, seed: int) -> tuple[Trace, Photo, str | None]:
-    """Run the layer on a noisy photo; return its trace, the noisy photo and the notice of scaling."""
-    photo, notice = load_photo(image, size)
-    photo = with_salt_and_pepper(photo, seed)
-    return record(pretrained("salt-and-pepper"), photo_to_x(photo)), photo, notice
-
-
 def page_of(trace: Trace, name: str, seed: int) -> Page:
-    """Return the page to explore the trace of `denoise`."""
+    """Return the page to explore the layer on a noisy photo of that name."""
     geom = trace.geom
     about = (
         f"The photo is {name}, {geom.H} × {geom.W} pixels, with salt-and-pepper noise (seed "
@@ -207,23 +201,16 @@ def escaped(name: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
-def _write(demo: Demo, force: bool, progress: Progress) -> None:
-    from ..viz.animation.frames import save_film
-    from ..viz.animation.walk import film_of
+def _write(demo: Demo, scene: Overview, force: bool, progress: Progress) -> None:
+    from ..viz.animation.writers import write_animation
     from ..viz.figures.close_ups import close_ups
 
-    def drawn(done: int, total: int, what: str = "demo.gif") -> None:
-        progress(done, total, what)
-
     png, gif, html = demo.files
-    trace, photo = demo.trace, demo.photo
-    stops = varied_pixels(trace, demo.pixel, 2, 3)
     with (
         written_whole(html, force=force) as html_whole,
         written_whole(png, force=force) as png_whole,
     ):
-        page_of(trace, demo.name, demo.seed).save(html_whole)
-        close_ups(trace, photo, stops).savefig(png_whole, format="png")
+        page_of(demo.trace, demo.name, demo.seed).save(html_whole)
+        close_ups(demo.trace, demo.photo, scene.stops).savefig(png_whole, format="png")
         with written_whole(gif, force=force) as gif_whole:
-            film = film_of(trace, photo, x_to_photo(trace.y), stops, NOTE)
-            save_film(film, gif_whole, "gif", drawn)
+            write_animation(scene.animation(), gif_whole, "gif", progress)

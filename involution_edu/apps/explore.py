@@ -17,11 +17,13 @@ from ..models import pretrained
 from ..nn import Module
 from ..training.data import digits
 from ..viz import Trace, record
+from ..viz.animation.scenes import Subject
+from ..viz.animation.scenes.overview import Overview
 from ..viz.explorer import explorer
 from ..viz.html import Page
 from ..viz.recording import involution_names
 from .classify import CLASSES, FULL_SIZE, MODELS, logits_of, softmax
-from .demo import denoise, escaped, name_of, page_of
+from .demo import escaped, name_of, page_of
 
 REDNETS = {name: make for name, make in MODELS.items() if name.startswith("rednet")}
 NAMES = "salt-and-pepper", "digits", *REDNETS
@@ -135,7 +137,8 @@ def run(
 
     name = name_of(image)
     if model == "salt-and-pepper":
-        trace, _, notice = denoise(image, size, seed)
+        photo, notice = load_photo(image, size)
+        trace = Overview(Subject(photo, seed)).trace
         page, subject = page_of(trace, name, seed), "an involution layer"
     else:
         if model in REDNETS:

@@ -14,7 +14,8 @@ from PIL import Image
 
 from involution_edu.apps import demo
 from involution_edu.images import Photo, load_photo
-from involution_edu.viz.picks import telling_pixel
+from involution_edu.viz.animation.scenes import Subject
+from involution_edu.viz.animation.scenes.overview import Overview
 
 pytest_plugins = ["demo_fixtures"]
 
@@ -31,7 +32,7 @@ def test_the_demo_needs_no_package_of_the_training(tmp_path: Path) -> None:
 
 def test_importing_the_demo_imports_nothing_heavy() -> None:
     code = (
-        "import sys, involution_edu.apps.demo, involution_edu.viz.animation.walk, involution_edu.viz.figures.close_ups;"
+        "import sys, involution_edu.apps.demo, involution_edu.viz.animation.writers, involution_edu.viz.figures.close_ups;"
         "print(sorted({'PIL', 'matplotlib', 'numba'} & set(sys.modules)))"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -56,7 +57,8 @@ def test_seed_pixel_and_size(tmp_path: Path) -> None:
     assert first.pixel == (3, 4)
     assert first.photo.shape == (20, 17, 3)
     assert "row 3, column 4" in first.text()
-    again, other = (demo.denoise(None, 20, seed)[0] for seed in (1, 2))
+    photo = load_photo(None, 20)[0]
+    again, other = (Overview(Subject(photo, seed)).trace for seed in (1, 2))
     np.testing.assert_array_equal(first.trace.kernel, again.kernel)
     assert not np.allclose(first.trace.kernel, other.kernel)
 
@@ -94,8 +96,8 @@ def test_mistakes_are_named_and_nothing_is_written(
 
 @pytest.mark.parametrize("seed", [0, 8])
 def test_the_pixel_that_is_chosen_is_a_noisy_one(seed: int, portrait: demo.Demo) -> None:
-    trace, photo, _ = demo.denoise(None, 72, seed)
-    i, j = telling_pixel(trace)
+    scene = Overview(Subject(load_photo(None, 72)[0], seed))
+    photo, (i, j) = scene.photo, scene.stops[0]
     assert seed or portrait.pixel == (i, j)
     assert 27 <= i < 45
     assert 22 <= j < 39
@@ -150,4 +152,4 @@ def test_progress_counts_every_frame_and_the_encoding(
     portrait: demo.Demo, steps: Steps, frames: list[Photo]
 ) -> None:
     total = len(frames) + 1
-    assert steps == [(done, total, "demo.gif") for done in range(1, total + 1)]
+    assert [(done, all_) for done, all_, _ in steps] == [(n, total) for n in range(1, total + 1)]
