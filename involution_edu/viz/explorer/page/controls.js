@@ -154,11 +154,9 @@ function drawControls() {
 // Radio buttons for a choice among names.
 function choices(id, names, chosen) {
   for (const [value, text] of names) {
-    const radio = Object.assign(document.createElement("input"), { type: "radio", name: id });
-    radio.id = `${id}-${value}`;
+    const radio = make("input", { type: "radio", name: id, id: `${id}-${value}` });
     radio.addEventListener("change", () => chosen(value));
-    const label = Object.assign(document.createElement("label"), { textContent: text });
-    label.htmlFor = radio.id;
+    const label = make("label", { textContent: text, htmlFor: radio.id });
     $(id).append(radio, label);
   }
 }
@@ -167,7 +165,7 @@ const MAX_BUTTONS = 12; // channels; more of them are chosen from a list
 
 function makeChannels() {
   if (C <= MAX_BUTTONS) return choices("channels", data.channels.entries(), (c) => change({ c }));
-  const list = document.createElement("select");
+  const list = make("select");
   list.setAttribute("aria-label", "channel");
   data.channels.forEach((name) => list.add(new Option(name)));
   list.addEventListener("change", () => change({ c: list.selectedIndex }));

@@ -24,6 +24,10 @@ function isPale(shade) {
 
 const kept = new Map(); // name -> {stamp, picture}
 
+function make(tagName, properties = {}) {
+  return Object.assign(document.createElement(tagName), properties);
+}
+
 // Give a canvas one pixel for each of (rows, columns).
 function fill(canvas, rows, columns, colourAt) {
   [canvas.width, canvas.height] = [columns, rows];
@@ -36,7 +40,7 @@ function fill(canvas, rows, columns, colourAt) {
 // A picture of (rows, columns) pixels, drawn again only if its stamp changes.
 function picture(name, stamp, rows, columns, colourAt) {
   if (kept.get(name)?.stamp === stamp) return kept.get(name).picture;
-  const drawn = fill(document.createElement("canvas"), rows, columns, colourAt);
+  const drawn = fill(make("canvas"), rows, columns, colourAt);
   kept.set(name, { stamp, picture: drawn });
   return drawn;
 }
@@ -109,8 +113,7 @@ function frame({ pen, unit }, [top, left], [rows, columns] = [1, 1], dash = []) 
     pen.strokeStyle = style;
     pen.lineWidth = width * unit;
     pen.setLineDash(lines.map((length) => length * unit));
-    const out = unit;
-    pen.strokeRect(left - out, top - out, columns + 2 * out, rows + 2 * out);
+    pen.strokeRect(left - unit, top - unit, columns + 2 * unit, rows + 2 * unit);
   }
   pen.setLineDash([]);
 }
@@ -137,7 +140,7 @@ function cells(box, values, columns, limit, { size, label, outside, marked, afte
   const shape = `${rows} ${columns}`;
   let table = box.querySelector("table");
   if (table?.dataset.shape !== shape) {
-    table = document.createElement("table");
+    table = make("table");
     table.dataset.shape = shape;
     for (let r = 0; r < rows; r++) {
       const row = table.insertRow();
@@ -167,15 +170,11 @@ function cells(box, values, columns, limit, { size, label, outside, marked, afte
 function scaleOf(box, low, high) {
   const signed = low < 0;
   const parts = signed ? [-1, -0.5, 0, 0.5, 1] : [0, 0.5, 1];
-  const bar = document.createElement("div");
-  bar.className = signed ? "ramp signed" : "ramp";
+  const bar = make("div", { className: signed ? "ramp signed" : "ramp" });
   bar.style.background = `linear-gradient(90deg, ${parts.map((p) => `rgb(${shadeOf(p)})`)})`;
-  const words = document.createElement("div");
-  words.className = "ends";
+  const words = make("div", { className: "ends" });
   const start = low === 0 ? "0" : `≤ ${String(low).replace("-", MINUS)}`;
   const ends = [start, ...(signed ? ["0"] : []), `≥ ${high}`];
-  words.replaceChildren(
-    ...ends.map((text) => Object.assign(document.createElement("span"), { textContent: text })),
-  );
+  words.append(...ends.map((text) => make("span", { textContent: text })));
   box.replaceChildren(bar, words);
 }

@@ -78,9 +78,8 @@ function drawGenerator({ i, j, kernel }) {
   rows.push([part, kernel, data.limits.kernel]);
   const box = $("generator");
   if (box.children.length !== rows.length) {
-    box.replaceChildren(...rows.map(() => document.createElement("div")));
-    for (const row of box.children)
-      row.append(document.createElement("span"), document.createElement("div"));
+    box.replaceChildren(...rows.map(() => make("div")));
+    for (const row of box.children) row.append(make("span"), make("div"));
   }
   rows.forEach(([label, values, limit], n) => {
     const [word, body] = box.children[n].children;
@@ -103,7 +102,7 @@ function drawGenerator({ i, j, kernel }) {
 }
 
 function swatch(features) {
-  const spot = Object.assign(document.createElement("span"), { className: "swatch" });
+  const spot = make("span", { className: "swatch" });
   spot.style.backgroundColor = `rgb(${colourOf(features)})`;
   return spot;
 }
@@ -141,10 +140,10 @@ function drawGroups({ i, j }) {
   box.hidden = G === 1;
   if (G === 1) return;
   while (box.children.length < G) {
-    const button = Object.assign(document.createElement("button"), { type: "button" });
+    const button = make("button", { type: "button" });
     const g = box.children.length;
     button.setAttribute("aria-label", `group ${g}`);
-    button.append(`${g}`, document.createElement("canvas"));
+    button.append(`${g}`, make("canvas"));
     button.addEventListener("click", () => change({ c: g * C_g + (state.c % C_g) }));
     box.append(button);
   }
