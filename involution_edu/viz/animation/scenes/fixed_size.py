@@ -7,13 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from ....arguments import Pair
-from ....arrays import Array
 from ....ops import involution
 from ...palette import ACCENT, INK, MUTED, limit_of
 from ...recording import record
 from ..canvas import Canvas
 from ..frames import Frame
-from .layout import Grid, Mask, kernel_field
+from .layout import Grid, kernel_field
 from .scene import END, SLOW, Scene
 from .subject import Subject
 
@@ -68,23 +67,22 @@ class FixedSize(Scene):
         known[: self.stored.shape[4], : self.stored.shape[5]] = True
         stored = np.zeros_like(now.kernels[0, 0])
         stored[known] = small.kernels[0, 0].reshape(-1, *stored.shape[2:])
-        self._draw_kernels(canvas, left, stored, known)
+        canvas.photo(left.corner, kernel_field(stored, self.limit, MINI, known), 1)
         for row, column in np.argwhere(~known).tolist():
             canvas.text(left.at(row, column).middle, "?", 20, bold=True, colour=ACCENT, anchor="mm")
-        if step >= 1 and step != 2:
-            self._draw_kernels(canvas, right, now.kernels[0, 0], np.ones(size, bool))
+        if step not in (0, 2):
+            canvas.photo(right.corner, kernel_field(now.kernels[0, 0], self.limit, MINI), 1)
         else:
             right.clear(canvas)
-        lines = self.stored.size, self.weights
-        for x, what, count in zip((LEFT, RIGHT), ("stored numbers", "weights"), lines, strict=True):
+        counts = self.stored.size, self.weights
+        for x, what, count in zip(
+            (LEFT, RIGHT), ("stored numbers", "weights"), counts, strict=True
+        ):
             canvas.text((x, 444), f"{count} {what}", 17, bold=True, anchor="ms")
         if step >= 2:
             canvas.text((480, 484), "ValueError: " + self.error, 13, colour=ACCENT, anchor="ms")
         if step >= 4:
             self._draw_table(canvas)
-
-    def _draw_kernels(self, canvas: Canvas, grid: Grid, kernels: Array, known: Mask) -> None:
-        canvas.photo(grid.corner, kernel_field(kernels, self.limit, MINI, known), 1)
 
     def _draw_table(self, canvas: Canvas) -> None:
         per_pixel = self.stored.shape[2] * self.stored.shape[3]

@@ -1,4 +1,4 @@
-"""How a pixel makes its kernel, in four stages: its features, reduce, span, reshape."""
+"""Generation of one kernel in four stages: features of the pixel, reduce, span, reshape."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ class Generate(Scene):
         # Columns of numbers in their order, their values (rows, H, W), the grids of their weights.
         conv, bn, relu = (stage[0] for stage in trace.stages.values())
         numbers = trace.kernel[0, 0].reshape(K_h * K_w, *relu.shape[1:])
-        grids = [self.x, *self.stages, self.reduced, self.numbers]
-        values = [trace.x[0], conv, bn, relu, relu, numbers]
-        weight_grids = [None, self.weight, None, None, None, self.span]
+        grids = self.x, *self.stages, self.reduced, self.numbers
+        values = trace.x[0], conv, bn, relu, relu, numbers
+        weight_grids = None, self.weight, None, None, None, self.span
         self.columns = list(zip(grids, values, weight_grids, strict=True))
 
     def draw_background(self, canvas: Canvas) -> None:
