@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from . import models
 from .arguments import WrongTypeError
 from .arrays import Array, array_module
 from .backends import use_backend
@@ -39,11 +38,6 @@ from .nn import (
 Shape = tuple[int, ...]
 
 IMAGENET_SIZE = 224  # rows and columns of the images that published counts are for
-MODELS: dict[str, Callable[..., ResidualNetwork]] = {
-    f"{family}{depth}": getattr(models, f"{family}{depth}")
-    for family in ("rednet", "resnet")
-    for depth in (26, 38, 50, 101, 152)
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The gallery: every scene and every still of one photo, and the page that shows them."""
+"""Gallery: every scene and every still picture of one photo, and the page that shows them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from involution_edu.files import check_writable, written_whole
 from involution_edu.images import Photo
 from involution_edu.models import KernelDenoiser, pretrained, rednet26, rednet50
 from involution_edu.nn import Adam, Conv2d, MeanSquaredError, ReLU, Sequential, train_step
+from involution_edu.progress import Progress, no_progress, progress_bar
 from involution_edu.training.data import add_noise
-from involution_edu.viz.animation.frames import Progress, save_film
 from involution_edu.viz.animation.scenes import SCENES, Subject
-from involution_edu.viz.animation.scenes.generate import strongest
 from involution_edu.viz.animation.scenes.training import Training
+from involution_edu.viz.animation.writers import write_animation
 from involution_edu.viz.figures import diagrams, kernels, maps
 from involution_edu.viz.figures.common import new_figure
 from involution_edu.viz.figures.redundancy import channel_redundancy
+from involution_edu.viz.picks import strongest_pixel
 from involution_edu.viz.recording import record, record_operator
 from involution_edu.viz.trace import OperatorTrace, Trace
 
@@ -37,8 +38,8 @@ STEPS = 80  # of its training
 LIMIT = 6.0  # of the maps of sums: random kernels are larger than trained ones
 
 
-class Studio:
-    """What the stills are drawn from: runs of layers on one photo, made when first asked for."""
+class Runs:
+    """Recorded runs of layers on one photo, for the stills; each is made when first needed."""
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
@@ -50,7 +51,7 @@ class Studio:
 
     @cached_property
     def training(self) -> Training:
-        """A layer that learns to take specks off the photo."""
+        """A layer that learns to remove salt-and-pepper noise from the photo."""
         return Training(self.subject)
 
     @cached_property
@@ -61,7 +62,7 @@ class Studio:
 
     @cached_property
     def convolution(self) -> Conv2d:
-        """A 5x5 convolution in the middle of three that learned to take specks off the photo."""
+        """The middle one of three 5x5 convolutions that learned to remove the same noise."""
         noisy, clean = self.training.noisy, self.subject.x
         rng = np.random.default_rng(self.subject.seed)
         sizes = (3, CHANNELS, CHANNELS, 3)
@@ -74,7 +75,7 @@ class Studio:
 
     @cached_property
     def denoiser(self) -> tuple[OperatorTrace, Photo]:
-        """The trained denoiser on the photo in grey with noise, and that photo."""
+        """The trained denoiser on the grey photo with noise, and that photo."""
         grey = self.subject.photo.mean(axis=2, keepdims=True).astype(np.float32) / 255
         noisy = add_noise(grey.transpose(2, 0, 1)[np.newaxis], np.random.default_rng(0))
         model = pretrained("denoise")
@@ -86,28 +87,28 @@ class Studio:
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """A row of the table of stills: its name, title and caption, and how it is drawn."""
+    """A still picture: name of its file, title and caption, and the function that draws it."""
 
     name: str
     title: str
     caption: str
-    draw: Callable[[Studio], Figure]
+    draw: Callable[[Runs], Figure]
 
 
-def _maps(studio: Studio) -> Figure:
-    figure, trace, photo = new_figure((12.6, 9.0)), studio.trace, studio.subject.photo
+def _maps(runs: Runs) -> Figure:
+    figure, trace, photo = new_figure((12.6, 9.0)), runs.trace, runs.subject.photo
     (a, b, c), (d, e, f) = figure.subplots(2, 3)
-    maps.sum_map(trace, limit=LIMIT, ax=a)
-    maps.size_map(trace, limit=2 * LIMIT, ax=b)
+    maps.kernel_sum_map(trace, limit=LIMIT, ax=a)
+    maps.l1_norm_map(trace, limit=2 * LIMIT, ax=b)
     maps.entropy_map(trace, ax=c)
-    maps.centre_map(trace, ax=d)
+    maps.centroid_map(trace, ax=d)
     maps.orientation_map(trace, ax=e)
     maps.orientation_map(trace, photo=photo, ax=f)
     return figure
 
 
-def _denoiser(studio: Studio) -> Figure:
-    trace, photo = studio.denoiser
+def _denoiser(runs: Runs) -> Figure:
+    trace, photo = runs.denoiser
     figure = new_figure((12.6, 6.2))
     left, right = figure.subplots(1, 2)
     kernels.kernel_atlas(trace, photo, ax=left)
@@ -115,48 +116,48 @@ def _denoiser(studio: Studio) -> Figure:
     return figure
 
 
-def _nearest(studio: Studio) -> Figure:
-    pixel = strongest(studio.trace)
-    return kernels.nearest_kernels(studio.trace, studio.subject.photo, pixel)
+def _nearest(runs: Runs) -> Figure:
+    pixel = strongest_pixel(runs.trace)
+    return kernels.nearest_kernels(runs.trace, runs.subject.photo, pixel)
 
 
-def _before_and_after(studio: Studio) -> Figure:
-    training = studio.training
+def _before_and_after(runs: Runs) -> Figure:
+    training = runs.training
     return kernels.before_and_after(training.traces[0], training.traces[-1], training.pixels[:5])
 
 
-def _all_groups(studio: Studio) -> Figure:
-    H, W = studio.deep.geom.H_out, studio.deep.geom.W_out
-    return kernels.all_groups(studio.deep, (H // 2, W // 2))
+def _all_groups(runs: Runs) -> Figure:
+    H, W = runs.deep.geom.H_out, runs.deep.geom.W_out
+    return kernels.all_groups(runs.deep, (H // 2, W // 2))
 
 
 STILLS = (
     Still(
         "atlas",
-        "Kernels where they work",
+        "Kernels over the photo",
         "Kernels with random weights, each over the window that it is multiplied with. Pixels of "
-        "like colours make like kernels; where ReLU has set all features to 0 the kernel is 0.",
-        lambda studio: kernels.kernel_atlas(studio.trace, studio.subject.photo),
+        "similar colours make similar kernels; where ReLU has set all features to 0 the kernel is 0.",
+        lambda runs: kernels.kernel_atlas(runs.trace, runs.subject.photo),
     ),
     Still(
         "denoiser",
         "Trained kernels follow what is in the photo",
-        "A network whose generator looks at 15×15 pixels, trained to take noise off grey photos: "
+        "A network whose generator looks at 15×15 pixels, trained to remove noise from grey photos: "
         "wide kernels where the photo is even, narrow ones where it has edges.",
         _denoiser,
     ),
     Still(
         "maps",
         "One number for every kernel",
-        "Its sum, its size, how evenly it is spread, where its centre of mass lies and along which "
-        "line its large entries lie, for the same random weights, on fixed scales.",
+        "Its sum, L1 norm, entropy, centroid, and the orientation of its large entries, for the same "
+        "random weights, on fixed scales.",
         _maps,
     ),
     Still(
         "nearest",
         "Where else does this kernel occur?",
-        "How unlike every kernel is to that of the pixel in pink. The kernel depends on the "
-        "pixel's colour alone, so it comes again wherever the colour does.",
+        "The distance of every kernel from that of the pixel in pink. The kernel depends on the "
+        "pixel's colour alone, so it occurs wherever the colour does.",
         _nearest,
     ),
     Still(
@@ -169,29 +170,29 @@ STILLS = (
     Still(
         "before-and-after",
         "Before and after training",
-        "Kernels of five pixels before and after the layer has learned to take specks off the "
-        "photo. Each row has a scale of its own.",
+        "Kernels of five pixels before and after the layer has learned to remove the noise from "
+        "the photo. Each row has its own scale.",
         _before_and_after,
     ),
     Still(
         "redundancy",
         "Channels that repeat each other",
-        f"How few patterns hold the kernels of all channels: those of a convolution of {CHANNELS} "
-        "channels, trained to take specks off the photo, and the kernel that the channels of an "
-        "involution share. By singular values.",
-        lambda studio: channel_redundancy(studio.convolution, studio.training.traces[-1]),
+        f"The share of the kernels of all channels that their first patterns hold, by singular values: "
+        f"for a convolution of {CHANNELS} channels, trained to remove the noise from the photo, and for "
+        "the one kernel that the channels of an involution share.",
+        lambda runs: channel_redundancy(runs.training.traces[-1], runs.convolution),
     ),
     Still(
         "shapes",
         "The shapes of a layer",
-        "Every array on the way through the first involution of that RedNet-26, with its shape.",
-        lambda studio: diagrams.shape_diagram(studio.deep),
+        "Every array inside the first involution of that RedNet-26, with its shape.",
+        lambda runs: diagrams.shape_diagram(runs.deep),
     ),
     Still(
         "blocks",
         "The blocks of RedNet-50",
         "Read from the model: its stages, and the layers of the first block of each.",
-        lambda studio: diagrams.block_diagram(rednet50(rng=0)),
+        lambda runs: diagrams.block_diagram(rednet50(rng=0)),
     ),
 )
 
@@ -203,13 +204,13 @@ def page() -> str:
 
 def _page_lines() -> list[str]:
     intro = (
-        "Every number and colour below is read from a recorded run of the operator. The animations "
-        "are drawn by `involution-edu animate SCENE`, also from a photo of yours, and the whole "
-        "page by `python docs/_ext/gallery.py docs`. Blue is negative, white is zero, orange is positive; "
-        "dark is large."
+        "Every number and colour below is read from a recorded run of the operator. "
+        "`involution-edu animate SCENE IMAGE` draws an animation of your own photo; `python "
+        "docs/_ext/gallery.py docs` makes this page. Blue is negative, white is zero, orange is "
+        "positive; darker is larger."
     )
     lines = ["# Gallery", "", fill(intro, 115, break_on_hyphens=False), "", "## Animations", ""]
-    for scene in SCENES:
+    for scene in SCENES.values():
         note = f"`involution-edu animate {scene.name}`"
         lines += _entry(f"{scene.name}.gif", scene.title, scene.caption, note)
     lines += ["## Stills", ""]
@@ -232,9 +233,9 @@ def _entry(file: str, title: str, caption: str, note: str) -> list[str]:
 
 
 def write_gallery(
-    out_dir: str | Path, *, force: bool = False, progress: Progress = lambda done, total: None
+    out_dir: str | Path, *, force: bool = False, progress: Progress = no_progress
 ) -> list[Path]:
-    """Write ``gallery.md`` and the folder ``gallery`` with its pictures, of the sample portrait.
+    """Write ``gallery.md`` and its pictures, in the folder ``gallery``, of the sample portrait.
 
     Parameters
     ----------
@@ -243,7 +244,7 @@ def write_gallery(
     force : bool
         Replace files that exist.
     progress : callable
-        Called with the pictures done and their number.
+        Called with the files done, their number, and the name of the last one.
 
     Returns
     -------
@@ -252,46 +253,45 @@ def write_gallery(
     Raises
     ------
     OSError
-        If a file exists or cannot be written. Each is written whole or not at all.
+        If a file exists or cannot be written. Each is written completely or not at all.
 
     Examples
     --------
-    All pictures take minutes, so a folder that there is not is refused before them:
+    All pictures take minutes, so a missing folder is refused before they are drawn:
 
     >>> write_gallery("pictures")  # doctest: +SKIP
     >>> write_gallery("missing/pictures")
     Traceback (most recent call last):
         ...
-    NotADirectoryError: missing/pictures is not a folder; make it first or choose another folder with
-    --out
+    NotADirectoryError: missing/pictures is not a folder; make it first or choose another folder
     """
     out_dir, subject = Path(out_dir), Subject.of(None)
-    check_writable(out_dir / PAGE, force=force, choice="another folder with --out")
+    check_writable(out_dir / PAGE, force=force, choice="another folder")
     folder = out_dir / FOLDER
     folder.mkdir(exist_ok=True)
-    animations = [folder / f"{scene.name}.gif" for scene in SCENES]
+    animations = [folder / f"{name}.gif" for name in SCENES]
     stills = [folder / f"{still.name}.png" for still in STILLS]
-    check_writable(*animations, *stills, force=force, choice="another folder with --out")
-    studio, total, done = Studio(subject), len(animations) + len(stills) + 1, 0
-    for scene, path in zip(SCENES, animations, strict=True):
+    check_writable(*animations, *stills, force=force, choice="another folder")
+    runs, total, done = Runs(subject), len(animations) + len(stills) + 1, 0
+    for scene, path in zip(SCENES.values(), animations, strict=True):
         with written_whole(path, force=force) as whole:
-            save_film(scene.film(subject), whole, "gif", lambda done, total: None)
-        progress(done := done + 1, total)
+            write_animation(scene(subject).animation(), whole)
+        progress(done := done + 1, total, path.name)
     for still, path in zip(STILLS, stills, strict=True):
         with written_whole(path, force=force) as whole:
-            still.draw(studio).savefig(whole, format="png")
-        progress(done := done + 1, total)
+            still.draw(runs).savefig(whole, format="png")
+        progress(done := done + 1, total, path.name)
     with written_whole(out_dir / PAGE, force=force) as whole:
         whole.write_text(page(), encoding="utf-8")
-    progress(total, total)
+    progress(total, total, PAGE)
     return [out_dir / PAGE, *animations, *stills]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Write the gallery into a folder, in place of the one there."""
+    """Write the gallery into a folder; existing files are replaced."""
     parser = ArgumentParser(description="Make the gallery: its page and all of its pictures.")
-    parser.add_argument("folder", type=Path, help="where gallery.md goes, with its folder")
-    write_gallery(parser.parse_args(argv).folder, force=True)
+    parser.add_argument("folder", type=Path, help="folder for gallery.md and its pictures")
+    write_gallery(parser.parse_args(argv).folder, force=True, progress=progress_bar())
 
 
 if __name__ == "__main__":

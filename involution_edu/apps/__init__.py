@@ -1,1 +1,1 @@
-"""Programs that several commands and the notebooks call: demo, explore, classify."""
+"""Applications behind the commands and notebooks: demo, explore, classify."""

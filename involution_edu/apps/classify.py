@@ -1,4 +1,4 @@
-"""What a photo shows, according to a RedNet or ResNet with weights from a file."""
+"""Classify a photo with a RedNet or ResNet whose weights are read from a file."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import models
-from ..arguments import ArgumentError
+from ..arguments import ArgumentError, as_choice
+from ..arrays import Array
 from ..checkpoint import CheckpointError, load_weights
 from ..files import check_writable, written_whole
 from ..images import Photo, load_photo, photo_to_x
-from ..nn import no_grad
+from ..models import MODELS
+from ..nn import Module, no_grad
 from ..nn.losses import softmax
 
-MODELS = {
-    name: getattr(models, name)
-    for kind in ("rednet", "resnet")
-    for name in (f"{kind}{depth}" for depth in (26, 38, 50, 101, 152))
-}
 CLASSES = 1000  # of ImageNet
 SHORT_SIDE, CROP = 256, 224  # pixels
 FULL_SIZE = 1 << 31
@@ -29,7 +25,7 @@ FULL_SIZE = 1 << 31
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """One class, with its row of the classifier and its probability."""
+    """One class: its number, its name and its probability."""
 
     number: int
     label: str
@@ -38,20 +34,21 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """The likeliest classes, best first, and the picture of the kernels if there is one."""
+    """The most probable classes, best first, and the picture of the kernels if there is one."""
 
     image: str
     model: str
     guesses: tuple[Guess, ...]
     picture: Path | None
+    ok = True
 
     def data(self) -> dict[str, Any]:
-        """Return all of it as JSON has it."""
+        """Return the attributes."""
         return {**asdict(self), "picture": self.picture and str(self.picture)}
 
     def text(self) -> str:
         """Return a line for each class."""
-        lines = [f"{self.model} on the middle of {self.image}:"]
+        lines = [f"{self.model} on the centre crop of {self.image}:"]
         lines += [f"{100 * g.probability:6.1f} %  {g.label}" for g in self.guesses]
         if self.picture is not None:
             lines.append(f"Kernels of every stage: {self.picture}")
@@ -68,21 +65,21 @@ def classify(
     force: bool = False,
     top: int = 5,
 ) -> Classification:
-    """Classify a photo as the networks were evaluated: one crop of its middle.
+    """Classify the centre crop of a photo, as the networks were evaluated.
 
     Parameters
     ----------
     image : str or path
-        A photo, of any kind that `load_photo` reads.
+        A photo, in any format that `load_photo` reads.
     model : str
-        A key of `MODELS`.
+        A key of `involution_edu.models.MODELS`.
     path : str or path
-        Weights, of any kind that `load_checkpoint` reads.
+        Weights, in any format that `load_checkpoint` reads.
     labels : str or path, optional
         A text file with the name of each class on a line of its own, as many as the weights
-        have. Without it there are 1000 classes, which are called by their numbers.
+        have. Without it there are 1000 classes, named by their numbers.
     out : str or path, optional
-        Where a PNG of the kernels of every stage is written; see `viz.figures.stages.draw_stages`.
+        Where a PNG of the kernels of every stage is written; see `viz.figures.stages.stage_maps`.
     force : bool
         Whether ``out`` may be replaced.
     top : int
@@ -93,21 +90,20 @@ def classify(
     OSError
         If a file cannot be read or written.
     ValueError
-        If one holds something else than it should.
+        If one has the wrong content.
 
     Examples
     --------
-    With a photo and weights of yours; a name that no network has is refused before they are read:
+    With your own photo and weights; an unknown name is refused before they are read:
 
     >>> classify("cat.jpg", "rednet50", "weights.pth").guesses[0].label  # doctest: +SKIP
     >>> classify("cat.jpg", "rednet18", "weights.pth")
     Traceback (most recent call last):
         ...
-    ValueError: model is 'rednet18'; need one of rednet26, rednet38, rednet50, rednet101, rednet152,
-    resnet26, resnet38, resnet50, resnet101, resnet152
+    involution_edu.arguments.ArgumentError: model is 'rednet18'; need one of rednet26, rednet38,
+    rednet50, rednet101, rednet152, resnet26, resnet38, resnet50, resnet101, resnet152
     """
-    if model not in MODELS:
-        raise ArgumentError("model", f"is {model!r}", f"one of {', '.join(MODELS)}")
+    as_choice("model", model, MODELS)
     if out is not None:
         check_writable(Path(out), force=force)
         if Path(out).suffix != ".png":
@@ -119,17 +115,13 @@ def classify(
     network = MODELS[model](CLASSES if names is None else len(names), rng=0).eval()
     load_weights(network, path)
     x = photo_to_x(photo)
-    with np.errstate(over="ignore", invalid="ignore"), no_grad():
-        logits = network(x)[0]
-    if not np.isfinite(logits).all():
-        raise CheckpointError("path", f"is {path}, whose weights overflow", "trained weights")
-    probability = softmax(logits.astype(np.float64))
+    probability = softmax(logits_of(network, x, path))
     if out is not None:
-        from ..viz.figures.stages import draw_stages, record_stages
+        from ..viz.figures.stages import record_stages, stage_maps
 
-        sheet = draw_stages(record_stages(network, x), photo)
+        figure = stage_maps(record_stages(network, x), photo)
         with written_whole(Path(out), force=force) as temporary:
-            sheet.image.save(temporary, format="PNG")
+            figure.savefig(temporary, format="png")
     guesses = tuple(
         Guess(number, f"class {number}" if names is None else names[number], probability[number])
         for number in np.argsort(-probability, kind="stable")[:top].tolist()
@@ -137,11 +129,20 @@ def classify(
     return Classification(str(image), model, guesses, None if out is None else Path(out))
 
 
-def middle(photo: Photo) -> Photo:
-    """Return what the networks are shown of ``photo`` (H, W, 3): (224, 224, 3).
+def logits_of(network: Module, x: Array, path: str | os.PathLike[str]) -> Array:
+    """Return the logits of the first image; refuse the weights of ``path`` if they overflow."""
+    with np.errstate(over="ignore", invalid="ignore"), no_grad():
+        logits: Array = network(x)[0]
+    if not np.isfinite(logits).all():
+        raise CheckpointError("path", f"is {path}, whose weights overflow", "trained weights")
+    return logits
 
-    The shorter side is scaled to 256 pixels (bilinear), and of that the middle is cut out; here
-    in one step, so that only what is kept is scaled.
+
+def middle(photo: Photo) -> Photo:
+    """Return the input of the networks, (224, 224, 3), from ``photo`` (H, W, 3).
+
+    The shorter side is scaled to 256 pixels (bilinear) and the middle is cropped; in one step,
+    so that only the crop is scaled.
 
     Examples
     --------
@@ -162,7 +163,7 @@ def _read_labels(labels: Path) -> list[str]:
         lines = labels.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise ArgumentError(
-            "labels", f"is {labels}, which is no text ({error})", "UTF-8"
+            "labels", f"is {labels}, which is not text ({error})", "UTF-8"
         ) from error
     if not lines or not all(line.strip() for line in lines):
         raise ArgumentError("labels", f"is {labels}, with an empty line", "a name on every line")

@@ -1,9 +1,7 @@
-"""Involution on a photo: one pixel in text, two pictures, and a page to explore it all."""
+"""Involution on a photo: one pixel in text, two pictures and a page to explore all pixels."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
@@ -11,56 +9,74 @@ from typing import Any
 
 from ..arguments import ArgumentError, Pair, as_int, as_pair
 from ..files import check_writable, written_whole
-from ..images import Photo, load_photo, photo_to_x, x_to_photo
-from ..models import pretrained
-from ..models.salt_and_pepper import NOISE_SHARE, NOTE, with_salt_and_pepper
-from ..viz import Trace, record
+from ..images import Photo, load_photo
+from ..models.salt_and_pepper import NOISE_SHARE
+from ..progress import Progress, no_progress
+from ..viz import Trace
+from ..viz.animation.scenes import Subject
+from ..viz.animation.scenes.overview import Overview
 from ..viz.explorer import explorer
 from ..viz.html import Page
-from ..viz.picks import telling_pixel
 from .walkthrough import walkthrough
 
 ABOUT = (
-    f"{NOISE_SHARE:.0%} of the pixels were made black or white (seed {{seed}}). The layer was trained on "
-    "other photos to remove such specks. It makes a pixel's kernel of the pixel's own colour: an "
-    "ordinary colour keeps itself; black or white, maybe a speck, takes from its neighbours. Red, "
-    "green and blue share the kernel. Numbers are rounded for print: work with what you see, and "
+    f"{NOISE_SHARE:.0%} of the pixels were made black or white: salt-and-pepper noise (seed {{seed}}). "
+    "The layer was trained on other photos to remove it. It generates a pixel's kernel from the "
+    "pixel's own colour: an ordinary colour keeps its value; black or white, possibly noise, takes "
+    "that of its neighbours. Red, green and blue share the kernel. Printed numbers are rounded: "
     "the last digit may differ."
 )
 FILES = "kernels.png", "demo.gif", "explorer.html"
-LARGEST = 288  # what fits the animation with one pixel of the sheet for each of the photo
+MAX_SIZE = 288  # the animation has room for a photo of that size at one pixel for each of its own
 
 
 @dataclass(frozen=True, eq=False)
 class Demo:
-    """What `run` computed, said and wrote.
+    """Result of `run`.
 
     Attributes
     ----------
-    text : str
-        The walk-through of one pixel, for the terminal.
-    trace : Trace
-        Every number behind it.
+    name : str
+        The photo as the text calls it.
     photo : ndarray, shape (H, W, 3), uint8
-        What the layer was given, after scaling, with the specks.
-    pixel : (int, int)
-        Row and column of the walk-through.
-    seed : int
-    files : tuple of Path
+        The input of the layer: the photo after scaling, with the noise.
     notice : str or None
-        What was scaled from what to what.
+        The sizes before and after, if the photo was scaled.
+    seed : int
+        Of the noise.
+    trace : Trace
+        Every number of the run.
+    pixel : (int, int)
+        Row and column of the pixel that the text explains.
+    files : tuple of Path
     """
 
-    text: str
-    trace: Trace
+    name: str
     photo: Photo
-    pixel: Pair
-    seed: int
-    files: tuple[Path, ...]
     notice: str | None
+    seed: int
+    trace: Trace
+    pixel: Pair
+    files: tuple[Path, ...]
+    ok = True
+
+    def text(self) -> str:
+        """Return the computation of one pixel, step by step."""
+        rows, columns = self.photo.shape[:2]
+        return "\n".join(
+            [
+                f"Involution on {escaped(self.name)}, {rows} x {columns} pixels (rows x columns).",
+                *([self.notice] if self.notice else []),
+                fill(ABOUT.format(seed=self.seed), 80),
+                "",
+                walkthrough(self.trace, self.photo, self.pixel),
+                "",
+                f"Wrote {', '.join(escaped(str(file)) for file in self.files)}",
+            ]
+        )
 
     def data(self) -> dict[str, Any]:
-        """Return the numbers of the walk-through as plain lists, ready for JSON."""
+        """Return the numbers of that pixel as plain lists."""
         i, j = self.pixel
         trace = self.trace
         arrays = {
@@ -88,13 +104,6 @@ class Demo:
         }
 
 
-def show_progress(done: int, total: int) -> None:
-    """Rewrite one line on a terminal's standard error; write nothing elsewhere."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\rdrawing {done}/{total}" + "\n" * (done == total))
-        sys.stderr.flush()
-
-
 def run(
     image: str | Path | None = None,
     *,
@@ -103,14 +112,14 @@ def run(
     size: int = 72,
     pixel: Pair | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] = show_progress,
+    progress: Progress = no_progress,
 ) -> Demo:
     """Run an involution layer on a photo; write `FILES`: two pictures and a page to explore.
 
     The layer has C = 3 channels, the colours, and one group, so each pixel's K x K kernel serves
-    all three and the output is a colour picture again. The reduction is 1: of three channels
-    there is nothing to save. It was trained (``involution-edu train salt-and-pepper``) to remove specks,
-    pixels made black or white, some of which are put on the photo first.
+    all three and the output is a colour picture again. The reduction is 1: three channels are too
+    few to reduce. It was trained (``involution-edu train salt-and-pepper``) to remove
+    salt-and-pepper noise, which is added to the photo first.
 
     Parameters
     ----------
@@ -123,17 +132,17 @@ def run(
     size : int
         Longest side of the photo given to the layer, in pixels: 8 to 288.
     pixel : (int, int), optional
-        Row and column to work out, after scaling; if not given, the one in the middle of the
-        photo that the layer changes most: a speck, if there is one.
+        Row and column of the pixel to explain, after scaling; if not given, the one near the
+        middle that the layer changes most: a noisy pixel, if there is one.
     seed : int
-        Of the specks.
-    progress : callable
-        Called with the steps of the drawing done so far and their number.
+        Of the noise.
+    progress : Progress
+        Called with the number of frames drawn.
 
     Raises
     ------
     ValueError
-        If the image cannot be used, or ``pixel`` lies outside.
+        If the image cannot be used, or ``pixel`` is outside.
     OSError
         If a file cannot be read or written. All files are written, or none.
     ArithmeticError
@@ -151,42 +160,40 @@ def run(
     >>> demo.photo.shape, demo.trace.kernel.shape
     ((8, 7, 3), (1, 1, 5, 5, 8, 7))
     """
-    size, seed = as_int("size", size, 8), as_int("seed", seed, 0)
-    if size > LARGEST:
-        raise ArgumentError("size", f"is {size}", f"8 to {LARGEST}")
+    size, seed = as_int("size", size, 8, MAX_SIZE), as_int("seed", seed, 0)
     asked = None if pixel is None else as_pair("pixel", pixel, 0)
+    image = None if image is None else Path(image)
     files = tuple(Path(out_dir) / name for name in FILES)
     check_writable(*files, force=force, choice="another folder with --out")
 
-    photo, notice = load_photo(None if image is None else Path(image), size)
-    photo = with_salt_and_pepper(photo, seed)
-    trace = record(pretrained("salt-and-pepper"), photo_to_x(photo))
-    at = telling_pixel(trace) if asked is None else _inside(asked, photo)
-    name = "the sample portrait" if image is None else Path(image).name
-    _draw(trace, photo, at, page_of(trace, name, seed), files, force, progress)
-    text = "\n".join(
-        [
-            f"Involution on {escaped(name)}, {photo.shape[0]} x {photo.shape[1]} pixels (rows x columns).",
-            *([notice] if notice else []),
-            fill(ABOUT.format(seed=seed), 80),
-            "",
-            walkthrough(trace, photo, at),
-            "",
-            f"Wrote {', '.join(escaped(str(file)) for file in files)}",
-        ]
-    )
-    return Demo(text, trace, photo, at, seed, files, notice)
+    clean, notice = load_photo(image, size)
+    H, W = clean.shape[:2]
+    if asked is not None and (asked[0] >= H or asked[1] >= W):
+        need = (
+            f"a row of 0 to {H - 1} and a column of 0 to {W - 1}: the layer gets {H} x {W} pixels"
+        )
+        raise ArgumentError("pixel", f"is {asked}", need)
+    scene = Overview(Subject(clean, seed), asked)
+    name = name_of(image)
+    demo = Demo(name, scene.photo, notice, seed, scene.trace, scene.stops[0], files)
+    _write(demo, scene, force, progress)
+    return demo
 
 
 def page_of(trace: Trace, name: str, seed: int) -> Page:
-    """Return the page on which to explore what the layer did to the photo of a name."""
+    """Return the page to explore the layer on a noisy photo of that name."""
     geom = trace.geom
     about = (
-        f"The photo is {name}, {geom.H} × {geom.W} pixels. One layer: {geom.C} channels, one "
-        f"group, {geom.window[0]} × {geom.window[1]} kernels, trained to remove the black and white "
-        f"specks that were put on the photo (seed {seed})."
+        f"The photo is {name}, {geom.H} × {geom.W} pixels, with salt-and-pepper noise (seed "
+        f"{seed}). One layer, trained to remove such noise: {geom.C} channels, one group, "
+        f"{geom.window[0]} × {geom.window[1]} kernels."
     )
     return explorer(trace, about=about, photo=True)
+
+
+def name_of(image: Path | None) -> str:
+    """Return the name of a photo for texts."""
+    return "the sample portrait" if image is None else image.name
 
 
 def escaped(name: str) -> str:
@@ -194,40 +201,16 @@ def escaped(name: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
-def _inside(pixel: Pair, photo: Photo) -> Pair:
-    H, W = photo.shape[:2]
-    if pixel[0] >= H or pixel[1] >= W:
-        raise ArgumentError(
-            "pixel",
-            f"is {pixel}",
-            f"a row of 0 to {H - 1} and a column of 0 to {W - 1}, for the photo is given to the layer as {H} x {W}",
-        )
-    return pixel
+def _write(demo: Demo, scene: Overview, force: bool, progress: Progress) -> None:
+    from ..viz.animation.writers import write_animation
+    from ..viz.figures.close_ups import close_ups
 
-
-def _draw(
-    trace: Trace,
-    photo: Photo,
-    pixel: Pair,
-    page: Page,
-    files: tuple[Path, ...],
-    force: bool,
-    progress: Callable[[int, int], None],
-) -> None:
-    from ..viz.animation.frames import save_film
-    from ..viz.animation.walk import film_of
-    from ..viz.figures.stills import save_kernels
-    from ..viz.picks import varied_pixels
-
-    png, gif, html = files
-    stops = varied_pixels(trace, pixel, 2, 3)
+    png, gif, html = demo.files
     with (
         written_whole(html, force=force) as html_whole,
         written_whole(png, force=force) as png_whole,
     ):
-        page.save(html_whole)
-        save_kernels(trace, photo, stops, png_whole)
+        page_of(demo.trace, demo.name, demo.seed).save(html_whole)
+        close_ups(demo.trace, demo.photo, scene.stops).savefig(png_whole, format="png")
         with written_whole(gif, force=force) as gif_whole:
-            save_film(
-                film_of(trace, photo, x_to_photo(trace.y), stops, NOTE), gif_whole, "gif", progress
-            )
+            write_animation(scene.animation(), gif_whole, "gif", progress)

@@ -1,4 +1,4 @@
-"""The explorer page of an involution layer, alone or inside of a network, on a picture."""
+"""Page to explore an involution layer, alone or in a network, on a picture."""
 
 from __future__ import annotations
 
@@ -10,55 +10,65 @@ import numpy as np
 
 from ..arguments import ArgumentError, as_int
 from ..arrays import Array
-from ..checkpoint import CheckpointError, load_weights
+from ..checkpoint import load_weights
 from ..files import check_writable
 from ..images import Photo, load_photo, photo_to_x
-from ..models import pretrained
-from ..models.salt_and_pepper import with_salt_and_pepper
+from ..models import MODELS, pretrained
 from ..nn import Module
 from ..nn.losses import softmax
 from ..training.data import digits
 from ..viz import Trace, record
+from ..viz.animation.scenes import Subject
+from ..viz.animation.scenes.overview import Overview
 from ..viz.explorer import explorer
 from ..viz.html import Page
 from ..viz.recording import involution_names
-from .classify import CLASSES, FULL_SIZE, MODELS
-from .demo import escaped, page_of
+from .classify import CLASSES, FULL_SIZE, logits_of
+from .demo import escaped, name_of, page_of
 
 REDNETS = {name: make for name, make in MODELS.items() if name.startswith("rednet")}
 NAMES = "salt-and-pepper", "digits", *REDNETS
-LARGEST = 128  # pixels a side: the page computes all their kernels, and again as one paints
-PAGE_BYTES = 1_500_000
+MAX_SIZE = 128  # pixels a side: the page computes all their kernels, and again while one paints
+MAX_BYTES = 1_500_000  # of the page
 DIGIT = 8  # pixels a side
 
 
 @dataclass(frozen=True, eq=False)
 class Explored:
-    """What `run` showed and wrote.
+    """Result of `run`.
 
     Attributes
     ----------
-    text : str
-        For the terminal.
+    about : str
+        The layer and the picture on the page, in one sentence.
+    notice : str or None
+        What to know about the picture, such as that it was scaled.
     trace : Trace
-        Every number behind the page.
+        Every number on the page.
     file : Path
     model : str
     layer : str or None
-        Name of the layer inside of the model; None if it is the model.
+        Name of the layer in the model; None if it is the model.
     weights : str
         "shipped" with the package, "random", or the path of their file.
     """
 
-    text: str
+    about: str
+    notice: str | None
     trace: Trace
     file: Path
     model: str
     layer: str | None
     weights: str
+    ok = True
+
+    def text(self) -> str:
+        """Return the page's subject and its path."""
+        wrote = f"Wrote {escaped(str(self.file))}; open it in a browser."
+        return "\n".join([escaped(self.about), *([self.notice] if self.notice else []), wrote])
 
     def data(self) -> dict[str, Any]:
-        """Return what can be said as JSON."""
+        """Return the path and size of the page, and its subject."""
         geom = self.trace.geom
         return {
             "file": str(self.file),
@@ -89,12 +99,12 @@ def run(
         Any image that Pillow reads. If not given, the portrait that ships with matplotlib; for
         the digits, one of scikit-learn's that the network was not trained on.
     model : str
-        One of `NAMES`: "salt-and-pepper", the layer of the demo on a photo with specks; "digits", the
-        trained small RedNet; or a RedNet of ImageNet.
+        One of `NAMES`: "salt-and-pepper", the layer of the demo on a photo with such noise;
+        "digits", the trained small RedNet; or a RedNet of ImageNet.
     layer : str, optional
-        Which involution inside of the network; if not given, the first.
+        An involution of the network; if not given, the first.
     path : path, optional
-        Weights of a RedNet of ImageNet, of any kind that `load_checkpoint` reads; if not given,
+        Weights of a RedNet of ImageNet, in any format that `load_checkpoint` reads; if not given,
         they are random.
     out : path
         The page.
@@ -104,13 +114,13 @@ def run(
         Longest side of the photo given to the model, in pixels: 8 to 128, if not given 64. None
         for digits, which have 8 x 8.
     seed : int
-        Of the specks, of random weights, and of the choice of scikit-learn's digit.
+        Of the noise, of random weights, and of the choice of scikit-learn's digit.
 
     Raises
     ------
     ValueError
         If the image or the weights cannot be used, there is no such model or layer, or the page
-        of the layer would be larger than `PAGE_BYTES`.
+        of the layer would be larger than `MAX_BYTES`.
     OSError
         If a file cannot be read or written.
     """
@@ -121,25 +131,20 @@ def run(
         raise ArgumentError("path", f"is {path}", f"no weights for {model}, which has its own")
     if size is not None and model == "digits":
         raise ArgumentError("size", f"is {size}", f"none for digits, of {DIGIT} x {DIGIT} pixels")
-    size = 64 if size is None else as_int("size", size, 8)
-    if size > LARGEST:
-        raise ArgumentError("size", f"is {size}", f"8 to {LARGEST}")
+    if layer is not None and model == "salt-and-pepper":
+        raise ArgumentError("layer", f"is {layer!r}", f"none for {model}, which is one layer")
+    size = 64 if size is None else as_int("size", size, 8, MAX_SIZE)
     check_writable(out, force=force, choice="another file with --out")
 
+    name = name_of(image)
     if model == "salt-and-pepper":
-        if layer is not None:
-            raise ArgumentError(
-                "layer", f"is {layer!r}", "none for salt-and-pepper, which is one layer"
-            )
         photo, notice = load_photo(image, size)
-        trace, name = (
-            record(pretrained("salt-and-pepper"), photo_to_x(with_salt_and_pepper(photo, seed))),
-            _name(image),
-        )
-        page, what = page_of(trace, name, seed), "an involution layer"
+        trace = Overview(Subject(photo, seed)).trace
+        page, subject = page_of(trace, name, seed), "an involution layer"
     else:
         if model in REDNETS:
-            x, name, notice = _photo_of(image, size)
+            photo, notice = load_photo(image, size)
+            x = photo_to_x(photo)
         else:
             x, name, notice = _test_digit(seed) if image is None else _digit_of(image)
         network, words = _network(model, x, path, seed)
@@ -148,23 +153,19 @@ def run(
         about = (
             f"The picture is {name}, {x.shape[2]} × {x.shape[3]} pixels. The network is {words}."
         )
-        page, what = _page(trace, about, layer), f"{layer} of {words}"
-
+        page, subject = _page(trace, about, layer), f"layer {layer} of {words}"
     page.save(out, force=force)
-    lines = [
-        f"The way of every pixel of {escaped(name)} through {escaped(what)}.",
-        *([notice] if notice else []),
-        f"Wrote {escaped(str(out))}; open it in a browser.",
-    ]
     weights = "shipped" if model not in REDNETS else "random" if path is None else str(path)
-    return Explored("\n".join(lines), trace, out, model, layer, weights)
+    return Explored(
+        f"Every pixel of {name} in {subject}.", notice, trace, out, model, layer, weights
+    )
 
 
 def digit_to_x(photo: Photo) -> Array:
     """Return the picture (H, W, 3) of a digit as the input (1, 1, 8, 8) of its network, float32.
 
     Each number is the share of ink in its part of the picture: 0 is white paper, 1 black ink.
-    What is not square lies in the middle of a square of paper.
+    A picture that is not square is centred on a square of paper.
 
     Examples
     --------
@@ -186,17 +187,8 @@ def digit_to_x(photo: Photo) -> Array:
     return x
 
 
-def _name(image: Path | None) -> str:
-    return "the sample portrait" if image is None else image.name
-
-
-def _photo_of(image: Path | None, size: int) -> tuple[Array, str, str | None]:
-    """Return what the network is given, its name, and what the user should know about it."""
-    photo, notice = load_photo(image, size)
-    return photo_to_x(photo), _name(image), notice
-
-
 def _digit_of(image: Path) -> tuple[Array, str, str | None]:
+    """Return the input of the network, its name, and a warning if it looks wrong."""
     x = digit_to_x(load_photo(image, FULL_SIZE)[0])
     dark = "More than half of it is dark; the network was trained on dark ink on light paper."
     return x, f"the digit in {image.name}", dark if x.mean() > 0.5 else None
@@ -208,7 +200,7 @@ def _test_digit(seed: int) -> tuple[Array, str, None]:
     except ImportError as error:
         raise ArgumentError(
             "image",
-            f"is not given, and scikit-learn's digits cannot be had ({error})",
+            f"is not given, and scikit-learn's digits cannot be loaded ({error})",
             "a picture of a digit, or: pip install scikit-learn",
         ) from error
     n = int(np.random.default_rng(seed).integers(len(data.x_test)))
@@ -217,20 +209,17 @@ def _test_digit(seed: int) -> tuple[Array, str, None]:
 
 
 def _network(model: str, x: Array, path: str | Path | None, seed: int) -> tuple[Module, str]:
-    """Return the network, in evaluation mode, and what to say of it."""
+    """Return the network, in evaluation mode, and a description of it."""
     if model == "digits":
         network = pretrained(model)
-        chances = softmax(network(x)[0].astype(np.float64))
-        read = f"{chances.argmax()} ({100 * chances.max():.0f} %)"
+        probabilities = softmax(network(x)[0].astype(np.float64))
+        read = f"{probabilities.argmax()} ({100 * probabilities.max():.0f} %)"
         return network, f"the trained small RedNet for digits, which reads {read}"
     network = REDNETS[model](CLASSES, rng=seed).eval()
     if path is None:
         return network, f"{model} with random weights (seed {seed}), not trained"
     load_weights(network, path)
-    with np.errstate(over="ignore", invalid="ignore"):
-        logits = network(x)
-    if not np.isfinite(logits).all():
-        raise CheckpointError("path", f"is {path}, whose weights overflow", "trained weights")
+    logits_of(network, x, path)
     return network, f"{model} with the weights of {Path(path).name}"
 
 
@@ -243,10 +232,10 @@ def _page(trace: Trace, about: str, layer: str) -> Page:
         f"pixels, {groups}, {geom.window[0]} × {geom.window[1]} kernels.",
     )
     count = len(page.html.encode())
-    if count > PAGE_BYTES:
+    if count > MAX_BYTES:
         raise ArgumentError(
             "layer",
-            f"is {layer!r}, of {geom.C} channels, whose page would have {count / 1000000.0:.2f} MB",
-            f"at most {PAGE_BYTES / 1000000.0:.1f} MB, as an earlier layer has",
+            f"is {layer!r}, of {geom.C} channels, whose page would have {count / 1e6:.2f} MB",
+            f"at most {MAX_BYTES / 1e6:.1f} MB, as an earlier layer has",
         )
     return page

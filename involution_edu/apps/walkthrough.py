@@ -1,4 +1,4 @@
-"""The way of one pixel through a layer, number by number, as text of 80 columns."""
+"""Computation of one output pixel of a layer, number by number, as text of 80 columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..viz import Trace
 
 
 def walkthrough(trace: Trace, photo: Photo, pixel: Pair) -> str:
-    """Return the way from a pixel of ``photo`` to its output, every number read from ``trace``."""
+    """Return the steps from a pixel of ``photo`` to its output, every number read from ``trace``."""
     i, j = pixel
     blocks = _reduce_lines(trace, photo, i, j), _span_lines(trace, i, j), _apply_lines(trace, i, j)
     return "\n".join(chain(*blocks))
@@ -23,7 +23,7 @@ def walkthrough(trace: Trace, photo: Photo, pixel: Pair) -> str:
 
 def _reduce_lines(trace: Trace, photo: Photo, i: int, j: int) -> Iterator[str]:
     x, conv, std = trace.x[0, :, i, j], trace.stages["conv"][0, :, i, j], trace.statistics["std"]
-    # Four digits of the smallest std: what is divided by it must be known that well.
+    # Four digits of the smallest std, because others are divided by it.
     digits = max(3, 3 - floor(log10(std.min())))
     width = digits + 5
 
@@ -33,7 +33,7 @@ def _reduce_lines(trace: Trace, photo: Photo, i: int, j: int) -> Iterator[str]:
     yield f"   mean  {_row(MEAN, 3, width)}   of the ImageNet photos"
     yield f"   std   {_row(STD, 3, width)}"
     yield f"   x     {_row(x, digits, width)}"
-    yield "2. Reduce: a 1x1 convolution, batch norm and ReLU. They see this pixel alone."
+    yield "2. Reduce: a 1x1 convolution, batch norm and ReLU. They see only this pixel."
     yield "   Weights, one row for each number of conv | weights * x, and their sum:"
     for weights, value in zip(trace.reduce_weight, conv, strict=True):
         products = _row(weights * x, digits, width - 1)
@@ -55,7 +55,7 @@ def _span_lines(trace: Trace, i: int, j: int) -> Iterator[str]:
     yield "   weights, too many to print. Those of the first number | weights * reduced:"
     yield f"   {_row(weights[0])} |{_row(weights[0] * reduced)}"
     yield f"   Their sum, with the bias of {bias[0]:z.3f}, is {kernel[0, 0]:z.3f}."
-    yield f"   Written in {len(kernel)} rows, with nothing computed, they are this pixel's kernel:"
+    yield f"   Reshaped to {len(kernel)} rows, they are this pixel's kernel:"
     for kernel_row in kernel:
         yield f"   {_row(kernel_row)}"
 
@@ -65,7 +65,7 @@ def _apply_lines(trace: Trace, i: int, j: int) -> Iterator[str]:
     yield "4. Its window of x, red, 0 outside the photo:"
     for window_row in window:
         yield f"   {_row(window_row)}"
-    yield "   kernel * window, place by place, and the sum of each row:"
+    yield "   kernel * window, tap by tap, and the sum of each row:"
     for product_row in products:
         yield f"   {_row(product_row)}   ={product_row.sum():z8.3f}"
     yield f"5. The sum of the {products.size} products is the output for red, y[0, 0, {i}, {j}]:"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from textwrap import fill
+from textwrap import fill, indent
 
 from ..arguments import ArgumentError
 from ..progress import progress_bar
@@ -11,15 +11,15 @@ from .command import Command, Message, Result, add_image, add_out_dir, seed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the arguments of the command."""
     parser.add_argument(
         "scene",
         nargs="?",
         metavar="SCENE",
-        help="what to show; --list names the scenes",
+        help="a name that --list shows",
     )
     add_image(parser)
-    parser.add_argument("--list", action="store_true", help="say what each scene shows, and stop")
+    parser.add_argument("--list", action="store_true", help="list the scenes and what each shows")
     parser.add_argument(
         "--format",
         default="gif",
@@ -30,25 +30,21 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--seed",
         type=seed,
-        help="of the random weights, a whole number below 2**31 (default: one that shows much)",
+        help="seed of the random weights, a whole number below 2**31 (default: 202)",
     )
 
 
 def run(args: Namespace) -> Result:
-    """Draw the scene, or say which there are."""
+    """Draw a scene, or list the scenes."""
     from ..viz.animation.animate import animate
     from ..viz.animation.scenes import SCENES, SEED
 
     if args.list:
-        lines = [
-            f"{scene.name}\n{fill(scene.caption, 76, initial_indent='    ', subsequent_indent='    ')}"
-            for scene in SCENES
-        ]
-        return Message("\n".join(lines), {scene.name: scene.caption for scene in SCENES})
+        captions = {name: scene.caption for name, scene in SCENES.items()}
+        lines = [f"{name}\n{indent(fill(text, 76), '    ')}" for name, text in captions.items()]
+        return Message("\n".join(lines), captions)
     if args.scene is None:
-        names = ", ".join(scene.name for scene in SCENES)
-        raise ArgumentError("scene", "is missing", f"one of {names}")
-    bar = progress_bar()
+        raise ArgumentError("scene", "is missing", f"one of {', '.join(map(repr, SCENES))}")
     files = animate(
         args.scene,
         args.image,
@@ -56,7 +52,7 @@ def run(args: Namespace) -> Result:
         out_dir=args.out_dir,
         force=args.force,
         seed=SEED if args.seed is None else args.seed,
-        progress=lambda done, total: bar(done, total, args.scene),
+        progress=progress_bar(),
     )
     written = [str(path) for path in files]
     return Message(f"Wrote {written[0]} and its last frame, {written[1]}", {"files": written})
@@ -65,8 +61,8 @@ def run(args: Namespace) -> Result:
 COMMAND = Command(
     "animate",
     "draw one idea as an animation, with the numbers that were computed",
-    "Draw a scene from a recorded run of the operator on a photo: how a kernel is made, how it is "
-    "applied, how the gradient comes back, and more. Writes the animation and its last frame.",
+    "Draw a scene from a recorded run of the operator on a photo: how a kernel is generated, how "
+    "it is applied, how the gradient is computed, and more. Writes the animation and its last frame.",
     "animate generate cat.jpg --format html --out pictures",
     add_arguments,
     run,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from .command import Command, Message, Result
+from .command import Command, Result
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="FILE",
-        help="of PyTorch (.pth), Paddle (.pdparams), safetensors or NumPy (.npz)",
+        help="weights in the format of PyTorch (.pth), Paddle (.pdparams), safetensors or NumPy (.npz)",
     )
     parser.add_argument(
         "--labels",
@@ -44,18 +44,17 @@ def run(args: Namespace) -> Result:
     """Classify the photo."""
     from ..apps.classify import classify
 
-    found = classify(
+    return classify(
         args.image, args.model, args.path, labels=args.labels, out=args.out, force=args.force
     )
-    return Message(found.text(), found.data())
 
 
 COMMAND = Command(
     "classify",
-    "name what a photo shows, with trained weights from a file",
-    "Show the middle of a photo to a network with weights from a file and print its five "
-    "likeliest classes; with --out, draw the kernels it made at every stage. Nothing in the file "
-    "of weights is run.",
+    "classify a photo, with trained weights from a file",
+    "Run a network with weights from a file on the centre crop of a photo and print the five most "
+    "probable classes; with --out, draw the kernels that it generated at every stage. No code in "
+    "the file of weights is run.",
     "classify cat.jpg --model rednet50 --weights RedNet50_pretrained.pdparams",
     add_arguments,
     run,

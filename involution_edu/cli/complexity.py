@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ..arguments import as_int
-from ..complexity import IMAGENET_SIZE, MODELS, Savings, count
+from ..complexity import IMAGENET_SIZE, Savings, count
+from ..models import MODELS
 from .command import Command, Result
 
 

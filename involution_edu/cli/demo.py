@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from .command import Command, Message, Result, add_image, add_out_dir, seed
+from ..progress import progress_bar
+from .command import Command, Result, add_image, add_out_dir, seed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -15,34 +16,37 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--seed",
         type=seed,
         default=0,
-        help="of the specks, a whole number below 2**31 (default: 0)",
+        help="of the noise, a whole number below 2**31 (default: 0)",
     )
     parser.add_argument(
         "--pixel",
         type=int,
         nargs=2,
         metavar=("ROW", "COL"),
-        help="the output pixel to explain, counted from 0 (default: the one the demo chooses)",
+        help="the output pixel to explain, counted from 0 (default: a noisy pixel near the middle)",
     )
 
 
 def run(args: Namespace) -> Result:
-    """Run the demo and say where its pictures are."""
+    """Run the demo."""
     from ..apps import demo
 
-    pixel = None if args.pixel is None else tuple(args.pixel)
-    result = demo.run(
-        args.image, out_dir=args.out_dir, force=args.force, seed=args.seed, pixel=pixel
+    return demo.run(
+        args.image,
+        out_dir=args.out_dir,
+        force=args.force,
+        seed=args.seed,
+        pixel=None if args.pixel is None else tuple(args.pixel),
+        progress=progress_bar(),
     )
-    return Message(result.text, result.data())
 
 
 COMMAND = Command(
     "demo",
     "explain involution on a photo: its kernels, and one pixel by hand",
-    "Put specks on a photo, run a layer that was trained to remove them, explain one output pixel "
-    "number by number, and write pictures of the kernels it generated. Existing pictures are kept "
-    "unless --force.",
+    "Add salt-and-pepper noise to a photo, run a layer that was trained to remove it, explain one "
+    "output pixel number by number, and write pictures of the kernels that the layer generated. "
+    "Existing pictures are kept unless --force.",
     "demo cat.jpg --pixel 20 31 --out pictures",
     add_arguments,
     run,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from .command import Command, Message, Result, seed
+from .command import Command, Result, seed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -22,13 +22,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--model",
         default="salt-and-pepper",
         metavar="NAME",
-        help="salt-and-pepper, a trained layer on a photo with specks (the default); digits, a small trained "
-        "RedNet; rednet26, rednet38, rednet50, rednet101 or rednet152",
+        help="salt-and-pepper, a layer trained to remove such noise, on a noisy photo (the default); "
+        "digits, a small trained RedNet; rednet26, rednet38, rednet50, rednet101 or rednet152",
     )
     parser.add_argument(
         "--layer",
         metavar="NAME",
-        help="the involution inside of the network, such as layer1.0.conv2 (default: the first)",
+        help="an involution of the network, such as layer1.0.conv2 (default: the first)",
     )
     parser.add_argument(
         "--weights",
@@ -55,16 +55,16 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--seed",
         type=seed,
         default=0,
-        help="of the specks, random weights or the digit chosen, a whole number below 2**31 "
+        help="of the noise, random weights or the digit chosen, a whole number below 2**31 "
         "(default: 0)",
     )
 
 
 def run(args: Namespace) -> Result:
-    """Write the page and say where it is."""
+    """Write the page."""
     from ..apps import explore
 
-    result = explore.run(
+    return explore.run(
         args.image,
         model=args.model,
         layer=args.layer,
@@ -74,15 +74,14 @@ def run(args: Namespace) -> Result:
         size=args.size,
         seed=args.seed,
     )
-    return Message(result.text, result.data())
 
 
 COMMAND = Command(
     "explore",
-    "write a page on which to watch every pixel make its kernel",
-    "Run an involution layer, alone or inside of a network, on a picture and write one HTML file "
+    "write a page to explore the kernel of every pixel",
+    "Run an involution layer, alone or in a network, on a picture and write one HTML file "
     "that shows all its numbers: move over the input, step through the sum, paint a pixel and "
-    "watch its own kernel change. It opens from disk and reads nothing from the network.",
+    "watch its own kernel change. It opens from disk and loads nothing from the internet.",
     "explore cat.jpg --out cat.html",
     add_arguments,
     run,

@@ -10,7 +10,6 @@ from ..arrays import Array
 from ..images import Photo, photo_to_x
 from ..nn import Involution2d
 
-NOTE = "Trained to remove salt-and-pepper noise."
 NOISE_SHARE = 0.1  # share of the pixels that become black or white
 
 Mask = NDArray[np.bool_]

@@ -1,4 +1,4 @@
-"""Whole HTML pages: their frame in a notebook, and their Content-Security-Policy."""
+"""HTML pages: display in a notebook, and hashes for their Content-Security-Policy."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ..files import written_whole
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """A whole HTML page, shown in a notebook in a frame of its own.
+    """An HTML page, shown in a notebook in an iframe.
 
-    The frame is sandboxed: the page's script runs, but cannot reach the notebook around it.
+    The iframe is sandboxed: the page's script runs, but cannot access the notebook around it.
 
     Attributes
     ----------
     html : str
-        The page, from its doctype on.
+        The source of the page, from its doctype on.
     title : str
-        What a screen reader calls the frame.
+        Name of the iframe for screen readers.
     height : int
-        Of the frame, in CSS pixels.
+        Height of the iframe, in CSS pixels.
 
     Examples
     --------
@@ -33,12 +33,12 @@ class Page:
     height="80" style="border: 0" srcdoc="&lt;!doctype html&gt;&lt;p&gt;Hello &amp; welcome"></iframe>'
     """
 
-    html: str = field(repr=False)  # a notebook would keep it a second time
+    html: str = field(repr=False)  # else a notebook would store it twice
     title: str
     height: int
 
     def save(self, path: Path, *, force: bool = False) -> None:
-        """Write the page to ``path``, whole or not at all."""
+        """Write the page to ``path``, completely or not at all."""
         with written_whole(path, force=force) as whole:
             whole.write_text(self.html, encoding="utf-8", newline="\n")
 
@@ -51,7 +51,7 @@ class Page:
 
 
 def csp_source(text: str) -> str:
-    """Return what lets a script or style of this text into a Content-Security-Policy: its hash.
+    """Return the hash by which a Content-Security-Policy allows a script or style with this text.
 
     Examples
     --------

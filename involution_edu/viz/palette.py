@@ -1,14 +1,13 @@
-"""Colours: one palette for every picture, and the way from numbers to colours.
+"""Palette of every picture, and the colour of a number.
 
-Blue is negative, white is zero, orange is positive: these can be told apart with every kind of
-colour blindness, and dark against light says how large a number is even in grey.
+Blue is negative, white is zero, orange is positive. The hues are distinct with every kind of
+colour blindness, and a darker shade is a larger number, also in greyscale.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +23,10 @@ MUTED: Colour = (102, 109, 122)
 LINE: Colour = (206, 204, 198)
 EMPTY: Colour = (236, 234, 229)
 ACCENT: Colour = (208, 0, 111)
-BLUE: Colour = (18, 68, 132)  # the ends of the scale of numbers
+BLUE: Colour = (18, 68, 132)  # the ends of the colour scale
 ORANGE: Colour = (166, 70, 0)
 
-# Colours at -1, -1/2, 0, 1/2 and 1 times the limit; then all shades between them.
+# Colours at -1, -1/2, 0, 1/2 and 1 times the limit; SHADES interpolates between them.
 _ANCHORS = np.array([BLUE, (122, 174, 220), (255, 255, 255), (247, 172, 92), ORANGE])
 _HALF = 32
 SHADES = np.rint(
@@ -36,10 +35,10 @@ SHADES = np.rint(
 
 
 def limit_of(a: Array) -> float:
-    """Return the end of a colour scale for ``a``: its 99th percentile in size, two digits.
+    """Return the limit of a colour scale for ``a``: the 99th percentile of abs(a), in two digits.
 
-    The few numbers beyond it get the colour of the end. It is at least 0.01, the smallest number
-    that is written beside the colours, lest rounding errors look like something.
+    Larger numbers get the colour of the limit. It is at least 0.01, the smallest number that is
+    written in the pictures, so that rounding errors stay white.
 
     Examples
     --------
@@ -58,13 +57,13 @@ def diverging(a: Array | float, limit: float) -> Photo:
     array([[255, 255, 255],
            [166,  70,   0]], dtype=uint8)
     """
-    place = np.rint(np.clip(np.asarray(a) / limit, -1, 1) * _HALF).astype(int) + _HALF
-    shades: Photo = SHADES[place]
+    index = np.rint(np.clip(np.asarray(a) / limit, -1, 1) * _HALF).astype(int) + _HALF
+    shades: Photo = SHADES[index]
     return shades
 
 
 def luminance(colour: Sequence[int]) -> float:
-    """Return how light a colour looks, from 0 for black to 1 for white (that of WCAG 2).
+    """Return the relative luminance of a colour as WCAG 2 defines it: 0 for black, 1 for white.
 
     Examples
     --------
@@ -75,57 +74,39 @@ def luminance(colour: Sequence[int]) -> float:
     return math.fsum(w * c**2.4 for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
-def as_photo(y: Array, limit: float) -> Photo:
-    """Return channels (3, H, W) as a photo (H, W, 3): 0 is middle grey, the limit is 255.
-
-    Examples
-    --------
-    >>> as_photo(np.array([-1.0, 0.0, 1.0]).reshape(3, 1, 1), limit=1.0)
-    array([[[  0, 128, 255]]], dtype=uint8)
-    """
-    bytes_ = np.rint(127.5 + 127.5 * np.clip(y / limit, -1, 1)).astype(np.uint8)
-    return np.ascontiguousarray(bytes_.transpose(1, 2, 0))
-
-
 class GifPalette:
-    """At most 256 colours for an animation, and every colour's nearest among them.
+    """At most 256 colours for an animation, and the nearest of them to any colour.
 
-    The colours of the numbers and the lines are in it exactly; what is left goes to the photos.
-    Number 0 is kept for "as in the frame before".
+    The colours of numbers and lines are exact; the rest of the palette approximates the photos.
+    Index 0 is reserved for transparency: the pixel stays as in the frame before.
     """
 
     TRANSPARENT = 0
-    _KEPT: Colour = (255, 0, 255)
+    _UNUSED: Colour = (255, 0, 255)
 
     def __init__(self, *photos: Photo) -> None:
         from PIL import Image
 
-        texts = [_blends(colour, PAPER) for colour in (INK, MUTED, ACCENT)]
+        # The smooth edges of letters have shades between ink and paper.
+        texts = [np.rint(np.linspace(c, PAPER, 6, endpoint=False)) for c in (INK, MUTED, ACCENT)]
         drawn = np.concatenate([[PAPER, LINE, EMPTY], *texts, SHADES]).astype(np.uint8)
         strip = np.concatenate([photo.reshape(-1, 3) for photo in photos])[np.newaxis]
         reduced = Image.fromarray(strip).quantize(255 - len(drawn), kmeans=2)
         photo_colours = np.array(reduced.getpalette(), dtype=np.uint8).reshape(-1, 3)
         colours = np.unique(np.concatenate([drawn, photo_colours]), axis=0)
-        colours = colours[(colours != self._KEPT).any(axis=1)]
-        self.colours = np.concatenate([np.array([self._KEPT], np.uint8), colours])
+        colours = colours[(colours != self._UNUSED).any(axis=1)]
+        self.colours = np.concatenate([np.array([self._UNUSED], np.uint8), colours])
         self._nearest = _nearest_colour(self.colours)
 
-    def numbers(self, frame: Photo) -> NDArray[np.uint8]:
-        """Return the palette number (rows, columns) of every pixel of an RGB frame."""
+    def indices(self, frame: Photo) -> NDArray[np.uint8]:
+        """Return the palette index (rows, columns) of every pixel of an RGB frame."""
         red, green, blue = np.moveaxis(frame, -1, 0)
-        numbers: NDArray[np.uint8] = self._nearest[red, green, blue]
-        return numbers
-
-
-def _blends(ink: Colour, paper: Colour, steps: int = 6) -> NDArray[Any]:
-    """Return the shades that the smooth edges of letters have."""
-    part = np.linspace(0, 1, steps, endpoint=False)[:, np.newaxis]
-    blends: NDArray[Any] = np.rint((1 - part) * ink + part * np.array(paper))
-    return blends
+        indices: NDArray[np.uint8] = self._nearest[red, green, blue]
+        return indices
 
 
 def _nearest_colour(colours: Photo) -> NDArray[np.uint8]:
-    """Return a table [red, green, blue] -> number: exact for the colours, close for the rest."""
+    """Return a table from [red, green, blue] to the index: exact for ``colours``, near for the rest."""
     steps = np.arange(0, 256, 8) + 3.5  # the middle of each block of 8 x 8 x 8 colours
     blocks = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1)
     c = colours.astype(np.float64)

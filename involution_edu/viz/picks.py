@@ -1,4 +1,4 @@
-"""Which pixels are worth a closer look."""
+"""Choice of the pixels to explain or to show enlarged."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ from itertools import pairwise
 import numpy as np
 
 from ..arguments import Pair
+from ..arrays import Array
 from .trace import OperatorTrace, Trace
 
 
 def telling_pixel(trace: Trace) -> Pair:
-    """Return the pixel of the middle that the layer changes most: a speck, if there is one."""
+    """Return the pixel (i, j) near the middle that the layer changes most: noise, if there is any."""
     change = np.abs(trace.y - trace.x).sum(axis=(0, 1))
-    H, W = change.shape
-    top, left = 3 * H // 8, 3 * W // 8
-    middle = change[top : H - top, left : W - left]
-    i, j = np.unravel_index(middle.argmax(), middle.shape)
-    return top + int(i), left + int(j)
+    return maximum_inside(change, 3 * change.shape[0] // 8, 3 * change.shape[1] // 8)
+
+
+def strongest_pixel(trace: Trace) -> Pair:
+    """Return the pixel (i, j) near the middle whose reduced features have the largest sum."""
+    strength = trace.reduced[0].sum(axis=0)
+    return maximum_inside(strength, strength.shape[0] // 4, strength.shape[1] // 4)
 
 
 def varied_pixels(trace: OperatorTrace, first: Pair, rows: int, columns: int) -> list[Pair]:
-    """Return ``first`` and a pixel (i, j) of each other of rows x columns blocks of the output.
+    """Return ``first`` and a pixel (i, j) of every other one of rows x columns blocks of the output.
 
-    Each is the pixel of its block whose kernel is least like the kernels chosen before. The way
-    through the blocks goes from left to right and back.
+    Each is the pixel of its block whose kernel differs most from the kernels chosen before. Odd
+    rows of blocks are visited from right to left.
     """
     kernels = trace.kernels[0, 0]  # (H_out, W_out, K_h, K_w)
     chosen = [first]
-    nearest = np.square(kernels - kernels[first]).sum(axis=(2, 3))  # squared distance, so far
+    nearest = np.square(kernels - kernels[first]).sum(axis=(2, 3))  # squared distance to chosen
     for band, (top, bottom) in enumerate(_blocks(trace.geom.H_out, rows)):
         for left, right in _blocks(trace.geom.W_out, columns)[:: -1 if band % 2 else 1]:
             if top <= first[0] < bottom and left <= first[1] < right:
@@ -41,7 +44,14 @@ def varied_pixels(trace: OperatorTrace, first: Pair, rows: int, columns: int) ->
     return chosen
 
 
+def maximum_inside(values: Array, top: int, left: int) -> Pair:
+    """Return (i, j) of the largest value of (H, W), at least ``top`` and ``left`` from the border."""
+    H, W = values.shape
+    inside = values[top : H - top, left : W - left]
+    i, j = np.unravel_index(inside.argmax(), inside.shape)
+    return top + int(i), left + int(j)
+
+
 def _blocks(pixels: int, count: int) -> list[Pair]:
-    """Return the first pixel and the one behind the last of ``count`` blocks, or of fewer."""
-    edges = sorted({pixels * n // count for n in range(count + 1)})
-    return list(pairwise(edges))
+    """Return (start, stop) of ``count`` blocks of ``pixels``, or of fewer."""
+    return list(pairwise(sorted({pixels * n // count for n in range(count + 1)})))

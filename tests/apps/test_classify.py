@@ -1,4 +1,4 @@
-"""Classifying a photo: what the network is shown, what it says, and the kernels of its stages."""
+"""Classifying a photo: the centre crop, the classes, and the kernels of all stages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from figure_pixels import colours_at, pixels
 from PIL import Image
 
 import involution_edu as inv
@@ -18,6 +19,7 @@ from involution_edu.cli import main
 from involution_edu.images import Photo, photo_to_x
 from involution_edu.viz import record_operator
 from involution_edu.viz.figures import stages
+from involution_edu.viz.measures import kernel_sum
 from involution_edu.viz.palette import diverging, limit_of
 
 LABELS = [f"thing {n}" for n in range(7)]
@@ -97,11 +99,11 @@ def test_the_command(
     typed += ["--labels", "labels.txt"]
     assert main([*typed, "--out", str(tmp_path / "stages.png")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "rednet26 on the middle of photo.png:"
+    assert lines[0] == "rednet26 on the centre crop of photo.png:"
     assert [line.partition("%  ")[2][:6] for line in lines[1:6]] == ["thing "] * 5
     assert lines[6] == f"Kernels of every stage: {tmp_path / 'stages.png'}"
     with Image.open(tmp_path / "stages.png") as picture:
-        assert picture.width == 2 * 40 + 6 * (224 + 22) - 22
+        assert picture.size == (1650, 1320)
     assert main([*typed, "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert (data["ok"], data["model"], data["picture"]) == (True, "rednet26", None)
@@ -119,7 +121,7 @@ def test_the_command(
         ({"weights": "labels.txt"}, "path is labels.txt, which cannot be loaded"),
         ({"model": "resnet26"}, "path is w.safetensors, which is of another model: state lacks"),
         ({"labels": "none.txt"}, "none.txt: No such file"),
-        ({"labels": "photo.png"}, "labels is photo.png, which is no text"),
+        ({"labels": "photo.png"}, "labels is photo.png, which is not text"),
         ({"labels": "empty.txt"}, "labels is empty.txt, with an empty line"),
         ({"labels": "gap.txt"}, "labels is gap.txt, with an empty line"),
         ({"labels": "six.txt"}, "'fc.weight'] has shape (7, 2048)"),
@@ -156,14 +158,14 @@ def test_a_mistake_is_answered_in_one_line(
     assert sorted(folder.iterdir()) == before
 
 
-def test_the_kernel_sums_are_what_a_white_image_becomes() -> None:
+def test_the_kernel_sums_are_the_output_of_a_white_image() -> None:
     kernel = np.random.default_rng(0).standard_normal((1, 2, 3, 5, 8, 9))
     with inv.use_backend("shifts"):
         trace = record_operator(np.ones((1, 2, 10, 13)), kernel, padding=0)
-    np.testing.assert_allclose(stages.kernel_sums(trace), trace.y[0], atol=1e-12)
+    np.testing.assert_allclose(kernel_sum(trace.kernels[0]), trace.y[0], atol=1e-12)
 
 
-def test_every_stage_is_drawn_as_it_was(folder: Path, network: nn.Module) -> None:
+def test_every_stage_is_drawn_as_recorded(folder: Path, network: nn.Module) -> None:
     photo = classify.middle(PHOTO)
     x = photo_to_x(photo)
     traces = stages.record_stages(network, x)
@@ -175,15 +177,20 @@ def test_every_stage_is_drawn_as_it_was(folder: Path, network: nn.Module) -> Non
         "layer3": (16, 7, 7, 14, 14),
         "layer4": (32, 7, 7, 7, 7),
     }
-    sheet = np.asarray(stages.draw_stages(traces, photo).image)
-    np.testing.assert_array_equal(sheet[150 : 150 + 224, 40 : 40 + 224], photo)
-    for column, trace in enumerate(traces.values(), start=1):
-        sums = stages.kernel_sums(trace)
+    figure = stages.stage_maps(traces, photo)
+    shown = pixels(figure)
+    axes: Any = np.array(figure.axes[:24]).reshape(4, 6)  # then the colour bars
+    np.testing.assert_array_equal(axes[0, 0].images[0].get_array(), photo)
+    for column, (stage, trace) in enumerate(traces.items(), start=1):
+        assert axes[0, column].get_title(loc="left") == stage
+        sums = kernel_sum(trace.kernels[0])
         groups = np.argsort(-sums.std(axis=(1, 2)))[:3]
         maps: list[Array] = [sums.mean(axis=0), *sums[groups]]
         limit = limit_of(np.stack(maps))
-        for row, values in enumerate(maps):
-            y, x0 = 150 + row * 270, 40 + column * 246
-            size = 224 // trace.geom.H_out
-            drawn = sheet[y : y + 224 : size, x0 : x0 + 224 : size]
-            np.testing.assert_array_equal(drawn, diverging(values, limit))
+        for ax, values in zip(axes[:, column], maps, strict=False):
+            colours = diverging(values, limit)
+            np.testing.assert_array_equal(ax.images[0].get_array(), colours)
+            inside = np.argwhere(np.pad(np.ones(np.subtract(values.shape, 2)), 1))  # of the frame
+            drawn = colours_at(shown, ax, inside)
+            np.testing.assert_array_equal(drawn, colours[1:-1, 1:-1].reshape(-1, 3))
+        assert len(maps) == sum(bool(ax.images) for ax in axes[:, column])

@@ -1,4 +1,4 @@
-"""The explorer page of an involution inside of a network: which one, of what, and what is refused."""
+"""The explorer page of an involution in a network: its layer, its picture, and mistakes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_the_page_of_a_digit_holds_what_the_layer_was_given(
     np.testing.assert_array_equal(numbers(data, "span_weight"), trace.span_weight.ravel())
     assert (said.model, said.layer, said.weights) == ("digits", layer or DIGITS[0], "shipped")
     read = f"reads {int(network(x).argmax())} ("
-    assert read in said.text
+    assert read in said.text()
     assert read in data["about"]
     for part in ("the digit in ink.png, 8 × 8", "the trained small RedNet", f"layer {said.layer}:"):
         assert part in data["about"]
@@ -88,10 +88,10 @@ def test_a_digit_of_any_shape(shape: tuple[int, int], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("ink", "warned"), [(0.9, True), (0.1, False)])
-def test_dark_paper_is_remarked_on(ink: float, warned: bool, tmp_path: Path) -> None:
+def test_dark_paper_is_warned_about(ink: float, warned: bool, tmp_path: Path) -> None:
     file = picture(tmp_path / "ink.png", np.full((9, 9), ink))
     said = explore.run(file, model="digits", out=tmp_path / "page.html")
-    assert ("More than half of it is dark" in said.text) == warned
+    assert ("More than half of it is dark" in said.text()) == warned
 
 
 def test_without_a_picture_it_is_a_test_digit(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_without_a_picture_it_is_a_test_digit(tmp_path: Path) -> None:
     for seed in range(2):
         said = explore.run(model="digits", seed=seed, out=tmp_path / f"{seed}.html")
         number, label = (
-            int(said.text.split(word)[1].split()[0].rstrip(","))
+            int(said.text().split(word)[1].split()[0].rstrip(","))
             for word in ("number ", "labelled ")
         )
         seen.add(number)
@@ -130,7 +130,7 @@ def test_without_scikit_learn_a_picture_is_asked_for(
 def test_random_weights_are_called_random(photo: Path, tmp_path: Path) -> None:
     said = explore.run(photo, model="rednet26", out=tmp_path / "a.html", size=20, seed=3)
     data = page_of(said)
-    for words in (said.text, data["about"]):
+    for words in (said.text(), data["about"]):
         assert "rednet26 with random weights (seed 3), not trained" in words
         assert "stem.1" in words
     assert (said.layer, said.weights) == ("stem.1", "random")
@@ -171,7 +171,7 @@ def test_weights_of_a_file_are_used_and_named(photo: Path, weights: Path, tmp_pa
         ),
         (["--layer", "stem.1"], "layer is 'stem.1'; need none for salt-and-pepper"),
         (["--model", "digits", "--size", "64"], "size is 64; need none for digits"),
-        (["--model", "rednet26", "--size", "129"], "size is 129; need 8 to 128"),
+        (["--model", "rednet26", "--size", "129"], "size is 129; need an int <= 128"),
         (["--weights", "a.npz"], "path is a.npz; need no weights for salt-and-pepper"),
         (["--model", "digits", "--weights", "a.npz"], "path is a.npz; need no weights for digits"),
         (["--model", "rednet26", "--weights", "a.npz"], "path is a.npz; there is no such file"),
@@ -182,7 +182,7 @@ def test_weights_of_a_file_are_used_and_named(photo: Path, weights: Path, tmp_pa
         ),
     ],
 )
-def test_what_cannot_be_shown_is_said_in_one_line(
+def test_a_mistake_is_answered_in_one_line(
     argv: list[str],
     message: str,
     photo: Path,

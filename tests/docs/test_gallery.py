@@ -1,4 +1,4 @@
-"""The gallery's page and pictures are those that the command writes, and they are small."""
+"""The page and pictures of the gallery are up to date, and small."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 import gallery
 import numpy as np
 import pytest
-from gallery import STILLS, Still, Studio, page, write_gallery
+from gallery import STILLS, Runs, Still, main, page, write_gallery
 from PIL import Image
 
-from involution_edu.cli import main
-from involution_edu.viz.animation.frames import Film
-from involution_edu.viz.animation.scenes import SCENES, Scene, Subject, scene_of
+from involution_edu.viz.animation.frames import Animation
+from involution_edu.viz.animation.scenes import SCENES, Subject
+from involution_edu.viz.animation.scenes.multiply import Multiply
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_page_is_the_one_that_the_command_writes() -> None:
+def test_the_page_is_up_to_date() -> None:
     assert (DOCS / "gallery.md").read_text(encoding="utf-8") == page()
 
 
@@ -28,9 +28,10 @@ def test_every_picture_is_there_with_a_caption() -> None:
     kept = sorted(f"gallery/{path.name}" for path in (DOCS / "gallery").iterdir())
     assert sorted(linked) == kept
     joined = " ".join(text.split())
-    for row in (*SCENES, *STILLS):
-        assert f"### {row.title}" in text
-        assert row.caption in joined
+    entries = [(scene.title, scene.caption) for scene in SCENES.values()]
+    for title, caption in (*entries, *((still.title, still.caption) for still in STILLS)):
+        assert f"### {title}" in text
+        assert caption in joined
 
 
 def test_the_pictures_are_small() -> None:
@@ -43,12 +44,12 @@ def test_the_pictures_are_small() -> None:
 
 @pytest.mark.parametrize("name", ["generate", "groups", "fixed-size"])
 def test_the_animations_are_these(name: str) -> None:
-    film = scene_of(name).film(Subject.of(None))
+    animation = SCENES[name](Subject.of(None)).animation()
     with Image.open(DOCS / "gallery" / f"{name}.gif") as kept:
-        assert kept.n_frames == len(film.shots)  # type: ignore[attr-defined]
-        for n, shot in enumerate(film.shots):
+        assert kept.n_frames == len(animation.frames)  # type: ignore[attr-defined]
+        for n, frame in enumerate(animation.frames):
             kept.seek(n)
-            ours = np.asarray(film.frame(shot).image).astype(int)
+            ours = np.asarray(animation.draw(frame).image).astype(int)
             # The photo has fewer colours, and letters may differ by a hair.
             assert np.abs(ours - np.asarray(kept.convert("RGB"))).mean() < 0.5
 
@@ -57,38 +58,43 @@ def test_the_animations_are_these(name: str) -> None:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave one scene of two frames, and one still."""
 
-    def two(subject: Subject) -> Film:
-        film = scene_of("multiply").film(subject)
-        return Film(film.still, film.shots[:2], film.photos)
+    class Two(Multiply):
+        name, title, caption = "two", "Two", "Two frames."
 
-    monkeypatch.setattr(gallery, "SCENES", (Scene("two", "Two", "Two frames.", two),))
-    shapes = Still("a", "A map", "A caption.", lambda studio: STILLS[0].draw(studio))
-    monkeypatch.setattr(gallery, "STILLS", (shapes,))
+        def animation(self) -> Animation:
+            whole = super().animation()
+            return Animation(whole.background, whole.frames[:2], whole.photos)
+
+    monkeypatch.setattr(gallery, "SCENES", {"two": Two})
+    atlas = Still("a", "A map", "A caption.", lambda runs: STILLS[0].draw(runs))
+    monkeypatch.setattr(gallery, "STILLS", (atlas,))
 
 
-def test_the_command_writes_all_and_keeps_what_exists(
-    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main(["gallery"]) == 0
-    assert capsys.readouterr().out == "Wrote gallery.md and 2 pictures\n"
+def test_all_is_written_and_what_exists_is_kept(small: None, tmp_path: Path) -> None:
+    files = write_gallery(tmp_path)
     written = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert written == {"gallery.md", "two.gif", "a.png"}
-    assert main(["gallery"]) == 2
-    assert "gallery.md exists; pass --force" in capsys.readouterr().err
-    steps: list[tuple[int, int]] = []
+    assert written == {path.name for path in files} == {"gallery.md", "two.gif", "a.png"}
+    with pytest.raises(FileExistsError, match=r"gallery\.md exists; pass --force"):
+        write_gallery(tmp_path)
+    steps: list[tuple[int, int, str]] = []
     write_gallery(tmp_path, force=True, progress=lambda *step: steps.append(step))
-    assert steps == [(1, 3), (2, 3), (3, 3)]
-    assert main(["gallery", "--out", "nowhere"]) == 2
-    assert "nowhere is not a folder" in capsys.readouterr().err
+    assert steps == [(1, 3, "two.gif"), (2, 3, "a.png"), (3, 3, "gallery.md")]
+    with pytest.raises(NotADirectoryError, match="nowhere is not a folder"):
+        main(["nowhere"])
 
 
-def test_every_still_is_drawn_from_one_studio(tmp_path: Path) -> None:
+def test_the_script_replaces_what_exists(small: None, tmp_path: Path) -> None:
+    (tmp_path / "gallery.md").write_text("old")
+    main([str(tmp_path)])
+    assert (tmp_path / "gallery.md").read_text(encoding="utf-8").startswith("# Gallery")
+
+
+def test_every_still_is_drawn(tmp_path: Path) -> None:
     photo = np.random.default_rng(1).integers(0, 256, (16, 20, 3), dtype=np.uint8)
-    studio = Studio(Subject(photo, seed=3))
+    runs = Runs(Subject(photo, seed=3))
     for still in STILLS:
         if still.name != "blocks":  # RedNet-50, drawn in the tests of figures
-            figure = still.draw(studio)
+            figure = still.draw(runs)
             figure.savefig(tmp_path / "still.png")
             with Image.open(tmp_path / "still.png") as image:
                 assert min(image.size) > 250

@@ -1,4 +1,4 @@
-"""What a scene draws, kept in the order it is drawn: grids of numbers and texts."""
+"""Record of what a scene draws, in the order it is drawn: grids of numbers and texts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from involution_edu.arrays import Array
 from involution_edu.images import Photo
-from involution_edu.viz.animation.canvas import Canvas, Place
-from involution_edu.viz.animation.frames import Film, Shot
+from involution_edu.viz.animation.canvas import Canvas, Point
+from involution_edu.viz.animation.frames import Animation, Frame
 
 INSIDE = 3  # from the corner of a cell: no letter of a centred number, no outline reaches there
 
@@ -22,21 +22,21 @@ INSIDE = 3  # from the corner of a cell: no letter of a centred number, no outli
 class Cells:
     """A grid of numbers that was drawn."""
 
-    place: Place
+    corner: Point
     values: Array
-    size: Place
+    size: Point
     limit: float
     digits: int | None
 
-    def middles(self) -> Iterator[tuple[Place, float]]:
+    def middles(self) -> Iterator[tuple[Point, float]]:
         """Yield the middle of every cell and its number."""
-        (x, y), (w, h) = self.place, self.size
+        (x, y), (w, h) = self.corner, self.size
         for (r, c), value in np.ndenumerate(self.values):
             yield (x + c * w + (w - 1) // 2, y + r * h + (h - 1) // 2), float(value)
 
     def colours(self, frame: Photo) -> Photo:
         """Return the colour of every cell in ``frame``."""
-        (x, y), (w, h), (rows, columns) = self.place, self.size, self.values.shape
+        (x, y), (w, h), (rows, columns) = self.corner, self.size, self.values.shape
         across = x + INSIDE + w * np.arange(columns)
         colours: Photo = frame[np.ix_(y + INSIDE + h * np.arange(rows), across)]
         return colours
@@ -44,14 +44,14 @@ class Cells:
 
 @dataclass(slots=True)
 class Drawing:
-    """All that was drawn, the grids by their corner: what is drawn later covers the former."""
+    """Grids by their corner and texts by their point; a later one replaces an earlier one."""
 
-    cells: dict[Place, Cells] = field(default_factory=dict)
-    texts: dict[Place, str] = field(default_factory=dict)
+    cells: dict[Point, Cells] = field(default_factory=dict)
+    texts: dict[Point, str] = field(default_factory=dict)
 
-    def values(self, place: Place) -> Array:
-        """Return the numbers of the grid at ``place``."""
-        return self.cells[place].values
+    def values(self, corner: Point) -> Array:
+        """Return the numbers of the grid at ``corner``."""
+        return self.cells[corner].values
 
     def says(self, text: str) -> bool:
         """Return whether one of the texts holds ``text``."""
@@ -60,24 +60,24 @@ class Drawing:
 
 @contextmanager
 def watched() -> Iterator[Drawing]:
-    """Note what is drawn on any sheet."""
+    """Record what is drawn on any canvas."""
     drawing, cells, text = Drawing(), Canvas.cells, Canvas.text
 
     def watched_cells(
         self: Canvas,
-        place: Place,
+        corner: Point,
         values: Array,
-        size: Place,
+        size: Point,
         limit: float,
         digits: int | None = None,
         text_size: int = 12,
     ) -> None:
-        cells(self, place, values, size, limit, digits, text_size)
-        drawing.cells[place] = Cells(place, values.copy(), size, limit, digits)
+        cells(self, corner, values, size, limit, digits, text_size)
+        drawing.cells[corner] = Cells(corner, values.copy(), size, limit, digits)
 
-    def watched_text(self: Canvas, place: Place, words: str, *args: Any, **options: Any) -> None:
-        text(self, place, words, *args, **options)
-        drawing.texts[place] = words
+    def watched_text(self: Canvas, at: Point, words: str, *args: Any, **options: Any) -> None:
+        text(self, at, words, *args, **options)
+        drawing.texts[at] = words
 
     with (
         mock.patch.object(Canvas, "cells", watched_cells),
@@ -86,8 +86,8 @@ def watched() -> Iterator[Drawing]:
         yield drawing
 
 
-def drawn(film: Film, shot: Shot) -> tuple[Photo, Drawing]:
-    """Return a frame and what was drawn on it, but for what all frames share."""
+def drawn(animation: Animation, frame: Frame) -> tuple[Photo, Drawing]:
+    """Return the pixels of a frame and what was drawn on it, without the background."""
     with watched() as drawing:
-        frame = np.asarray(film.frame(shot).image)
-    return frame, drawing
+        pixels = np.asarray(animation.draw(frame).image)
+    return pixels, drawing

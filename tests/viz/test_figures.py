@@ -1,4 +1,4 @@
-"""Figures: what they show is recorded, the colours are those of the numbers, to the pixel."""
+"""Figures: they show recorded numbers, in the right colours, pixel by pixel."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from figure_pixels import colours_at, pixels
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -37,7 +37,7 @@ def photo() -> Photo:
     return np.random.default_rng(3).integers(0, 256, (24, 30, 3), dtype=np.uint8)
 
 
-# One number for a kernel, each against its definition, written out
+# Measures of a kernel, each against its definition, written out
 
 
 def by_loops(kernel: Array) -> dict[str, Any]:
@@ -53,10 +53,10 @@ def by_loops(kernel: Array) -> dict[str, Any]:
     values, vectors = np.linalg.eigh(moments)
     long = vectors[:, 1]
     return {
-        "total": float(kernel.sum()),
-        "size": sizes,
-        "spread": entropy,
-        "centre": (row - (K_h - 1) / 2, column - (K_w - 1) / 2),
+        "kernel_sum": float(kernel.sum()),
+        "l1_norm": sizes,
+        "entropy": entropy,
+        "centroid": (row - (K_h - 1) / 2, column - (K_w - 1) / 2),
         "angle": np.degrees(np.arctan2(long[1], long[0])) % 180,
         "strength": (values[1] - values[0]) / values.sum(),
     }
@@ -65,10 +65,10 @@ def by_loops(kernel: Array) -> dict[str, Any]:
 def test_measures_follow_their_definitions(trace: Trace) -> None:
     angle, strength = measures.orientation(trace.kernels)
     found = {
-        "total": measures.total(trace.kernels),
-        "size": measures.size(trace.kernels),
-        "spread": measures.spread(trace.kernels),
-        "centre": measures.centre(trace.kernels),
+        "kernel_sum": measures.kernel_sum(trace.kernels),
+        "l1_norm": measures.l1_norm(trace.kernels),
+        "entropy": measures.entropy(trace.kernels),
+        "centroid": measures.centroid(trace.kernels),
         "angle": angle % 180,
         "strength": strength,
     }
@@ -80,41 +80,25 @@ def test_measures_follow_their_definitions(trace: Trace) -> None:
 
 def test_measures_of_a_kernel_of_zeros() -> None:
     zero = np.zeros((2, 3, 3))
-    for measure in (measures.total, measures.size, measures.spread):
+    for measure in (measures.kernel_sum, measures.l1_norm, measures.entropy):
         assert_array_equal(measure(zero), [0, 0])
-    assert_array_equal(measures.centre(zero), np.zeros((2, 2)))
+    assert_array_equal(measures.centroid(zero), np.zeros((2, 2)))
     assert_array_equal(measures.orientation(zero)[1], [0, 0])
-    assert_array_equal(measures.unlikeness(zero, zero[0]), [0, 0])
-    assert measures.spread(np.ones((1, 1))) == 0  # a window of one place
+    assert_array_equal(measures.distance(zero, zero[0]), [0, 0])
+    assert measures.entropy(np.ones((1, 1))) == 0  # a window of one tap
 
 
 # The figures
 
 
-def pixels(figure: Figure) -> Any:
-    """Return the figure as the colours of its pixels."""
-    canvas: Any = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3]
-
-
-def colours_at(figure: Figure, points: Any, axes: int = 0) -> Photo:
-    """Return the colours of ``points`` (n, 2), rows and columns of the data, of an axes."""
-    shown = pixels(figure)
-    places = figure.axes[axes].transData.transform(np.asarray(points, float)[:, ::-1])
-    x, y = np.floor(places).astype(int).T
-    colours: Photo = shown[shown.shape[0] - 1 - y, x]
-    return colours
-
-
 ALL = np.argwhere(np.ones((H, W)))
 
 
-def test_the_sum_map_pixel_by_pixel(trace: Trace) -> None:
+def test_the_kernel_sum_map_pixel_by_pixel(trace: Trace) -> None:
     for group in range(2):
-        figure = maps.sum_map(trace, group=group, limit=1.5)
+        figure = maps.kernel_sum_map(trace, group=group, limit=1.5)
         sums = trace.kernel[0, group].sum(axis=(0, 1))
-        shown = colours_at(figure, ALL).reshape(H, W, 3)
+        shown = colours_at(pixels(figure), figure.axes[0], ALL).reshape(H, W, 3)
         assert_array_equal(shown, diverging(sums, 1.5))
     assert not np.array_equal(shown, diverging(trace.kernel[0, 0].sum(axis=(0, 1)), 1.5))
 
@@ -122,9 +106,9 @@ def test_the_sum_map_pixel_by_pixel(trace: Trace) -> None:
 @pytest.mark.parametrize(
     ("draw", "measure", "limit"),
     [
-        (maps.size_map, measures.size, 4.0),
-        (maps.entropy_map, measures.spread, 1.0),
-        (maps.centre_map, lambda k: np.hypot(*np.moveaxis(measures.centre(k), -1, 0)), 2.0),
+        (maps.l1_norm_map, measures.l1_norm, 4.0),
+        (maps.entropy_map, measures.entropy, 1.0),
+        (maps.centroid_map, lambda k: np.hypot(*np.moveaxis(measures.centroid(k), -1, 0)), 2.0),
         (maps.orientation_map, lambda k: measures.orientation(k)[1], 1.0),
     ],
 )
@@ -141,10 +125,10 @@ def test_maps_show_their_measure_on_a_fixed_scale(
         assert len(figure.axes) == 2  # and the colour bar
 
 
-def test_arrows_point_to_the_centre_of_mass(trace: Trace, photo: Photo) -> None:
-    figure = maps.centre_map(trace, group=1, photo=photo)
+def test_arrows_point_to_the_centroid(trace: Trace, photo: Photo) -> None:
+    figure = maps.centroid_map(trace, group=1, photo=photo)
     (quiver,) = (c for c in figure.axes[0].collections if hasattr(c, "U"))
-    offsets = measures.centre(trace.kernels[0, 1])
+    offsets = measures.centroid(trace.kernels[0, 1])
     for (column, row), right, down in zip(quiver.XY, quiver.U, quiver.V, strict=True):  # type: ignore[attr-defined]
         assert_allclose((down, right), offsets[int(row), int(column)], atol=1e-6)
     angles = maps.orientation_map(trace, photo=photo).axes[0].collections[0]
@@ -174,8 +158,8 @@ def test_the_atlas_pixel_by_pixel(options: dict[str, Any], photo: Photo) -> None
             if 0 <= h < H and 0 <= w < W:
                 points.append((h, w))
                 expected.append(diverging(trace.kernel[0, 1, u, v, i, j], limit))
-    assert taken.max() == 1  # no window lies on another
-    assert_array_equal(colours_at(figure, np.array(points)), expected)
+    assert taken.max() == 1  # no two windows overlap
+    assert_array_equal(colours_at(pixels(figure), figure.axes[0], points), expected)
 
 
 def test_all_groups_with_their_numbers(trace: Trace) -> None:
@@ -186,7 +170,7 @@ def test_all_groups_with_their_numbers(trace: Trace) -> None:
         written = [text.get_text().replace("−", "-") for text in ax.texts]
         assert written == [f"{value:z.2f}" for value in kernel.ravel()]
         corners = np.argwhere(np.ones((3, 5))) - 0.4
-        shown = colours_at(figure, corners, axes=group)
+        shown = colours_at(pixels(figure), ax, corners)
         assert_array_equal(shown, diverging(kernel, limit_of(trace.kernel)).reshape(-1, 3))
 
 
@@ -194,7 +178,7 @@ def test_the_nearest_kernels_are_found(trace: Trace, photo: Photo) -> None:
     kernel = trace.kernel.copy()
     kernel[..., 10, 2] = kernel[..., 3, 9]  # twins, far apart
     planted = OperatorTrace(x=trace.x, kernel=kernel, y=trace.y, geom=trace.geom)
-    distance = measures.unlikeness(planted.kernels[0, 1], planted.kernels[0, 1, 3, 9])
+    distance = measures.distance(planted.kernels[0, 1], planted.kernels[0, 1, 3, 9])
     assert distance[10, 2] == 0
     found = kernels.nearest_pixels(planted, distance, (3, 9), 4)
     assert found[0] == (10, 2)
@@ -217,21 +201,18 @@ def test_before_and_after(trace: Trace) -> None:
             assert_array_equal(figure.axes[3 * row + n].images[0].get_array(), expected)
 
 
-def test_figures_are_drawn_where_they_are_told(trace: Trace, photo: Photo) -> None:
+def test_figures_are_drawn_on_given_axes(trace: Trace, photo: Photo) -> None:
     figure = Figure()
     axes = figure.subplots(2, 3)
-    assert maps.sum_map(trace, ax=axes[0, 0]) is figure
+    assert maps.kernel_sum_map(trace, ax=axes[0, 0]) is figure
     assert kernels.kernel_atlas(trace, photo, ax=axes[0, 1]) is figure
-    assert kernels.all_groups(trace, (0, 0), axes=list(axes[1, :2])) is figure
     assert diagrams.shape_diagram(trace, ax=axes[0, 2]) is figure
     assert axes[0, 0].images
-    assert axes[1, 1].images
+    assert axes[0, 1].images
     assert not axes[1, 2].images
-    with pytest.raises(ValueError, match="axes has 1 entries; need 2"):
-        kernels.all_groups(trace, (0, 0), axes=[axes[0, 0]])
     for group in (2, -1):
         with pytest.raises(ValueError, match=rf"group is {group}; need "):
-            maps.sum_map(trace, group=group)
+            maps.kernel_sum_map(trace, group=group)
 
 
 def test_energy_counts_patterns() -> None:
@@ -249,14 +230,14 @@ def test_energy_counts_patterns() -> None:
 def test_a_shared_kernel_is_one_pattern() -> None:
     trace = make_trace(kernel_size=3)
     convolution = nn.Conv2d(6, 5, 3, rng=0)
-    ax = channel_redundancy(convolution, trace).axes[0]
+    ax = channel_redundancy(trace, convolution).axes[0]
     involution, other = (np.asarray(line.get_ydata(), float) for line in ax.lines[:2])
     assert_allclose(involution, 1)
     weight = convolution.weight.data.reshape(5, 6, 9).astype(float)
     first = [np.linalg.norm(w, 2) ** 2 / np.square(w).sum() for w in weight]
     assert_allclose(other[0], np.mean(first))
     with pytest.raises(ValueError, match=r"convolution has a window of \(5, 5\); need \(3, 3\)"):
-        channel_redundancy(nn.Conv2d(6, 5, 5), trace)
+        channel_redundancy(trace, nn.Conv2d(6, 5, 5))
 
 
 def texts(figure: Figure) -> list[str]:

@@ -1,6 +1,6 @@
-"""A sheet to draw on: text, photos with crisp pixels, grids of numbers, arrows, colour bars.
+"""Canvas to draw on: text, photos with crisp pixels, grids of numbers, arrows, colour bars.
 
-Positions are (x, y) in pixels of the sheet from its top left corner, as Pillow counts them;
+Points are (x, y) in pixels of the canvas from its top left corner, as Pillow counts them;
 pixels of a photo are (row, column) as everywhere else.
 """
 
@@ -20,7 +20,7 @@ from ..palette import ACCENT, EMPTY, INK, LINE, MUTED, PAPER, Colour, diverging,
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
-Place = tuple[int, int]
+Point = tuple[int, int]
 
 
 @cache
@@ -34,13 +34,7 @@ def font(size: int, bold: bool = False) -> FreeTypeFont:
 
 
 class Canvas:
-    """An RGB image and a pen.
-
-    Parameters
-    ----------
-    width, height : int
-        In pixels.
-    """
+    """An RGB image of width x height pixels, and a pen."""
 
     def __init__(self, width: int, height: int) -> None:
         from PIL import Image, ImageDraw
@@ -49,14 +43,14 @@ class Canvas:
         self.pen = ImageDraw.Draw(self.image)
 
     def copy(self) -> Canvas:
-        """Return a sheet with the same drawing."""
-        sheet = Canvas(*self.image.size)
-        sheet.image.paste(self.image)
-        return sheet
+        """Return a canvas with the same drawing."""
+        canvas = Canvas(*self.image.size)
+        canvas.image.paste(self.image)
+        return canvas
 
     def text(
         self,
-        place: Place,
+        at: Point,
         text: str,
         size: int = 14,
         *,
@@ -65,68 +59,55 @@ class Canvas:
         anchor: str = "la",
     ) -> None:
         """Write ``text``; the anchor is Pillow's: la = left top, mm = middle, ra = right top."""
-        self.pen.text(place, text, fill=colour, font=font(size, bold), anchor=anchor)
+        self.pen.text(at, text, fill=colour, font=font(size, bold), anchor=anchor)
 
-    def photo(self, place: Place, photo: Photo, scale: int) -> None:
+    def photo(self, corner: Point, photo: Photo, scale: int) -> None:
         """Draw every pixel of ``photo`` as a square of ``scale`` pixels, with a thin frame."""
         from PIL import Image
 
-        x, y = place
+        x, y = corner
         height, width = photo.shape[:2]
         big = Image.fromarray(photo).resize(
             (width * scale, height * scale), Image.Resampling.NEAREST
         )
         self.pen.rectangle((x - 1, y - 1, x + big.width, y + big.height), outline=LINE)
-        self.image.paste(big, place)
+        self.image.paste(big, corner)
 
     def outline(
         self,
-        place: Place,
+        corner: Point,
         size: Pair,
         scale: int,
         pixel: Pair,
         window: Pair = (1, 1),
-        *,
-        colour: Colour = ACCENT,
-        width: int = 2,
     ) -> None:
-        """Outline the window around ``pixel`` of the photo of ``size`` at ``place``.
-
-        What lies outside of the photo is left out. The line runs around the pixels, on a halo.
-        """
+        """Outline the window around ``pixel``, clipped to the photo of ``size`` at ``corner``."""
         (top, bottom), (left, right) = (
             (max(0, middle - k // 2), min(pixels, middle + k // 2 + 1))
             for middle, k, pixels in zip(pixel, window, size, strict=True)
         )
-        corner = place[0] + left * scale, place[1] + top * scale
-        self.ring(corner, ((right - left) * scale, (bottom - top) * scale), colour, width)
+        first = corner[0] + left * scale, corner[1] + top * scale
+        self.ring(first, ((right - left) * scale, (bottom - top) * scale))
 
-    def ring(self, place: Place, size: Place, colour: Colour = ACCENT, width: int = 2) -> None:
-        """Outline a rectangle; the line runs around it, on a halo."""
-        (x, y), (w, h) = place, size
-        for line, fill in ((width + 1, PAPER), (width, colour)):
-            corners = (x - line, y - line, x + w + line - 1, y + h + line - 1)
-            self.pen.rectangle(corners, outline=fill, width=line)
-
-    def tag(self, middle: Place, letter: str) -> None:
-        """Write a letter on a disc."""
-        x, y = middle
-        self.pen.ellipse((x - 11, y - 11, x + 11, y + 11), fill=ACCENT, outline=PAPER)
-        self.text(middle, letter, 14, bold=True, colour=PAPER, anchor="mm")
+    def ring(self, corner: Point, size: Point) -> None:
+        """Outline a rectangle; the line runs around it, on a light border."""
+        (x, y), (w, h) = corner, size
+        for line, fill in ((3, PAPER), (2, ACCENT)):
+            box = (x - line, y - line, x + w + line - 1, y + h + line - 1)
+            self.pen.rectangle(box, outline=fill, width=line)
 
     def cells(
         self,
-        place: Place,
+        corner: Point,
         values: Array,
-        size: Place,
+        size: Point,
         limit: float,
         digits: int | None = None,
         text_size: int = 12,
     ) -> None:
         """Draw a grid of coloured cells, one pixel apart; with ``digits`` also the numbers."""
-        (x0, y0), (w, h) = place, size
-        rows, columns = values.shape
-        self.pen.rectangle((x0 - 1, y0 - 1, x0 + columns * w - 1, y0 + rows * h - 1), fill=LINE)
+        (x0, y0), (w, h), (rows, columns) = corner, size, values.shape
+        self.empty_cells(corner, rows, columns, size)
         for (r, c), value in np.ndenumerate(values):
             x, y = x0 + c * w, y0 + r * h
             shade = diverging(float(value), limit).tolist()
@@ -137,26 +118,25 @@ class Canvas:
                 written = number(float(value), digits)
                 self.text(middle, written, text_size, colour=ink, anchor="mm")
 
-    def empty_cells(self, place: Place, rows: int, columns: int, size: Place) -> None:
+    def empty_cells(self, corner: Point, rows: int, columns: int, size: Point) -> None:
         """Draw a grid of cells that have no number yet."""
-        (x0, y0), (w, h) = place, size
+        (x0, y0), (w, h) = corner, size
         self.pen.rectangle((x0 - 1, y0 - 1, x0 + columns * w - 1, y0 + rows * h - 1), fill=LINE)
-        for r in range(rows):
-            for c in range(columns):
-                x, y = x0 + c * w, y0 + r * h
-                self.pen.rectangle((x, y, x + w - 2, y + h - 2), fill=EMPTY)
+        for r, c in np.ndindex(rows, columns):
+            x, y = x0 + c * w, y0 + r * h
+            self.pen.rectangle((x, y, x + w - 2, y + h - 2), fill=EMPTY)
 
-    def arrow(self, start: Place, end: Place, colour: Colour = MUTED) -> None:
-        """Draw a straight arrow along a row or a column."""
+    def arrow(self, start: Point, end: Point) -> None:
+        """Draw an arrow along a row or a column."""
         (x0, y0), (x1, y1) = start, end
         dx, dy = np.sign(x1 - x0), np.sign(y1 - y0)
-        self.pen.line((x0, y0, x1 - 6 * dx, y1 - 6 * dy), fill=colour, width=2)
+        self.pen.line((x0, y0, x1 - 6 * dx, y1 - 6 * dy), fill=MUTED, width=2)
         wings = [(x1 - 8 * dx + s * 5 * dy, y1 - 8 * dy + s * 5 * dx) for s in (-1, 1)]
-        self.pen.polygon([(x1, y1), *wings], fill=colour)
+        self.pen.polygon([(x1, y1), *wings], fill=MUTED)
 
-    def colour_bar(self, place: Place, size: Place, limit: float, text_size: int = 11) -> None:
+    def colour_bar(self, corner: Point, size: Point, limit: float, text_size: int = 11) -> None:
         """Draw the scale from -limit to limit with its zero marked."""
-        (x, y), (w, h) = place, size
+        (x, y), (w, h) = corner, size
         shades = diverging(np.linspace(-limit, limit, w), limit)
         for column, shade in enumerate(shades):
             self.pen.line((x + column, y, x + column, y + h - 1), fill=tuple(shade.tolist()))
@@ -167,34 +147,8 @@ class Canvas:
             (x + w // 2, "0", "ma"),
             (x + w, f"≥ {limit:g}", "ra"),
         )
-        for at, label, anchor in labels:
-            self.text((at, y + h + 4), label, text_size, colour=MUTED, anchor=anchor)
-
-    def ticks(self, place: Place, size: Pair, scale: int, text_size: int = 12) -> None:
-        """Write numbers at some rows and columns of the photo of ``size`` at ``place``."""
-        x, y = place
-        rows, columns = size
-        widest = font(text_size).getlength(f"{columns - 1}")
-        for row in range(0, rows, tick_step(rows, scale, text_size + 2)):
-            middle = y + row * scale + scale // 2
-            self.pen.line((x - 6, middle, x - 2, middle), fill=MUTED)
-            self.text((x - 9, middle), f"{row}", text_size, colour=MUTED, anchor="rm")
-        for column in range(0, columns, tick_step(columns, scale, widest + 6)):
-            middle = x + column * scale + scale // 2
-            bottom = y + rows * scale
-            self.pen.line((middle, bottom + 1, middle, bottom + 5), fill=MUTED)
-            self.text((middle, bottom + 8), f"{column}", text_size, colour=MUTED, anchor="ma")
-
-
-def tick_step(pixels: int, scale: int, room: float) -> int:
-    """Return how many of ``pixels`` to go from number to number: at most 9, ``room`` apart.
-
-    Examples
-    --------
-    >>> tick_step(72, scale=9, room=16), tick_step(8, scale=9, room=16), tick_step(3, 9, room=16)
-    (10, 2, 2)
-    """
-    return next(s for s in (1, 2, 5, 10, 20, 50, 100) if pixels <= 9 * s and room <= scale * s)
+        for left, label, anchor in labels:
+            self.text((left, y + h + 4), label, text_size, colour=MUTED, anchor=anchor)
 
 
 def number(value: float, digits: int) -> str:

@@ -1,23 +1,21 @@
 "use strict";
 // Every image but the first shows only what changed, so a frame is all images up to it.
-const film = JSON.parse(document.getElementById("film").textContent);
-const [sheet, caption, play, scrub, count] = ["sheet", "caption", "play", "scrub", "count"].map(
+const animation = JSON.parse(document.getElementById("animation").textContent);
+const [canvas, caption, play, scrub, count] = ["canvas", "caption", "play", "scrub", "count"].map(
   (id) => document.getElementById(id),
 );
-const pen = sheet.getContext("2d");
-const last = film.images.length - 1;
-let drawn = -1; // the frame on the sheet
+const pen = canvas.getContext("2d");
+const last = animation.images.length - 1;
+let drawn = -1; // the frame on the canvas
 let timer = null;
 
 const images = Promise.all(
-  film.images.map(
-    (source) =>
-      new Promise((resolve) => {
-        const image = new Image();
-        image.onload = () => resolve(image);
-        image.src = source;
-      }),
-  ),
+  animation.images.map(async (source) => {
+    const image = new Image();
+    image.src = source;
+    await image.decode();
+    return image;
+  }),
 );
 
 async function show(frame) {
@@ -27,7 +25,7 @@ async function show(frame) {
   while (drawn < target) pen.drawImage(all[++drawn], 0, 0);
   scrub.value = drawn;
   count.value = `${drawn + 1} / ${last + 1}`;
-  if (caption.textContent !== film.captions[drawn]) caption.textContent = film.captions[drawn];
+  if (caption.textContent !== animation.captions[drawn]) caption.textContent = animation.captions[drawn];
 }
 
 function stop() {
@@ -38,13 +36,13 @@ function stop() {
 
 async function step() {
   await show(drawn === last ? 0 : drawn + 1);
-  if (timer !== null) timer = setTimeout(step, film.milliseconds[drawn]);
+  if (timer !== null) timer = setTimeout(step, animation.milliseconds[drawn]);
 }
 
 function toggle() {
   if (timer !== null) return stop();
   play.textContent = "pause";
-  timer = setTimeout(step, drawn === last ? 0 : film.milliseconds[drawn]);
+  timer = setTimeout(step, drawn === last ? 0 : animation.milliseconds[drawn]);
 }
 
 function go(frame) {

@@ -1,4 +1,4 @@
-"""A film as one page that opens from disk: play, step and scrub, with captions as text."""
+"""An animation as one HTML page that opens from disk: play, step, scrub, captions as text."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..html import csp_source
+from .frames import Frame
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -17,23 +18,23 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 
-def page(images: list[PILImage], captions: list[str], milliseconds: list[int]) -> str:
+def player_page(images: list[PILImage], frames: list[Frame]) -> str:
     """Return the page; every image but the first is transparent where nothing changed.
 
     It needs no network and runs no script but its own: its Content-Security-Policy names the
     script and the style by their hashes.
     """
     script, style = (
-        (HERE / name).read_text(encoding="utf-8") for name in ("film_page.js", "film_page.css")
+        Path(HERE, f"player.{end}").read_text(encoding="utf-8") for end in ("js", "css")
     )
     width, height = images[0].size
-    film = {
+    animation = {
         "images": [_data_url(image, first=n == 0) for n, image in enumerate(images)],
-        "captions": captions,
-        "milliseconds": milliseconds,
+        "captions": [frame.caption for frame in frames],
+        "milliseconds": [frame.milliseconds for frame in frames],
     }
     # "</script>" inside of a caption must not end the data.
-    data = json.dumps(film, ensure_ascii=False).replace("<", "\\u003c")
+    data = json.dumps(animation, ensure_ascii=False).replace("<", "\\u003c")
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -41,12 +42,12 @@ def page(images: list[PILImage], captions: list[str], milliseconds: list[int]) -
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
 script-src '{csp_source(script)}'; style-src '{csp_source(style)}'">
-<title>{html.escape(captions[0])}</title>
+<title>{html.escape(frames[0].caption)}</title>
 <style>{style}</style>
 </head>
 <body>
 <main>
-<canvas id="sheet" width="{width}" height="{height}" role="img" aria-labelledby="caption"></canvas>
+<canvas id="canvas" width="{width}" height="{height}" role="img" aria-labelledby="caption"></canvas>
 <p id="caption" aria-live="polite"></p>
 <div class="bar">
 <button id="back" aria-label="one step back">&#9664;</button>
@@ -56,7 +57,7 @@ script-src '{csp_source(script)}'; style-src '{csp_source(style)}'">
 <output id="count"></output>
 </div>
 </main>
-<script type="application/json" id="film">{data}</script>
+<script type="application/json" id="animation">{data}</script>
 <script>{script}</script>
 </body>
 </html>

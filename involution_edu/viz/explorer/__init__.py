@@ -1,4 +1,4 @@
-"""A page on which to explore a trace in a browser."""
+"""Page to explore a trace in a browser."""
 
 from .page import explorer
 

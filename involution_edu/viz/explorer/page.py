@@ -1,4 +1,4 @@
-"""One HTML file that shows a trace, computes its layer live, and reads nothing else."""
+"""One HTML file that shows a trace, computes its layer live, and loads nothing else."""
 
 from __future__ import annotations
 
@@ -18,35 +18,34 @@ from ...cases import TOLERANCE, scaled_error
 from ...images import MEAN, STD
 from ...nn import AvgPool2d
 from ..html import Page, csp_source
-from ..measures import spread
+from ..measures import entropy
 from ..palette import diverging, limit_of
 from ..picks import varied_pixels
 from ..trace import Trace
 
-# The modules of the page's script, in the order in which they need each other.
+# Modules of the page's script, each after those that it needs.
 SCRIPTS = (
     *("numbers", "layer", "maps", "state", "draw"),
     *("panels", "cards", "controls", "tour", "main"),
 )
-# Largest error allowed between the page's outputs and the recorded ones, relative to the largest
-# output: the page computes in float64 with float32 inputs, NumPy here perhaps in float32.
+# Error allowed between the page's outputs and the recorded ones, relative to the largest output:
+# the page computes in float64 with float32 inputs, NumPy perhaps in float32.
 PAGE_TOLERANCE = 1e-5
 
 
 def explorer(trace: Trace, *, about: str = "", photo: bool = False, height: int = 900) -> Page:
-    """Return a page on which to explore what an involution layer does to an input.
+    """Return a page to explore an involution layer and its input.
 
-    It shows one output pixel at a time, from its own numbers over its kernel to its output, and
-    the first image of the batch only. The layer is written once more in JavaScript, so that
-    painting a pixel changes its kernel at once; the page recomputes every recorded output when
-    it opens, and says how far off it is.
+    It shows one output pixel of the first image at a time: its numbers, its kernel, its output.
+    The page has the layer in JavaScript, so that painting a pixel changes its kernel at once.
+    When it opens, it recomputes every recorded output and shows the error.
 
     Parameters
     ----------
     trace : Trace
-        A whole run of a layer that applies its kernels to the very ``x`` they are made from.
+        Of a layer that applies its kernels to the ``x`` from which it generates them; not a part.
     about : str
-        A line of plain text for the head of the page: what is shown.
+        A line of plain text for the head of the page: the layer and its input.
     photo : bool
         Whether ``x`` is what `involution_edu.images.photo_to_x` returned.
     height : int
@@ -55,8 +54,8 @@ def explorer(trace: Trace, *, about: str = "", photo: bool = False, height: int 
     Raises
     ------
     ValueError
-        If the kernels of ``trace`` are not made from its ``x``: it is a part of a run, or of a
-        layer with a projection.
+        If the kernels of ``trace`` are not generated from its ``x``: it is a part of a run, or of
+        a layer with a projection.
 
     Examples
     --------
@@ -69,7 +68,7 @@ def explorer(trace: Trace, *, about: str = "", photo: bool = False, height: int 
     >>> page.html.startswith("<!doctype html>")
     True
     """
-    _check_own(trace)
+    _check_whole(trace)
     data = _data(trace, about, photo)
     return Page(filled(data), "Involution explorer", as_int("height", height))
 
@@ -77,8 +76,8 @@ def explorer(trace: Trace, *, about: str = "", photo: bool = False, height: int 
 def filled(data: Mapping[str, Any]) -> str:
     """Return the page with its style, its script and ``data`` inside.
 
-    Nothing but the script and the style of these very bytes may run or be loaded: the content
-    security policy names them by their SHA-256.
+    The content security policy names the script and the style by their SHA-256; nothing else may
+    run or be loaded.
     """
     style = source("explorer.css")
     script = "\n".join(source(f"{name}.js") for name in SCRIPTS)
@@ -86,8 +85,8 @@ def filled(data: Mapping[str, Any]) -> str:
         f"default-src 'none'; script-src '{csp_source(script)}'; style-src '{csp_source(style)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    # In JSON these letters stand in texts alone, where an escape means the same; a script
-    # element would end at "</script".
+    # In JSON these letters occur only in strings, where an escape means the same. Unescaped,
+    # "</script" would end the script element.
     text = json.dumps(data, separators=(",", ":")).translate(
         {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&"}
     )
@@ -107,7 +106,7 @@ def _base64(data: bytes) -> str:
 def _data(trace: Trace, about: str, photo: bool) -> dict[str, Any]:
     geom = trace.geom
     C = geom.C
-    # One channel of each group says enough for a scale: (G, H_out, W_out, K_h, K_w).
+    # One channel of each group is enough for a scale: (G, H_out, W_out, K_h, K_w).
     products = trace.patches[0, :, 0] * trace.kernels[0]
     limits = {"x": trace.x[0], "kernel": trace.kernel[0], "product": products, "y": trace.y[0]}
     arrays = {
@@ -118,7 +117,7 @@ def _data(trace: Trace, about: str, photo: bool) -> dict[str, Any]:
         "span_bias": trace.span_bias,
         "y": trace.y[0],
     }
-    at, *others = _telling(trace)
+    at, *others = _first_pixels(trace)
     return {
         "about": about,
         "geometry": {**asdict(geom), "H_out": geom.H_out, "W_out": geom.W_out},
@@ -137,12 +136,12 @@ def _data(trace: Trace, about: str, photo: bool) -> dict[str, Any]:
     }
 
 
-def _telling(trace: Trace) -> list[Pair]:
-    """Return one or two pixels to begin with: the widest kernel of the middle, and one unlike it."""
+def _first_pixels(trace: Trace) -> list[Pair]:
+    """Return the first pixel A, of the widest kernel near the middle, and B, if any, unlike it."""
     kernels = trace.kernels[0, 0]  # (H_out, W_out, K_h, K_w)
     H, W = kernels.shape[:2]
     top, left = 3 * H // 8, 3 * W // 8
-    width = spread(kernels[top : H - top, left : W - left])
+    width = entropy(kernels[top : H - top, left : W - left])
     i, j = np.unravel_index(width.argmax(), width.shape)
     first = top + int(i), left + int(j)
     _, *others = varied_pixels(trace, first, 3, 3)
@@ -150,19 +149,19 @@ def _telling(trace: Trace) -> list[Pair]:
     return [first, *sorted(others, key=lambda at: -float(distance[at]))[:1]]
 
 
-def _check_own(trace: Trace) -> None:
-    """Raise unless the reduced features are made from ``x``, as the page makes them."""
+def _check_whole(trace: Trace) -> None:
+    """Raise unless the reduced features are computed from ``x``, as the page does."""
     geom, weight = trace.geom, trace.reduce_weight
     conv = trace.stages["conv"]
     if weight.shape[1] == geom.C:
         pooled: Array = AvgPool2d(geom.stride)(trace.x)
         if pooled.shape[2:] == conv.shape[2:]:
-            # In float64: einsum adds one by one, and hundreds of channels would round too much.
+            # In float64: einsum adds one by one, and hundreds of rounding errors add up.
             reduced = np.einsum("oc,nchw->nohw", weight, pooled, dtype=np.float64)
             if scaled_error(reduced.astype(conv.dtype), conv) <= TOLERANCE[conv.dtype]:
                 return
     raise ArgumentError(
         "trace",
-        "has kernels that are not made from its x",
+        "has kernels that are not generated from its x",
         "a whole run of a layer without out_channels",
     )

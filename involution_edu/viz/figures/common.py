@@ -1,4 +1,4 @@
-"""How all figures look: the palette of the animations, on matplotlib's axes."""
+"""Style that all figures share: the palette of the animations, on matplotlib's axes."""
 
 from __future__ import annotations
 
@@ -6,125 +6,139 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ...arguments import ArgumentError
+from ...arguments import as_int
 from ...arrays import Array
 from ...images import Photo
 from ..animation.canvas import number
 from ..palette import INK, LINE, MUTED, PAPER, SHADES, Colour, diverging, luminance
+from ..trace import OperatorTrace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+DPI = 110
+NUMBERS = 5  # rows and columns up to which the cells of a kernel have room for numbers
 
-def of_matplotlib(colour: Colour) -> str:
-    """Return a colour as matplotlib spells it.
+
+def hex_colour(colour: Colour) -> str:
+    """Return a colour as matplotlib reads it.
 
     Examples
     --------
-    >>> of_matplotlib((208, 0, 111))
+    >>> hex_colour((208, 0, 111))
     '#d0006f'
     """
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
+def new_figure(size: tuple[float, float], layout: Any = "constrained") -> Figure:
+    """Return an empty figure of ``size`` inches, which no window shows."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size, dpi=DPI, facecolor=hex_colour(PAPER), layout=layout)
+
+
 def figure_of(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
-    """Return ``ax`` and its figure; without one a new figure of ``size`` inches, which no window shows."""
+    """Return the figure of ``ax``, and ``ax``; if that is None, a new figure of ``size`` inches."""
     if ax is None:
         figure = new_figure(size)
         return figure, figure.add_subplot()
     return cast("Figure", ax.figure), ax
 
 
-def figure_of_many(
-    axes: Any, count: int, size: tuple[float, float], columns: int | None = None
-) -> tuple[Figure, list[Axes]]:
-    """Return ``count`` axes and their figure, as `figure_of` does for one.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than ``count`` in ``axes``.
-    """
-    if axes is None:
-        figure = new_figure(size)
-        across = columns or count
-        grid = figure.subplots(-(-count // across), across, squeeze=False)
-        for ax in grid.flat[count:]:
-            ax.set_axis_off()
-        return figure, list(grid.flat[:count])
-    given = list(np.asarray(axes).flat)
-    if len(given) < count:
-        raise ArgumentError("axes", f"has {len(given)} entries", str(count))
-    return figure_of(given[0], size)[0], given[:count]
+def kernels_of(trace: OperatorTrace, group: int) -> Array:
+    """Return the kernels (H_out, W_out, K_h, K_w) of a group of the first image."""
+    kernels: Array = trace.kernels[0, as_int("group", group, 0, trace.geom.G - 1)]
+    return kernels
 
 
-def new_figure(size: tuple[float, float]) -> Figure:
-    """Return an empty figure of ``size`` inches."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=size, facecolor=of_matplotlib(PAPER), layout="constrained", dpi=110)
-
-
-def title(ax: Axes, text: str, meaning: str = "") -> None:
-    """Write what is shown above ``ax`` and, in small letters, what it means."""
-    ink = of_matplotlib(INK)
-    ax.set_title(text, loc="left", fontsize=12, fontweight="bold", color=ink, pad=8)
+def label(
+    ax: Axes, title: str, meaning: str = "", *, ticks: bool = True, size: int = 12, pad: float = 8
+) -> None:
+    """Write the title of ``ax``, and below it, small, its meaning; draw thin lines and ticks."""
+    ink, muted = hex_colour(INK), hex_colour(MUTED)
+    ax.set_title(title, loc="left", fontsize=size, fontweight="bold", color=ink, pad=pad)
     if meaning:
-        ax.set_xlabel(meaning, fontsize=9, color=of_matplotlib(MUTED), loc="left")
-
-
-def plain(ax: Axes, ticks: bool = True) -> None:
-    """Give ``ax`` thin lines and small muted numbers, or no numbers."""
+        ax.set_xlabel(meaning, fontsize=9, color=muted, loc="left")
     for spine in ax.spines.values():
-        spine.set_color(of_matplotlib(LINE))
-    ax.tick_params(labelsize=8, colors=of_matplotlib(MUTED), length=3)
+        spine.set_color(hex_colour(LINE))
+    ax.tick_params(labelsize=8, colors=muted, length=3)
     if not ticks:
         ax.set_xticks([])
         ax.set_yticks([])
 
 
-def pale(photo: Photo) -> Photo:
-    """Return ``photo`` bleached, to draw on."""
-    bleached: Photo = np.rint(115 + 0.55 * photo).astype(np.uint8)
-    return bleached
+def show_photo(ax: Axes, photo: Photo, size: tuple[int, int], *, pale: bool = False) -> None:
+    """Draw ``photo``, of any size, over ``size`` rows and columns of ``ax``; pale to draw on it."""
+    if pale:
+        photo = np.rint(115 + 0.55 * photo).astype(np.uint8)
+    rows, columns = size
+    edges = (-0.5, columns - 0.5, rows - 0.5, -0.5)
+    ax.imshow(photo, extent=edges, interpolation="nearest")
 
 
-def signed(ax: Axes, values: Array, limit: float, digits: int | None = None) -> None:
-    """Draw ``values`` (rows, columns): blue below 0, white at 0, orange above."""
+def signed(ax: Axes, values: Array, limit: float, *, numbers: bool = False) -> None:
+    """Draw ``values`` (rows, columns): blue below 0, white at 0, orange above.
+
+    With ``numbers`` the cells have thin edges and, if they are few, their numbers.
+    """
     colours = diverging(values, limit)
     ax.imshow(colours, interpolation="nearest")
-    if digits is None:
+    if not numbers:
+        return
+    rows, columns = values.shape
+    edges: dict[str, Any] = {"color": hex_colour(LINE), "linewidth": 0.8}
+    ax.hlines(np.arange(1, rows) - 0.5, -0.5, columns - 0.5, **edges)
+    ax.vlines(np.arange(1, columns) - 0.5, -0.5, rows - 0.5, **edges)
+    if max(values.shape) > NUMBERS:
         return
     for (r, c), value in np.ndenumerate(values):
-        ink = of_matplotlib(INK) if luminance(colours[r, c].tolist()) > 0.2 else "white"
-        text = number(float(value), digits)
-        ax.text(c, r, text, ha="center", va="center", fontsize=8, color=ink)
+        ink = hex_colour(INK) if luminance(colours[r, c].tolist()) > 0.2 else "white"
+        ax.text(c, r, number(float(value), 2), ha="center", va="center", fontsize=7.5, color=ink)
 
 
-def signed_bar(ax: Axes, limit: float, label: str = "") -> None:
-    """Draw the colour bar of `signed` beside ``ax``, with 0 marked."""
+def outline(
+    ax: Axes,
+    corner: tuple[float, float],
+    size: tuple[float, float],
+    width: float = 0.5,
+    *,
+    color: str,
+    **look: Any,
+) -> None:
+    """Draw the edges of a rectangle from its top left ``corner`` (x, y), ``size`` wide and high."""
+    from matplotlib.patches import Rectangle
+
+    ax.add_patch(Rectangle(corner, *size, fill=False, linewidth=width, edgecolor=color, **look))
+
+
+def signed_bar(ax: Any, limit: float, **options: Any) -> None:
+    """Draw the colour bar of `signed` beside ``ax``, one axes or several, with 0 marked."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
 
     scale = ScalarMappable(Normalize(-limit, limit), ListedColormap(SHADES / 255.0))
-    _bar(ax, scale, label, ticks=[-limit, 0, limit], extend="both")
+    _bar(ax, scale, ticks=[-limit, 0, limit], extend="both", **options)
 
 
 def unsigned(
-    ax: Axes, values: Array, limit: float, label: str = "", extend: str = "neither"
+    ax: Axes, values: Array, limit: float, *, label: str = "", extend: str = "neither"
 ) -> None:
     """Draw ``values`` from dark at 0 to yellow at ``limit``, and their colour bar."""
     image = ax.imshow(values, cmap="cividis", vmin=0, vmax=limit, interpolation="nearest")
-    _bar(ax, image, label, ticks=[0, limit / 2, limit], extend=extend)
+    _bar(ax, image, ticks=[0, limit / 2, limit], extend=extend, label=label)
 
 
-def _bar(ax: Axes, scale: Any, label: str, ticks: list[float], extend: str) -> None:
-    figure, _ = figure_of(ax, (0, 0))
-    bar = figure.colorbar(scale, ax=ax, shrink=0.8, ticks=ticks, extend=extend, aspect=25, pad=0.02)
-    bar.ax.tick_params(labelsize=8, colors=of_matplotlib(MUTED), length=3)
-    bar.ax.set_yticklabels([f"{tick:g}".replace("-", "−") for tick in ticks])
-    bar.outline.set_edgecolor(of_matplotlib(LINE))
-    if 0 in ticks and ticks[0] < 0:
-        bar.ax.axhline(0, color=of_matplotlib(INK), linewidth=1.2)
-    bar.set_label(label, fontsize=9, color=of_matplotlib(MUTED))
+def _bar(ax: Any, scale: Any, ticks: list[float], **options: Any) -> None:
+    figure = np.asarray(ax).flat[0].figure
+    if "cax" not in options:
+        options = {"ax": ax, "shrink": 0.8, "aspect": 25, "pad": 0.02, **options}
+    bar = figure.colorbar(scale, ticks=ticks, **options)
+    bar.ax.tick_params(labelsize=8, colors=hex_colour(MUTED), length=3)
+    bar.set_ticklabels([f"{tick:g}".replace("-", "−") for tick in ticks])
+    bar.outline.set_edgecolor(hex_colour(LINE))
+    if ticks[0] < 0:
+        mark = bar.ax.axhline if bar.orientation == "vertical" else bar.ax.axvline
+        mark(0, color=hex_colour(INK), linewidth=1.2)
+    bar.ax.yaxis.label.set(fontsize=9, color=hex_colour(MUTED))

@@ -1,4 +1,4 @@
-"""Diagrams drawn from the code's own objects: the shapes of a layer, the blocks of a network."""
+"""Diagrams read from objects: the array shapes of a layer, the blocks of a network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ...models import Bottleneck, ResidualNetwork
 from ...nn import Conv2d, Involution2d, Linear, MaxPool2d, Module
 from ..palette import ACCENT, BLUE, INK, LINE, MUTED, PAPER, Colour
 from ..trace import Trace
-from .common import figure_of, of_matplotlib
+from .common import figure_of, hex_colour, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ PINK: Colour = (250, 226, 238)
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box of a diagram: its middle in the units of the diagram, and what is written in it."""
+    """A box of a diagram: its middle and size in units of the diagram, and its two lines of text."""
 
     x: float
     y: float
@@ -33,9 +33,7 @@ class Box:
 
 
 def shape_diagram(trace: Trace, *, ax: Axes | None = None) -> Figure:
-    """Draw the way of the numbers through an involution layer, with the shape of every array.
-
-    The shapes are those of the arrays in ``trace``.
+    """Draw the arrays of an involution layer with their shapes, and the steps from one to the next.
 
     Parameters
     ----------
@@ -43,16 +41,12 @@ def shape_diagram(trace: Trace, *, ax: Axes | None = None) -> Figure:
     ax : Axes, optional
         Where to draw; if not given, on a new figure.
 
-    Returns
-    -------
-    figure : Figure
-
     Examples
     --------
+    >>> import numpy as np
     >>> from involution_edu import nn
     >>> from involution_edu.viz import record
     >>> layer = nn.Involution2d(8, 3, groups=2, rng=0, dtype=float).eval()
-    >>> import numpy as np
     >>> figure = shape_diagram(record(layer, np.zeros((1, 8, 5, 6))))
     >>> "(1, 2, 3, 3, 5, 6)" in [text.get_text() for text in figure.axes[0].texts]
     True
@@ -66,23 +60,23 @@ def shape_diagram(trace: Trace, *, ax: Axes | None = None) -> Figure:
     kernel = Box(9.3, 1.4, "kernel", f"{trace.kernel.shape}", PINK)
     windows = Box(5.4, -1.4, "windows of x", f"{trace.patches.shape}", width=2.4)
     stages = " → ".join(trace.stages)
-    for start, end, label in (
+    for start, end, words in (
         (x, reduced, f"reduce 1×1\n{trace.reduce_weight.size} weights\n{stages}"),
         (reduced, span, f"span 1×1\n{trace.span_weight.size + spanned} weights"),
         (span, kernel, "reshape\n0 weights"),
         (x, windows, f"stride {trace.geom.stride[0]}\ndilation {trace.geom.dilation[0]}"),
         (kernel, y, f"shared by\nC_g = {C_g} channels"),
-        (windows, y, f"times kernel, summed\nover {K_h}·{K_w} places"),
+        (windows, y, f"times kernel, summed\nover {K_h}·{K_w} taps"),
     ):
-        _arrow(ax, start, end, label)
+        _arrow(ax, start, end, words)
     for box in (x, reduced, span, kernel, windows, y):
         _box(ax, box)
-    _finish(ax, f"An involution makes {spanned} = G·K·K numbers at every pixel")
+    _finish(ax, f"An involution generates {spanned} = G·K·K numbers at every pixel")
     return figure
 
 
 def block_diagram(model: ResidualNetwork, *, ax: Axes | None = None) -> Figure:
-    """Draw a RedNet or ResNet: its stages, and what is inside the first block of each.
+    """Draw a RedNet or ResNet: its stages, and the layers of the first block of each.
 
     Names, sizes and weights are read from the modules.
 
@@ -114,14 +108,14 @@ def block_diagram(model: ResidualNetwork, *, ax: Axes | None = None) -> Figure:
             edge = ACCENT if colour == PINK else LINE
             _box(ax, Box(stage.x, y - 0.28, first, second, colour, 1.7, 0.5), edge, 8)
             y -= 0.58
-    pink = "; the layers in pink make a kernel at every pixel"
+    pink = "; the layers in pink generate a kernel at every pixel"
     involutions = any(isinstance(layer, Involution2d) for _, layer in model.named_modules())
     _finish(ax, weights(model) + pink * involutions)
     return figure
 
 
 def weights(module: Module) -> str:
-    """Return how many weights ``module`` has, in words.
+    """Return the number of weights of ``module``, in words.
 
     Examples
     --------
@@ -138,7 +132,7 @@ def weights(module: Module) -> str:
 def inside(module: Module) -> list[str]:
     r"""Return a line for each layer of ``module`` that mixes pixels or channels.
 
-    Of a stage the first block is described, and how many blocks there are.
+    Of a stage, the number of blocks and the layers of the first.
 
     Examples
     --------
@@ -149,9 +143,9 @@ def inside(module: Module) -> list[str]:
     """
     blocks = [child for child in module.children().values() if isinstance(child, Bottleneck)]
     if not blocks:
-        if _line(module):  # an involution's own convolutions are no layers of the network
-            return _line(module)
-        return [line for child in module.children().values() for line in inside(child)]
+        # An involution's own convolutions are not layers of the network.
+        lines = [line for child in module.children().values() for line in inside(child)]
+        return _line(module) or lines
     first = blocks[0]
     lines = ["1 block"] if len(blocks) == 1 else [f"{len(blocks)} blocks\nthe first:"]
     for part in (first.conv1, first.conv2, first.conv3):
@@ -185,9 +179,9 @@ def _box(ax: Axes, box: Box, edge: Colour = BLUE, letters: int = 11) -> None:
 
     corner = box.x - box.width / 2, box.y - box.height / 2
     look = FancyBboxPatch(corner, box.width, box.height, "round,pad=0,rounding_size=0.08")
-    look.set(facecolor=of_matplotlib(box.colour), edgecolor=of_matplotlib(edge), linewidth=1.2)
+    look.set(facecolor=hex_colour(box.colour), edgecolor=hex_colour(edge), linewidth=1.2)
     ax.add_patch(look)
-    ink, muted = of_matplotlib(INK), of_matplotlib(MUTED)
+    ink, muted = hex_colour(INK), hex_colour(MUTED)
     up = 0.2 * box.height if box.detail else 0.0
     bold = "bold" if letters > 8 else "normal"
     middle: dict[str, Any] = {"ha": "center", "va": "center"}
@@ -195,30 +189,25 @@ def _box(ax: Axes, box: Box, edge: Colour = BLUE, letters: int = 11) -> None:
     ax.text(box.x, box.y - up - 0.03, box.detail, fontsize=8, color=muted, **middle)
 
 
-def _arrow(ax: Axes, start: Box, end: Box, label: str) -> None:
+def _arrow(ax: Axes, start: Box, end: Box, words: str) -> None:
     level = start.y == end.y
-    tail = start.x + start.width / 2, start.y
-    head = (end.x - end.width / 2, end.y)
+    tail, head = (start.x + start.width / 2, start.y), (end.x - end.width / 2, end.y)
     if not level and abs(end.x - start.x) < start.width + 0.5:  # nearly below each other
         tail, head = (start.x + 0.4, start.y - start.height / 2), (end.x, end.y + end.height / 2)
-    arrow: dict[str, Any] = {
-        "arrowstyle": "-|>",
-        "color": of_matplotlib(MUTED),
-        "shrinkA": 2,
-        "shrinkB": 2,
-    }
+    muted, paper = hex_colour(MUTED), hex_colour(PAPER)
+    arrow: dict[str, Any] = {"arrowstyle": "-|>", "color": muted, "shrinkA": 2, "shrinkB": 2}
     ax.annotate("", head, tail, arrowprops=arrow)
     x, y = (tail[0] + head[0]) / 2, (tail[1] + head[1]) / 2
-    text: dict[str, Any] = {"fontsize": 8, "color": of_matplotlib(MUTED), "ha": "center"}
+    text: dict[str, Any] = {"fontsize": 8, "color": muted, "ha": "center"}
     if level:
-        ax.text(x, y + 0.08, label, va="bottom", **text)
+        ax.text(x, y + 0.08, words, va="bottom", **text)
     else:
-        ground = {"facecolor": of_matplotlib(PAPER), "edgecolor": "none", "pad": 1}
-        ax.text(x, y, label, va="center", bbox=ground, **text)
+        ground = {"facecolor": paper, "edgecolor": "none", "pad": 1}
+        ax.text(x, y, words, va="center", bbox=ground, **text)
 
 
-def _finish(ax: Axes, text: str) -> None:
-    ax.set_title(text, loc="left", fontsize=12, fontweight="bold", color=of_matplotlib(INK))
+def _finish(ax: Axes, title: str) -> None:
+    label(ax, title)
     ax.set_aspect("equal")
     ax.margins(0.03)
     ax.autoscale_view()

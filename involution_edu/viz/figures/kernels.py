@@ -10,37 +10,31 @@ import numpy as np
 from ...arguments import Pair
 from ...arrays import Array
 from ...images import Photo
-from ..measures import unlikeness
+from ..measures import distance
 from ..palette import ACCENT, INK, diverging, limit_of
 from ..trace import OperatorTrace
 from .common import (
     figure_of,
-    figure_of_many,
-    of_matplotlib,
-    pale,
-    plain,
+    hex_colour,
+    kernels_of,
+    label,
+    new_figure,
+    outline,
+    show_photo,
     signed,
     signed_bar,
-    title,
     unsigned,
 )
-from .maps import kernels_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 GAP = 2  # output pixels left between two kernels of the atlas
-NUMBERS = 5  # rows and columns up to which a kernel has room for its numbers
 
 
 def kernel_atlas(
-    trace: OperatorTrace,
-    photo: Photo,
-    *,
-    group: int = 0,
-    limit: float | None = None,
-    ax: Axes | None = None,
+    trace: OperatorTrace, photo: Photo, *, group: int = 0, ax: Axes | None = None
 ) -> Figure:
     """Draw many kernels over the photo, each over the window that it is multiplied with.
 
@@ -49,50 +43,49 @@ def kernel_atlas(
     trace : OperatorTrace
         Its first image is drawn.
     photo : ndarray, shape (H', W', 3), uint8
-        What the kernels were made from; of any size.
+        The photo that the kernels were made from; of any size.
     group : int
-    limit : float, optional
-        Ends of the colours; if not given, those of all kernels of the trace.
     ax : Axes, optional
         Where to draw; if not given, on a new figure.
-
-    Returns
-    -------
-    figure : Figure
 
     Examples
     --------
     >>> from involution_edu.viz import record_operator
     >>> trace = record_operator(np.ones((1, 1, 9, 9)), np.ones((1, 1, 3, 3, 9, 9)))
     >>> figure = kernel_atlas(trace, np.zeros((9, 9, 3), np.uint8))
-    >>> len(figure.axes[0].images)  # the photo and 2 x 2 kernels
-    5
+    >>> len(figure.axes[0].patches)  # the frames of 2 x 2 kernels
+    4
     """
     figure, ax = figure_of(ax, (7.2, 7.2))
-    kernels, geom = kernels_of(trace, group), trace.geom
-    limit = limit_of(trace.kernel) if limit is None else limit
-    height, width = geom.H, geom.W
-    ax.imshow(pale(photo), extent=(-0.5, width - 0.5, height - 0.5, -0.5), interpolation="nearest")
-    for i, j in atlas_pixels(trace):
-        top, left = (
-            at * s - p - d / 2
-            for at, s, p, d in zip((i, j), geom.stride, geom.padding, geom.dilation, strict=True)
-        )
-        bottom, right = (
-            start + d * k
-            for start, d, k in zip((top, left), geom.dilation, geom.window, strict=True)
-        )
-        colours = diverging(kernels[i, j], limit)
-        ax.imshow(colours, extent=(left, right, bottom, top), interpolation="nearest")
-        edges = {"fill": False, "edgecolor": of_matplotlib(INK), "linewidth": 0.5}
-        _rectangle(ax, (left, top), (right - left, bottom - top), **edges)
-    ax.set_xlim(-0.5, width - 0.5)
-    ax.set_ylim(height - 0.5, -0.5)
+    limit = limit_of(trace.kernel)
+    draw_atlas(ax, trace, photo, group, limit)
     signed_bar(ax, limit)
-    plain(ax)
-    meaning = "each kernel lies over its window; rows and columns of the input"
-    title(ax, f"Kernels where they work, group {group}", meaning)
+    meaning = "each kernel covers its window; rows and columns of the input"
+    label(ax, f"Kernels over their windows, group {group}", meaning)
     return figure
+
+
+def draw_atlas(ax: Axes, trace: OperatorTrace, photo: Photo, group: int, limit: float) -> None:
+    """Draw the pale photo on ``ax``, and on it the kernels of `atlas_pixels`, each with a frame."""
+    kernels, geom = kernels_of(trace, group), trace.geom
+    show_photo(ax, photo, (geom.H, geom.W), pale=True)
+    (s_h, s_w), (p_h, p_w), (d_h, d_w) = geom.stride, geom.padding, geom.dilation
+    top, left = -p_h - d_h / 2, -p_w - d_w / 2  # of the window of pixel (0, 0), in input pixels
+    # Two rows and columns of the overlay for each of the padded input: a cell of an even
+    # dilation ends in the middle of a pixel.
+    rows, columns = geom.padded_size[0] + d_h, geom.padded_size[1] + d_w
+    overlay = np.zeros((2 * rows, 2 * columns, 4), np.uint8)
+    for i, j in atlas_pixels(trace):
+        cells = diverging(kernels[i, j], limit).repeat(2 * d_h, axis=0).repeat(2 * d_w, axis=1)
+        height, width = cells.shape[:2]
+        part = overlay[2 * i * s_h :, 2 * j * s_w :][:height, :width]
+        part[..., :3], part[..., 3] = cells, 255
+        corner = left + j * s_w, top + i * s_h
+        outline(ax, corner, (width / 2, height / 2), color=hex_colour(INK))
+    edges = (left, left + columns, top + rows, top)
+    ax.imshow(overlay, extent=edges, interpolation="nearest")
+    ax.set_xlim(-0.5, geom.W - 0.5)
+    ax.set_ylim(geom.H - 0.5, -0.5)
 
 
 def atlas_pixels(trace: OperatorTrace) -> list[Pair]:
@@ -114,21 +107,7 @@ def _apart(pixels: int, step: int) -> range:
     return range(start, start + (count - 1) * step + 1, step)
 
 
-def _rectangle(
-    ax: Axes, corner: tuple[float, float], size: tuple[float, float], **look: Any
-) -> None:
-    from matplotlib.patches import Rectangle
-
-    ax.add_patch(Rectangle(corner, *size, **look))
-
-
-def all_groups(
-    trace: OperatorTrace,
-    pixel: Pair,
-    *,
-    limit: float | None = None,
-    axes: Sequence[Axes] | None = None,
-) -> Figure:
+def all_groups(trace: OperatorTrace, pixel: Pair) -> Figure:
     """Draw the kernels that one output pixel made for each group, with their numbers.
 
     Parameters
@@ -136,33 +115,27 @@ def all_groups(
     trace : OperatorTrace
     pixel : (int, int)
         Output row and column.
-    limit : float, optional
-        Ends of the colours; if not given, those of all kernels of the trace.
-    axes : sequence of Axes, optional
-        G of them; if not given, on a new figure.
 
     Examples
     --------
-    >>> from involution_edu import viz
-    >>> rng = np.random.default_rng(0)
-    >>> x, kernel = rng.standard_normal((1, 4, 8, 9)), rng.standard_normal((1, 2, 3, 3, 8, 9))
-    >>> trace = viz.record_operator(x, kernel)
+    >>> from involution_edu.viz import record_operator
+    >>> trace = record_operator(np.ones((1, 4, 8, 9)), np.ones((1, 2, 3, 3, 8, 9)))
     >>> figure = all_groups(trace, (2, 5))
-    >>> [ax.get_title(loc="left") for ax in figure.axes[: trace.geom.G]]
+    >>> [ax.get_title(loc="left") for ax in figure.axes[:2]]
     ['group 0', 'group 1']
     """
-    G = trace.geom.G
+    (G, C_g), limit = (trace.geom.G, trace.geom.C_g), limit_of(trace.kernel)
     columns = min(G, 4)
     rows = -(-G // columns)
-    figure, given = figure_of_many(axes, G, (2.6 * columns + 0.8, 2.7 * rows + 0.3), columns)
-    limit = limit_of(trace.kernel) if limit is None else limit
-    C_g = trace.geom.C_g
-    for group, ax in enumerate(given):
-        kernel = kernels_of(trace, group)[pixel]
-        _kernel(ax, kernel, limit)
+    figure = new_figure((2.6 * columns + 0.8, 2.7 * rows + 0.3))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for group, ax in enumerate(axes[:G]):
+        signed(ax, kernels_of(trace, group)[pixel], limit, numbers=True)
         channels = f"channels {group * C_g} to {group * C_g + C_g - 1}"
-        title(ax, f"group {group}", channels if C_g > 1 else f"channel {group}")
-    signed_bar(given[-1], limit)
+        label(ax, f"group {group}", channels if C_g > 1 else f"channel {group}", ticks=False)
+    for ax in axes[G:]:
+        ax.set_axis_off()
+    signed_bar(axes[G - 1], limit)
     return figure
 
 
@@ -175,59 +148,51 @@ def nearest_kernels(
     count: int = 8,
     ax: Axes | None = None,
 ) -> Figure:
-    """Show where else the kernel of a pixel occurs: how unlike every other kernel is to it.
+    """Draw the distance of every kernel to that of one pixel, and mark the nearest.
 
     Parameters
     ----------
     trace : OperatorTrace
     photo : ndarray, shape (H', W', 3), uint8
-        Of any size; drawn pale where kernels are unlike.
+        Of any size; drawn small in a corner.
     pixel : (int, int)
         Output row and column of the kernel that is looked for.
     group : int
     count : int
-        The most alike of the others are marked, none within a window of another.
+        How many of the nearest kernels are marked, none within a window of another.
     ax : Axes, optional
         Where to draw; if not given, on a new figure.
 
     Examples
     --------
-    >>> from involution_edu import viz
-    >>> rng = np.random.default_rng(0)
-    >>> x, kernel = rng.standard_normal((1, 4, 8, 9)), rng.standard_normal((1, 2, 3, 3, 8, 9))
-    >>> trace = viz.record_operator(x, kernel)
-    >>> photo = np.full((8, 9, 3), 128, np.uint8)
-    >>> figure = nearest_kernels(trace, photo, (2, 5), group=1, count=3)
-    >>> [text.get_text() for text in figure.axes[0].texts][:3]
+    >>> from involution_edu.viz import record_operator
+    >>> trace = record_operator(np.ones((1, 1, 8, 9)), np.ones((1, 1, 3, 3, 8, 9)))
+    >>> figure = nearest_kernels(trace, np.zeros((8, 9, 3), np.uint8), (2, 5), count=3)
+    >>> [text.get_text() for text in figure.axes[0].texts]
     ['1', '2', '3']
     """
     figure, ax = figure_of(ax, (5.4, 5.6))
     kernels = kernels_of(trace, group)
-    distance = unlikeness(kernels, kernels[pixel])
-    unsigned(ax, distance, 1.0, label="unlikeness")
-    for n, (i, j) in enumerate([pixel, *nearest_pixels(trace, distance, pixel, count)]):
-        colour, width = (of_matplotlib(ACCENT), 2.2) if n == 0 else ("white", 1.4)
-        _rectangle(
-            ax, (j - 0.9, i - 0.9), (1.8, 1.8), fill=False, edgecolor=colour, linewidth=width
-        )
+    distances = distance(kernels, kernels[pixel])
+    unsigned(ax, distances, 1.0, label="distance")
+    for n, (i, j) in enumerate([pixel, *nearest_pixels(trace, distances, pixel, count)]):
+        colour, width = ("white", 1.4) if n else (hex_colour(ACCENT), 2.2)
+        outline(ax, (j - 0.9, i - 0.9), (1.8, 1.8), width, color=colour)
         if n:
-            ax.annotate(
-                f"{n}", (j, i), (3, 3), textcoords="offset points", fontsize=8, color="white"
-            )
+            beside: dict[str, Any] = {"xytext": (3, 3), "textcoords": "offset points"}
+            ax.annotate(f"{n}", (j, i), fontsize=8, color="white", **beside)
     inset = ax.inset_axes((0.02, 0.74, 0.22, 0.24))
-    H, W = trace.geom.H_out, trace.geom.W_out
-    inset.imshow(photo, extent=(-0.5, W - 0.5, H - 0.5, -0.5))
-    inset.plot(pixel[1], pixel[0], "s", color=of_matplotlib(ACCENT), markersize=3)
-    plain(inset, ticks=False)
-    plain(ax)
-    meaning = "‖a − b‖ / (‖a‖ + ‖b‖): 0 the same kernel, 1 its opposite"
-    title(ax, f"Where else is the kernel of {pixel}?", meaning)
+    show_photo(inset, photo, (trace.geom.H_out, trace.geom.W_out))
+    inset.plot(pixel[1], pixel[0], "s", color=hex_colour(ACCENT), markersize=3)
+    label(inset, "", ticks=False)
+    meaning = "‖a − b‖ / (‖a‖ + ‖b‖): 0 for equal kernels, 1 for opposite ones"
+    label(ax, f"Kernels like that of pixel {pixel}", meaning)
     return figure
 
 
-def nearest_pixels(trace: OperatorTrace, distance: Array, pixel: Pair, count: int) -> list[Pair]:
-    """Return the ``count`` pixels of the least ``distance`` that lie a window apart, nearest first."""
-    left = distance.astype(float).copy()
+def nearest_pixels(trace: OperatorTrace, distances: Array, pixel: Pair, count: int) -> list[Pair]:
+    """Return the ``count`` pixels of the least distance, a window apart, nearest first."""
+    left = distances.astype(float).copy()
     (K_h, K_w), chosen, at = trace.geom.window, [], pixel
     for _ in range(count + 1):
         i, j = at
@@ -240,12 +205,7 @@ def nearest_pixels(trace: OperatorTrace, distance: Array, pixel: Pair, count: in
 
 
 def before_and_after(
-    before: OperatorTrace,
-    after: OperatorTrace,
-    pixels: Sequence[Pair],
-    *,
-    group: int = 0,
-    axes: Sequence[Axes] | None = None,
+    before: OperatorTrace, after: OperatorTrace, pixels: Sequence[Pair], *, group: int = 0
 ) -> Figure:
     """Draw the kernels of some pixels in two traces of one layer, such as before and after training.
 
@@ -258,32 +218,22 @@ def before_and_after(
     pixels : sequence of (int, int)
         Output rows and columns.
     group : int
-    axes : sequence of Axes, optional
-        Two for each pixel, the upper row first; if not given, on a new figure.
 
     Examples
     --------
-    >>> from involution_edu import viz
-    >>> rng = np.random.default_rng(0)
-    >>> x, kernel = rng.standard_normal((1, 4, 8, 9)), rng.standard_normal((1, 2, 3, 3, 8, 9))
-    >>> trace = viz.record_operator(x, kernel)
-    >>> later = viz.record_operator(x, 2 * kernel)
-    >>> figure = before_and_after(trace, later, [(0, 0), (4, 7)])
+    >>> from involution_edu.viz import record_operator
+    >>> x, kernel = np.ones((1, 1, 8, 9)), np.ones((1, 1, 3, 3, 8, 9))
+    >>> before, after = record_operator(x, kernel), record_operator(x, 2 * kernel)
+    >>> figure = before_and_after(before, after, [(0, 0), (4, 7)])
     >>> [ax.get_title(loc="left") for ax in figure.axes[:4]]
     ['before (0, 0)', 'before (4, 7)', 'after (0, 0)', 'after (4, 7)']
     """
-    columns = len(pixels)
-    figure, given = figure_of_many(axes, 2 * columns, (1.9 * columns + 0.8, 4.6), columns)
-    for row, (name, trace) in enumerate((("before", before), ("after", after))):
+    figure = new_figure((1.9 * len(pixels) + 0.8, 4.6))
+    rows = figure.subplots(2, len(pixels), squeeze=False)
+    for axes, name, trace in zip(rows, ("before", "after"), (before, after), strict=True):
         limit = limit_of(trace.kernel)
-        for ax, pixel in zip(given[row * columns : (row + 1) * columns], pixels, strict=True):
-            _kernel(ax, kernels_of(trace, group)[pixel], limit)
-            title(ax, f"{name} {pixel}")
-            ax.title.set_fontsize(9)
-        signed_bar(given[(row + 1) * columns - 1], limit)
+        for ax, pixel in zip(axes, pixels, strict=True):
+            signed(ax, kernels_of(trace, group)[pixel], limit, numbers=True)
+            label(ax, f"{name} {pixel}", ticks=False, size=9)
+        signed_bar(axes[-1], limit)
     return figure
-
-
-def _kernel(ax: Axes, kernel: Array, limit: float) -> None:
-    signed(ax, kernel, limit, digits=2 if max(kernel.shape) <= NUMBERS else None)
-    plain(ax, ticks=False)

@@ -1,23 +1,31 @@
-"""Maps: one number for the kernel of every output pixel, per group, on scales that are fixed.
+"""Maps: one number for the kernel of every output pixel, of one group of the first image.
 
 A scale does not follow the numbers, so that two maps of a kind can be compared. Each function
-draws one group of the first image, on ``ax`` or on a figure of its own, and returns the figure.
+draws on ``ax``, or on a figure of its own if ``ax`` is not given, and returns the figure.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...arguments import ArgumentError, as_int
 from ...arrays import Array
 from ...images import Photo
-from ..measures import centre, orientation, size, spread, total
+from ..measures import centroid, entropy, kernel_sum, l1_norm, orientation
 from ..palette import ACCENT
 from ..trace import OperatorTrace
-from .common import figure_of, of_matplotlib, pale, plain, signed, signed_bar, title, unsigned
+from .common import (
+    figure_of,
+    hex_colour,
+    kernels_of,
+    label,
+    show_photo,
+    signed,
+    signed_bar,
+    unsigned,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,24 +33,15 @@ if TYPE_CHECKING:
 
 Indices = NDArray[np.intp]
 
-SUMS, SIZES = 2.0, 4.0  # ends of the scales; what lies beyond has the colour of the end
-ARROWS = 18  # most arrows or dashes along a side
+SUM_LIMIT, NORM_LIMIT = 2.0, 4.0  # ends of the scales; numbers beyond have the colour of the end
+MAX_ARROWS = 18  # arrows or dashes along a side
 MAP = (5.4, 5.6)  # inches
 
 
-def kernels_of(trace: OperatorTrace, group: int) -> Array:
-    """Return the kernels (H_out, W_out, K_h, K_w) of a group of the first image."""
-    group = as_int("group", group, 0)
-    if group >= trace.geom.G:
-        raise ArgumentError("group", f"is {group}", f"0 to {trace.geom.G - 1}")
-    kernels: Array = trace.kernels[0, group]
-    return kernels
-
-
-def sum_map(
-    trace: OperatorTrace, *, group: int = 0, limit: float = SUMS, ax: Axes | None = None
+def kernel_sum_map(
+    trace: OperatorTrace, *, group: int = 0, limit: float = SUM_LIMIT, ax: Axes | None = None
 ) -> Figure:
-    """Draw Σ kernel at every output pixel: what each would make of an area that is 1 everywhere.
+    """Draw Σ kernel at every output pixel: the output where the input is 1 everywhere.
 
     Parameters
     ----------
@@ -53,10 +52,6 @@ def sum_map(
     ax : Axes, optional
         Where to draw; if not given, on a new figure.
 
-    Returns
-    -------
-    figure : Figure
-
     Raises
     ------
     ValueError
@@ -66,169 +61,103 @@ def sum_map(
     --------
     >>> from involution_edu.viz import record_operator
     >>> trace = record_operator(np.ones((1, 1, 4, 5)), np.full((1, 1, 3, 3, 4, 5), 0.1))
-    >>> figure = sum_map(trace)
+    >>> figure = kernel_sum_map(trace)
     >>> figure.savefig("sum.png")  # doctest: +SKIP
     """
     figure, ax = figure_of(ax, MAP)
-    signed(ax, total(kernels_of(trace, group)), limit)
+    signed(ax, kernel_sum(kernels_of(trace, group)), limit)
     signed_bar(ax, limit)
-    plain(ax)
-    title(ax, f"Σ kernel, group {group}", "1 keeps an even area as it is, 0 removes it")
+    label(ax, f"Σ kernel, group {group}", "1 keeps a uniform area as it is, 0 removes it")
     return figure
 
 
-def size_map(
-    trace: OperatorTrace, *, group: int = 0, limit: float = SIZES, ax: Axes | None = None
+def l1_norm_map(
+    trace: OperatorTrace, *, group: int = 0, limit: float = NORM_LIMIT, ax: Axes | None = None
 ) -> Figure:
-    """Draw ``Σ|kernel|`` at every output pixel; see `sum_map` for the arguments.
-
-    Parameters
-    ----------
-    trace : OperatorTrace
-    group : int
-    limit : float
-        Upper end of the scale.
-    ax : Axes, optional
-        Where to draw; if not given, on a new figure.
-
-    Returns
-    -------
-    figure : Figure
+    """Draw ``Σ|kernel|`` at every output pixel, from 0 to ``limit``; see `kernel_sum_map`.
 
     Examples
     --------
-    >>> from involution_edu import viz
-    >>> rng = np.random.default_rng(0)
-    >>> x, kernel = rng.standard_normal((1, 2, 8, 9)), rng.standard_normal((1, 2, 3, 3, 8, 9))
-    >>> trace = viz.record_operator(x, kernel)
-    >>> size_map(trace, group=1).axes[0].images[0].get_array().shape[:2]
-    (8, 9)
+    >>> from involution_edu.viz import record_operator
+    >>> trace = record_operator(np.ones((1, 1, 4, 5)), np.full((1, 1, 3, 3, 4, 5), -0.1))
+    >>> l1_norm_map(trace).axes[0].images[0].get_array()[0, 0].round(3)
+    np.float64(0.9)
     """
     figure, ax = figure_of(ax, MAP)
-    unsigned(ax, size(kernels_of(trace, group)), limit, extend="max")
-    plain(ax)
-    title(ax, f"Σ|kernel|, group {group}", "how strong a kernel is, whatever its signs")
+    unsigned(ax, l1_norm(kernels_of(trace, group)), limit, extend="max")
+    label(ax, f"L1 norm Σ|kernel|, group {group}", "strength of a kernel, whatever its signs")
     return figure
 
 
 def entropy_map(trace: OperatorTrace, *, group: int = 0, ax: Axes | None = None) -> Figure:
-    """Draw the entropy of ``|kernel|`` at every output pixel, 0 to 1; see `sum_map`.
-
-    Parameters
-    ----------
-    trace : OperatorTrace
-    group : int
-    ax : Axes, optional
-        Where to draw; if not given, on a new figure.
-
-    Returns
-    -------
-    figure : Figure
+    """Draw the entropy of ``|kernel|`` at every output pixel, 0 to 1; see `kernel_sum_map`.
 
     Examples
     --------
-    >>> from involution_edu import viz
-    >>> rng = np.random.default_rng(0)
-    >>> x, kernel = rng.standard_normal((1, 2, 8, 9)), rng.standard_normal((1, 2, 3, 3, 8, 9))
-    >>> trace = viz.record_operator(x, kernel)
-    >>> entropy_map(trace, group=1).axes[0].images[0].get_array().shape[:2]
-    (8, 9)
+    >>> from involution_edu.viz import record_operator
+    >>> trace = record_operator(np.ones((1, 1, 4, 5)), np.full((1, 1, 3, 3, 4, 5), 0.1))
+    >>> entropy_map(trace).axes[0].images[0].get_array()[0, 0].round(3)
+    np.float64(1.0)
     """
     figure, ax = figure_of(ax, MAP)
-    unsigned(ax, spread(kernels_of(trace, group)), 1.0)
-    plain(ax)
-    meaning = "0: one place of the window counts; 1: all alike"
-    title(ax, f"Entropy of |kernel|, group {group}", meaning)
+    unsigned(ax, entropy(kernels_of(trace, group)), 1.0)
+    meaning = "0: a single tap is not zero; 1: all taps have one size"
+    label(ax, f"Entropy of |kernel|, group {group}", meaning)
     return figure
 
 
-def centre_map(
-    trace: OperatorTrace,
-    *,
-    group: int = 0,
-    photo: Photo | None = None,
-    ax: Axes | None = None,
+def centroid_map(
+    trace: OperatorTrace, *, group: int = 0, photo: Photo | None = None, ax: Axes | None = None
 ) -> Figure:
-    """Draw how far the centre of mass of ``|kernel|`` lies off the middle, and arrows to where.
+    """Draw the distance of the centroid of ``|kernel|`` from the middle, and arrows to it.
 
-    The scale ends at half the window, the farthest there is. With a ``photo`` of the size of the
-    output the arrows lie on it instead of on the distances; see `sum_map` for the rest.
+    The scale ends at half the window, the maximum.
 
     Parameters
     ----------
     trace : OperatorTrace
     group : int
     photo : ndarray, shape (H', W', 3), uint8, optional
-        Drawn pale under them; of any size, over the area of the output.
+        Drawn pale under the arrows in place of the distances; of any size, over the area of the
+        output.
     ax : Axes, optional
         Where to draw; if not given, on a new figure.
 
-    Returns
-    -------
-    figure : Figure
-
     Examples
     --------
-    >>> from involution_edu import viz
-    >>> rng = np.random.default_rng(0)
-    >>> x, kernel = rng.standard_normal((1, 2, 8, 9)), rng.standard_normal((1, 2, 3, 3, 8, 9))
-    >>> trace = viz.record_operator(x, kernel)
-    >>> ax = centre_map(trace, group=1).axes[0]
+    >>> from involution_edu.viz import record_operator
+    >>> trace = record_operator(np.ones((1, 1, 8, 9)), np.full((1, 1, 3, 3, 8, 9), 0.1))
+    >>> ax = centroid_map(trace).axes[0]
     >>> len(ax.collections[0].get_offsets())  # one arrow for each of 8 x 9 pixels
     72
     """
     figure, ax = figure_of(ax, MAP)
-    offset = centre(kernels_of(trace, group))  # (H_out, W_out, 2)
+    offset = centroid(kernels_of(trace, group))  # (H_out, W_out, 2)
     farthest = max((max(trace.geom.window) - 1) / 2, 0.5)
     ink = _background(ax, trace, photo, np.hypot(offset[..., 0], offset[..., 1]), farthest)
     i, j, step = _thinned(trace)
     down, right = offset[i, j, 0], offset[i, j, 1]
-    # An arrow of one place of the window is as long as the space between two arrows, and more.
-    look: dict[str, Any] = {
-        "angles": "xy",
-        "scale_units": "xy",
-        "scale": 0.7 / step,
-        "width": 0.005,
-    }
-    ax.quiver(j, i, right, down, color=ink, **look)
-    plain(ax)
-    meaning = "arrows: where in its window the weight lies, in places"
-    title(ax, f"Centre of mass of |kernel|, group {group}", meaning)
+    # An offset of one tap is drawn a little longer than the space between two arrows.
+    ax.quiver(
+        j, i, right, down, color=ink, angles="xy", scale_units="xy", scale=0.7 / step, width=0.005
+    )
+    label(ax, f"Centroid of |kernel|, group {group}", "arrows: offset from the middle, in taps")
     return figure
 
 
 def orientation_map(
-    trace: OperatorTrace,
-    *,
-    group: int = 0,
-    photo: Photo | None = None,
-    ax: Axes | None = None,
+    trace: OperatorTrace, *, group: int = 0, photo: Photo | None = None, ax: Axes | None = None
 ) -> Figure:
-    """Draw the long axis of ``|kernel|`` as a dash, on the strength of it or on ``photo``.
+    """Draw the long axis of ``|kernel|`` as a dash, on its strength or on ``photo``.
 
     A dash as long as the space between two dashes is a kernel that is a line; a dot is a round
-    one. See `centre_map` for the arguments.
-
-    Parameters
-    ----------
-    trace : OperatorTrace
-    group : int
-    photo : ndarray, shape (H', W', 3), uint8, optional
-        Drawn pale under them; of any size, over the area of the output.
-    ax : Axes, optional
-        Where to draw; if not given, on a new figure.
-
-    Returns
-    -------
-    figure : Figure
+    one. See `centroid_map` for the arguments.
 
     Examples
     --------
-    >>> from involution_edu import viz
-    >>> rng = np.random.default_rng(0)
-    >>> x, kernel = rng.standard_normal((1, 2, 8, 9)), rng.standard_normal((1, 2, 3, 3, 8, 9))
-    >>> trace = viz.record_operator(x, kernel)
-    >>> ax = orientation_map(trace, group=1).axes[0]
+    >>> from involution_edu.viz import record_operator
+    >>> trace = record_operator(np.ones((1, 1, 8, 9)), np.full((1, 1, 3, 3, 8, 9), 0.1))
+    >>> ax = orientation_map(trace).axes[0]
     >>> len(ax.collections[0].get_segments())  # one dash for each of 8 x 9 pixels
     72
     """
@@ -242,9 +171,8 @@ def orientation_map(
     across, up = (length * f(np.radians(angle[i, j])) for f in (np.cos, np.sin))
     ends = np.stack([j - across, i + up, j + across, i - up], -1).reshape(-1, 2, 2)
     ax.add_collection(LineCollection(list(ends), colors=ink, linewidths=2.0))
-    plain(ax)
-    meaning = "dashes: where the large entries line up; dot: nowhere"
-    title(ax, f"Orientation of |kernel|, group {group}", meaning)
+    meaning = "dashes: the line of the large entries; dot: a round kernel"
+    label(ax, f"Orientation of |kernel|, group {group}", meaning)
     return figure
 
 
@@ -255,15 +183,14 @@ def _background(
     if photo is None:
         unsigned(ax, values, limit)
         return "white"
-    H, W = trace.geom.H_out, trace.geom.W_out
-    ax.imshow(pale(photo), extent=(-0.5, W - 0.5, H - 0.5, -0.5), interpolation="nearest")
-    return of_matplotlib(ACCENT)
+    show_photo(ax, photo, (trace.geom.H_out, trace.geom.W_out), pale=True)
+    return hex_colour(ACCENT)
 
 
 def _thinned(trace: OperatorTrace) -> tuple[Indices, Indices, int]:
-    """Return the rows and the columns of evenly spaced output pixels, and how far apart they are."""
+    """Return the rows and the columns of evenly spaced output pixels, and their spacing."""
     H, W = trace.geom.H_out, trace.geom.W_out
-    step = -(-max(H, W) // ARROWS)
+    step = -(-max(H, W) // MAX_ARROWS)
     rows, columns = (np.arange((n - 1) % step // 2, n, step) for n in (H, W))
     i, j = np.meshgrid(rows, columns, indexing="ij")
     return i, j, step

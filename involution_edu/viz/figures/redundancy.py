@@ -1,4 +1,4 @@
-"""How much the kernels of different channels differ: a convolution's, and involution's shared one."""
+"""Redundancy of the kernels of different channels, in a convolution and in an involution."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...arrays import Array
 from ...nn import Conv2d
 from ..palette import ACCENT, BLUE, MUTED
 from ..trace import OperatorTrace
-from .common import figure_of, of_matplotlib, plain, title
+from .common import figure_of, hex_colour, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def energy(kernels: Array) -> Array:
-    """Return how much of ``kernels`` the first 1, 2, ... of K_h·K_w patterns hold, from 0 to 1.
+    """Return the share of the energy of ``kernels`` in their 1, 2, ... K_h·K_w best patterns.
 
-    The kernels (..., channels, K_h, K_w) are written as the rows of a matrix for each leading
-    index; its singular values, squared and added up from the largest on, are the energy that the
-    best patterns hold, on average over the matrices.
+    The kernels (..., channels, K_h, K_w) are the rows of a matrix for each leading index. The
+    energy is the sum of its squared singular values; the shares are cumulative from the largest
+    on, and their mean over the matrices is returned.
 
     Examples
     --------
-    Kernels that are all multiples of one pattern need no other:
+    Multiples of one pattern have all their energy in the first:
 
     >>> pattern = np.arange(9.0).reshape(1, 3, 3)
     >>> energy(pattern * np.array([1.0, -2.0, 3.0]).reshape(3, 1, 1)).round(6)[0]
@@ -45,21 +45,20 @@ def energy(kernels: Array) -> Array:
 
 
 def channel_redundancy(
-    convolution: Conv2d, trace: OperatorTrace, *, ax: Axes | None = None
+    trace: OperatorTrace, convolution: Conv2d, *, ax: Axes | None = None
 ) -> Figure:
-    """Draw how few patterns hold the kernels of all channels, by singular values.
+    """Draw the energy of the kernels of all channels in their best patterns; see `energy`.
 
-    For the convolution, each output channel has a kernel for every input channel. For the
-    involution, each pixel and group has one kernel for all C_g channels: one pattern holds it
-    all. The nearer the convolution's line comes to that, the more of its kernels repeat each
-    other.
+    In the convolution each output channel has a kernel for every input channel. In the
+    involution each pixel and group has one kernel for all C_g channels: one pattern has all the
+    energy. The nearer the convolution's line is to that, the more its kernels are redundant.
 
     Parameters
     ----------
-    convolution : Conv2d
-        With a window of more than one pixel; best a trained one.
     trace : OperatorTrace
-        Of an involution with a window of the same size, for a fair comparison.
+        Of an involution.
+    convolution : Conv2d
+        With a window of the same size, for a fair comparison; best a trained one.
     ax : Axes, optional
         Where to draw; if not given, on a new figure.
 
@@ -74,14 +73,14 @@ def channel_redundancy(
 
     Examples
     --------
-    Random kernels hardly repeat each other; the kernel that channels share is one pattern:
+    Random kernels are hardly redundant; the kernel that channels share is one pattern:
 
     >>> from involution_edu import nn, viz
     >>> convolution = nn.Conv2d(16, 16, 3, rng=0)
     >>> layer = nn.Involution2d(16, 3, rng=0).eval()
     >>> trace = viz.record(layer, np.ones((1, 16, 4, 5), np.float32))
-    >>> figure = channel_redundancy(convolution, trace)
-    >>> for line in figure.axes[0].lines[:2]:  # what the best pattern holds, of all
+    >>> figure = channel_redundancy(trace, convolution)
+    >>> for line in figure.axes[0].lines[:2]:  # energy in the best pattern
     ...     print(line.get_label(), line.get_ydata()[1].round(2))
     involution: 16 channels share one kernel 1.0
     convolution: 16 channels, a kernel each 0.48
@@ -93,7 +92,7 @@ def channel_redundancy(
             f"has a window of {weight.shape[2:]}",
             f"{trace.geom.window}, as in trace",
         )
-    figure, ax = figure_of(ax, (6.4, 4.2))
+    (figure, ax), muted = figure_of(ax, (6.4, 4.2)), hex_colour(MUTED)
     shared = np.repeat(trace.kernels[0].reshape(-1, 1, *trace.geom.window), trace.geom.C_g, axis=1)
     for kernels, name, colour, mark in (
         (shared, f"involution: {trace.geom.C_g} channels share one kernel", ACCENT, "s"),
@@ -101,17 +100,15 @@ def channel_redundancy(
     ):
         line = energy(kernels)
         ranks = np.arange(1, len(line) + 1)
-        ax.plot(ranks, line, marker=mark, color=of_matplotlib(colour), label=name, markersize=5)
-    most = min(weight.shape[1], len(ranks))  # patterns that so many channels can have
-    ax.plot([0, most], [0, 1], "--", color=of_matplotlib(MUTED), linewidth=1)
+        ax.plot(ranks, line, marker=mark, color=hex_colour(colour), label=name, markersize=5)
+    count = min(weight.shape[1], len(ranks))  # patterns that so many channels can have
+    ax.plot([0, count], [0, 1], "--", color=muted, linewidth=1)
     ax.annotate(
-        "all patterns needed alike", (most * 0.5, 0.5), (8, -12), textcoords="offset points",
-        fontsize=9, color=of_matplotlib(MUTED),
+        "equal energy in all patterns", (count * 0.5, 0.5), (8, -12), textcoords="offset points",
+        fontsize=9, color=muted,
     )  # fmt: skip
     ax.set_ylim(0, 1.05)
-    ax.set_ylabel("energy held", fontsize=9, color=of_matplotlib(MUTED))
+    ax.set_ylabel("share of the energy", fontsize=9, color=muted)
     ax.legend(fontsize=9, frameon=False, loc="lower right")
-    plain(ax)
-    meaning = f"patterns kept, of K·K = {len(ranks)}"
-    title(ax, "How many patterns do the kernels of all channels need?", meaning)
+    label(ax, "Patterns in the kernels of all channels", f"patterns kept, of K·K = {len(ranks)}")
     return figure

@@ -1,4 +1,4 @@
-"""Scenes as files: every format holds the same frames, small, whole, and from any photo."""
+"""Scenes as files: every format holds the same frames; files are small; any photo will do."""
 
 from __future__ import annotations
 
@@ -21,13 +21,10 @@ from PIL import Image
 from involution_edu.cli import main
 from involution_edu.images import Photo
 from involution_edu.viz.animation.animate import animate
-from involution_edu.viz.animation.frames import FORMATS, VIDEO_RATE, Film, save_film
-from involution_edu.viz.animation.scenes import SCENES, Subject, scene_of
+from involution_edu.viz.animation.frames import Animation, Frame
+from involution_edu.viz.animation.scenes import SCENES, Subject
+from involution_edu.viz.animation.writers import FORMATS, VIDEO_RATE, write_animation
 from involution_edu.viz.palette import GifPalette, diverging
-
-
-def silent(done: int, total: int) -> None:
-    pass
 
 
 def read_frames(path: Path) -> tuple[list[Photo], list[int]]:
@@ -41,59 +38,61 @@ def read_frames(path: Path) -> tuple[list[Photo], list[int]]:
 
 
 @pytest.fixture(scope="module")
-def film() -> Film:
+def animation() -> Animation:
     photo = np.random.default_rng(7).integers(0, 256, (9, 11, 3), dtype=np.uint8)
-    return scene_of("multiply").film(Subject(photo, seed=3))
+    return SCENES["multiply"](Subject(photo, seed=3)).animation()
 
 
 @pytest.fixture(scope="module")
-def expected(film: Film) -> list[Photo]:
-    palette = GifPalette(*film.photos)
-    frames = (np.asarray(film.frame(shot).image) for shot in film.shots)
-    return [palette.colours[palette.numbers(frame)] for frame in frames]
+def expected(animation: Animation) -> list[Photo]:
+    palette = GifPalette(*animation.photos)
+    frames = (np.asarray(animation.draw(frame).image) for frame in animation.frames)
+    return [palette.colours[palette.indices(frame)] for frame in frames]
 
 
 @pytest.mark.parametrize("format", ["gif", "apng", "webp"])
 def test_an_animation_holds_every_frame_for_its_time(
-    format: str, film: Film, expected: list[Photo], tmp_path: Path
+    format: str, animation: Animation, expected: list[Photo], tmp_path: Path
 ) -> None:
-    last = save_film(film, tmp_path / "film", format, silent)
-    frames, durations = read_frames(tmp_path / "film")
-    assert durations == [shot.milliseconds for shot in film.shots]
+    last = write_animation(animation, tmp_path / "animation", format)
+    frames, durations = read_frames(tmp_path / "animation")
+    assert durations == [frame.milliseconds for frame in animation.frames]
     for shown, frame in zip(frames, expected, strict=True):
         np.testing.assert_array_equal(shown, frame)
     np.testing.assert_array_equal(np.asarray(last.convert("RGB")), expected[-1])
-    with Image.open(tmp_path / "film") as image:
+    with Image.open(tmp_path / "animation") as image:
         assert image.info["loop"] == 0
 
 
-def test_the_palette_keeps_the_colours_of_numbers(film: Film, expected: list[Photo]) -> None:
-    for shot, shown in zip(film.shots, expected, strict=True):
-        frame, drawing = drawn(film, shot)
+def test_the_palette_keeps_the_colours_of_numbers(
+    animation: Animation, expected: list[Photo]
+) -> None:
+    for frame, shown in zip(animation.frames, expected, strict=True):
+        pixels, drawing = drawn(animation, frame)
         for cells in drawing.cells.values():
             np.testing.assert_array_equal(
                 cells.colours(shown), diverging(cells.values, cells.limit)
             )
-        assert np.abs(frame.astype(int) - shown).max() < 60  # edges of letters, and the photo
+        assert np.abs(pixels.astype(int) - shown).max() < 60  # edges of letters, and the photo
 
 
 @pytest.fixture(scope="module")
-def page(film: Film, tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("page") / "film.html"
-    save_film(film, path, "html", silent)
+def page(animation: Animation, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    write_animation(animation, path, "html")
     return path.read_text(encoding="utf-8")
 
 
-def test_the_page_holds_every_frame(page: str, film: Film, expected: list[Photo]) -> None:
-    (data,) = re.findall(r'<script type="application/json" id="film">(.*?)</script>', page)
+def test_the_page_holds_every_frame(page: str, animation: Animation, expected: list[Photo]) -> None:
+    (data,) = re.findall(r'<script type="application/json" id="animation">(.*?)</script>', page)
     held = json.loads(data)
-    assert held["captions"] == [shot.caption for shot in film.shots]
-    assert held["milliseconds"] == [shot.milliseconds for shot in film.shots]
-    sheet = Image.new("RGBA", film.still.image.size)
+    assert held["captions"] == [frame.caption for frame in animation.frames]
+    assert held["milliseconds"] == [frame.milliseconds for frame in animation.frames]
+    canvas = Image.new("RGBA", animation.background.image.size)
     for source, frame in zip(held["images"], expected, strict=True):
         png = base64.b64decode(source.removeprefix("data:image/png;base64,"), validate=True)
-        sheet.alpha_composite(Image.open(io.BytesIO(png)).convert("RGBA"))
-        np.testing.assert_array_equal(np.asarray(sheet.convert("RGB")), frame)
+        canvas.alpha_composite(Image.open(io.BytesIO(png)).convert("RGBA"))
+        np.testing.assert_array_equal(np.asarray(canvas.convert("RGB")), frame)
 
 
 def test_the_page_runs_no_script_but_its_own(page: str) -> None:
@@ -107,10 +106,11 @@ def test_the_page_runs_no_script_but_its_own(page: str) -> None:
     assert "https://" not in page
 
 
-def test_a_caption_cannot_end_the_data(film: Film, tmp_path: Path) -> None:
+def test_a_caption_cannot_end_the_data(animation: Animation, tmp_path: Path) -> None:
     hostile = "</script><script>alert(1)</script>"
-    shot = type(film.shots[0])(hostile, 100, film.shots[0].draw)
-    save_film(Film(film.still, [shot], film.photos), tmp_path / "a.html", "html", silent)
+    frame = Frame(hostile, 100, animation.frames[0].draw)
+    one = Animation(animation.background, [frame], animation.photos)
+    write_animation(one, tmp_path / "a.html", "html")
     page = (tmp_path / "a.html").read_text()
     assert "<script>alert" not in page
     assert "\\u003cscript>alert(1)" in page
@@ -118,26 +118,26 @@ def test_a_caption_cannot_end_the_data(film: Film, tmp_path: Path) -> None:
 
 @needs.posix  # the stand-in for ffmpeg is a shell script
 def test_a_video_gets_every_frame_for_its_time(
-    film: Film, expected: list[Photo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    animation: Animation, expected: list[Photo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stand-in keeps what it is given; the real one is in the next test."""
+    """A stand-in for ffmpeg stores its input; the next test uses ffmpeg itself."""
     stand_in = tmp_path / "ffmpeg"
     stand_in.write_text('#!/bin/sh\nfor last; do :; done\ncat > "$last"\n')
     stand_in.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    short = Film(film.still, film.shots[:2], film.photos)
-    save_film(short, tmp_path / "film.mp4", "mp4", silent)
+    short = Animation(animation.background, animation.frames[:2], animation.photos)
+    write_animation(short, tmp_path / "video.mp4", "mp4")
     height, width = expected[0].shape[:2]
-    assert (width % 2, height % 2) == (0, 0)  # as the video's format needs
-    video = np.frombuffer((tmp_path / "film.mp4").read_bytes(), np.uint8)
+    assert (width % 2, height % 2) == (0, 0)  # as yuv420p needs
+    video = np.frombuffer((tmp_path / "video.mp4").read_bytes(), np.uint8)
     frames = video.reshape(-1, height, width, 3)
-    times = [round(shot.milliseconds * VIDEO_RATE / 1000) for shot in short.shots]
+    times = [round(frame.milliseconds * VIDEO_RATE / 1000) for frame in short.frames]
     assert len(frames) == sum(times)
     for n, frame in ((0, 0), (times[0] - 1, 0), (times[0], 1), (-1, 1)):
         np.testing.assert_array_equal(frames[n], expected[frame])
     stand_in.write_text("#!/bin/sh\necho no such encoder >&2\nexit 3\n")
     with pytest.raises(OSError, match="ffmpeg failed: no such encoder"):
-        save_film(short, tmp_path / "film.mp4", "mp4", silent)
+        write_animation(short, tmp_path / "video.mp4", "mp4")
 
 
 @needs.ffmpeg
@@ -149,7 +149,7 @@ def test_a_video_by_ffmpeg(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def largest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the largest scenes; the gallery's tests look at all of them."""
+    """Return the folder of the largest scenes; the tests of the gallery check all of them."""
     folder = tmp_path_factory.mktemp("scenes")
     for name in ("overview", "involution", "training"):
         animate(name, out_dir=folder)
@@ -226,9 +226,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("typed", "named"),
     [
-        ("", "scene is missing; need one of overview, convolution"),
-        ("sliding", "scene is 'sliding'; need one of overview, convolution"),
-        ("multiply --format bmp", "format is 'bmp'; need one of gif, apng, webp, mp4, html"),
+        ("", "scene is missing; need one of 'overview', 'convolution'"),
+        ("sliding", "scene is 'sliding'; need one of 'overview', 'convolution'"),
+        (
+            "multiply --format bmp",
+            "format is 'bmp'; need one of 'gif', 'apng', 'webp', 'mp4', 'html'",
+        ),
         ("multiply missing.png", "image is missing.png; there is no such file"),
         ("multiply cut.png", "image is cut.png, which cannot be read"),
         ("multiply dot.png", "image has one colour everywhere; need two or more"),
@@ -251,7 +254,7 @@ def test_a_mistake_is_answered_in_one_line(
     assert sorted(folder.rglob("*")) == before
 
 
-def test_no_ffmpeg_is_said_with_the_fix(
+def test_a_missing_ffmpeg_is_reported_with_the_fix(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(folder))
@@ -269,17 +272,25 @@ def test_the_command_writes_both_files_and_counts_to_the_end(
     assert main(["animate", "multiply", "photo.png", "--seed", "5", "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out) == {"ok": True, "files": ["multiply.gif", "multiply.png"]}
-    steps = re.findall(r"(\d+)/(\d+) multiply", err)
-    total = int(steps[0][1])
-    assert steps == [(f"{n}", f"{total}") for n in range(1, total + 1)]
     with Image.open("multiply.gif") as gif:
-        assert total == gif.n_frames + 1  # type: ignore[attr-defined]
+        total = gif.n_frames + 1  # type: ignore[attr-defined]
+    shown = re.findall(r"(\w+): +\d+%\|.*?\| (\d+)/(\d+) ", err)
+    assert shown[0] == ("drawing", "1", f"{total}")
+    assert shown[-1] == ("encoding", f"{total}", f"{total}")
+
+
+def test_progress_counts_every_frame_and_the_encoding(folder: Path) -> None:
+    steps: list[tuple[int, int, str]] = []
+    animate("multiply", "photo.png", progress=lambda *step: steps.append(step))
+    total = len(steps)
+    drawing = [(n, total, "drawing") for n in range(1, total)]
+    assert steps == [*drawing, (total, total, "encoding")]
 
 
 def test_nothing_is_left_when_drawing_fails(folder: Path) -> None:
     before = sorted(folder.rglob("*"))
 
-    def interrupt(done: int, total: int) -> None:
+    def interrupt(done: int, total: int, what: str) -> None:
         if done == total:
             raise KeyboardInterrupt
 
@@ -291,9 +302,7 @@ def test_nothing_is_left_when_drawing_fails(folder: Path) -> None:
 def test_the_list_names_every_scene(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["animate", "--list"]) == 0
     text = capsys.readouterr().out
-    assert [line for line in text.splitlines() if not line.startswith(" ")] == [
-        scene.name for scene in SCENES
-    ]
+    assert [line for line in text.splitlines() if not line.startswith(" ")] == list(SCENES)
     assert max(map(len, text.splitlines())) <= 80
 
 

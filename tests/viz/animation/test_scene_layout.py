@@ -1,4 +1,4 @@
-"""Where things lie on the sheet, and scenes of photos of every shape."""
+"""Layout of the scenes, and scenes of photos of every shape."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from drawing import drawn
 from numpy.testing import assert_array_equal
 
 from involution_edu.geometry import make_geometry
-from involution_edu.viz.animation.scenes import SCENES, Subject, scene_of
+from involution_edu.viz.animation.scenes import SCENES, Subject
 from involution_edu.viz.animation.scenes.layout import Grid, kernel_field
-from involution_edu.viz.animation.scenes.sizes import place_read, rule
+from involution_edu.viz.animation.scenes.sizes import pixel_read, rule
 from involution_edu.viz.palette import EMPTY, diverging, limit_of
 
 
@@ -23,7 +23,7 @@ def test_an_output_reads_the_pixels_of_the_definition(
         for j in range(geom.W_out):
             for u, v in geom.taps():
                 expected = (i * stride + u * dilation, j * stride + v * dilation)
-                assert place_read(geom, (i, j), (u, v)) == expected
+                assert pixel_read(geom, (i, j), (u, v)) == expected
     assert rule(geom, 1) == (
         f"W_out = (W + 2·p − d·(K − 1) − 1) // s + 1 = (7 + 2·{padding} − {dilation}·(3 − 1) − 1)"
         f" // {stride} + 1 = {geom.W_out}"
@@ -42,18 +42,18 @@ def test_a_field_of_kernels_pixel_by_pixel() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 2), (2, 1), (3, 3), (72, 3), (2, 72)], ids=str)
-@pytest.mark.parametrize("name", [scene.name for scene in SCENES])
+@pytest.mark.parametrize("name", list(SCENES))
 def test_photos_of_every_shape(name: str, size: tuple[int, int]) -> None:
     photo = np.random.default_rng(1).integers(0, 256, (*size, 3), dtype=np.uint8)
-    film = scene_of(name).film(Subject(photo, seed=3))
-    for n in (0, len(film.shots) // 2, -1):
-        frame, drawing = drawn(film, film.shots[n])
+    animation = SCENES[name](Subject(photo, seed=3)).animation()
+    for n in (0, len(animation.frames) // 2, -1):
+        frame, drawing = drawn(animation, animation.frames[n])
         assert frame.shape[1] == 960
         for cells in drawing.cells.values():
             assert_array_equal(cells.colours(frame), diverging(cells.values, cells.limit))
 
 
 def test_grids() -> None:
-    grid = Grid.around((100, 50), 3, 2, 10, 20)
+    grid = Grid((100, 50), 3, 2, (20, 10))
     assert (grid.corner, grid.middle, grid.right, grid.bottom) == ((80, 35), (100, 50), 120, 65)
     assert grid.at(1, 1).corner == (100, 45)

@@ -1,4 +1,4 @@
-"""The explorer page as a file: what is in it, what may run in it, and who may write it."""
+"""The explorer page as a file: its data, its content security policy, and writing it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ def test_kernels_of_another_x_are_refused() -> None:
     projected = nn.Involution2d(4, 3, groups=2, out_channels=6, rng=0).eval()
     x = np.random.default_rng(0).standard_normal((1, 4, 5, 6)).astype(np.float32)
     for trace in (record(projected, x), whole.part(slice(1, 3), slice(0, 4))):
-        with pytest.raises(ValueError, match=r"^trace has kernels that are not made from its x"):
+        with pytest.raises(
+            ValueError, match=r"^trace has kernels that are not generated from its x"
+        ):
             explorer(trace)
 
 
@@ -121,7 +123,7 @@ def test_the_command_writes_a_page_of_the_photo(
         "weights": "shipped",
     }
     data = data_of(out.read_text(encoding="utf-8"))
-    assert data["about"].startswith("The photo is a<b>&.png, 12 × 8 pixels.")
+    assert data["about"].startswith("The photo is a<b>&.png, 12 × 8 pixels, with ")
     assert "seed 3" in data["about"]
     assert data["channels"] == ["red", "green", "blue"]
     assert main(argv) == 2
@@ -152,7 +154,7 @@ def test_the_page_in_the_documentation_is_this_one(tmp_path: Path) -> None:
         np.testing.assert_allclose(numbers(then, name), numbers(now, name), atol=0.05)
 
 
-def test_the_seed_chooses_the_specks(tmp_path: Path) -> None:
+def test_the_seed_chooses_the_noisy_pixels(tmp_path: Path) -> None:
     pages = [explore.run(out=tmp_path / f"{seed}.html", size=8, seed=seed) for seed in (0, 1)]
     first, second = (data_of(page.file.read_text(encoding="utf-8")) for page in pages)
     assert not np.array_equal(numbers(first, "x"), numbers(second, "x"))

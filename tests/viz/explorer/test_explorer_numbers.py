@@ -1,4 +1,4 @@
-"""The explorer page in a browser: every number of it against NumPy's."""
+"""The explorer page in a browser: every number against NumPy's."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_every_pixel_is_what_numpy_recorded(name: str, browser: Any, folder: Pat
 
 
 FAULTS = {
-    "u and v swapped": ("layer", "placeOf(i, j, u, v);", "placeOf(i, j, v, u);"),
+    "u and v swapped": ("layer", "...at(k, K_w));", "...at(k, K_w).reverse());"),
     "rows counted as columns": (
         "layer",
         "x[(c * H + h) * W + w] : 0",
@@ -121,7 +121,7 @@ def test_the_maps_are_those_of_the_stills(group_page: Any, browser: Any) -> None
     )"""
     with opened(browser, path) as tab:
         got = tab.evaluate(expression)
-    for name in ("total", "size", "spread"):
+    for name in ("kernel_sum", "l1_norm", "entropy"):
         want = getattr(measures, name)(kernels)
         assert scaled_error(np.array(got[name]).reshape(want.shape), want) <= TOLERANCE
     angle, strength = measures.orientation(kernels)

@@ -23,7 +23,7 @@ TOLERANCE = 1e-5
 
 
 def drawn(tab: Any, name: str) -> Array:
-    """Return the numbers that stand in the cells of a grid."""
+    """Return the numbers in the cells of a grid."""
     settle(tab)
     rows = tab.eval_on_selector_all(
         f"#{name} tr", "rows => rows.map(r => [...r.cells].map(c => c.textContent))"
@@ -93,7 +93,7 @@ def test_the_keyboard_does_all_that_the_mouse_does(photo_page: Any, browser: Any
         for key in ("ArrowDown", "ArrowDown", "ArrowRight"):
             tab.keyboard.press(key)
         settle(tab)
-        assert tab.evaluate("explorer.state.place") == 6
+        assert tab.evaluate("explorer.state.tap") == 6
         assert tab.locator("td.marked").count() == 4  # three grids, and the row of 25 numbers
         assert "Row 1, column 1 of the window" in text(tab, "#detail")
         tab.locator("#live", has_text="Row 1, column 1 of the window").wait_for()
@@ -103,7 +103,7 @@ def test_the_keyboard_does_all_that_the_mouse_does(photo_page: Any, browser: Any
 def test_stepping_over_the_window_adds_up(photo_page: Any, browser: Any) -> None:
     path, trace = photo_page
     with opened(browser, path, "#at=4,5") as tab:
-        tab.select_option("#walk", "places")
+        tab.select_option("#walk", "taps")
         partial = trace.products(4, 5)[0, 0, 0].ravel().cumsum()
         for n in range(3):
             tab.click("#forth")
@@ -267,8 +267,8 @@ def test_the_address_brings_everything_back(photo_page: Any, browser: Any) -> No
 @pytest.mark.parametrize(
     "address",
     [
-        "#at=99,0&c=-1&place=25&b=x,y&view=<script>",
-        "#at=1,2,3&c=1e0&place=&paint=1,2,9,0;a,b,c,d;1,2,0,Infinity;;1,2,0,1,1",
+        "#at=99,0&c=-1&tap=25&b=x,y&view=<script>",
+        "#at=1,2,3&c=1e0&tap=&paint=1,2,9,0;a,b,c,d;1,2,0,Infinity;;1,2,0,1,1",
         "#at=__proto__&paint=0,0,0,%22%3E%3Cimg%20src=x%3E",
         "#%",
     ],

@@ -1,4 +1,4 @@
-"""The explorer page on screens and in notebooks, and what may not happen there."""
+"""The explorer page on screens and in notebooks, its accessibility and its security policy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from browser import hover, opened, saved, settle, text
 from explorer_cases import HOSTILE
 
 from involution_edu.viz.animation.animate import stepper
-from involution_edu.viz.animation.scenes import Subject, scene_of
+from involution_edu.viz.animation.scenes import SCENES, Subject
 from involution_edu.viz.explorer import explorer
 
 pytestmark = needs.browser
@@ -151,7 +151,7 @@ def test_a_converted_notebook_shows_it(group_page: Any, browser: Any, folder: Pa
 
 
 def test_a_stepper_steps_in_a_notebook(browser: Any, folder: Path) -> None:
-    shots = scene_of("groups").film(Subject.of(None, 0)).shots
+    frames = SCENES["groups"](Subject.of(None, 0)).animation().frames
     outer = f"<!doctype html><body>{stepper('groups')._repr_html_()}"
     path = saved(folder, "stepper", outer)
     with opened(browser, path, reduced_motion="reduce") as tab:
@@ -160,13 +160,13 @@ def test_a_stepper_steps_in_a_notebook(browser: Any, folder: Path) -> None:
         for act, n in (
             (lambda: None, 0),
             (lambda: frame.locator("#forward").click(), 1),
-            (lambda: frame.locator("#scrub").fill(str(len(shots) - 1)), len(shots) - 1),
-            (lambda: frame.locator("#back").click(), len(shots) - 2),
+            (lambda: frame.locator("#scrub").fill(str(len(frames) - 1)), len(frames) - 1),
+            (lambda: frame.locator("#back").click(), len(frames) - 2),
         ):
             act()
-            frame.locator("#count", has_text=f"{n + 1} / {len(shots)}").wait_for()
-            assert frame.locator("#caption").text_content() == shots[n].caption
-            pictures.append(frame.locator("#sheet").evaluate("sheet => sheet.toDataURL()"))
+            frame.locator("#count", has_text=f"{n + 1} / {len(frames)}").wait_for()
+            assert frame.locator("#caption").text_content() == frames[n].caption
+            pictures.append(frame.locator("#canvas").evaluate("canvas => canvas.toDataURL()"))
         assert len(set(pictures)) == len(pictures)
 
 

@@ -1,107 +1,107 @@
-"""Why kernels are generated: a filter that is stored for every pixel fits one size only."""
+"""Why kernels are generated: kernels stored for every pixel fit one image size only."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator
 
 import numpy as np
 
 from ....arguments import Pair
-from ....arrays import Array
 from ....ops import involution
 from ...palette import ACCENT, INK, MUTED, limit_of
-from ...recording import record, record_operator
+from ...recording import record
 from ..canvas import Canvas
-from ..frames import Film, Shot
-from .layout import END, SLOW, Grid, Mask, kernel_field, make_sheet
+from ..frames import Frame
+from .layout import Grid, kernel_field
+from .scene import END, SLOW, Scene
 from .subject import Subject
 
 LEFT, RIGHT, MIDDLE = 256, 704, 272
-MINI = 14  # rows and columns of the sheet for a number of a kernel
-SIZES = (224, 1024)  # of images people use, for the table at the end
+MINI = 14  # rows and columns of the canvas for a number of a kernel
+SIZES = (224, 1024)  # usual image sizes, for the table at the end
 
 
-class FixedSize:
+class FixedSize(Scene):
     """A stored filter for every pixel beside generated kernels, on a small and a large input."""
 
+    name = "fixed-size"
+    title = "Why not simply learn a kernel for every pixel?"
+    caption = (
+        "Kernels that are stored for the pixels of one size have nothing for those of another. "
+        "Involution makes them from the pixels, with a few weights."
+    )
+    note = "Random weights, not trained. The pink line is the error message of the operator."
+
     def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
         layer = subject.layer()
         large = subject.patch
         h, w = (max(1, pixels - 2) for pixels in large.shape[2:])
         small = np.ascontiguousarray(large[:, :, :h, :w])
         self.generated = record(layer, small), record(layer, large)
-        # What was learned for the small size: the kernels of every pixel, stored as they are.
+        # Stands for kernels learned at the small size: those of every pixel, stored as they are.
         self.stored = self.generated[0].kernel
         self.weights = sum(p.data.size for p in layer.parameters())
-        self.applied = record_operator(small, self.stored)
-        self.refusal = ""
+        self.error = ""
         try:
             involution(large, self.stored)
         except ValueError as error:
-            self.refusal = str(error)
+            self.error = str(error)
         self.limit = limit_of(self.generated[1].kernel)
 
     def field(self, middle: int, size: Pair) -> Grid:
-        """Return the place of the kernels of an input of ``size``."""
+        """Return the grid of the kernels of an input of ``size``."""
         K_h, K_w = self.stored.shape[2:4]
-        return Grid.around((middle, MIDDLE), *size, K_h * MINI + 2, K_w * MINI + 2)
+        return Grid((middle, MIDDLE), *size, (K_w * MINI + 2, K_h * MINI + 2))
 
-    def draw(self, step: int, sheet: Canvas) -> None:
-        """Draw a step of the story, counted from 0."""
+    def draw(self, canvas: Canvas, step: int) -> None:
+        """Draw a step, counted from 0."""
         small, large = self.generated
         now = small if step < 2 else large
         size = now.geom.H_out, now.geom.W_out
         left, right = self.field(LEFT, size), self.field(RIGHT, size)
         for x, title in ((LEFT, "a filter stored for every pixel"), (RIGHT, "involution")):
-            sheet.text((x, 112), title, 17, bold=True, anchor="ms")
-        sheet.text((480, MIDDLE), f"x: {size[0]} × {size[1]}", 15, bold=True, anchor="mm")
+            canvas.text((x, 112), title, 17, bold=True, anchor="ms")
+        canvas.text((480, MIDDLE), f"x: {size[0]} × {size[1]}", 15, bold=True, anchor="mm")
         known = np.zeros(size, bool)
         known[: self.stored.shape[4], : self.stored.shape[5]] = True
         stored = np.zeros_like(now.kernels[0, 0])
         stored[known] = small.kernels[0, 0].reshape(-1, *stored.shape[2:])
-        self._kernels(sheet, left, stored, known)
+        canvas.photo(left.corner, kernel_field(stored, self.limit, MINI, known), 1)
         for row, column in np.argwhere(~known).tolist():
-            sheet.text(left.at(row, column).middle, "?", 20, bold=True, colour=ACCENT, anchor="mm")
-        if step >= 1 and step != 2:
-            self._kernels(sheet, right, now.kernels[0, 0], np.ones(size, bool))
+            canvas.text(left.at(row, column).middle, "?", 20, bold=True, colour=ACCENT, anchor="mm")
+        if step not in (0, 2):
+            canvas.photo(right.corner, kernel_field(now.kernels[0, 0], self.limit, MINI), 1)
         else:
-            right.clear(sheet)
-        lines = self.stored.size, self.weights
-        for x, what, count in zip((LEFT, RIGHT), ("stored numbers", "weights"), lines, strict=True):
-            sheet.text((x, 444), f"{count} {what}", 17, bold=True, anchor="ms")
+            right.clear(canvas)
+        counts = self.stored.size, self.weights
+        for x, what, count in zip(
+            (LEFT, RIGHT), ("stored numbers", "weights"), counts, strict=True
+        ):
+            canvas.text((x, 444), f"{count} {what}", 17, bold=True, anchor="ms")
         if step >= 2:
-            sheet.text((480, 484), "ValueError: " + self.refusal, 13, colour=ACCENT, anchor="ms")
+            canvas.text((480, 484), "ValueError: " + self.error, 13, colour=ACCENT, anchor="ms")
         if step >= 4:
-            self._table(sheet)
+            self._draw_table(canvas)
 
-    def _kernels(self, sheet: Canvas, grid: Grid, kernels: Array, known: Mask) -> None:
-        sheet.photo(grid.corner, kernel_field(kernels, self.limit, MINI, known), 1)
-
-    def _table(self, sheet: Canvas) -> None:
+    def _draw_table(self, canvas: Canvas) -> None:
         per_pixel = self.stored.shape[2] * self.stored.shape[3]
         for row, side in enumerate(SIZES):
             y = 520 + 26 * row
-            sheet.text((480, y), f"{side} × {side}", 15, bold=True, anchor="mm")
-            sheet.text((LEFT, y), f"{side * side * per_pixel:,} numbers", 15, anchor="mm")
-            sheet.text((RIGHT, y), f"{self.weights} weights", 15, colour=INK, anchor="mm")
-        sheet.text((480, 572), "for each group of channels", 12, colour=MUTED, anchor="mm")
+            canvas.text((480, y), f"{side} × {side}", 15, bold=True, anchor="mm")
+            canvas.text((LEFT, y), f"{side * side * per_pixel:,} numbers", 15, anchor="mm")
+            canvas.text((RIGHT, y), f"{self.weights} weights", 15, colour=INK, anchor="mm")
+        canvas.text((480, 572), "for each group of channels", 12, colour=MUTED, anchor="mm")
 
-
-def fixed_size(subject: Subject) -> Film:
-    """Return the scene of the stored filter that fails at another size."""
-    scene = FixedSize(subject)
-    note = "Random weights, not trained. The line in pink is what the operator answers."
-    sheet = make_sheet("Why not simply learn a kernel for every pixel?", note, subject)
-    large = scene.generated[1].geom
-    captions = (
-        "One could learn the kernels of all pixels and store them. Here they are, for one size.",
-        "Involution makes the same kernels from the pixels, with a few weights.",
-        "Another size: for the new pixels nothing was learned. The stored filter fails.",
-        f"Involution makes {large.H} · {large.W} kernels now: every pixel brings its own.",
-        "The stored numbers grow with the image, and fit one size. The weights do not.",
-    )
-    shots = [
-        Shot(caption, END if step == len(captions) - 1 else SLOW + 600, partial(scene.draw, step))
-        for step, caption in enumerate(captions)
-    ]
-    return Film(sheet, shots, [subject.photo])
+    def frames(self) -> Iterator[Frame]:
+        """Yield the five steps."""
+        large = self.generated[1].geom
+        captions = (
+            "One could learn the kernels of all pixels and store them. Here they are, for one size.",
+            "Involution makes the same kernels from the pixels, with a few weights.",
+            "Another size: for the new pixels nothing was learned. The stored filter fails.",
+            f"Involution makes {large.H} · {large.W} kernels now: every pixel brings its own.",
+            "The stored numbers grow with the image, and fit one size. The weights do not.",
+        )
+        for step, caption in enumerate(captions):
+            yield self.frame(caption, END if caption == captions[-1] else SLOW + 600, step)

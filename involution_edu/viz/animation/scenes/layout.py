@@ -1,7 +1,8 @@
-"""The visual language of the scenes: one sheet, three columns, one way to draw each thing."""
+"""Layout that the scenes share: three columns, grids of numbers, fields of kernels, formulas."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,132 +11,104 @@ from numpy.typing import NDArray
 from ....arguments import Pair
 from ....arrays import Array
 from ....images import Photo
-from ...palette import ACCENT, EMPTY, LINE, MUTED, diverging
-from ..canvas import Canvas, Place, number
-from .subject import Subject
+from ...palette import EMPTY, LINE, MUTED, diverging, limit_of
+from ..canvas import Canvas, Point, number
 
 Mask = NDArray[np.bool_]
 
-WIDTH, HEIGHT = 960, 640
-COLUMNS = (176, 480, 784)  # the middles of the three columns
-CELL = 32  # rows and columns of the sheet for a pixel with its number
-LARGE = 44  # and for a place of the window
-SLOW, STEP, QUICK, END = 2400, 1200, 130, 4500  # milliseconds
-
-
-def make_sheet(title: str, note: str, subject: Subject | None = None) -> Canvas:
-    """Return the sheet with its title, its note, and where in the photo the patch lies."""
-    sheet = Canvas(WIDTH, HEIGHT)
-    sheet.text((32, 18), title, 26, bold=True)
-    sheet.text((WIDTH // 2, HEIGHT - 10), note, 12, colour=MUTED, anchor="ms")
-    if subject is not None:
-        place = WIDTH - 32 - subject.photo.shape[1], 14
-        sheet.photo(place, subject.photo, 1)
-        (i, j), (h, w) = subject.corner, subject.patch_size
-        box = place[0] + j - 1, place[1] + i - 1, place[0] + j + w, place[1] + i + h
-        sheet.pen.rectangle(box, outline=ACCENT)
-    return sheet
+COLUMNS = (176, 480, 784)  # middles of the three columns
+CELL = 32  # rows and columns of the canvas for a pixel with its number
+LARGE = 44  # and for a tap of the window
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A place on the sheet for rows x columns of numbers.
+    """Area of the canvas for rows x columns of numbers."""
 
-    Attributes
-    ----------
-    corner : (int, int)
-        (x, y) of its top left corner.
-    rows, columns : int
-    height, width : int
-        Rows and columns of the sheet for a number.
-    """
-
-    corner: Place
+    middle: Point
     rows: int
     columns: int
-    height: int = CELL
-    width: int = CELL
-
-    @classmethod
-    def around(
-        cls, middle: Place, rows: int, columns: int, height: int = CELL, width: int | None = None
-    ) -> Grid:
-        """Return the grid whose middle is at (x, y); its cells are squares without a width."""
-        (x, y), wide = middle, height if width is None else width
-        corner = x - columns * wide // 2, y - rows * height // 2
-        return cls(corner, rows, columns, height, wide)
+    cell: int | Point = CELL  # (width, height) of the cell of a number, or the side of a square
+    limit: float = 1.0  # end of the colour scale
 
     @property
-    def middle(self) -> Place:
-        """The (x, y) of its middle."""
-        x, y = self.corner
-        return x + self.columns * self.width // 2, y + self.rows * self.height // 2
+    def size(self) -> Point:
+        """Width and height of a cell."""
+        return self.cell if isinstance(self.cell, tuple) else (self.cell, self.cell)
+
+    @property
+    def corner(self) -> Point:
+        """The (x, y) of the top left corner."""
+        (x, y), (w, h) = self.middle, self.size
+        return x - self.columns * w // 2, y - self.rows * h // 2
 
     @property
     def right(self) -> int:
-        """The x of its right edge."""
-        return self.corner[0] + self.columns * self.width
+        """The x of the right edge."""
+        return self.corner[0] + self.columns * self.size[0]
 
     @property
     def bottom(self) -> int:
-        """The y of its lower edge."""
-        return self.corner[1] + self.rows * self.height
+        """The y of the lower edge."""
+        return self.corner[1] + self.rows * self.size[1]
 
-    def title(self, sheet: Canvas, text: str, above: int = 0) -> None:
-        """Write what it shows above it, ``above`` the place for its title if need be."""
-        x, y = self.middle[0], self.corner[1] - 10 - above
-        sheet.text((x, y), text, 15, bold=True, anchor="ms")
+    def title(self, canvas: Canvas, text: str, level: Grid | None = None) -> None:
+        """Write a title above the grid, or as high as that of the grid ``level``."""
+        at = self.middle[0], (level or self).corner[1] - 10
+        canvas.text(at, text, 15, bold=True, anchor="ms")
 
-    def draw(self, sheet: Canvas, values: Array, limit: float, digits: int | None = None) -> None:
-        """Draw the numbers from the top left cell on, those of small cells in small letters."""
-        letters = 11 if self.height < 40 else 12 if self.height < 56 else 16
-        sheet.cells(self.corner, values, (self.width, self.height), limit, digits, letters)
+    def draw(self, canvas: Canvas, values: Array, digits: int | None = None) -> None:
+        """Draw the numbers from the top left cell on, in letters that fit the cells."""
+        letters = 11 if self.size[1] < 40 else 12 if self.size[1] < 56 else 16
+        canvas.cells(self.corner, values, self.size, self.limit, digits, letters)
 
-    def draw_padded(self, sheet: Canvas, x: Array, padding: Pair, limit: float) -> None:
-        """Draw ``x`` (H, W) with one digit, and the zeros around it without colour."""
-        self.clear(sheet)
+    def draw_padded(self, canvas: Canvas, x: Array, padding: Pair) -> None:
+        """Draw ``x`` (H, W) with one digit, and around it the zeros of the padding without colour."""
+        self.clear(canvas)
         for row, column in np.ndindex(self.rows, self.columns):
-            place = self.at(row, column).middle
-            sheet.text((place[0] - 1, place[1]), "0", 11, colour=MUTED, anchor="mm")
-        inside = self.at(*padding)
-        inside.draw(sheet, x, limit, digits=1)
+            x_middle, y_middle = self.at(row, column).middle
+            canvas.text((x_middle - 1, y_middle), "0", 11, colour=MUTED, anchor="mm")
+        self.at(*padding).draw(canvas, x, digits=1)
 
-    def draw_some(
-        self, sheet: Canvas, values: Array, limit: float, shown: Mask, digits: int | None = None
-    ) -> None:
-        """Draw the numbers where ``shown`` is true; the other cells are empty."""
-        self.clear(sheet)
+    def draw_some(self, canvas: Canvas, values: Array, shown: Mask) -> None:
+        """Draw the numbers with one digit where ``shown`` is true; the other cells are empty."""
+        self.clear(canvas)
         for r, c in np.argwhere(shown).tolist():
-            self.at(r, c).draw(sheet, values[r : r + 1, c : c + 1], limit, digits)
+            self.at(r, c).draw(canvas, values[r : r + 1, c : c + 1], digits=1)
 
-    def clear(self, sheet: Canvas) -> None:
+    def clear(self, canvas: Canvas) -> None:
         """Draw empty cells."""
-        sheet.empty_cells(self.corner, self.rows, self.columns, (self.width, self.height))
+        canvas.empty_cells(self.corner, self.rows, self.columns, self.size)
 
     def at(self, row: int, column: int) -> Grid:
         """Return the grid of one cell."""
-        x, y = self.corner
-        corner = x + column * self.width, y + row * self.height
-        return Grid(corner, 1, 1, self.height, self.width)
+        (x, y), (w, h) = self.corner, self.size
+        middle = x + column * w + w // 2, y + row * h + h // 2
+        return Grid(middle, 1, 1, self.cell, self.limit)
 
-    def mark(self, sheet: Canvas, row: int, column: int, rows: int = 1, columns: int = 1) -> None:
-        """Outline the cells from (row, column) on, as far as the grid goes."""
+    def mark(self, canvas: Canvas, row: int, column: int, rows: int = 1, columns: int = 1) -> None:
+        """Outline rows x columns cells from (row, column) on, clipped to the grid."""
         bottom, right = min(row + rows, self.rows), min(column + columns, self.columns)
         first = self.at(max(row, 0), max(column, 0)).corner
         last = self.at(bottom, right).corner
-        sheet.ring(first, (last[0] - first[0], last[1] - first[1]))
+        canvas.ring(first, (last[0] - first[0], last[1] - first[1]))
 
-    def scale(self, sheet: Canvas, limit: float) -> None:
-        """Draw the colour bar below it."""
-        width = max(96, self.columns * self.width)
+    def scale(self, canvas: Canvas) -> None:
+        """Draw a colour bar below the grid."""
+        width = max(96, self.columns * self.size[0])
         left = self.middle[0] - width // 2
-        sheet.colour_bar((left, self.bottom + 9), (width - 1, 7), limit, 10)
+        canvas.colour_bar((left, self.bottom + 9), (width - 1, 7), self.limit, 10)
+
+
+def grids_below(y: int, window: Pair, cell: int, arrays: Iterable[Array]) -> list[Grid]:
+    """Return a grid for the window in each column, with the colour scale of one of ``arrays``."""
+    return [Grid((x, y), *window, cell, limit_of(a)) for x, a in zip(COLUMNS, arrays, strict=True)]
 
 
 def kernel_field(kernels: Array, limit: float, cell: int, known: Mask | None = None) -> Photo:
     """Return a picture of kernels (H, W, K_h, K_w) side by side, ``cell`` pixels for each number.
 
-    A line lies between two kernels. Those that are not ``known`` are left empty.
+    Lines separate the kernels. Those that are not ``known`` are left empty.
     """
     H, W, K_h, K_w = kernels.shape
     field = np.empty((H, K_h * cell + 2, W, K_w * cell + 2, 3), np.uint8)

@@ -1,9 +1,8 @@
-"""Stride, dilation and padding: which pixels of the input an output reads, and how many there are."""
+"""Stride, dilation and padding: the pixels that an output reads, and the number of outputs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -13,58 +12,79 @@ from ...palette import limit_of
 from ...recording import record_operator
 from ...trace import OperatorTrace
 from ..canvas import Canvas
-from ..frames import Film, Shot
-from .layout import END, SLOW, STEP, WIDTH, Grid, make_sheet
+from ..frames import Frame
+from .layout import Grid
+from .scene import END, SLOW, STEP, WIDTH, Scene
 from .subject import Subject
 
 LEFT, RIGHT, MIDDLE = 256, 736, 320
 CELL = 38
 PAUSE = 280  # milliseconds
+NAMES = "stride 1, dilation 1, padding 1", "stride 2", "dilation 2, padding 2", "padding 0"
+CAPTIONS = (
+    "The plain case: zeros around the input keep its size.",
+    "Stride: the window takes two steps at a time, so there are fewer outputs.",
+    "Dilation: the taps of the window move apart; it spans more pixels with as many numbers.",
+    "No padding: outputs whose window would reach beyond the input are left out.",
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A name, what it changes, and the run of the operator with it."""
+class Sizes(Scene):
+    """The window slides over one input, under several settings; numbers of the first channel."""
 
-    name: str
-    caption: str
-    trace: OperatorTrace
+    name = "sizes"
+    title = "Stride, dilation and padding"
+    caption = "The pixels that an output reads, and the number of outputs, from one rule."
+    note = "Random weights, not trained. Numbers: the red channel. The pink cells are multiplied."
 
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
+        plain = subject.trace()
+        traces: list[OperatorTrace] = [plain, subject.trace(stride=2), subject.trace(dilation=2)]
+        K_h, K_w = plain.geom.window
+        kernel = plain.kernel[..., K_h // 2 : -(K_h // 2), K_w // 2 : -(K_w // 2)]
+        if kernel.size:  # a patch of two rows has no window without padding
+            kernel = np.ascontiguousarray(kernel)
+            traces.append(record_operator(plain.x, kernel, padding="valid"))
+        self.settings = list(zip(NAMES, CAPTIONS, traces, strict=False))
+        self.x_limit = limit_of(plain.x)
+        self.y_limit = limit_of(np.concatenate([trace.y.ravel() for trace in traces]))
 
-class Sizes:
-    """The window on its way over one input, under several settings; the first channel."""
-
-    def __init__(self, limits: tuple[float, float]) -> None:
-        self.x_limit, self.y_limit = limits
-
-    def draw(self, setting: Setting, done: int, sheet: Canvas) -> None:
+    def draw(self, canvas: Canvas, setting: str, trace: OperatorTrace, done: int) -> None:
         """Draw the first ``done`` outputs, and the pixels that the last of them reads."""
-        trace, geom = setting.trace, setting.trace.geom
-        source = Grid.around((LEFT, MIDDLE), *geom.padded_size, CELL)
-        output = Grid.around((RIGHT, MIDDLE), geom.H_out, geom.W_out, CELL)
-        sheet.text((LEFT, 112), setting.name, 17, bold=True, anchor="ms")
-        sheet.text(
-            (RIGHT, 112), f"output y, {geom.H_out} × {geom.W_out}", 17, bold=True, anchor="ms"
-        )
-        source.draw_padded(sheet, trace.x[0, 0], geom.padding, self.x_limit)
+        geom = trace.geom
+        source = Grid((LEFT, MIDDLE), *geom.padded_size, CELL, self.x_limit)
+        output = Grid((RIGHT, MIDDLE), geom.H_out, geom.W_out, CELL, self.y_limit)
+        title = f"output y, {geom.H_out} × {geom.W_out}"
+        canvas.text((LEFT, 112), setting, 17, bold=True, anchor="ms")
+        canvas.text((RIGHT, 112), title, 17, bold=True, anchor="ms")
+        source.draw_padded(canvas, trace.x[0, 0], geom.padding)
         i, j = divmod(done - 1, geom.W_out)
         shown = np.arange(geom.H_out * geom.W_out).reshape(geom.H_out, geom.W_out) < done
-        output.draw_some(sheet, trace.y[0, 0], self.y_limit, shown, digits=1)
-        sheet.arrow((source.right + 16, MIDDLE), (output.corner[0] - 16, MIDDLE))
-        for u, v in geom.taps():
-            source.mark(sheet, *place_read(geom, (i, j), (u, v)))
-        output.mark(sheet, i, j)
-        sheet.text((WIDTH // 2, 570), rule(geom, 0), 16, anchor="ms")
-        sheet.text((WIDTH // 2, 596), rule(geom, 1), 16, anchor="ms")
+        output.draw_some(canvas, trace.y[0, 0], shown)
+        canvas.arrow((source.right + 16, MIDDLE), (output.corner[0] - 16, MIDDLE))
+        for tap in geom.taps():
+            source.mark(canvas, *pixel_read(geom, (i, j), tap))
+        output.mark(canvas, i, j)
+        canvas.text((WIDTH // 2, 570), rule(geom, 0), 16, anchor="ms")
+        canvas.text((WIDTH // 2, 596), rule(geom, 1), 16, anchor="ms")
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield each setting: the first three outputs one by one, then row by row."""
+        for name, caption, trace in self.settings:
+            count, W_out = trace.geom.H_out * trace.geom.W_out, trace.geom.W_out
+            stops = sorted({1, 2, 3, *range(W_out, count + 1, W_out)} & {*range(count + 1)})
+            for n, done in enumerate(stops):
+                pause = SLOW if n == 0 or done == count else STEP if n < 3 else PAUSE
+                yield self.frame(caption, pause, name, trace, done)
+        end = "The sizes follow from one rule, for rows and columns alike."
+        yield self.frame(end, END, name, trace, count)
 
 
-def place_read(geom: Geometry, pixel: Pair, place: Pair) -> Pair:
-    """Return the row and column of the padded input that a place of an output's window meets."""
-    rows, columns = geom.pixels_under(*place)
-    return (
-        range(rows.start, rows.stop, rows.step)[pixel[0]],
-        range(columns.start, columns.stop, columns.step)[pixel[1]],
-    )
+def pixel_read(geom: Geometry, pixel: Pair, tap: Pair) -> Pair:
+    """Return the row and column of the padded input that an output pixel reads with a tap."""
+    rows, columns = (range(s.start, s.stop, s.step) for s in geom.pixels_under(*tap))
+    return rows[pixel[0]], columns[pixel[1]]
 
 
 def rule(geom: Geometry, axis: int) -> str:
@@ -75,52 +95,3 @@ def rule(geom: Geometry, axis: int) -> str:
         f"{name}_out = ({name} + 2·p − d·(K − 1) − 1) // s + 1"
         f" = ({pixels} + 2·{p} − {d}·({k} − 1) − 1) // {s} + 1 = {out}"
     )
-
-
-def sizes(subject: Subject) -> Film:
-    """Return the scene of stride, dilation and padding."""
-    plain = subject.trace()
-    K_h, K_w = plain.geom.window
-    inside = plain.kernel[..., K_h // 2 : -(K_h // 2), K_w // 2 : -(K_w // 2)]
-    settings = [
-        Setting(
-            "stride 1, dilation 1, padding 1",
-            "The plain case: zeros around the input keep its size.",
-            plain,
-        ),
-        Setting(
-            "stride 2",
-            "Stride: the window takes two steps at a time, so there are fewer outputs.",
-            subject.trace(stride=2),
-        ),
-        Setting(
-            "dilation 2, padding 2",
-            "Dilation: the places of the window move apart; it sees farther with as many numbers.",
-            subject.trace(dilation=2),
-        ),
-    ]
-    if inside.size:  # a patch of two rows has no window without padding
-        x, kernel = plain.x, np.ascontiguousarray(inside)
-        settings.append(
-            Setting(
-                "padding 0",
-                "No padding: outputs whose window would reach beyond the input are left out.",
-                record_operator(x, kernel, padding="valid"),
-            )
-        )
-    outputs = np.concatenate([setting.trace.y.ravel() for setting in settings])
-    scene = Sizes((limit_of(plain.x), limit_of(outputs)))
-    note = "Random weights, not trained. Numbers: the red channel. The pink cells are multiplied."
-    sheet = make_sheet("Stride, dilation and padding", note, subject)
-    shots = []
-    for setting in settings:
-        geom = setting.trace.geom
-        count = geom.H_out * geom.W_out
-        # The first three one by one, then from row to row.
-        stops = sorted({1, 2, 3, *range(geom.W_out, count + 1, geom.W_out)} & {*range(count + 1)})
-        for n, done in enumerate(stops):
-            pause = SLOW if n == 0 or done == count else STEP if n < 3 else PAUSE
-            draw = partial(scene.draw, setting, done)
-            shots.append(Shot(setting.caption, pause, draw))
-    shots.append(Shot("The sizes follow from one rule, for rows and columns alike.", END, draw))
-    return Film(sheet, shots, [subject.photo])

@@ -1,4 +1,4 @@
-"""What the scenes are about: a photo, a small part of it with a number in every cell, layers."""
+"""Subject of the scenes: a photo, the patch of it whose numbers are shown, and layers for it."""
 
 from __future__ import annotations
 
@@ -16,41 +16,32 @@ from ...recording import record
 from ...trace import Trace
 
 SIDE = 72  # longest side of the photo, in pixels
-SEED = 202  # of weights that show much: kernels that differ, and that learn well
-PATCH = (6, 7)  # rows and columns of the part whose numbers are shown
+SEED = 202  # default seed of the weights: their kernels differ much, and learn well
+PATCH = (6, 7)  # rows and columns of the patch
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A photo and the seed of the random weights.
+    """A photo and the seed of the random weights."""
 
-    Attributes
-    ----------
-    photo : ndarray, shape (H, W, 3), uint8
-    seed : int
-    """
-
-    photo: Photo
+    photo: Photo  # (H, W, 3), uint8
     seed: int = SEED
 
     @classmethod
-    def of(cls, image: Path | None, seed: int = SEED) -> Subject:
-        """Return the subject made of an image file; None is the sample portrait.
+    def of(cls, image: str | Path | None, seed: int = SEED) -> Subject:
+        """Return the subject of an image file; None is the portrait that ships with matplotlib.
 
         Raises
         ------
         ValueError
-            If the file holds no image, or one colour everywhere.
+            If the file is no image, or has one colour everywhere.
         OSError
             If it cannot be read.
         """
-        photo, _ = load_photo(image, SIDE)
+        photo, _ = load_photo(None if image is None else Path(image), SIDE)
         if (photo == photo[0, 0]).all():
-            raise ArgumentError(
-                "image",
-                "has one colour everywhere",
-                "two or more, because batch norm needs a variance",
-            )
+            need = "two or more, because batch norm needs a variance"
+            raise ArgumentError("image", "has one colour everywhere", need)
         return cls(photo, seed)
 
     @cached_property
@@ -60,10 +51,7 @@ class Subject:
 
     @cached_property
     def corner(self) -> Pair:
-        """Row and column where the patch begins: where it has the most different greys.
-
-        The middle half of the photo is looked at, so that the patch shows what it is about.
-        """
+        """First row and column of the patch: the patch of greatest entropy in the middle half."""
         H, W = self.photo.shape[:2]
         h, w = self.patch_size
         rows = range((H - h) // 4, max((H - h) // 4 + 1, 3 * (H - h) // 4))
@@ -90,9 +78,9 @@ class Subject:
         return np.ascontiguousarray(self.x[:, :, i : i + h, j : j + w])
 
     def layer(self, window: IntOrPair = 3, stride: int = 1, dilation: int = 1) -> Involution2d:
-        """Return a layer for colours, one group, with the batch statistics of the photo.
+        """Return a layer for three colours, one group, with the batch statistics of the photo.
 
-        Layers of one window and seed have the same weights.
+        Layers with the same window and seed have the same weights.
         """
         layer = Involution2d(
             3, window, groups=1, reduction=1, stride=stride, dilation=dilation, rng=self.seed
@@ -100,7 +88,7 @@ class Subject:
         return with_statistics_of(layer, self.x)
 
     def trace(self, window: IntOrPair = 3, stride: int = 1, dilation: int = 1) -> Trace:
-        """Return the run of such a layer on the patch."""
+        """Return the trace of such a layer on the patch."""
         return record(self.layer(window, stride, dilation), self.patch)
 
 

@@ -1,8 +1,8 @@
-"""Kernels while they are learned: a layer that takes black and white specks off the photo."""
+"""Kernels while they are learned, by a layer that removes salt-and-pepper noise from the photo."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -14,34 +14,40 @@ from ...palette import ACCENT, INK, LINE, MUTED, limit_of
 from ...picks import varied_pixels
 from ...recording import record
 from ...trace import Trace
-from ..canvas import Canvas, Place, number
-from ..frames import Film, Shot
-from .layout import END, SLOW, Grid, make_sheet
+from ..canvas import Canvas, Point, number
+from ..frames import Frame
+from .layout import Grid
+from .scene import END, SLOW, Scene
 from .subject import Subject
 
 EPOCHS = 150
-SHOWN = 16  # states that are shown, closer together at the beginning
+SHOWN = 16  # states that are shown, more of them early in the training
 WINDOW = 5
 TICKS = [10.0**n for n in range(-8, 9)]
 PAUSE = 320  # milliseconds
 MIDDLES, TOP = (132, 336, 540), 116  # of the photos; their first row
 CHART = (706, 126, 924, 288)  # left, top, right, bottom
-KERNELS, PLACE = 474, 24  # middle row of the kernels; rows and columns for a place
+KERNELS, TAP = 474, 24  # middle row of the kernels; rows and columns for a tap
 
 
-class Training:
-    """A layer trained on one photo with specks, recorded as it learns.
+class Training(Scene):
+    """A layer trained on one noisy photo, recorded while it learns.
 
-    Attributes
-    ----------
-    epochs : list of int
-        When it was recorded; 0 is before the first step.
-    traces : list of Trace
-    losses : list of float
-        Mean squared error over the photo, at the same moments.
+    ``traces`` and ``losses`` are those of the layer on the noisy photo, at ``epochs`` (0 is before
+    the first step); ``damage`` is the mean squared error of the noisy photo itself.
     """
 
+    name = "training"
+    title = "Training: kernels learn what their pixel needs"
+    caption = (
+        "A layer of 5×5 kernels learns to remove salt-and-pepper noise from a photo. At first its "
+        "kernels are random; after training, pixels that may be noisy take from their neighbours."
+    )
+    note = "One layer of 5×5 kernels, Adam, the whole photo at each step, trained as this is drawn."
+    shows_patch = False
+
     def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
         self.clean = subject.x
         self.noisy = photo_to_x(with_salt_and_pepper(subject.photo, subject.seed))
         layer = Involution2d(3, WINDOW, groups=1, reduction=1, rng=subject.seed)
@@ -62,104 +68,79 @@ class Training:
         self.limit = limit_of(last.kernel)
         losses = [loss for loss in (*self.losses, self.damage) if loss > 0]
         self.low, self.high = min(losses) / 1.5, max(losses) * 1.2  # of the axis, a logarithm
-        self.scale = max(1, 220 // max(H, W))
+        self.photos = [x_to_photo(a) for a in (self.noisy, self.clean, self.traces[0].y, last.y)]
+        self.zoom = max(1, 220 // max(H, W))
+        middles = [480 + 76 * (2 * n + 1 - len(self.pixels)) for n in range(len(self.pixels))]
+        self.grids = [Grid((x, KERNELS), WINDOW, WINDOW, TAP, self.limit) for x in middles]
 
-    def prepare(self, sheet: Canvas) -> None:
-        """Draw what all frames share: the photo with specks and without, the axes."""
-        for name, x, a in zip(
-            ("x: the photo with specks", "what it should be"),
-            (MIDDLES[0], MIDDLES[2]),
-            (self.noisy, self.clean),
-            strict=True,
-        ):
-            self._photo(sheet, x, name, a)
+    def draw_background(self, canvas: Canvas) -> None:
+        """Draw the noisy and the clean photo, and the axes."""
+        super().draw_background(canvas)
+        self._draw_photo(canvas, MIDDLES[0], "x: the noisy photo", self.noisy)
+        self._draw_photo(canvas, MIDDLES[2], "target: the clean photo", self.clean)
         left, top, right, bottom = CHART
-        sheet.text(
-            ((left + right) // 2, top - 22), "mean squared error", 15, bold=True, anchor="ms"
-        )
-        sheet.pen.line((left, top - 10, left, bottom), fill=INK)
-        sheet.pen.line((left, bottom, right, bottom), fill=INK)
+        middle = (left + right) // 2
+        canvas.text((middle, top - 22), "mean squared error", 15, bold=True, anchor="ms")
+        canvas.pen.line((left, top - 10, left, bottom), fill=INK)
+        canvas.pen.line((left, bottom, right, bottom), fill=INK)
         for epoch in (0, EPOCHS // 2, EPOCHS):
             x, _ = self.point(epoch, self.low)
-            sheet.text((x, bottom + 6), f"{epoch}", 12, colour=MUTED, anchor="ma")
-        sheet.text(((left + right) // 2, bottom + 24), "epoch", 12, colour=MUTED, anchor="ma")
+            canvas.text((x, bottom + 6), f"{epoch}", 12, colour=MUTED, anchor="ma")
+        canvas.text((middle, bottom + 24), "epoch", 12, colour=MUTED, anchor="ma")
         for value in (*(t for t in TICKS if self.low <= t <= self.high), self.damage):
             y = self.point(0, value)[1]
-            sheet.pen.line((left, y, right, y), fill=LINE)
+            canvas.pen.line((left, y, right, y), fill=LINE)
             if value != self.damage:
-                sheet.text((left - 6, y), f"{value:g}", 12, colour=MUTED, anchor="rm")
-        text = "of the specks"
-        sheet.text((right, self.point(0, self.damage)[1] - 3), text, 12, colour=MUTED, anchor="rs")
-        for (i, j), grid in zip(self.pixels, self.grids(), strict=True):
-            x, y = grid.middle[0], grid.bottom + 8
-            sheet.text((x, y), f"row {i}, column {j}", 12, colour=MUTED, anchor="ma")
-            size = self.clean.shape[2], self.clean.shape[3]
-            corner = MIDDLES[0] - size[1] * self.scale // 2, TOP
-            sheet.outline(corner, size, self.scale, (i, j))
-        sheet.colour_bar((360, 590), (240, 8), self.limit, 11)
+                canvas.text((left - 6, y), f"{value:g}", 12, colour=MUTED, anchor="rm")
+        text = "of the noisy photo"
+        canvas.text((right, self.point(0, self.damage)[1] - 3), text, 12, colour=MUTED, anchor="rs")
+        H, W = self.clean.shape[2:]
+        corner = MIDDLES[0] - W * self.zoom // 2, TOP
+        for (i, j), grid in zip(self.pixels, self.grids, strict=True):
+            below = grid.middle[0], grid.bottom + 8
+            canvas.text(below, f"row {i}, column {j}", 12, colour=MUTED, anchor="ma")
+            canvas.outline(corner, (H, W), self.zoom, (i, j))
+        canvas.colour_bar((360, 590), (240, 8), self.limit, 11)
 
-    def grids(self) -> list[Grid]:
-        """Return the places of the kernels."""
-        step = 152
-        left = 480 - step * (len(self.pixels) - 1) // 2
-        return [
-            Grid.around((left + step * n, KERNELS), WINDOW, WINDOW, PLACE)
-            for n in range(len(self.pixels))
-        ]
-
-    def point(self, epoch: int, loss: float) -> Place:
-        """Return where an epoch and its loss lie in the chart."""
+    def point(self, epoch: int, loss: float) -> Point:
+        """Return the point (x, y) of an epoch and its loss in the chart."""
         left, top, right, bottom = CHART
         x = left + (right - left) * epoch / EPOCHS
-        y = bottom - (bottom - top) * np.log(max(loss, self.low) / self.low) / np.log(
-            self.high / self.low
-        )
-        return round(x), round(float(y))
+        part = np.log(max(loss, self.low) / self.low) / np.log(self.high / self.low)
+        return round(x), round(float(bottom - (bottom - top) * part))
 
-    def draw(self, n: int, sheet: Canvas) -> None:
-        """Draw the state number ``n``."""
+    def draw(self, canvas: Canvas, n: int) -> None:
+        """Draw the recorded state number ``n``."""
         trace, epoch, loss = self.traces[n], self.epochs[n], self.losses[n]
-        self._photo(sheet, MIDDLES[1], "y: the output", trace.y)
+        self._draw_photo(canvas, MIDDLES[1], "y: the output", trace.y)
         points = [self.point(*at) for at in zip(self.epochs, self.losses, strict=True)][: n + 1]
         if n:
-            sheet.pen.line(points, fill=ACCENT, width=2)
+            canvas.pen.line(points, fill=ACCENT, width=2)
         x, y = points[-1]
-        sheet.pen.ellipse((x - 4, y - 4, x + 4, y + 4), fill=ACCENT)
+        canvas.pen.ellipse((x - 4, y - 4, x + 4, y + 4), fill=ACCENT)
         text = f"epoch {epoch}: {number(loss, 3)}"
-        sheet.text((CHART[2], CHART[3] + 64), text, 15, bold=True, anchor="ra")
-        sheet.text((480, 396), "kernels of the pixels in pink", 15, bold=True, anchor="ms")
-        for (i, j), grid in zip(self.pixels, self.grids(), strict=True):
+        canvas.text((CHART[2], CHART[3] + 64), text, 15, bold=True, anchor="ra")
+        canvas.text((480, 396), "kernels of the pixels in pink", 15, bold=True, anchor="ms")
+        for (i, j), grid in zip(self.pixels, self.grids, strict=True):
             kernel = trace.kernels[0, 0, i, j]
-            grid.draw(sheet, kernel, self.limit)
+            grid.draw(canvas, kernel)
             text = f"sum {number(float(kernel.sum()), 2)}"
-            sheet.text((grid.middle[0], grid.bottom + 26), text, 13, anchor="ma")
+            canvas.text((grid.middle[0], grid.bottom + 26), text, 13, anchor="ma")
 
-    def _photo(self, sheet: Canvas, middle: int, title: str, x: Array) -> None:
+    def _draw_photo(self, canvas: Canvas, middle: int, title: str, x: Array) -> None:
         photo = x_to_photo(x)
-        corner = middle - photo.shape[1] * self.scale // 2, TOP
-        sheet.text((middle, TOP - 10), title, 15, bold=True, anchor="ms")
-        sheet.photo(corner, photo, self.scale)
+        canvas.text((middle, TOP - 10), title, 15, bold=True, anchor="ms")
+        canvas.photo((middle - photo.shape[1] * self.zoom // 2, TOP), photo, self.zoom)
 
-
-def training(subject: Subject) -> Film:
-    """Return the scene of kernels that learn to take specks away."""
-    scene = Training(subject)
-    note = (
-        "One layer of 5×5 kernels, Adam, the whole photo at each step; trained while this is drawn."
-    )
-    sheet = make_sheet("Training: kernels learn what their pixel needs", note)
-    scene.prepare(sheet)
-    before = "Random kernels. No pixel of so small a photo is a speck."
-    if scene.damage:
-        times = scene.losses[0] / scene.damage
-        before = f"Random kernels: the error is {times:.2g} times that of the specks."
-    shots = [Shot(before, SLOW, partial(scene.draw, 0))]
-    for n in range(1, len(scene.epochs)):
+    def frames(self) -> Iterator[Frame]:
+        """Yield a frame for each recorded epoch."""
+        before = "Random kernels. No pixel of so small a photo is noisy."
+        if self.damage:
+            times = self.losses[0] / self.damage
+            before = f"Random kernels: the error is {times:.2g} times that of the noisy photo."
+        yield self.frame(before, SLOW, 0)
         caption = "The two 1×1 convolutions learn; with them, all kernels change at once."
-        shots.append(Shot(caption, PAUSE, partial(scene.draw, n)))
-    caption = "Trained: every pixel blends its window in a way of its own."
-    shots.append(Shot(caption, END, partial(scene.draw, len(scene.epochs) - 1)))
-    photos = [
-        x_to_photo(a) for a in (scene.noisy, scene.clean, scene.traces[0].y, scene.traces[-1].y)
-    ]
-    return Film(sheet, shots, photos)
+        for n in range(1, len(self.epochs)):
+            yield self.frame(caption, PAUSE, n)
+        caption = "Trained: every pixel blends its window with its own kernel."
+        yield self.frame(caption, END, len(self.epochs) - 1)

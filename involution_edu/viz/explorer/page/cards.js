@@ -98,17 +98,14 @@ function drawConvolution() {
 function makeMaps() {
   $("maps").replaceChildren(
     ...MAPS.map(({ name, title, meaning }) => {
-      const figure = document.createElement("figure");
-      const make = (tagName, text = "") =>
-        Object.assign(document.createElement(tagName), { textContent: text });
-      const canvas = make("canvas");
-      canvas.id = `map-${name}`;
-      canvas.setAttribute("role", "img");
-      canvas.setAttribute("aria-label", `${title}: ${meaning}`);
-      const value = make("output");
-      value.id = `value-${name}`;
-      const scale = Object.assign(make("div"), { id: `scale-${name}`, className: "scale" });
-      figure.append(make("h4", title), canvas, scale, value, make("p", meaning));
+      const figure = make("figure");
+      figure.append(
+        make("h4", { textContent: title }),
+        make("canvas", { id: `map-${name}`, role: "img", ariaLabel: `${title}: ${meaning}` }),
+        make("div", { id: `scale-${name}`, className: "scale" }),
+        make("output", { id: `value-${name}` }),
+        make("p", { textContent: meaning }),
+      );
       return figure;
     }),
   );

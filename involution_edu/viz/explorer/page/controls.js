@@ -3,8 +3,8 @@
 // The pixel of a canvas's picture under the mouse.
 function pixelUnder(event, rows, columns) {
   const box = event.currentTarget.getBoundingClientRect();
-  const part = (at, from, size, count) =>
-    clamp(Math.floor(((at - from) / size) * count), 0, count - 1);
+  const part = (position, from, size, count) =>
+    clamp(Math.floor(((position - from) / size) * count), 0, count - 1);
   return [
     part(event.clientY, box.top, box.height, rows),
     part(event.clientX, box.left, box.width, columns),
@@ -25,10 +25,10 @@ function watch(canvas, rows, columns, toOutput) {
   });
   canvas.addEventListener("pointerdown", (event) => {
     if (paints(event, canvas)) return;
-    const at = chosen(event);
-    if (event.shiftKey) change({ other: at });
-    else if (event.pointerType !== "mouse") change({ at });
-    else change({ at, pinned: !(state.pinned && String(at) === String(state.at)) });
+    const pixel = chosen(event);
+    if (event.shiftKey) change({ other: pixel });
+    else if (event.pointerType !== "mouse") change({ at: pixel });
+    else change({ at: pixel, pinned: !(state.pinned && String(pixel) === String(state.at)) });
   });
 }
 
@@ -66,7 +66,7 @@ const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowR
 
 const KEYS = {
   Enter: () => change({ pinned: !state.pinned }),
-  Escape: () => change({ pinned: false, place: null, partial: false }),
+  Escape: () => change({ pinned: false, ...NO_TAP }),
   " ": () => setPlaying(!timer),
   p: paintOwn,
   n: paintNeighbour,
@@ -81,25 +81,25 @@ function onKeys(event) {
   event.preventDefault();
 }
 
-// A grid of the window: hovering or arrow keys choose a place.
+// A grid of the window: hovering or arrow keys choose a tap.
 function watchGrid(box) {
   box.tabIndex = 0;
   box.setAttribute("role", "group");
-  box.setAttribute("aria-label", `${box.id}: arrow keys choose a place`);
+  box.setAttribute("aria-label", `${box.id}: arrow keys choose a tap`);
   box.addEventListener("pointermove", (event) => {
     const cell = event.target.closest("td");
-    if (cell) change({ place: cell.parentElement.rowIndex * K_w + cell.cellIndex, partial: false });
+    if (cell) change({ tap: cell.parentElement.rowIndex * K_w + cell.cellIndex, partial: false });
   });
-  box.addEventListener("pointerleave", () => change({ place: null, partial: false }));
+  box.addEventListener("pointerleave", () => change(NO_TAP));
   box.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") change({ place: null, partial: false });
+    if (event.key === "Escape") change(NO_TAP);
     const step = ARROWS[event.key];
     if (!step) return;
     event.preventDefault();
-    if (state.place === null) return change({ place: 0, partial: false });
-    const u = clamp(Math.floor(state.place / K_w) + step[0], 0, K_h - 1);
-    const v = clamp((state.place % K_w) + step[1], 0, K_w - 1);
-    return change({ place: u * K_w + v, partial: false });
+    if (state.tap === null) return change({ tap: 0, partial: false });
+    const [u, v] = at(state.tap, K_w);
+    const [below, beside] = [clamp(u + step[0], 0, K_h - 1), clamp(v + step[1], 0, K_w - 1)];
+    return change({ tap: below * K_w + beside, partial: false });
   });
 }
 
@@ -118,12 +118,12 @@ function lastStep() {
 }
 
 function position() {
-  return state.walk === "pixels" ? state.at[0] * W_out + state.at[1] : (state.place ?? -1);
+  return state.walk === "pixels" ? state.at[0] * W_out + state.at[1] : (state.tap ?? -1);
 }
 
 function goTo(n) {
-  if (state.walk === "pixels") change({ at: [Math.floor(n / W_out), n % W_out], pinned: true });
-  else change({ place: n, partial: true });
+  if (state.walk === "pixels") change({ at: at(n, W_out), pinned: true });
+  else change({ tap: n, partial: true });
 }
 
 function step(by) {
@@ -154,20 +154,18 @@ function drawControls() {
 // Radio buttons for a choice among names.
 function choices(id, names, chosen) {
   for (const [value, text] of names) {
-    const radio = Object.assign(document.createElement("input"), { type: "radio", name: id });
-    radio.id = `${id}-${value}`;
+    const radio = make("input", { type: "radio", name: id, id: `${id}-${value}` });
     radio.addEventListener("change", () => chosen(value));
-    const label = Object.assign(document.createElement("label"), { textContent: text });
-    label.htmlFor = radio.id;
+    const label = make("label", { textContent: text, htmlFor: radio.id });
     $(id).append(radio, label);
   }
 }
 
-const MANY = 12; // channels; more of them are chosen from a list
+const MAX_BUTTONS = 12; // channels; more of them are chosen from a list
 
 function makeChannels() {
-  if (C <= MANY) return choices("channels", data.channels.entries(), (c) => change({ c }));
-  const list = document.createElement("select");
+  if (C <= MAX_BUTTONS) return choices("channels", data.channels.entries(), (c) => change({ c }));
+  const list = make("select");
   list.setAttribute("aria-label", "channel");
   data.channels.forEach((name) => list.add(new Option(name)));
   list.addEventListener("change", () => change({ c: list.selectedIndex }));

@@ -5,10 +5,10 @@ const ACCENT = "#d0006f";
 
 // Blue at -1, white at 0, orange at 1, as in every picture of the project.
 function shadeOf(part) {
-  const place = ((clamp(part, -1, 1) + 1) / 2) * (data.anchors.length - 1);
-  const below = Math.min(Math.floor(place), data.anchors.length - 2);
+  const position = ((clamp(part, -1, 1) + 1) / 2) * (data.anchors.length - 1);
+  const below = Math.min(Math.floor(position), data.anchors.length - 2);
   return data.anchors[below].map((from, n) =>
-    Math.round(from + (place - below) * (data.anchors[below + 1][n] - from)),
+    Math.round(from + (position - below) * (data.anchors[below + 1][n] - from)),
   );
 }
 
@@ -24,42 +24,52 @@ function isPale(shade) {
 
 const kept = new Map(); // name -> {stamp, picture}
 
-// A picture with one pixel for each of (rows, columns), drawn anew only if its stamp changes.
-function picture(name, stamp, rows, columns, colourAt) {
-  if (kept.get(name)?.stamp === stamp) return kept.get(name).picture;
-  const canvas = document.createElement("canvas");
+function make(tagName, properties = {}) {
+  return Object.assign(document.createElement(tagName), properties);
+}
+
+// Give a canvas one pixel for each of (rows, columns).
+function fill(canvas, rows, columns, colourAt) {
   [canvas.width, canvas.height] = [columns, rows];
   const image = new ImageData(columns, rows);
   for (let n = 0; n < rows * columns; n++) image.data.set([...colourAt(n), 255], 4 * n);
   canvas.getContext("2d").putImageData(image, 0, 0);
-  kept.set(name, { stamp, picture: canvas });
   return canvas;
 }
 
-function inputPicture() {
+// A picture of (rows, columns) pixels, drawn again only if its stamp changes.
+function picture(name, stamp, rows, columns, colourAt) {
+  if (kept.get(name)?.stamp === stamp) return kept.get(name).picture;
+  const drawn = fill(make("canvas"), rows, columns, colourAt);
+  kept.set(name, { stamp, picture: drawn });
+  return drawn;
+}
+
+// A picture of channels (C, rows, columns): one of them, or all as the colours of a photo.
+function channelPicture(name, channels, rows, columns, limit) {
   const { c, view } = state;
-  return picture("input", `${c} ${view} ${version}`, H, W, (n) => {
-    if (view === "channel") return shadeOf(run.x[c * H * W + n] / data.limits.x);
-    return colourOf([0, 1, 2].map((rgb) => run.x[rgb * H * W + n]));
+  const size = rows * columns;
+  return picture(name, `${c} ${view} ${version}`, rows, columns, (n) => {
+    if (view === "channel") return shadeOf(channels[c * size + n] / limit);
+    return colourOf([0, 1, 2].map((rgb) => channels[rgb * size + n]));
   });
 }
 
-// The colour that three numbers stand for in a photo.
+function inputPicture() {
+  return channelPicture("input", run.x, H, W, data.limits.x);
+}
+
+function outputPicture(name, y) {
+  return channelPicture(name, y, H_out, W_out, data.limits.y);
+}
+
+// The colour in a photo of three numbers of x.
 function colourOf(numbers) {
   const { mean, std } = data.colour;
   return mean.map((m, rgb) => clamp(Math.round(numbers[rgb] * std[rgb] + m), 0, 255));
 }
 
-function outputPicture(name, y) {
-  const { c, view } = state;
-  const size = H_out * W_out;
-  return picture(name, `${c} ${view} ${version}`, H_out, W_out, (n) => {
-    if (view === "channel") return shadeOf(y[c * size + n] / data.limits.y);
-    return colourOf([0, 1, 2].map((rgb) => y[rgb * size + n]));
-  });
-}
-
-const TALLEST = 288; // of a picture, in CSS pixels
+const MAX_HEIGHT = 288; // of a picture, in CSS pixels
 
 const rooms = new Map(); // element -> its width inside; measured once, for measuring is slow
 
@@ -74,23 +84,27 @@ function roomIn(element) {
 
 // Show a picture with square pixels as large as its column allows; return the pen for marks on
 // it, in pixels of the picture.
-function show(canvas, image, tallest = TALLEST) {
-  const fit = Math.min(roomIn(canvas.parentElement) / image.width, tallest / image.height);
+function show(canvas, image, maxHeight = MAX_HEIGHT) {
+  const fit = Math.min(roomIn(canvas.parentElement) / image.width, maxHeight / image.height);
   const scale = fit >= 4 ? Math.floor(fit) : fit;
-  const dense = window.devicePixelRatio || 1;
-  const [width, height] = [image.width * scale, image.height * scale];
-  canvas.width = Math.round(width * dense);
-  canvas.height = Math.round(height * dense);
-  canvas.style.width = `${width}px`;
-  canvas.style.height = `${height}px`;
-  const pen = canvas.getContext("2d");
+  const pen = penFor(canvas, image.width * scale, image.height * scale);
   pen.imageSmoothingEnabled = false;
-  pen.drawImage(image, 0, 0, canvas.width, canvas.height);
-  pen.scale(canvas.width / image.width, canvas.height / image.height);
+  pen.scale(scale, scale);
+  pen.drawImage(image, 0, 0);
   return { pen, unit: 1 / scale };
 }
 
-// A frame around rows x columns pixels on a pale halo, so that it is seen on any picture.
+// The pen of a canvas of so many CSS pixels, which it draws in.
+function penFor(canvas, width, height) {
+  const dense = window.devicePixelRatio || 1;
+  [canvas.width, canvas.height] = [Math.round(width * dense), Math.round(height * dense)];
+  Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
+  const pen = canvas.getContext("2d");
+  pen.scale(canvas.width / width, canvas.height / height);
+  return pen;
+}
+
+// A frame around rows x columns pixels, with a pale halo to be visible on any picture.
 function frame({ pen, unit }, [top, left], [rows, columns] = [1, 1], dash = []) {
   for (const [style, width, lines] of [
     ["#fcfbf8", 4, []],
@@ -99,8 +113,7 @@ function frame({ pen, unit }, [top, left], [rows, columns] = [1, 1], dash = []) 
     pen.strokeStyle = style;
     pen.lineWidth = width * unit;
     pen.setLineDash(lines.map((length) => length * unit));
-    const out = unit;
-    pen.strokeRect(left - out, top - out, columns + 2 * out, rows + 2 * out);
+    pen.strokeRect(left - unit, top - unit, columns + 2 * unit, rows + 2 * unit);
   }
   pen.setLineDash([]);
 }
@@ -121,13 +134,13 @@ function tag({ pen, unit }, [i, j], letter) {
   pen.fillText(letter, x, y + unit);
 }
 
-// A table of coloured cells. What was there is kept if it has the same shape, for the focus.
+// A table of coloured cells. A table of the same shape is reused, which keeps the focus.
 function cells(box, values, columns, limit, { size, label, outside, marked, after } = {}) {
   const rows = values.length / columns;
   const shape = `${rows} ${columns}`;
   let table = box.querySelector("table");
   if (table?.dataset.shape !== shape) {
-    table = document.createElement("table");
+    table = make("table");
     table.dataset.shape = shape;
     for (let r = 0; r < rows; r++) {
       const row = table.insertRow();
@@ -157,15 +170,11 @@ function cells(box, values, columns, limit, { size, label, outside, marked, afte
 function scaleOf(box, low, high) {
   const signed = low < 0;
   const parts = signed ? [-1, -0.5, 0, 0.5, 1] : [0, 0.5, 1];
-  const bar = document.createElement("div");
-  bar.className = signed ? "ramp signed" : "ramp";
+  const bar = make("div", { className: signed ? "ramp signed" : "ramp" });
   bar.style.background = `linear-gradient(90deg, ${parts.map((p) => `rgb(${shadeOf(p)})`)})`;
-  const words = document.createElement("div");
-  words.className = "ends";
+  const words = make("div", { className: "ends" });
   const start = low === 0 ? "0" : `≤ ${String(low).replace("-", MINUS)}`;
   const ends = [start, ...(signed ? ["0"] : []), `≥ ${high}`];
-  words.replaceChildren(
-    ...ends.map((text) => Object.assign(document.createElement("span"), { textContent: text })),
-  );
+  words.append(...ends.map((text) => make("span", { textContent: text })));
   box.replaceChildren(bar, words);
 }

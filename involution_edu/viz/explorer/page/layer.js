@@ -1,6 +1,6 @@
-// The layer itself, one output pixel at a time. `x` is (C, H, W), flat.
+// The layer, one output pixel at a time. `x` is (C, H, W), flat.
 
-// The rows and columns of x that output pixel (i, j) makes its kernel from: one pixel at stride 1.
+// The rows and columns of x from which output pixel (i, j) generates its kernel: one pixel at stride 1.
 function cellOf(i, j) {
   return {
     top: i * s_h,
@@ -44,7 +44,7 @@ function stagesAt(x, i, j) {
   return stages;
 }
 
-// The kernel of group g from the reduced features; number u*K_w + v is its place (u, v).
+// The kernel of group g from the reduced features; number u*K_w + v is tap (u, v).
 function spanOf(reduced, g) {
   const kernel = new Float64Array(K2);
   for (let k = 0; k < K2; k++) {
@@ -55,38 +55,34 @@ function spanOf(reduced, g) {
   return kernel;
 }
 
-function placeOf(i, j, u, v) {
+// The pixel (h, w) of x under tap (u, v) of the window.
+function tapAt(i, j, u, v) {
   return [i * s_h + u * d_h - p_h, j * s_w + v * d_w - p_w];
 }
 
+function isInside(h, w) {
+  return h >= 0 && h < H && w >= 0 && w < W;
+}
+
 function windowAt(x, c, i, j) {
-  const values = new Float64Array(K2);
-  for (let u = 0; u < K_h; u++) {
-    for (let v = 0; v < K_w; v++) {
-      const [h, w] = placeOf(i, j, u, v);
-      const inside = h >= 0 && h < H && w >= 0 && w < W;
-      values[u * K_w + v] = inside ? x[(c * H + h) * W + w] : 0;
-    }
-  }
-  return values;
+  return Float64Array.from({ length: K2 }, (_, k) => {
+    const [h, w] = tapAt(i, j, ...at(k, K_w));
+    return isInside(h, w) ? x[(c * H + h) * W + w] : 0;
+  });
 }
 
 function multiplied(kernel, values) {
   return kernel.map((entry, k) => entry * values[k]);
 }
 
-// All kernels (H_out, W_out, G, K2) and outputs (C, H_out, W_out) of an x; paint renews them.
+// All kernels (H_out, W_out, G, K2) and outputs (C, H_out, W_out) of an x; paint updates them.
 class Run {
   constructor(x) {
     this.x = x;
     this.kernels = new Float64Array(H_out * W_out * G * K2);
     this.y = new Float64Array(C * H_out * W_out);
-    for (let i = 0; i < H_out; i++) {
-      for (let j = 0; j < W_out; j++) this.generate(i, j);
-    }
-    for (let i = 0; i < H_out; i++) {
-      for (let j = 0; j < W_out; j++) this.apply(i, j);
-    }
+    for (let n = 0; n < H_out * W_out; n++) this.generate(...at(n, W_out));
+    for (let n = 0; n < H_out * W_out; n++) this.apply(...at(n, W_out));
   }
 
   generate(i, j) {
@@ -115,25 +111,24 @@ class Run {
     return this.y[(c * H_out + i) * W_out + j];
   }
 
-  // Give input pixel (h, w) new numbers, and redo the one kernel and the few outputs they reach.
+  // Give input pixel (h, w) new numbers; recompute the one kernel and the few outputs that change.
   paint(h, w, values) {
     values.forEach((value, c) => {
       this.x[(c * H + h) * W + w] = value;
     });
     const [i, j] = [Math.floor(h / s_h), Math.floor(w / s_w)];
     if (i < H_out && j < W_out) this.generate(i, j);
-    for (let a = 0; a < H_out; a++) {
-      for (let b = 0; b < W_out; b++) {
-        const [top, left] = placeOf(a, b, 0, 0);
-        const [bottom, right] = placeOf(a, b, K_h - 1, K_w - 1);
-        const seen = h >= top && h <= bottom && w >= left && w <= right;
-        if (seen || (a === i && b === j)) this.apply(a, b);
-      }
+    for (let n = 0; n < H_out * W_out; n++) {
+      const [a, b] = at(n, W_out);
+      const [top, left] = tapAt(a, b, 0, 0);
+      const [bottom, right] = tapAt(a, b, K_h - 1, K_w - 1);
+      const seen = h >= top && h <= bottom && w >= left && w <= right;
+      if (seen || (a === i && b === j)) this.apply(a, b);
     }
   }
 }
 
-// Recompute every output from the recorded input and hold it against what NumPy recorded.
+// Recompute every output from the recorded input and compare it with the one recorded by NumPy.
 function selfTest() {
   const { y } = new Run(Float64Array.from(recorded.x));
   const error = largestOf(y.map((value, n) => value - recorded.y[n]));

@@ -13,7 +13,7 @@ async function copy() {
     await navigator.clipboard.writeText(text);
     say("copied", "Copied.");
   } catch {
-    // Not allowed in a page inside another: select it, so that one key copies it.
+    // Not allowed in an embedded page: select it for the copy key.
     getSelection().selectAllChildren($("numpy"));
     say("copied", "Selected: press Ctrl+C or ⌘C.");
   }
@@ -35,14 +35,8 @@ function start() {
   say("about", data.about);
   makeChannels();
   $("views").hidden = !data.colour;
-  choices(
-    "views",
-    [
-      ["photo", "photo"],
-      ["channel", "one channel"],
-    ],
-    (view) => change({ view }),
-  );
+  const views = Object.entries({ photo: "photo", channel: "one channel" });
+  choices("views", views, (view) => change({ view }));
   makeBrush();
   makeMaps();
   makeTour();
@@ -51,12 +45,8 @@ function start() {
   for (const [id, limit] of Object.entries(scales)) scaleOf($(`s-${id}`), -limit, limit);
 
   watch($("input"), H, W, outputOf);
-  for (const id of [
-    "output",
-    "convolution",
-    "involution",
-    ...MAPS.map(({ name }) => `map-${name}`),
-  ]) {
+  const maps = MAPS.map(({ name }) => `map-${name}`);
+  for (const id of ["output", "convolution", "involution", ...maps]) {
     watch($(id), H_out, W_out, (pixel) => pixel);
   }
   for (const id of ["window", "kernel", "products"]) watchGrid($(id));
@@ -77,7 +67,7 @@ function start() {
   $("scrub").addEventListener("input", () => goTo(Number($("scrub").value)));
   $("speed").addEventListener("change", () => timer && setPlaying(true));
   $("walk").addEventListener("change", () => {
-    change({ walk: $("walk").value, place: null, partial: false });
+    change({ walk: $("walk").value, ...NO_TAP });
   });
   addEventListener("resize", () => {
     rooms.clear();

@@ -1,24 +1,30 @@
-// One number for a kernel, and the convolution whose one kernel is the mean of them all.
+// Measures of a kernel, as in viz/measures.py, and the convolution with the mean of all kernels.
 
-function spreadOf(kernel) {
-  const total = sumOf(kernel.map(Math.abs));
+function normOf(kernel) {
+  return sumOf(kernel.map(Math.abs));
+}
+
+function entropyOf(kernel) {
+  const total = normOf(kernel);
   if (total === 0 || kernel.length === 1) return 0;
   const parts = kernel.map((entry) => Math.abs(entry) / total);
   const nats = -sumOf(parts.map((part) => (part > 0 ? part * Math.log(part) : 0)));
   return nats / Math.log(kernel.length);
 }
 
-// The long axis of |kernel| about its centre of mass: degrees from the horizontal, counted
-// anticlockwise, and how long it is: 0 for a round kernel, 1 for a line.
+// The long axis of |kernel| about its centroid: degrees from the horizontal, counted
+// anticlockwise, and its strength: 0 for a round kernel, 1 for a line.
 function orientationOf(kernel) {
-  const total = sumOf(kernel.map(Math.abs));
+  const total = normOf(kernel);
   let [row, column, rows, columns, both] = [0, 0, 0, 0, 0];
   kernel.forEach((entry, k) => {
-    row += (Math.abs(entry) * Math.floor(k / K_w)) / (total || 1);
-    column += (Math.abs(entry) * (k % K_w)) / (total || 1);
+    const [u, v] = at(k, K_w);
+    row += (Math.abs(entry) * u) / (total || 1);
+    column += (Math.abs(entry) * v) / (total || 1);
   });
   kernel.forEach((entry, k) => {
-    const [down, right] = [Math.floor(k / K_w) - row, (k % K_w) - column];
+    const [u, v] = at(k, K_w);
+    const [down, right] = [u - row, v - column];
     rows += Math.abs(entry) * down * down;
     columns += Math.abs(entry) * right * right;
     both -= Math.abs(entry) * down * right; // rows are counted downwards
@@ -29,31 +35,30 @@ function orientationOf(kernel) {
 
 const MAPS = [
   {
-    name: "total",
+    name: "kernel_sum",
     title: "Sum",
-    meaning: "How much a flat area is brightened or darkened: 1 keeps it, 0 removes it.",
+    meaning: "Output of a uniform area of ones: 1 keeps its brightness, 0 removes it.",
     of: sumOf,
     ends: (values) => [-roundedLimit(values), roundedLimit(values)],
   },
   {
-    name: "size",
-    title: "Size",
-    meaning: "How strong the kernel is, whatever its signs: Σ |kernel|.",
-    of: (kernel) => sumOf(kernel.map(Math.abs)),
+    name: "l1_norm",
+    title: "L1 norm",
+    meaning: "Σ |kernel|: the strength of the kernel, whatever its signs.",
+    of: normOf,
     ends: (values) => [0, roundedLimit(values)],
   },
   {
-    name: "spread",
-    title: "Spread",
-    meaning: "Entropy of |kernel|: 0, a single place counts; 1, all places count alike.",
-    of: spreadOf,
+    name: "entropy",
+    title: "Entropy",
+    meaning: "Of |kernel|: 0 if a single tap is not zero, 1 if all taps have the same size.",
+    of: entropyOf,
     ends: (values) => [Math.min(0.99, roundedLow(values)), 1],
   },
   {
     name: "orientation",
     title: "Orientation",
-    meaning:
-      "Along which line the large entries lie; a longer dash: more like a line (strength 1).",
+    meaning: "Direction of the large entries. A long dash is a kernel like a line (strength 1).",
     of: orientationOf,
   },
 ];
@@ -73,14 +78,14 @@ function roundedLow(values) {
 // One value for each output pixel, (H_out, W_out).
 function mapOf(run, g, of) {
   return Array.from({ length: H_out * W_out }, (_, n) =>
-    of(run.kernel(Math.floor(n / W_out), n % W_out, g)),
+    of(run.kernel(...at(n, W_out), g)),
   );
 }
 
 function meanKernel(run, g) {
   const mean = new Float64Array(K2);
   for (let n = 0; n < H_out * W_out; n++) {
-    const kernel = run.kernel(Math.floor(n / W_out), n % W_out, g);
+    const kernel = run.kernel(...at(n, W_out), g);
     for (let k = 0; k < K2; k++) mean[k] += kernel[k] / (H_out * W_out);
   }
   return mean;
@@ -90,8 +95,8 @@ function meanKernel(run, g) {
 function convolved(run) {
   const means = Array.from({ length: G }, (_, g) => meanKernel(run, g));
   return Float64Array.from({ length: C * H_out * W_out }, (_, n) => {
-    const c = Math.floor(n / (H_out * W_out));
-    const [i, j] = [Math.floor(n / W_out) % H_out, n % W_out];
-    return sumOf(multiplied(means[Math.floor(c / C_g)], windowAt(run.x, c, i, j)));
+    const [c, pixel] = at(n, H_out * W_out);
+    const values = windowAt(run.x, c, ...at(pixel, W_out));
+    return sumOf(multiplied(means[Math.floor(c / C_g)], values));
   });
 }

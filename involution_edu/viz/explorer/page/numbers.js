@@ -28,6 +28,11 @@ function number(value, digits = 2) {
   return (value < 0 && Number(text) !== 0 ? MINUS : "") + text;
 }
 
+// Row and column of number n in a table of so many columns.
+function at(n, columns) {
+  return [Math.floor(n / columns), n % columns];
+}
+
 function clamp(value, low, high) {
   return Math.min(Math.max(value, low), high);
 }

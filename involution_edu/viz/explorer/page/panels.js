@@ -35,18 +35,16 @@ function render() {
 }
 
 function drawPictures({ i, j }) {
-  const at = middle();
+  const [h, w] = middle();
   const onInput = show($("input"), inputPicture());
   const extent = [d_h * (K_h - 1) + 1, d_w * (K_w - 1) + 1];
-  frame(onInput, placeOf(i, j, 0, 0), extent, [4, 3]);
+  frame(onInput, tapAt(i, j, 0, 0), extent, [4, 3]);
   if (Math.max(d_h, d_w) > 1) {
-    for (let k = 0; k < K2; k++) dot(onInput, placeOf(i, j, Math.floor(k / K_w), k % K_w));
+    for (let k = 0; k < K2; k++) dot(onInput, tapAt(i, j, ...at(k, K_w)));
   }
   const { top, bottom, left, right } = cellOf(i, j);
   frame(onInput, [top, left], [bottom - top, right - left]);
-  if (state.place !== null) {
-    frame(onInput, placeOf(i, j, Math.floor(state.place / K_w), state.place % K_w));
-  }
+  if (state.tap !== null) frame(onInput, tapAt(i, j, ...at(state.tap, K_w)));
   const onOutput = show($("output"), outputPicture("output", run.y));
   frame(onOutput, [i, j]);
   if (state.other) {
@@ -54,7 +52,7 @@ function drawPictures({ i, j }) {
     tag(onInput, [a * s_h, b * s_w], "B");
     tag(onOutput, state.other, "B");
   }
-  say("c-input", `Row ${at[0]}, column ${at[1]}, and its ${K_h} × ${K_w} window.`);
+  say("c-input", `Row ${h}, column ${w}, and its ${K_h} × ${K_w} window.`);
   const each = state.view === "photo" ? "Three sums are" : "Each sum is";
   say("c-output", `${each} one pixel.`);
   $("s-input").hidden = $("s-output").hidden = state.view === "photo";
@@ -65,11 +63,11 @@ function dot({ pen, unit }, [h, w]) {
   pen.fillRect(w + 0.5 - unit, h + 0.5 - unit, 2 * unit, 2 * unit);
 }
 
-const FEW = 8; // numbers of the pixel that are written out; more of them are only coloured
+const MAX_WRITTEN = 8; // numbers of the pixel that are written out; more are only coloured
 
 function drawGenerator({ i, j, kernel }) {
   const stages = stagesAt(run.x, i, j);
-  const few = Math.max(C, hidden) <= FEW;
+  const few = Math.max(C, hidden) <= MAX_WRITTEN;
   const rows = [[`its ${wordsFor(C, "number")}`, stages.features, data.limits.x]];
   rows.push(["↓", `reduce: 1 × 1 convolution, ${C} → ${hidden}`]);
   rows.push(["conv", stages.conv, data.limits.x]);
@@ -80,9 +78,8 @@ function drawGenerator({ i, j, kernel }) {
   rows.push([part, kernel, data.limits.kernel]);
   const box = $("generator");
   if (box.children.length !== rows.length) {
-    box.replaceChildren(...rows.map(() => document.createElement("div")));
-    for (const row of box.children)
-      row.append(document.createElement("span"), document.createElement("div"));
+    box.replaceChildren(...rows.map(() => make("div")));
+    for (const row of box.children) row.append(make("span"), make("div"));
   }
   rows.forEach(([label, values, limit], n) => {
     const [word, body] = box.children[n].children;
@@ -98,14 +95,14 @@ function drawGenerator({ i, j, kernel }) {
     const [least, most] = few && !isKernel ? [30, 46] : [5, 20];
     const size = clamp(Math.floor((roomIn(body) - 1) / values.length) - 1, least, most);
     const columns = Math.min(values.length, Math.floor((roomIn(body) - 1) / (size + 1)));
-    strip(body, values, columns, limit, size, isKernel ? state.place : undefined);
+    strip(body, values, columns, limit, size, isKernel ? state.tap : undefined);
   });
   const own = s_h * s_w > 1 ? `the mean of its ${s_h} × ${s_w} cell` : "its own numbers";
-  say("c-generator", `Out of ${own}, nothing around it.`);
+  say("c-generator", `Computed from ${own} alone.`);
 }
 
 function swatch(features) {
-  const spot = Object.assign(document.createElement("span"), { className: "swatch" });
+  const spot = make("span", { className: "swatch" });
   spot.style.backgroundColor = `rgb(${colourOf(features)})`;
   return spot;
 }
@@ -121,12 +118,9 @@ function strip(box, values, columns, limit, size, marked) {
 }
 
 function drawGrids({ i, j, kernel, values, products }) {
-  const outside = (k) => {
-    const [h, w] = placeOf(i, j, Math.floor(k / K_w), k % K_w);
-    return h < 0 || h >= H || w < 0 || w >= W;
-  };
-  const marked = state.place;
-  const after = state.partial ? state.place : undefined;
+  const outside = (k) => !isInside(...tapAt(i, j, ...at(k, K_w)));
+  const marked = state.tap;
+  const after = state.partial ? state.tap : undefined;
   cells($("kernel"), kernel, K_w, data.limits.kernel, { label: "Kernel", marked });
   cells($("window"), values, K_w, data.limits.x, { label: "Window", marked, outside });
   cells($("products"), products, K_w, data.limits.product, { label: "Products", marked, after });
@@ -136,7 +130,7 @@ function drawGrids({ i, j, kernel, values, products }) {
   say("c-kernel", `${wordsFor(K2, "number")} in ${wordsFor(K_h, "row")}, for ${whose}.`);
   const hatched = values.some((_, k) => outside(k)) ? "; hatched: outside the picture, 0" : "";
   say("c-window", `Channel ${nameOf(state.c)}${hatched}.`);
-  say("c-products", "kernel × window, place by place.");
+  say("c-products", "kernel × window, tap by tap.");
   drawGroups({ i, j });
 }
 
@@ -146,22 +140,17 @@ function drawGroups({ i, j }) {
   box.hidden = G === 1;
   if (G === 1) return;
   while (box.children.length < G) {
-    const button = Object.assign(document.createElement("button"), { type: "button" });
+    const button = make("button", { type: "button" });
     const g = box.children.length;
     button.setAttribute("aria-label", `group ${g}`);
-    button.append(`${g}`, document.createElement("canvas"));
+    button.append(`${g}`, make("canvas"));
     button.addEventListener("click", () => change({ c: g * C_g + (state.c % C_g) }));
     box.append(button);
   }
   [...box.children].forEach((button, g) => {
     const kernel = run.kernel(i, j, g);
     const canvas = button.querySelector("canvas");
-    [canvas.width, canvas.height] = [K_w, K_h];
-    const image = new ImageData(K_w, K_h);
-    kernel.forEach((entry, k) =>
-      image.data.set([...shadeOf(entry / data.limits.kernel), 255], 4 * k),
-    );
-    canvas.getContext("2d").putImageData(image, 0, 0);
+    fill(canvas, K_h, K_w, (k) => shadeOf(kernel[k] / data.limits.kernel));
     button.setAttribute("aria-pressed", String(g === group()));
   });
 }
@@ -173,7 +162,7 @@ let speaking = 0;
 
 function drawSum(seen) {
   const { i, j, products } = seen;
-  const k = state.place;
+  const k = state.tap;
   const total = state.partial ? sumOf(products.slice(0, k + 1)) : sumOf(products);
   const line = state.partial
     ? `Σ after ${k + 1} of ${K2} products = ${number(total, 3)}`
@@ -191,8 +180,8 @@ function productWords({ i, j, kernel, values, products }, k) {
   const [entry, value, product] = [kernel, values, products].map((numbers) =>
     number(numbers[k], 3),
   );
-  const place = `Row ${Math.floor(k / K_w)}, column ${k % K_w} of the window`;
-  return `${place}: kernel ${entry} × x ${value} = ${product}. ${spanWords(i, j, k, kernel[k])}`;
+  const [u, v] = at(k, K_w);
+  return `Row ${u}, column ${v} of the window: kernel ${entry} × x ${value} = ${product}. ${spanWords(i, j, k, kernel[k])}`;
 }
 
 function spanWords(i, j, k, entry) {
@@ -211,12 +200,8 @@ function spanWords(i, j, k, entry) {
 // Each product as a bar from the sum before it to the sum after it.
 function drawWaterfall(products) {
   const canvas = $("waterfall");
-  const dense = window.devicePixelRatio || 1;
   const [width, height] = [roomIn(canvas.parentElement), 84];
-  [canvas.width, canvas.height] = [width * dense, height * dense];
-  canvas.style.height = `${height}px`;
-  const pen = canvas.getContext("2d");
-  pen.scale(dense, dense);
+  const pen = penFor(canvas, width, height);
   const sums = [0];
   products.forEach((product) => sums.push(sums.at(-1) + product));
   const [low, high] = [Math.min(...sums), Math.max(...sums)];
@@ -226,18 +211,14 @@ function drawWaterfall(products) {
   pen.fillRect(0, tall(0) - 0.5, width, 1);
   products.forEach((product, k) => {
     const [from, to] = [tall(sums[k]), tall(sums[k + 1])];
-    pen.globalAlpha = state.partial && k > state.place ? 0.15 : 1;
+    pen.globalAlpha = state.partial && k > state.tap ? 0.15 : 1;
     pen.fillStyle = product < 0 ? "rgb(58,120,184)" : "rgb(217,124,36)";
-    pen.fillRect(
-      k * step + 1,
-      Math.min(from, to) - 0.5,
-      Math.max(1, step - 2),
-      Math.abs(to - from) + 1,
-    );
-    if (k === state.place) {
+    const [low, high] = [Math.min(from, to), Math.max(from, to)];
+    pen.fillRect(k * step + 1, low - 0.5, Math.max(1, step - 2), high - low + 1);
+    if (k === state.tap) {
       pen.strokeStyle = ACCENT;
       pen.lineWidth = 2;
-      pen.strokeRect(k * step, Math.min(from, to) - 3, step, Math.abs(to - from) + 6);
+      pen.strokeRect(k * step, low - 3, step, high - low + 6);
     }
   });
   pen.globalAlpha = 1;

@@ -1,20 +1,22 @@
-// What the page shows, kept in the address too, so that a link shows the same.
+// State of the page, kept in the address too, so that a link shows the same.
 
 const run = new Run(Float64Array.from(recorded.x));
 const painted = new Map(); // "h,w,c" -> value
-let version = 0; // counts the strokes of paint: what is older must be drawn anew
+let version = 0; // counts the strokes of paint: older pictures must be drawn again
 
 const state = {
   at: data.start, // the output pixel looked at
   other: data.other, // pixel B
   c: data.channel,
   view: data.colour ? "photo" : "channel",
-  place: null, // number u*K_w + v of a place of the window
-  partial: false, // whether the sum stops at that place
+  tap: null, // number u*K_w + v of a tap of the window
+  partial: false, // whether the sum stops at that tap
   pinned: false,
   painting: false,
   walk: "pixels",
 };
+
+const NO_TAP = { tap: null, partial: false };
 
 function group() {
   return Math.floor(state.c / C_g);
@@ -22,20 +24,18 @@ function group() {
 
 // The input pixel in the middle of the window.
 function middle() {
-  const [h, w] = placeOf(...state.at, (K_h - 1) / 2, (K_w - 1) / 2);
+  const [h, w] = tapAt(...state.at, (K_h - 1) / 2, (K_w - 1) / 2);
   return [clamp(h, 0, H - 1), clamp(w, 0, W - 1)];
 }
 
-// A pixel of the window that the kernel is not made from, if there is one.
+// A pixel of the window from which the kernel is not generated, if there is one.
 function neighbour() {
   const [h, w] = middle();
   const [down, right] = [d_h * Math.ceil(s_h / d_h), d_w * Math.ceil(s_w / d_w)];
   const inReach = (step, k, d) => step <= (d * (k - 1)) / 2;
-  if (inReach(right, K_w, d_w) && w + right < W) return [h, w + right];
-  if (inReach(right, K_w, d_w) && w - right >= 0) return [h, w - right];
-  if (inReach(down, K_h, d_h) && h + down < H) return [h + down, w];
-  if (inReach(down, K_h, d_h) && h - down >= 0) return [h - down, w];
-  return null;
+  const beside = inReach(right, K_w, d_w) ? [[h, w + right], [h, w - right]] : [];
+  const above = inReach(down, K_h, d_h) ? [[h + down, w], [h - down, w]] : [];
+  return [...beside, ...above].find((pixel) => isInside(...pixel)) ?? null;
 }
 
 let scheduled = false;
@@ -44,7 +44,7 @@ let writing = 0;
 function change(patch) {
   Object.assign(state, patch);
   clearTimeout(writing);
-  writing = setTimeout(writeAddress, 250); // a browser slows down who writes it all the time
+  writing = setTimeout(writeAddress, 250); // browsers limit how often it may be written
   if (scheduled) return;
   scheduled = true;
   requestAnimationFrame(() => {
@@ -55,11 +55,7 @@ function change(patch) {
 
 function paint(h, w, values) {
   values.forEach((value, c) => painted.set(`${h},${w},${c}`, value));
-  run.paint(
-    h,
-    w,
-    xAt(h, w).map((value, c) => painted.get(`${h},${w},${c}`) ?? value),
-  );
+  run.paint(h, w, values);
   version += 1;
   change({});
 }
@@ -79,23 +75,23 @@ function xAt(h, w, x = run.x) {
   return Array.from({ length: C }, (_, c) => x[(c * H + h) * W + w]);
 }
 
-const LONGEST_ADDRESS = 4000; // of letters; with more paint than that the address leaves it out
+const MAX_ADDRESS = 4000; // letters; more paint than that is left out of the address
 
 function writeAddress() {
   const parts = [`at=${state.at}`, `c=${state.c}`, `view=${state.view}`];
   if (state.other) parts.push(`b=${state.other}`);
   if (state.pinned) parts.push("pinned=1");
-  if (state.place !== null) parts.push(`place=${state.place}`, `partial=${Number(state.partial)}`);
+  if (state.tap !== null) parts.push(`tap=${state.tap}`, `partial=${Number(state.partial)}`);
   const strokes = [...painted].map(([key, value]) => `${key},${value}`).join(";");
-  if (strokes && strokes.length < LONGEST_ADDRESS) parts.push(`paint=${strokes}`);
+  if (strokes && strokes.length < MAX_ADDRESS) parts.push(`paint=${strokes}`);
   try {
     history.replaceState(null, "", `#${parts.join("&")}`);
   } catch {
-    // A page inside another, as in a notebook, has no address of its own.
+    // An embedded page, as in a notebook, has no address of its own.
   }
 }
 
-// Take over what an address says, as far as it makes sense: anybody may have written it.
+// Read the address, and skip what is not valid: anybody may have written it.
 function readAddress() {
   const said = new URLSearchParams(location.hash.slice(1));
   const whole = (text, below) => (/^\d+$/.test(text ?? "") && text < below ? Number(text) : null);
@@ -116,14 +112,14 @@ function readAddress() {
       version += 1;
     }
   }
-  const place = whole(said.get("place"), K2);
+  const tap = whole(said.get("tap"), K2);
   change({
     at: pixel(said.get("at"), H_out, W_out) ?? state.at,
     other: pixel(said.get("b"), H_out, W_out) ?? state.other,
     c: whole(said.get("c"), C) ?? state.c,
     view: data.colour && said.get("view") === "channel" ? "channel" : state.view,
     pinned: said.get("pinned") === "1",
-    place,
-    partial: place !== null && said.get("partial") === "1",
+    tap,
+    partial: tap !== null && said.get("partial") === "1",
   });
 }

@@ -1,4 +1,4 @@
-// The page explained in a minute: one panel after the other, with a sentence or two for each.
+// The page explained in a minute: a sentence or two for each panel.
 
 const tour = { stop: -1, first: null }; // -1: not under way
 
@@ -18,10 +18,10 @@ const TOUR = [
   [
     "kernel",
     () =>
-      `${madeOf()}, written in ${wordsFor(K_h, "row")}. It was made on the spot, for this pixel: ` +
+      `${madeOf()}, written in ${wordsFor(K_h, "row")}. It was generated for this pixel: ` +
       "that is involution.",
   ],
-  ["products", () => "Multiply the two, place by place, and add it all up: one number."],
+  ["products", () => "Multiply the two, tap by tap, and add up the products: one number."],
   ["output", () => "That number is one pixel of the output."],
   [
     "kernel",
@@ -52,7 +52,7 @@ function visit(stop) {
   $("tour").hidden = !under;
   if (!under) return $("explain").focus();
   const another = stop === TOUR.length - 2 && state.other;
-  change({ at: another ? state.other : tour.first, pinned: true, place: null, partial: false });
+  change({ at: another ? state.other : tour.first, pinned: true, ...NO_TAP });
   const [name, words] = TOUR[stop];
   const panel = document.querySelector(`.panel.${name}`);
   panel.classList.add("toured");
