@@ -122,7 +122,7 @@ def measure(geom: Geometry = STAGE) -> list[Traffic]:
         for task in TASKS
         for version in VERSIONS
     ] + [
-        (fused.TASK, version.name, fused.plan_fused(version, geom, FEATURES, DTYPE))
+        (fused.TASK, version.name, plan(fused.TASK, version, geom, DTYPE, FEATURES))
         for version in fused.VERSIONS
     ]
     counted = [

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from ..arrays import Array, array_module
-from ..backends import BackendUnavailable, cupy_raw, numba_cuda
+from ..backends import BackendUnavailable, cupy_raw, gpu, numba_cuda
 from ..backends.cuda import fused
 from ..backends.cuda.versions import VERSIONS, Version
 from ..geometry import Geometry
@@ -32,7 +32,7 @@ def gpu_contenders() -> tuple[dict[str, Prepare], dict[str, str]]:
         ("cupy", cupy_raw, VERSIONS),
         ("numba_cuda", numba_cuda, numba_cuda.VERSIONS),
     ):
-        if (reason := module.unavailable() or cupy_raw.no_gpu()) is not None:
+        if (reason := module.unavailable() or gpu.why_no_gpu()) is not None:
             absent[name] = reason
             continue
         for version in versions:

@@ -66,7 +66,7 @@ def test_any_cut_into_bands_gives_the_same_bits(
     operands = random_operands(geom, np.float32, 0)
     want = run("numba", operands, operator_options(geom))
     monkeypatch.setattr(numba_cpu, "BAND_BYTES", budget)
-    monkeypatch.setattr(numba_cpu, "PRODUCTS", 1)
+    monkeypatch.setattr(numba_cpu, "MIN_PRODUCTS", 1)
     with numba_cpu.use_threads(1):
         got = run("numba", operands, operator_options(geom))
     for name, array in got.items():
@@ -78,7 +78,7 @@ def test_as_many_threads_as_there_are(name: str, monkeypatch: pytest.MonkeyPatch
     """Small as these are, one thread would do."""
     operands, options = random_operands(WIDE[name], np.float32, 0), operator_options(WIDE[name])
     want = run("numba", operands, options)
-    monkeypatch.setattr(numba_cpu, "PRODUCTS", 1)
+    monkeypatch.setattr(numba_cpu, "MIN_PRODUCTS", 1)
     for tensor, array in run("numba", operands, options).items():
         assert np.array_equal(array, want[tensor]), tensor
 
@@ -103,7 +103,7 @@ def test_worker_processes(method: str) -> None:
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"this system has no {method}")
     geom = make_geometry((2, 32, 56, 57), 2, 7)
-    assert math.prod(geom.y_shape) * 49 > 2 * numba_cpu.PRODUCTS  # enough for two threads
+    assert math.prod(geom.y_shape) * 49 > 2 * numba_cpu.MIN_PRODUCTS  # enough for two threads
     want = [_sum_of_gradients(geom, seed) for seed in range(4)]
     with multiprocessing.get_context(method).Pool(2) as pool:
         got = pool.starmap_async(_sum_of_gradients, [(geom, seed) for seed in range(4)])
@@ -152,7 +152,9 @@ def first_call(site: Path, cache: str, home: Path) -> tuple[bool, str]:
 
 def test_compiled_code_is_kept_where_the_package_cannot_be_written(tmp_path: Path) -> None:
     package = installed_copy(tmp_path)
-    (package / "backends" / "__pycache__").write_text("a file where Numba would put its folder")
+    (package / "backends" / "numba_cpu" / "__pycache__").write_text(
+        "a file where Numba would put its folder"
+    )
     home = tmp_path / "home"
     home.mkdir()
     found, notice = first_call(package.parent, "", home)
@@ -165,7 +167,9 @@ def test_compiled_code_is_kept_where_the_package_cannot_be_written(tmp_path: Pat
 
 def test_nowhere_to_keep_compiled_code_is_no_error(tmp_path: Path) -> None:
     package = installed_copy(tmp_path)
-    (package / "backends" / "__pycache__").write_text("a file where Numba would put its folder")
+    (package / "backends" / "numba_cpu" / "__pycache__").write_text(
+        "a file where Numba would put its folder"
+    )
     home = tmp_path / "home"
     home.write_text("a file where Numba would put its folder")
     found, _ = first_call(package.parent, "", home)

@@ -146,7 +146,7 @@ FAULTS = {
         V1,
     ),
     "u and v of dkernel swapped": Fault(
-        "u, v = place // K_w, place % K_w", "v, u = place // K_w, place % K_w", "backward_kernel", V3
+        "u, v = tap // K_w, tap % K_w", "v, u = tap // K_w, tap % K_w", "backward_kernel", V3
     ),
     "groups interleaved, c % G": Fault(
         "g = c // (C // kernel.shape[1])\n        total = S(0)\n"

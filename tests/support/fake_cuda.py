@@ -208,7 +208,7 @@ class Gpus:
 def installed(cuda: Any, source: str | None = None) -> Iterator[None]:
     """Let rung 4 use ``cuda``, and ``source`` instead of its own CUDA kernels if that is given."""
     kernels: Any = ModuleType("involution_edu.backends.numba_cuda.kernels")
-    kernels.__package__ = "involution_edu.backends"
+    kernels.__package__ = numba_cuda.__name__
     code = SOURCE.read_text(encoding="utf-8") if source is None else source
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(numba, "cuda", cuda, raising=False)  # it may not be imported yet
