@@ -112,7 +112,9 @@ def on_numpy_arrays() -> dict[str, str | None]:
     """Return each backend's name with None if it can run here on NumPy arrays, else why not."""
     return {
         rung.name: load(rung).unavailable()
-        or (None if rung.arrays == "numpy" else f"takes CuPy arrays: --backends {rung.name} runs it")
+        or (
+            None if rung.arrays == "numpy" else f"takes CuPy arrays: --backends {rung.name} runs it"
+        )
         for rung in LADDER
     }
 

@@ -1,4 +1,4 @@
-"""What the compiled rung adds: bands, threads, processes, and code kept on disk."""
+"""The compiled rung: bands, threads, processes, and code cached on disk."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
     numba_cpu.unavailable() is not None, reason=str(numba_cpu.unavailable())
 )
 
-# Whole vectors and what is left of them, in pixels and in channels; many bands and few.
+# Whole vectors and remainders, in pixels and in channels; many bands and few.
 WIDE = {
     "16 channels a group, whole vectors": make_geometry((1, 32, 9, 16), 2, 7),
     "3 channels a group, 19 columns": make_geometry((2, 6, 5, 19), 2, 5),
@@ -84,7 +84,7 @@ def test_as_many_threads_as_there_are(name: str, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("count", [0, -1, 10_000])
-def test_threads_must_be_there(count: int) -> None:
+def test_more_threads_than_there_are_is_an_error(count: int) -> None:
     with pytest.raises(ValueError, match=f"^count is {count}; need"), numba_cpu.use_threads(count):
         pytest.fail("the block must not start")
 
@@ -127,7 +127,7 @@ def installed_copy(folder: Path) -> Path:
 
 
 def first_call(site: Path, cache: str, home: Path) -> tuple[bool, str]:
-    """Return whether a new process's first forward pass was compiled before, and its stderr."""
+    """Return whether the first forward pass of a new process came from the cache, and its stderr."""
     code = """
     import numpy as np, involution_edu as inv
     from involution_edu.backends import numba_cpu
@@ -150,7 +150,7 @@ def first_call(site: Path, cache: str, home: Path) -> tuple[bool, str]:
     return hits == "1", done.stderr
 
 
-def test_compiled_code_is_kept_where_the_package_cannot_be_written(tmp_path: Path) -> None:
+def test_compiled_code_is_cached_elsewhere_if_the_package_cannot_be_written(tmp_path: Path) -> None:
     package = installed_copy(tmp_path)
     (package / "backends" / "numba_cpu" / "__pycache__").write_text(
         "a file where Numba would put its folder"
@@ -160,12 +160,12 @@ def test_compiled_code_is_kept_where_the_package_cannot_be_written(tmp_path: Pat
     found, notice = first_call(package.parent, "", home)
     assert not found
     assert "preparing the numba backend's forward for float32" in notice
-    assert list(home.rglob("*.nbc")), "nothing was kept"
+    assert list(home.rglob("*.nbc")), "nothing was cached"
     found, _ = first_call(package.parent, "", home)
     assert found
 
 
-def test_nowhere_to_keep_compiled_code_is_no_error(tmp_path: Path) -> None:
+def test_no_folder_to_cache_compiled_code_is_no_error(tmp_path: Path) -> None:
     package = installed_copy(tmp_path)
     (package / "backends" / "numba_cpu" / "__pycache__").write_text(
         "a file where Numba would put its folder"
@@ -176,7 +176,7 @@ def test_nowhere_to_keep_compiled_code_is_no_error(tmp_path: Path) -> None:
     assert not found
 
 
-def test_a_quick_compilation_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_quick_compilation_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     def quick(x: Array, *rest: Any) -> None:
         assert len(rest) == 2
 

@@ -99,6 +99,6 @@ def check_size(size: int, padding: int, k: int, stride: int, dilation: int, out:
     tops = [
         top
         for top in range(0, padded, stride)
-        if all(top + place * dilation < padded for place in range(k))
+        if all(top + tap * dilation < padded for tap in range(k))
     ]
     assert out == len(tops), f"{out} windows counted; {len(tops)} fit, at {tops}"

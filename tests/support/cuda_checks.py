@@ -1,4 +1,4 @@
-"""What every version of the CUDA source is held to, wherever it runs."""
+"""Checks of every version of the CUDA source, on the processor and on a GPU."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def check_on_host(
 
 
 def check_all_on_host(folder: Path, names: Sequence[str], **program: Any) -> None:
-    """Build the source for float32 and run what is called so on every case."""
+    """Build the source for float32 and run the CUDA kernels called ``names`` on every case."""
     dtype = np.dtype(np.float32)
     built = emulator.Program(names, folder, **program)
     for geom in CASES.values():

@@ -99,5 +99,6 @@ def lay_out(padded: Array, s: int) -> Array:
 
     Neighbouring outputs then read neighbouring columns. The inverse is `lay_out` with W / s.
     """
-    columns = padded.reshape(*padded.shape[:3], -1, s).swapaxes(-1, -2)
+    N, C, H, W = padded.shape
+    columns = padded.reshape(N, C, H, W // s, s).swapaxes(-1, -2)
     return np.ascontiguousarray(columns).reshape(padded.shape)
