@@ -34,7 +34,7 @@ from .cuda.versions import TASKS, Version
 
 
 class Backend(Protocol):
-    """What a backend's module provides."""
+    """The functions of a backend's module."""
 
     def forward(self, x: Array, kernel: Array, geom: Geometry) -> Array:
         """Return y (N, C, H_out, W_out)."""
@@ -51,7 +51,7 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One row of the ladder: its name, its module and what it does better than the row above.
+    """One row of the ladder: its name, its module and its advantage over the row above.
 
     ``arrays`` is the kind of array it takes and returns, "numpy" or "cupy"; see `arrays_taken`.
     """
@@ -68,7 +68,10 @@ LADDER = (
     Rung("shifts", "shifts", "K_h·K_w shifted multiply-adds, no window ever copied"),
     Rung("numba", "numba_cpu", "the loops compiled, run on all cores"),
     Rung(
-        "numba_cuda", "numba_cuda", "CUDA in Python: what one thread of the GPU does", arrays="cupy"
+        "numba_cuda",
+        "numba_cuda",
+        "CUDA in Python: the code of one thread of the GPU",
+        arrays="cupy",
     ),
     Rung("cupy", "cupy_raw", "CUDA C++: a thread of the GPU for each pixel", arrays="cupy"),
 )

@@ -1,4 +1,4 @@
-"""Whether there is a GPU: the one place that decides it."""
+"""The check for a GPU: only this file decides that it is absent."""
 
 from __future__ import annotations
 

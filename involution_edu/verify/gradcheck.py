@@ -74,10 +74,10 @@ class GradientReport(Lines):
 
     def lines(self) -> Iterator[str]:
         """Yield a row for every gradient of every backend, and its first failure."""
-        subject = attrgetter("backend", "subject", "dtype")
-        for (backend, what, dtype), group in groupby(self.reports, subject):
+        key = attrgetter("backend", "subject", "dtype")
+        for (backend, subject, dtype), group in groupby(self.reports, key):
             cases = list(group)
-            yield f"{backend}: {what} in {dtype}, {len(cases)} cases"
+            yield f"{backend}: {subject} in {dtype}, {len(cases)} cases"
             yield (
                 f"{'tensor':17} {'compared with':18} {'checked':>7} {'of':>6} {'kinks':>5} "
                 f"{'error':>8} {'allowed':>7}"
@@ -165,8 +165,8 @@ def check_layer(layer: nn.Module, x: Array, *, entries: int = 1000, seed: int = 
     """Check ``layer.backward`` against ``layer.forward``: every parameter, and ``x``.
 
     The layer is copied first, so that its gradients and running averages stay as they are. The
-    two branches of an `nn.Involution2d` are also checked alone, dx_apply with the kernel held
-    fixed and dx_generate with the operator's input held fixed, before their sum dx.
+    two branches of an `nn.Involution2d` are also checked alone, dx_apply with the kernel kept
+    fixed and dx_generate with the operator's input kept fixed, before their sum dx.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The versions of the CUDA source as data, and what to launch for given sizes.
+"""The versions of the CUDA source as data, and the launches for given sizes.
 
 Documentation, tests, benchmarks and the launcher read the table `VERSIONS`. Nothing here needs a
 GPU: `plan` is arithmetic, and its plans also run on the processor (``emulator``).
@@ -114,7 +114,7 @@ VERSIONS = (
     ),
     Version(
         "v4",
-        "a thread owns 2 x 2 pixels, whose windows share what it reads of the tile",
+        "a thread owns 2 x 2 pixels, whose windows share its reads of the tile",
         {
             "forward": "halo of x + K²/16 of kernel",
             "backward_input": "halo of dy + K²/16 of kernel",

@@ -27,10 +27,11 @@ import numpy as np
 from ...arguments import ArgumentError, as_int
 from ...arrays import Array
 from ...geometry import Geometry
+from . import layout
 
 FEW = 3  # channels in a group or taps in a window, up to which the few-channels path is faster
 MIN_PRODUCTS = 1 << 21  # minimum work per thread: less takes no longer than to wake the thread
-BAND_BYTES = 1 << 18  # of input copied for one band: half of a common second-level cache
+BAND_BYTES = 1 << 18  # of input read for one band: half of a common second-level cache
 
 
 @cache
@@ -87,7 +88,7 @@ def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
 
     if _few_channels(geom):
         y = np.zeros(geom.y_shape, x.dtype)
-        _add_products(few_channels.Y, few_channels.laid_out(geom, x.dtype, x), kernel, y, geom)
+        _add_products(few_channels.Y, layout.padded(geom, x.dtype, x), kernel, y, geom)
     else:
         y = np.empty(geom.y_shape, x.dtype)
         row = geom.C_g * geom.padded_size[1] * geom.stride[0]
@@ -100,9 +101,9 @@ def backward_input(dy: Array, kernel: Array, geom: Geometry) -> Array:
     from . import channels, few_channels
 
     if _few_channels(geom):
-        laid = few_channels.laid_out(geom, dy.dtype)
+        laid = layout.padded(geom, dy.dtype)
         _add_products(few_channels.X, laid, kernel, dy, geom)
-        return few_channels.image(laid, geom)
+        return layout.image(laid, geom)
     dx = np.empty(geom.x_shape, dy.dtype)
     _share(channels.backward_input, geom, geom.H, geom.C_g * geom.W_out, dy, kernel, dx)
     return dx
@@ -112,14 +113,14 @@ def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
     """Return dkernel (N, G, K_h, K_w, H_out, W_out)."""
     from . import few_channels, pixels
 
+    laid = layout.padded(geom, x.dtype, x)
     if _few_channels(geom):
         dkernel = np.zeros(geom.kernel_shape, dy.dtype)
-        laid = few_channels.laid_out(geom, x.dtype, x)
         _add_products(few_channels.KERNEL, laid, dkernel, dy, geom)
     else:
         dkernel = np.empty(geom.kernel_shape, dy.dtype)
         row = geom.C_g * geom.padded_size[1] * geom.stride[0]
-        _share(pixels.backward_kernel, geom, geom.H_out, row, dy, x, dkernel)
+        _share(pixels.backward_kernel, geom, geom.H_out, row, dy, laid, dkernel)
     return dkernel
 
 

@@ -1,4 +1,4 @@
-"""Rung 3 where the channels of a group lie side by side: the forward pass and dx.
+"""Rung 3 with the channels of a group side by side: the forward pass and dx.
 
 The channels of a group share one kernel: so a kernel entry is read once, copied to all lanes of
 a vector, and multiplied with the pixel's channels, a vector at a time. The sum over the window is

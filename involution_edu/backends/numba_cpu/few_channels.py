@@ -9,11 +9,8 @@ Arrays are passed flat, as in ``numba_cpu/channels.py``.
 
 from __future__ import annotations
 
-import numpy as np
-
 from ...arguments import Pair
 from ...arrays import Array
-from ...geometry import Geometry
 from .vectors import compiled, fma, inlined, lanes, load, no_inlining, store
 
 Y, X, KERNEL = range(3)  # the array that the products are added to
@@ -43,7 +40,7 @@ def add_products(
 ) -> None:  # fmt: skip
     """Add all products to one of the three arrays; a task is ``rows`` output rows of one group.
 
-    ``x`` is padded and in the order of `lay_out`. Several tasks would add to the same rows of it:
+    ``x`` is a result of `layout.padded`. Several tasks would add to the same rows of it:
     for ``X``, a task is a whole group.
     """
     _, C, H, W = x.shape
@@ -76,29 +73,3 @@ def add_products(
                         add_product(
                             kernel, k0, W_out, y, y0, W_out, x, x0, x_i, count, W_out
                         )  # fmt: skip
-
-
-def laid_out(geom: Geometry, dtype: np.dtype[np.floating], x: Array | None = None) -> Array:
-    """Return the padded ``x``, or zeros, in the order of `lay_out`."""
-    H, W = geom.padded_size
-    s = min(geom.stride[1], W)
-    padded = np.zeros((geom.N, geom.C, H, -(-W // s) * s), dtype)
-    if x is not None:
-        geom.crop(padded)[...] = x
-    return lay_out(padded, s)
-
-
-def image(laid: Array, geom: Geometry) -> Array:
-    """Return the image (N, C, H, W) inside the result of `laid_out`."""
-    s = min(geom.stride[1], geom.padded_size[1])
-    return geom.crop(lay_out(laid, laid.shape[3] // s)).copy()
-
-
-def lay_out(padded: Array, s: int) -> Array:
-    """Return an array with every s-th column of a row together: 0, s, 2s, ..., 1, 1 + s, ...
-
-    Neighbouring outputs then read neighbouring columns. The inverse is `lay_out` with W / s.
-    """
-    N, C, H, W = padded.shape
-    columns = padded.reshape(N, C, H, W // s, s).swapaxes(-1, -2)
-    return np.ascontiguousarray(columns).reshape(padded.shape)

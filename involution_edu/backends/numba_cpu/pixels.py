@@ -1,9 +1,7 @@
-"""Rung 3 where neighbouring pixels lie side by side: dkernel.
+"""Rung 3 with neighbouring pixels side by side: dkernel.
 
 The gradient of the kernel sums over the channels of a group, so a vector holds one channel of
-neighbouring pixels. For a vector of outputs to be multiplied with a vector of inputs, pixels
-that neighbouring outputs read, a stride apart, must be neighbours: `lay_out` sorts a row of
-``x`` so.
+neighbouring pixels, in the order of ``numba_cpu/layout.py``.
 
 Arrays are passed flat, as in ``numba_cpu/channels.py``.
 """
@@ -21,44 +19,13 @@ Offsets = NDArray[np.intp]
 
 
 @inlined
-def laid_out_pitch(width: int, p: int, s: int) -> int:
-    """Return the length of a padded row that is cut into s parts of equal length."""
-    return s * ((width + 2 * p + s - 1) // s)
-
-
-@inlined
-def laid_out(w: int, p: int, s: int, pitch: int) -> int:
-    """Return the index of column w of the image in a row that has every s-th pixel together."""
-    return (w + p) % s * (pitch // s) + (w + p) // s
-
-
-@inlined
-def lay_out(
-    x: Array, plane0: int, H: int, W: int, parts: Array, to: int, pitch: int,
-    stride: Pair, padding: Pair, h0: int, height: int,
-) -> None:  # fmt: skip
-    """Copy ``height`` padded rows of a plane, from padded row h0 on, to ``parts``."""
-    no_inlining()
-    s, p = stride[1], padding[1]
-    for h in range(height):
-        row = h0 + h - padding[0]
-        if 0 <= row < H:
-            for first in range(min(s, W)):
-                at = to + h * pitch + laid_out(first, p, s, pitch)
-                start = plane0 + row * W + first
-                for m in range((W - first + s - 1) // s):
-                    parts[at + m] = x[start + m * s]
-        else:
-            parts[to + h * pitch : to + (h + 1) * pitch] = 0
-
-
-@inlined
 def tap_offsets(window: Pair, stride: Pair, dilation: Pair, pitch: int, count: int) -> Offsets:
     """Return, for each tap (u, v), the distance of its pixel from that of tap (0, 0)."""
     offsets = np.zeros(count, np.intp)
     for u in range(window[0]):
         for v in range(window[1]):
-            column = laid_out(v * dilation[1], 0, stride[1], pitch)
+            column = v * dilation[1]
+            column = column % stride[1] * (pitch // stride[1]) + column // stride[1]
             offsets[u * window[1] + v] = u * dilation[0] * pitch + column
     return offsets
 
@@ -118,34 +85,26 @@ def backward_kernel(
     dy: Array, x: Array, dkernel: Array, stride: Pair, padding: Pair, dilation: Pair,
     rows: int, start: int, stop: int,
 ) -> None:  # fmt: skip
-    """Write the gradient of the kernel; a task is ``rows`` output rows of one group."""
+    """Write the gradient of the kernel; a task is ``rows`` output rows of one group.
+
+    ``x`` is a result of `layout.padded`.
+    """
     _, C, H, W = x.shape
     _, G, K_h, K_w, H_out, W_out = dkernel.shape
     C_g, size = C // G, lanes(x)
     dy, x, dkernel = dy.reshape(-1), x.reshape(-1), dkernel.reshape(-1)
-    pitch = laid_out_pitch(W, padding[1], stride[1])
-    extra_rows = dilation[0] * (K_h - 1) + 1 - stride[0]
-    x_r = (rows * stride[0] + extra_rows) * pitch
-    parts = np.zeros(C_g * x_r + size, x.dtype)
-    offsets = tap_offsets((K_h, K_w), stride, dilation, pitch, max(7, K_h * K_w))
+    offsets = tap_offsets((K_h, K_w), stride, dilation, W, max(7, K_h * K_w))
     pixels = np.zeros(C_g * size, x.dtype)
     block = np.empty(offsets.size * size, x.dtype)
     bands = (H_out + rows - 1) // rows
     for task in range(start, stop):
         group, i0 = task // bands, task % bands * rows  # group is n*G + g
-        i1 = min(i0 + rows, H_out)
-        height = (i1 - i0) * stride[0] + extra_rows
-        for r in range(C_g):
-            lay_out(
-                x, (group * C_g + r) * H * W, H, W, parts, r * x_r, pitch,
-                stride, padding, i0 * stride[0], height,
-            )  # fmt: skip
-        for i in range(i0, i1):
+        for i in range(i0, min(i0 + rows, H_out)):
             for j in range(0, W_out, size):
                 n, k_t = min(size, W_out - j), H_out * W_out
                 y0 = (group * C_g * H_out + i) * W_out + j
                 copy_rows(dy, y0, k_t, pixels, 0, size, C_g, n)
-                x0 = (i - i0) * stride[0] * pitch + j
-                correlate(pixels, parts, x0, x_r, offsets, block, C_g)
+                x0 = (group * C_g * H + i * stride[0]) * W + j
+                correlate(pixels, x, x0, H * W, offsets, block, C_g)
                 k0 = (group * K_h * K_w * H_out + i) * W_out + j
                 copy_rows(block, 0, size, dkernel, k0, k_t, K_h * K_w, n)
