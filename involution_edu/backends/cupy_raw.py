@@ -7,7 +7,7 @@ stream that is current there. Sizes are arguments, so that each C++ name compile
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,21 @@ def unavailable() -> str | None:
     return None
 
 
+def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
+    """Return y (N, C, H_out, W_out)."""
+    return launch("forward", x, kernel, geom)
+
+
+def backward_input(dy: Array, kernel: Array, geom: Geometry) -> Array:
+    """Return dx (N, C, H, W)."""
+    return launch("backward_input", dy, kernel, geom)
+
+
+def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
+    """Return dkernel (N, G, K_h, K_w, H_out, W_out)."""
+    return launch("backward_kernel", dy, x, geom)
+
+
 def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = None) -> Array:
     """Return the result of ``task`` on the contiguous CuPy arrays ``a`` and ``b``.
 
@@ -66,12 +81,6 @@ def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = 
     """
     versions = VERSIONS if version is None else (version,)
     return _run(task, versions, (a, b), geom)
-
-
-# The functions of a backend: of (x, kernel, geom), (dy, kernel, geom) and (dy, x, geom).
-forward = partial(launch, "forward")
-backward_input = partial(launch, "backward_input")
-backward_kernel = partial(launch, "backward_kernel")
 
 
 def fits(version: Version, geom: Geometry, dtype: np.dtype[Any]) -> bool:

@@ -38,7 +38,7 @@ def fusing_pays(geom: Geometry, features: int, dtype: np.dtype[Any], shared_limi
 
     Examples
     --------
-    >>> from ..geometry import make_geometry
+    >>> from involution_edu.geometry import make_geometry
     >>> geom = make_geometry((8, 64, 56, 56), 4, 7)
     >>> [fusing_pays(geom, features, np.dtype("f4"), 227 * 1024) for features in (16, 64)]
     [True, False]

@@ -12,7 +12,7 @@ and every thread takes about half a millisecond.
 from __future__ import annotations
 
 import warnings
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,21 @@ def simulated() -> bool:
     return bool(config.ENABLE_CUDASIM)
 
 
+def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
+    """Return y (N, C, H_out, W_out)."""
+    return launch("forward", x, kernel, geom)
+
+
+def backward_input(dy: Array, kernel: Array, geom: Geometry) -> Array:
+    """Return dx (N, C, H, W)."""
+    return launch("backward_input", dy, kernel, geom)
+
+
+def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
+    """Return dkernel (N, G, K_h, K_w, H_out, W_out)."""
+    return launch("backward_kernel", dy, x, geom)
+
+
 def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = None) -> Array:
     """Return the result of ``task`` on the contiguous arrays ``a`` and ``b``.
 
@@ -83,12 +98,6 @@ def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = 
         return run(_cuda_kernel(task, version, a.dtype, geom.window), planned, task, a, b, geom)
     except Exception as error:
         raise RuntimeError(f"{planned} failed for {geom}: {_one_line(error)}") from error
-
-
-# The functions of a backend: of (x, kernel, geom), (dy, kernel, geom) and (dy, x, geom).
-forward = partial(launch, "forward")
-backward_input = partial(launch, "backward_input")
-backward_kernel = partial(launch, "backward_kernel")
 
 
 def fits(version: Version, geom: Geometry, dtype: np.dtype[Any]) -> bool:
