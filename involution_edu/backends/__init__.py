@@ -8,27 +8,33 @@ new ones::
     backward_kernel(dy, x, geom) -> dkernel
     unavailable() -> None, or why it cannot run here and what to do about it
 
+The backends for a GPU come in versions, each better than the one before it. A backend is called by
+its name, a single version by ``NAME:VERSION``: see `resolve`.
+
 To add a rung, write such a module and add its row to `LADDER`: the tests, ``compare`` and
 ``gradcheck`` read that table. The type of the arrays decides which rungs can take part: NumPy
-arrays never hop to a GPU, nor CuPy arrays to the processor.
+arrays are never moved to a GPU, nor CuPy arrays to the processor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
-from ..arguments import ArgumentError, WrongTypeError
+from ..arguments import ArgumentError, WrongTypeError, as_choice
 from ..arrays import Array, kind_of_array
 from ..geometry import Geometry
+from .cuda.versions import TASKS, Version
 
 
 class Backend(Protocol):
-    """What a backend's module provides."""
+    """The functions of a backend's module."""
 
     def forward(self, x: Array, kernel: Array, geom: Geometry) -> Array:
         """Return y (N, C, H_out, W_out)."""
@@ -45,9 +51,9 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One row of the ladder: its name, its module and what it does better than the row above.
+    """One row of the ladder: its name, its module and its advantage over the row above.
 
-    ``arrays`` is the kind of array it takes and returns, "numpy" or "cupy"; see `kind_taken`.
+    ``arrays`` is the kind of array it takes and returns, "numpy" or "cupy"; see `arrays_taken`.
     """
 
     name: str
@@ -62,7 +68,10 @@ LADDER = (
     Rung("shifts", "shifts", "K_h·K_w shifted multiply-adds, no window ever copied"),
     Rung("numba", "numba_cpu", "the loops compiled, run on all cores"),
     Rung(
-        "numba_cuda", "numba_cuda", "CUDA in Python: what one thread of the GPU does", arrays="cupy"
+        "numba_cuda",
+        "numba_cuda",
+        "CUDA in Python: the code of one thread of the GPU",
+        arrays="cupy",
     ),
     Rung("cupy", "cupy_raw", "CUDA C++: a thread of the GPU for each pixel", arrays="cupy"),
 )
@@ -106,9 +115,77 @@ def on_numpy_arrays() -> dict[str, str | None]:
     """Return each backend's name with None if it can run here on NumPy arrays, else why not."""
     return {
         rung.name: load(rung).unavailable()
-        or (None if rung.arrays == "numpy" else "takes CuPy arrays: run pytest -m gpu")
+        or (
+            None if rung.arrays == "numpy" else f"takes CuPy arrays: --backends {rung.name} runs it"
+        )
         for rung in LADDER
     }
+
+
+def resolve(spec: str) -> Backend:
+    """Return the backend, or the one version of it, that is called ``spec``.
+
+    Parameters
+    ----------
+    spec : str
+        ``NAME`` or ``NAME:VERSION``, such as "numba", "cupy:v3" or "numba_cuda:v2".
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such backend or version.
+    BackendUnavailable
+        If it cannot run here.
+
+    Examples
+    --------
+    >>> resolve("shifts").__name__
+    'involution_edu.backends.shifts'
+    >>> resolve("cupy:v9")
+    Traceback (most recent call last):
+        ...
+    involution_edu.arguments.ArgumentError: backends is 'cupy:v9'; need one of 'cupy',
+    'cupy:v1', 'cupy:v2', 'cupy:v3', 'cupy:v4'
+    """
+    return _usable(spec, "backends")
+
+
+def rung_of(spec: str, argument: str = "backends") -> Rung:
+    """Return the row of the ladder that ``spec`` names; an error is about ``argument``."""
+    name = str(spec).partition(":")[0]
+    for rung in LADDER:
+        if rung.name == name:
+            return rung
+    names = ", ".join(repr(rung.name) for rung in LADDER)
+    need = f"'auto' or one of {names}" if argument == "backend" else f"one of {names}"
+    raise ArgumentError(argument, f"is {spec!r}", need)
+
+
+def _usable(spec: str, argument: str) -> Backend:
+    backend = load(rung_of(spec, argument))
+    name, colon, _ = spec.partition(":")
+    if colon:
+        versions = {f"{name}:{v.name}": v for v in getattr(backend, "VERSIONS", ())}
+        backend = _one_version(backend, versions[as_choice(argument, spec, (name, *versions))])
+    if reason := backend.unavailable():
+        raise BackendUnavailable(f"backend {spec!r} cannot run here: {reason}")
+    return backend
+
+
+def _one_version(module: Any, version: Version) -> Any:
+    """Return a backend that launches this version only, and says with ``takes`` which sizes fit."""
+    tasks = {task: partial(module.launch, task, version=version) for task in TASKS}
+    takes = partial(module.fits, version)
+    return SimpleNamespace(**tasks, unavailable=module.unavailable, takes=takes)
+
+
+def arrays_taken(rung: Rung) -> str:
+    """Return the kind of array that ``rung`` takes here: under a simulator of a GPU, NumPy's.
+
+    It then runs only when it is named; "auto" uses the column ``arrays`` of the table.
+    """
+    simulated = getattr(load(rung), "simulated", bool)
+    return "numpy" if simulated() else rung.arrays
 
 
 def select(name: str = "auto", arrays: str = "numpy") -> Backend:
@@ -117,9 +194,8 @@ def select(name: str = "auto", arrays: str = "numpy") -> Backend:
     Parameters
     ----------
     name : str
-        A name of the ladder, which runs or raises and never falls back; or "auto", which is the
-        choice of the surrounding `use_backend`, else the highest rung that can run here on
-        such arrays.
+        As for `resolve`: it runs or raises and never falls back. Or "auto": the choice of the
+        surrounding `use_backend`, else the highest rung that can run here on such arrays.
     arrays : {"numpy", "cupy"}
         The kind of array it will be handed.
 
@@ -135,118 +211,41 @@ def select(name: str = "auto", arrays: str = "numpy") -> Backend:
     if name == "auto":
         name = _chosen.get()
     if name == "auto":
-        rungs = [rung for rung in LADDER if rung.arrays == arrays]
+        rungs = [rung for rung in reversed(LADDER) if rung.arrays == arrays]
         usable = (
             rung
-            for rung in reversed(rungs)
-            if load(rung).unavailable() is None and kind_taken(rung) == arrays
+            for rung in rungs
+            if load(rung).unavailable() is None and arrays_taken(rung) == arrays
         )
-        rung = next(usable, rungs[-1])
-    else:
-        rung = _called(name)
-    backend = load(rung)
-    if reason := backend.unavailable():
-        raise BackendUnavailable(f"backend {rung.name!r} cannot run here: {reason}")
-    if kind_taken(rung) != arrays:
-        found, need, move = OTHER[arrays]
+        name = next(usable, rungs[0]).name
+    backend = _usable(name, "backend")
+    if (taken := arrays_taken(rung_of(name))) != arrays:
+        need, move = MOVES[taken]
         raise WrongTypeError(
-            "x", f"is a {found} array", f"a {need} array for backend {name!r}, such as {move}(x)"
+            "x",
+            f"is a {MOVES[arrays][0]} array",
+            f"a {need} array for backend {name!r}, such as {move}(x)",
         )
     return backend
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
-    """One version of a rung, as a backend."""
-
-    backend: Any
-    version: Any
-
-    def forward(self, x: Array, kernel: Array, geom: Geometry) -> Array:
-        return cast(Array, self.backend.launch("forward", x, kernel, geom, self.version))
-
-    def backward_input(self, dy: Array, kernel: Array, geom: Geometry) -> Array:
-        return cast(Array, self.backend.launch("backward_input", dy, kernel, geom, self.version))
-
-    def backward_kernel(self, dy: Array, x: Array, geom: Geometry) -> Array:
-        return cast(Array, self.backend.launch("backward_kernel", dy, x, geom, self.version))
-
-    def unavailable(self) -> str | None:
-        return cast("str | None", self.backend.unavailable())
+# The library of each kind of array, and the function that makes an array of the other kind one.
+MOVES = {"numpy": ("NumPy", "cupy.asnumpy"), "cupy": ("CuPy", "cupy.asarray")}
 
 
-def resolve(spec: str) -> Backend:
-    """Return the backend that ``spec``, NAME or NAME:VERSION, names.
-
-    Raises
-    ------
-    ValueError
-        If there is no such backend or version.
-    BackendUnavailable
-        If it cannot run here.
-    """
-    from .cuda.versions import VERSIONS
-
-    name, colon, version = spec.partition(":")
-    names = [rung.name for rung in LADDER]
-    if name not in names:
-        raise ArgumentError("backends", f"is {spec!r}", f"some of {', '.join(map(repr, names))}")
-    rung = _called(name)
-    backend = select(name, kind_taken(rung))
-    if not colon:
-        return backend
-    known = {"cupy": VERSIONS, "numba_cuda": getattr(backend, "VERSIONS", ())}.get(name, ())
-    found = next((v for v in known if v.name == version), None)
-    if found is None:
-        need = ", ".join(f"'{name}:{v.name}'" for v in known) or f"{name!r}, which has no versions"
-        raise ArgumentError("backends", f"is {spec!r}", need)
-    return _Version(backend, found)
-
-
-def kind_taken(rung: Rung) -> str:
-    """Return the kind of array that ``rung`` takes here.
-
-    Under a simulator, a GPU's rung takes NumPy arrays. It does so only when it is named: "auto"
-    goes by the table.
-    """
-    simulated: Callable[[], bool] | None = getattr(load(rung), "simulated", None)
-    return "numpy" if simulated is not None and simulated() else rung.arrays
-
-
-class FusingBackend(Backend, Protocol):
+class FusingBackend(Protocol):
     """A backend that can also generate the kernels itself, for inference."""
-
-    def fuses(self, x: Array, geom: Geometry, features: int) -> bool:
-        """Return whether `generate_and_apply` is thought to be faster, from so many features."""
 
     def generate_and_apply(
         self, x: Array, features: Array, weight: Array, bias: Array, geom: Geometry
     ) -> Array:
-        """Return y (N, C, H_out, W_out); no kernel is ever in memory."""
+        """Return y (N, C, H_out, W_out); the kernel is never in memory."""
 
 
 def fusing(x: Array, geom: Geometry, features: int) -> FusingBackend | None:
-    """Return the backend for ``x`` if it had better generate the kernels itself, else None."""
-    backend = select("auto", kind_of_array(x) or "numpy")
-    if not hasattr(backend, "fuses"):
-        return None
-    own = cast(FusingBackend, backend)
-    return own if own.fuses(x, geom, features) else None
-
-
-# What to do with an array of this kind when the backend takes the other.
-OTHER = {
-    "numpy": ("NumPy", "CuPy", "cupy.asarray"),
-    "cupy": ("CuPy", "NumPy", "cupy.asnumpy"),
-}
-
-
-def _called(name: str) -> Rung:
-    for rung in LADDER:
-        if rung.name == name:
-            return rung
-    names = ", ".join(repr(rung.name) for rung in LADDER)
-    raise ArgumentError("backend", f"is {name!r}", f"'auto' or one of {names}")
+    """Return the backend for ``x`` if its `generate_and_apply` should be faster, else None."""
+    backend: Any = select("auto", kind_of_array(x) or "numpy")
+    return backend if hasattr(backend, "fuses") and backend.fuses(x, geom, features) else None
 
 
 @contextmanager
@@ -258,7 +257,7 @@ def use_backend(name: str) -> Iterator[None]:
     Parameters
     ----------
     name : str
-        A name of `available_backends`, or "auto".
+        As for `resolve`, or "auto".
 
     Raises
     ------
@@ -275,7 +274,7 @@ def use_backend(name: str) -> Iterator[None]:
            [4., 4.]])
     """
     if name != "auto":
-        select(name, kind_taken(_called(name)))
+        select(name, arrays_taken(rung_of(name, "backend")))
     token = _chosen.set(name)
     try:
         yield

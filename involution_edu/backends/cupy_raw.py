@@ -1,7 +1,7 @@
 """Rung 5: CUDA C++, compiled for the GPU at hand and launched on CuPy arrays.
 
-What is computed stands in the folder ``cuda``, which version runs on how many blocks in
-``cuda/versions.py``; here it is only launched, on the GPU that holds the arrays and on the
+The CUDA kernels are in the folder ``cuda``, the versions and the size of their launches in
+``cuda/versions.py``. This module launches them, on the GPU that holds the arrays and on the
 stream that is current there. Sizes are arguments, so that each C++ name compiles once.
 """
 
@@ -10,27 +10,31 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from ..arguments import ArgumentError
+import numpy as np
+
 from ..arrays import Array
 from ..geometry import Geometry
-from .cuda.fused import best_fused, fusing_pays, plan_fused
+from .cuda import fused
 from .cuda.versions import (
+    TASKS,
+    VERSIONS,
     Launch,
     Version,
-    best,
     cuda_source,
+    highest_that_fits,
     plan,
     result_shape,
     struct_of_sizes,
 )
+from .gpu import why_no_gpu
 
-PLAIN_SHARED = 48 * 1024  # bytes of shared memory that a block gets without asking
+DEFAULT_SHARED = 48 * 1024  # bytes of shared memory that a block gets without asking
 
 
 @cache
 def unavailable() -> str | None:
     """Return None, or why CuPy cannot compile for a GPU here."""
-    if reason := no_gpu():
+    if reason := why_no_gpu():
         return reason
     import cupy
 
@@ -38,21 +42,6 @@ def unavailable() -> str | None:
         cupy.cuda.nvrtc.getVersion()
     except (ImportError, RuntimeError) as error:
         return f"no NVRTC, CUDA's compiler ({error}): pip install 'cuda-toolkit[nvrtc,cudart]'"
-    return None
-
-
-def no_gpu() -> str | None:
-    """Return None, or why CuPy cannot use a GPU here."""
-    try:
-        import cupy
-    except ImportError as error:
-        return f"cupy cannot be imported ({error}): pip install cupy-cuda13x, with an NVIDIA GPU"
-    try:
-        devices = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        return f"no CUDA driver ({error}): install NVIDIA's driver, on a machine with its GPU"
-    if devices == 0:
-        return "no GPU is visible: unset CUDA_VISIBLE_DEVICES"
     return None
 
 
@@ -72,7 +61,7 @@ def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
 
 
 def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = None) -> Array:
-    """Return what ``task`` computes from the contiguous CuPy arrays ``a`` and ``b``.
+    """Return the result of ``task`` on the contiguous CuPy arrays ``a`` and ``b``.
 
     Parameters
     ----------
@@ -90,17 +79,23 @@ def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = 
         If CUDA refuses the launch; the message has the sizes. A fault while it runs shows up
         later, as with everything on a stream.
     """
-    limit = _shared_limit(a.device.id)
-    if version is None:
-        planned = best(task, geom, a.dtype, limit)
-    else:
-        planned = plan(task, version, geom, a.dtype)
-    return _run(planned, (a, b), result_shape(task, geom), geom)
+    versions = VERSIONS if version is None else (version,)
+    return _run(task, versions, (a, b), geom)
+
+
+def fits(version: Version, geom: Geometry, dtype: np.dtype[Any]) -> bool:
+    """Return whether all tasks of ``version`` can be launched on the current GPU."""
+    import cupy
+
+    limit = _shared_limit(cupy.cuda.Device().id)
+    return version.takes(geom) and all(
+        plan(task, version, geom, dtype).shared <= limit for task in TASKS
+    )
 
 
 def fuses(x: Any, geom: Geometry, features: int) -> bool:
-    """Return whether `generate_and_apply` is thought to beat two launches on the GPU of ``x``."""
-    return fusing_pays(geom, features, x.dtype, _shared_limit(x.device.id))
+    """Return whether `generate_and_apply` should beat two launches on the GPU of ``x``."""
+    return fused.fusing_pays(geom, features, x.dtype, _shared_limit(x.device.id))
 
 
 def generate_and_apply(
@@ -130,46 +125,41 @@ def generate_and_apply(
     """
     import cupy
 
-    count = features.shape[1]
-    if version is None:
-        planned = best_fused(geom, count, x.dtype, _shared_limit(x.device.id))
-    else:
-        planned = plan_fused(version, geom, count, x.dtype)
+    versions = fused.VERSIONS if version is None else (version,)
     with x.device:
         operands = tuple(map(cupy.ascontiguousarray, (x, features, weight, bias)))
-    return _run(planned, operands, geom.y_shape, geom, count)
+    return _run(fused.TASK, versions, operands, geom, features.shape[1])
 
 
 def _run(
-    planned: Launch,
+    task: str,
+    versions: tuple[Version, ...],
     operands: tuple[Any, ...],
-    shape: tuple[int, ...],
     geom: Geometry,
     features: int = 0,
 ) -> Array:
-    """Return the result of a launch, on the GPU of the operands."""
+    """Return the result of the highest version that fits, on the GPU of the operands."""
     import cupy
 
+    dtype = operands[0].dtype
     with operands[0].device as device:
-        result: Array = cupy.empty(shape, operands[0].dtype)
-        if result.size == 0:
-            return result
-        limit = _shared_limit(device.id)
-        if planned.shared > limit:
-            raise ArgumentError(
-                planned.name,
-                f"needs {planned.shared} bytes of shared memory for {geom}",
-                f"at most {limit} on this GPU: use an earlier version",
-            )
-        try:
-            function = _function(planned.name, device.id)
-            if planned.shared > PLAIN_SHARED:
-                function.max_dynamic_shared_size_bytes = planned.shared
+        limit = _shared_limit(device.id), "on this GPU"
+        _, planned = highest_that_fits(task, versions, geom, dtype, limit, features)
+        result: Array = cupy.empty(result_shape(task, geom), dtype)
+        if result.size:  # CUDA refuses a grid of no blocks
             arguments = (*operands, result, struct_of_sizes(geom, features))
-            function((planned.grid,), planned.block, arguments, shared_mem=planned.shared)
-        except Exception as error:
-            raise RuntimeError(f"{planned} failed for {geom}: {error}") from error
+            try:
+                _start(planned, device.id, arguments)
+            except Exception as error:
+                raise RuntimeError(f"{planned} failed for {geom}: {error}") from error
     return result
+
+
+def _start(planned: Launch, device: int, arguments: tuple[Any, ...]) -> None:
+    function = _function(planned.name, device)
+    if planned.shared > DEFAULT_SHARED:
+        function.max_dynamic_shared_size_bytes = planned.shared
+    function((planned.grid,), planned.block, arguments, shared_mem=planned.shared)
 
 
 @cache
@@ -177,11 +167,7 @@ def _function(name: str, device: int) -> Any:
     """Return the CUDA kernel of this C++ name, loaded on this GPU, which is the current one."""
     import cupy
 
-    module = cupy.RawModule(
-        code=cuda_source(),
-        options=("--std=c++17",),
-        name_expressions=(name,),
-    )
+    module = cupy.RawModule(code=cuda_source(), options=("--std=c++17",), name_expressions=(name,))
     return module.get_function(name)
 
 

@@ -1,10 +1,10 @@
-"""Rung 2: one multiply-add of whole images for each place of the window.
+"""Rung 2: one multiply-add of whole images for each tap of the window.
 
-Place (u, v) of all windows together is the image shifted by (u, v): K_h·K_w products of whole
-arrays over long contiguous rows, and no window is ever copied. Two habits keep this near the
+Tap (u, v) of all windows together is the image shifted by (u, v): K_h·K_w products of whole
+arrays over long contiguous rows, and no window is ever copied. Two measures keep this near the
 speed of the processor: the columns are shifted once for each v, after which a shift by u only
-starts further down; and a few groups are finished before the next are begun, so that what is
-read again is still in the cache.
+starts further down; and a few groups are finished before the next are begun, so that the numbers
+that are read again are still in the cache.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _blocks(geom: Geometry) -> Iterator[slice]:
 
 
 def _flat(a: Array, geom: Geometry) -> Array:
-    """View (N, C, H, W) as (N*G, C_g, H, W): every group is as good as an image of its own."""
+    """View (N, C, H, W) as (N*G, C_g, H, W): every group is computed as a separate image."""
     return a.reshape(geom.N * geom.G, geom.C_g, *a.shape[2:])
 
 

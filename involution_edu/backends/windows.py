@@ -1,8 +1,8 @@
 """Rung 1: every window laid out side by side, as a view, and one einsum.
 
-The strides of an array can name the same pixel many times, so the windows cost no memory;
-`numpy.einsum` then spells the equation. Only the gradient of ``x`` needs the K_h·K_w-times larger
-array for real: overlapping windows can be read through a view but not added into.
+The strides of a view can repeat the same pixel, so the windows take no memory; `numpy.einsum`
+then writes the equation. Only the gradient of ``x`` needs the K_h·K_w-times larger
+array in memory: overlapping windows can be read through a view but not added to.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def windows(x: Array, geom: Geometry) -> Array:
 def fold(dwindows: Array, geom: Geometry) -> Array:
     """Return dx (N, C, H, W) from the gradient (N, C, K_h, K_w, H_out, W_out) of every window.
 
-    The adjoint of `windows`: a pixel seen by several windows collects from all of them.
+    The adjoint of `windows`: a pixel in several windows collects from all of them.
     """
     dx = np.zeros((geom.N, geom.C, *geom.padded_size), dwindows.dtype)
     for u, v in geom.taps():

@@ -18,9 +18,9 @@ from ..backends import (
     LADDER,
     Backend,
     BackendUnavailable,
+    arrays_taken,
     available_backends,
     cupy_raw,
-    kind_taken,
     numba_cpu,
     numba_cuda,
     on_numpy_arrays,
@@ -118,7 +118,7 @@ def contenders(
     """
     on_gpu = arrays == "cupy"
     tasks = TASKS if on_gpu else CPU_TASKS
-    names = [rung.name for rung in LADDER[1:] if kind_taken(rung) == arrays]
+    names = [rung.name for rung in LADDER[1:] if arrays_taken(rung) == arrays]
     absent = {} if on_gpu else {DEFINITION: SLOW}
     layers: list[Contender] = []
     for spec in specs or ():

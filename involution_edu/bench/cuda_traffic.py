@@ -113,7 +113,7 @@ def measure(geom: Geometry = STAGE) -> list[Traffic]:
     }
     launches = {(task, v.name): plan(task, v, geom, DTYPE) for task in TASKS for v in VERSIONS}
     for v in fused.VERSIONS:
-        launches[fused.TASK, v.name] = fused.plan_fused(v, geom, FEATURES, DTYPE)
+        launches[fused.TASK, v.name] = plan(fused.TASK, v, geom, DTYPE, FEATURES)
     counted = {
         key: replace(launch, name=launch.name.replace("<float", "<Counted"))
         for key, launch in launches.items()

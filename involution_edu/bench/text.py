@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from textwrap import fill
 
-from ..verify.text import absence_lines, agreement_lines, verdict_lines
+from ..verify.compare import absence_lines, agreement_lines, verdict_lines
 from .contenders import BOTH, TENSORS
 from .derived import (
     TASKS,

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
-from dataclasses import asdict
+from argparse import ArgumentParser, Namespace
 
-from .command import Command, Message, Result, no_arguments
+from .command import Command, Result
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the choice of backends."""
+    parser.add_argument(
+        "--backends",
+        nargs="+",
+        metavar="NAME[:VERSION]",
+        help="compare only these with the references, such as numba or cupy:v3 (default: all "
+        "that take NumPy arrays)",
+    )
 
 
 def run(args: Namespace) -> Result:
-    """Compare all backends."""
+    """Compare the backends."""
     from ..verify.compare import compare
-    from ..verify.text import comparison_text
 
-    comparison = compare()
-    return Message(comparison_text(comparison), asdict(comparison), comparison.agrees)
+    return compare(args.backends)
 
 
 COMMAND = Command(
     "compare",
-    "hold every backend against the definition, then time it",
+    "compare every backend with the definition, then time it",
     "Run every backend forward and backward on the same awkward sizes and compare it with the "
     "plain loops; then compare and time them on two layers of RedNet-50. Exit code 1 if any "
     "two disagree.",
     "compare --json > comparison.json",
-    no_arguments,
+    add_arguments,
     run,
 )

@@ -1,1 +1,1 @@
-"""Checks: every backend against the reference, gradients against differences, the installation."""
+"""Checks of backends against the reference, of gradients, and of the installation."""

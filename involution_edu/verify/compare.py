@@ -1,20 +1,23 @@
-"""Every backend on the same numbers: first whether they agree, then how long each takes."""
+"""Comparison of backends on the same numbers: agreement first, then time."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 
 from ..arrays import Array
-from ..backends import Backend, on_numpy_arrays, select
+from ..backends import Backend, on_numpy_arrays
 from ..cases import AWKWARD, TOLERANCE, random_operands, scaled_error
 from ..geometry import Geometry, make_geometry
+from .on_numpy import on_numpy, results, simulated, takes
+from .text import Lines, number, wrapped
 
 # The involutions of RedNet-50 in its first and last stage, for one image of 224 x 224. The loops
-# would take minutes: here the windows, which were just held against them, are the reference.
+# would take minutes: here the windows, just compared with them, are the reference.
 REALISTIC = {
     "1 x 64 x 56 x 56, G = 4, 7x7 (RedNet-50, first stage)": make_geometry((1, 64, 56, 56), 4, 7),
     "1 x 512 x 7 x 7, G = 32, 7x7 (RedNet-50, last stage)": make_geometry((1, 512, 7, 7), 32, 7),
@@ -24,7 +27,7 @@ ROUNDS = 7
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far a backend is from the reference in one tensor, at its worst.
+    """The largest difference of a backend from the reference in one tensor.
 
     Attributes
     ----------
@@ -32,11 +35,11 @@ class Agreement:
     tensor : str
         "y", "dx" or "dkernel"; of a whole network "logits", "loss" or "gradients".
     cases : int
-        How many geometries, or tensors of a network, were compared.
+        Number of geometries, or tensors of a network, that were compared.
     worst : str
         The one with the largest error.
     error, tolerance : float
-        max|a - reference| / max|reference| in that case, and how much is allowed.
+        max|a - reference| / max|reference| in that case, and the largest allowed.
     """
 
     backend: str
@@ -70,45 +73,73 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """What `compare` found; ``absent`` says why a backend could not take part."""
+class Comparison(Lines):
+    """The result of `compare`; ``absent`` has the reason for each backend that cannot run."""
 
     agreements: tuple[Agreement, ...]
     timings: tuple[Timing, ...]
     absent: dict[str, str]
 
     @property
-    def agrees(self) -> bool:
+    def ok(self) -> bool:
         """Whether every backend is within the tolerance in every tensor."""
         return all(agreement.agrees for agreement in self.agreements)
 
+    def lines(self) -> Iterator[str]:
+        """Yield the errors of every backend, its times, and a line for each disagreement."""
+        yield from agreement_lines(self.agreements)
+        yield ""
+        yield f"Milliseconds in float32, the shortest of {ROUNDS}; backward is dx and dkernel"
+        for case, timings in groupby(self.timings, attrgetter("case")):
+            yield ""
+            yield case
+            yield "backend        forward   backward   speed-up over windows"
+            for t in timings:
+                yield f"{t.backend:13} {t.forward_ms:8.2f} {t.backward_ms:10.2f} {t.speedup:9.1f} x"
+        yield ""
+        yield from absence_lines(self.absent)
+        yield from verdict_lines(self.agreements)
 
-def compare() -> Comparison:
-    """Run every backend on the awkward cases and on two realistic sizes.
+
+def compare(backends: Iterable[str] | None = None) -> Comparison:
+    """Run backends on the awkward cases and on two realistic sizes.
 
     On the awkward cases, in float32 and float64, ``loops`` is the reference. On the realistic
-    sizes it is ``windows``, and the others are timed in float32: in turns, so that a busy moment
-    of the machine hits all of them, after one round to warm up.
+    sizes it is ``windows``, and the others are timed in float32: in turns, so that a moment of
+    load on the machine affects all of them, after one round to warm up.
+
+    Parameters
+    ----------
+    backends : iterable of str, optional
+        ``NAME`` or ``NAME:VERSION`` of those to compare with the references; all that run here on
+        NumPy arrays if not given. The times on a GPU include the copies to it and back.
+
+    Raises
+    ------
+    ArgumentError, BackendUnavailable
+        If there is no such backend or it cannot run here.
 
     Examples
     --------
     It takes a while, and the times are those of the machine:
 
-    >>> found = compare()  # doctest: +SKIP
+    >>> found = compare(["numba"])  # doctest: +SKIP
     >>> max(found.agreements, key=lambda a: a.error / a.tolerance)  # doctest: +SKIP
 
-    What an agreement says:
+    One row of the agreements:
 
     >>> Agreement("numba", "loops", "float32", "dx", 19, "stride 2", 2e-7, 1e-5).agrees
     True
     """
-    reasons = on_numpy_arrays()
-    backends = {name: select(name) for name, reason in reasons.items() if reason is None}
-    fast = {name: backend for name, backend in backends.items() if name != "loops"}
+    reasons = on_numpy_arrays() if backends is None else {}
+    if backends is None:
+        backends = [name for name, reason in reasons.items() if reason is None]
+    compared = {name: on_numpy(name) for name in ("loops", "windows", *backends)}
+    fast = {name: b for name, b in compared.items() if name != "loops" and not simulated(name)}
     timings = [timing for case, geom in REALISTIC.items() for timing in _times(fast, case, geom)]
     return Comparison(
         agreements=(
-            *_agreements(backends, "loops", AWKWARD),
+            *_agreements(compared, "loops", AWKWARD),
             *_agreements(fast, "windows", REALISTIC),
         ),
         timings=tuple(timings),
@@ -119,15 +150,15 @@ def compare() -> Comparison:
 def _agreements(
     backends: Mapping[str, Backend], reference: str, cases: Mapping[str, Geometry]
 ) -> Iterator[Agreement]:
-    """Hold all backends against the one called ``reference``, in every case."""
+    """Compare all backends with the one called ``reference``, in every case that they take."""
     for dtype, tolerance in TOLERANCE.items():
         errors: dict[tuple[str, str], list[tuple[float, str]]] = {}
         for case, geom in cases.items():
             operands = random_operands(geom, dtype, seed=0)
-            expected = _results(backends[reference], *operands, geom)
+            expected = results(backends[reference], operands, geom)
             for name, backend in backends.items():
-                if name != reference:
-                    for tensor, a in _results(backend, *operands, geom).items():
+                if name != reference and takes(backend, geom, dtype):
+                    for tensor, a in results(backend, operands, geom).items():
                         error = _error(a, expected[tensor])
                         errors.setdefault((name, tensor), []).append((error, case))
         for (name, tensor), found in errors.items():
@@ -135,16 +166,6 @@ def _agreements(
             yield Agreement(
                 name, reference, str(dtype), tensor, len(found), worst, error, tolerance
             )
-
-
-def _results(
-    backend: Backend, x: Array, kernel: Array, dy: Array, geom: Geometry
-) -> dict[str, Array]:
-    return {
-        "y": backend.forward(x, kernel, geom),
-        "dx": backend.backward_input(dy, kernel, geom),
-        "dkernel": backend.backward_kernel(dy, x, geom),
-    }
 
 
 def _error(a: Array, reference: Array) -> float:
@@ -156,10 +177,11 @@ def _error(a: Array, reference: Array) -> float:
 def _times(backends: Mapping[str, Backend], case: str, geom: Geometry) -> Iterator[Timing]:
     """Time the forward and the backward pass of all backends, in turns."""
     x, kernel, dy = random_operands(geom, "float32", seed=0)
-    forward = dict.fromkeys(backends, math.inf)
-    backward = dict.fromkeys(backends, math.inf)
+    timed = {name: backend for name, backend in backends.items() if takes(backend, geom, x.dtype)}
+    forward = dict.fromkeys(timed, math.inf)
+    backward = dict.fromkeys(timed, math.inf)
     for round_ in range(1 + ROUNDS):
-        for name, backend in backends.items():
+        for name, backend in timed.items():
             start = time.perf_counter()
             backend.forward(x, kernel, geom)
             middle = time.perf_counter()
@@ -170,6 +192,43 @@ def _times(backends: Mapping[str, Backend], case: str, geom: Geometry) -> Iterat
                 forward[name] = min(forward[name], 1e3 * (middle - start))
                 backward[name] = min(backward[name], 1e3 * (end - middle))
     slow = forward["windows"] + backward["windows"]
-    for name in backends:
+    for name in timed:
         speedup = slow / (forward[name] + backward[name])
         yield Timing(name, case, forward[name], backward[name], speedup)
+
+
+def agreement_lines(agreements: Sequence[Agreement]) -> Iterator[str]:
+    """Yield a table of errors: a row for each backend, reference and dtype."""
+    yield "Errors: max|a - reference| / max|reference|, the worst of all cases"
+    yield ""
+    yield "backend       against  dtype    cases         y       dx  dkernel  allowed"
+    columns = attrgetter("backend", "reference", "dtype", "cases", "tolerance")
+    for (backend, reference, dtype, cases, tolerance), group in groupby(agreements, columns):
+        tensors = {a.tensor: a for a in group}
+        errors = " ".join(
+            f"{number(tensors[name].error) if name in tensors else '-':>8}"
+            for name in ("y", "dx", "dkernel")
+        )
+        verdict = "ok" if all(a.agrees for a in tensors.values()) else "FAIL"
+        yield (
+            f"{backend:13} {reference:8} {dtype:8} {cases:>5}  {errors} "
+            f"{number(tolerance):>8}  {verdict}"
+        )
+
+
+def verdict_lines(agreements: Sequence[Agreement]) -> Iterator[str]:
+    """Yield a line for each disagreement, or one that says that there are none."""
+    wrong = [a for a in agreements if not a.agrees]
+    for a in wrong:
+        yield wrapped(
+            f"FAIL: {a.backend} differs from {a.reference} in {a.tensor} ({a.dtype}), case "
+            f"{a.worst!r}: error {number(a.error)}, allowed {number(a.tolerance)}"
+        )
+    if not wrong:
+        yield "Every backend agrees with its reference."
+
+
+def absence_lines(absent: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each backend that is absent, with the reason."""
+    for name, reason in absent.items():
+        yield wrapped(f"{name} is absent: {reason}")

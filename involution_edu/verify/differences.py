@@ -1,4 +1,4 @@
-"""Ways to know a gradient without its backward pass: central differences and adjoints."""
+"""Numerical gradient checks: central differences and adjoint identities."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..cases import scaled_error
 from ..nn import MaxPool2d, ReLU
 
 STEP = 1e-5
-# Looser than TOLERANCE: the step leaves some h^2 = 1e-10 of curvature, and 1e-16 / h = 1e-11 of
-# rounding, each times numbers of the order of ten.
+# Larger than TOLERANCE: curvature adds an error of about h^2 = 1e-10 and rounding one of
+# 1e-16 / h = 1e-11, each times numbers of the order of ten.
 STEP_TOLERANCE = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One gradient held against the forward pass.
+    """The check of one gradient against the forward pass.
 
     Attributes
     ----------
@@ -31,9 +31,9 @@ class Check:
     entries, checked, skipped : int
         Entries of the tensor, those compared, and those left out because of a kink.
     error, tolerance : float
-        Largest difference relative to the largest reference, and how much is allowed.
+        Largest difference relative to the largest reference, and the largest allowed.
     wrong : str or None
-        The first wrong entry with both values; None if all is well.
+        The first wrong entry with both values; None if there are no errors.
     """
 
     tensor: str
@@ -59,38 +59,38 @@ class Differences:
     def slope(self, a: Array, index: tuple[int, ...]) -> float | None:
         """Return the slope along ``a[index]``; None if the two steps have a kink between them."""
         kept = a[index]
-        ends, ys, chosen = [], [], []
+        ends, ys, masks = [], [], []
         for end in (kept + self.step, kept - self.step):
             a[index] = end
             ends.append(float(a[index]))  # as rounded to the dtype of a
             ys.append(self.y().astype(np.float64))
-            chosen.append([mask for module in self.kinked for mask in module.active_masks()])
+            masks.append([mask for module in self.kinked for mask in module.active_masks()])
         a[index] = kept
-        if not all(map(np.array_equal, *chosen)):
+        if not all(map(np.array_equal, *masks)):
             return None
         return dot(self.dy, ys[0] - ys[1]) / (ends[0] - ends[1])
 
     def check(self, tensor: str, gradient: Array, a: Array, entries: int, seed: int) -> Check:
-        """Hold ``gradient`` against the slopes at up to ``entries`` random places of ``a``."""
+        """Compare ``gradient`` with the slopes at up to ``entries`` random indices of ``a``."""
         method = "central difference"
         if wrong := _wrong_kind(tensor, gradient, a):
             return Check(tensor, method, a.size, 0, 0, math.inf, self.tolerance, wrong)
         rng = np.random.default_rng(seed)
         chosen = np.sort(rng.choice(a.size, min(entries, a.size), replace=False))
-        places = np.transpose(np.unravel_index(chosen, a.shape)).tolist()
-        slopes = {place: self.slope(a, place) for place in map(tuple, places)}
-        kept = {place: slope for place, slope in slopes.items() if slope is not None}
+        indices = np.transpose(np.unravel_index(chosen, a.shape)).tolist()
+        slopes = {index: self.slope(a, index) for index in map(tuple, indices)}
+        kept = {index: slope for index, slope in slopes.items() if slope is not None}
         reference = np.array(list(kept.values()))
-        found = np.array([gradient[place] for place in kept], dtype=np.float64)
+        found = np.array([gradient[index] for index in kept], dtype=np.float64)
         error = scaled_error(found, reference)
         if not kept and a.size:
-            error, wrong = math.inf, f"{tensor} was checked nowhere: every step met a kink"
+            error, wrong = math.inf, f"no entry of {tensor} was checked: every step crossed a kink"
         elif error > self.tolerance:
             allowed = self.tolerance * np.abs(reference).max()
             first = int(np.argmax(~(np.abs(found - reference) <= allowed)))
-            place = ", ".join(map(str, list(kept)[first]))
+            index = ", ".join(map(str, list(kept)[first]))
             wrong = (
-                f"{tensor}[{place}] is {found[first]:.9g}; "
+                f"{tensor}[{index}] is {found[first]:.9g}; "
                 f"need {reference[first]:.9g} ({method}, h = {self.step:g})"
             )
         skipped = len(slopes) - len(kept)

@@ -1,4 +1,4 @@
-"""What is installed here, which backends run, and what to type where one does not."""
+"""Diagnosis of the installation: packages, backends, and how to fix what does not run."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from .. import __version__
-from ..arrays import Array
-from ..backends import LADDER, Backend, Rung, available_backends, kind_taken, select
+from ..backends import LADDER, Rung, arrays_taken, available_backends
 from ..cases import TOLERANCE, random_operands, scaled_error
-from ..geometry import Geometry, make_geometry
+from ..geometry import make_geometry
+from .on_numpy import on_numpy, results
+from .text import Lines, wrapped
 
-REQUIRED = ("numpy", "numba", "matplotlib", "pillow")
+REQUIRED = ("numpy", "numba", "matplotlib", "pillow", "tqdm")
 OPTIONAL = ("cupy-cuda12x", "cupy-cuda13x", "numba-cuda", "torch")
-# The backends that need nothing but the required packages: one that fails is a fault.
+# The backends that need only the required packages: one that fails is a fault.
 BASE = ("loops", "windows", "shifts", "numba")
 CACHE_FIX = "set the environment variable NUMBA_CACHE_DIR to a folder that can be written"
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """What `examine` found.
+class Diagnosis(Lines):
+    """The result of `examine`.
 
     Attributes
     ----------
@@ -43,7 +45,7 @@ class Diagnosis:
     backends : dict
         Each backend with None if it runs here, else the reason and the fix.
     problems : tuple of str
-        What must be mended, each with its fix. An absent optional package or GPU is none.
+        Problems and how to fix them. An absent optional package or GPU is not a problem.
     """
 
     system: str
@@ -54,6 +56,37 @@ class Diagnosis:
     numba_cache: str | None
     backends: dict[str, str | None]
     problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are no problems."""
+        return not self.problems
+
+    def lines(self) -> Iterator[str]:
+        """Yield what is installed, which backends run, and the problems with their fixes."""
+        facts = {
+            "system": self.system,
+            "python": self.python,
+            "cores": self.cores,
+            "numba threads": self.numba_threads,
+            "numba cache": self.numba_cache,
+        }
+        for name, value in (facts | self.versions).items():
+            yield f"{name:15} {value or '-'}"
+        yield ""
+        for rung in LADDER:
+            yield f"{rung.name:15} {rung.idea}"
+            reason = self.backends[rung.name]
+            runs = "runs" if arrays_taken(rung) == rung.arrays else "runs in a simulator"
+            verdict = (
+                f"cannot run here: {reason}" if reason else f"{runs} and agrees with the loops"
+            )
+            yield fill(verdict, 80, initial_indent=" " * 16, subsequent_indent=" " * 16)
+        yield ""
+        for problem in self.problems:
+            yield wrapped(f"Problem: {problem}")
+        if self.ok:
+            yield "No problem found."
 
 
 def examine() -> Diagnosis:
@@ -70,7 +103,7 @@ def examine() -> Diagnosis:
     threads, cache = (None, None) if backends["numba"] else _numba()
     if cache and not _writable(Path(cache)):
         problems.append(
-            f"numba recompiles in every process, for {cache} cannot be written: {CACHE_FIX}"
+            f"numba recompiles in every process: {cache} cannot be written; {CACHE_FIX}"
         )
     return Diagnosis(
         system=platform.platform(),
@@ -93,7 +126,7 @@ def _version(package: str) -> str | None:
 
 def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))  # in a container, fewer than the machine has
+        return len(os.sched_getaffinity(0))  # in a container, fewer than the machine's
     return os.cpu_count() or 1
 
 
@@ -101,35 +134,17 @@ def _failure(rung: Rung) -> str | None:
     """Return None if the rung gives the numbers of the loops, else why not."""
     geom = make_geometry((1, 4, 5, 6), 2, 3)
     operands = random_operands(geom, "float32", seed=0)
-    kind = kind_taken(rung)
-    run = _results if kind == "numpy" else _results_on_gpu
     try:
-        found = run(select(rung.name, kind), geom, operands)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the diagnosis
+        found = results(on_numpy(rung.name), operands, geom)
+    except Exception as error:  # noqa: BLE001 - any error is the diagnosis
         reason = " ".join(str(error).split())
         return f"{CACHE_FIX} ({reason})" if "cannot cache" in reason else f"fails with {reason}"
-    right = _results(select("loops"), geom, operands)
-    off = max(map(scaled_error, found, right))
+    right = results(on_numpy("loops"), operands, geom)
+    off = max(scaled_error(found[tensor], right[tensor]) for tensor in right)
     if off <= TOLERANCE[operands[0].dtype]:
         return None
-    where = "involution-edu compare" if rung.arrays == "numpy" else "pytest -m gpu"
-    return f"gives wrong numbers, off by {off:.1e}; {where} says where"
-
-
-def _results(backend: Backend, geom: Geometry, operands: Sequence[Array]) -> list[Array]:
-    x, kernel, dy = operands
-    return [
-        backend.forward(x, kernel, geom),
-        backend.backward_input(dy, kernel, geom),
-        backend.backward_kernel(dy, x, geom),
-    ]
-
-
-def _results_on_gpu(backend: Backend, geom: Geometry, operands: Sequence[Array]) -> list[Array]:
-    import cupy
-
-    found = _results(backend, geom, [cupy.asarray(a) for a in operands])
-    return [cupy.asnumpy(a) for a in found]
+    command = f"involution-edu compare --backends {rung.name}"
+    return f"gives wrong numbers, off by {off:.1e}: {command} shows where"
 
 
 def _numba() -> tuple[int, str]:
@@ -142,7 +157,7 @@ def _numba() -> tuple[int, str]:
 
 
 def _writable(folder: Path) -> bool:
-    """Return whether a file can be made in ``folder``: tried, for permissions do not tell all."""
+    """Return whether a file can be created in ``folder``, by creating one."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -1,4 +1,4 @@
-"""Hold every gradient against numbers that the forward pass alone gives.
+"""Check every gradient against numbers from the forward pass alone.
 
 The operator is linear in ``x`` and linear in ``kernel``: along either, the loss <dy, y> is a
 straight line, so its central difference
@@ -11,10 +11,10 @@ is the derivative itself for *any* step h. Here h = 1 and all operands are whole
 leaves no rounding either: the two sides are equal, in float32 as in float64. Linearity also gives
 an identity for whole tensors, <dx, x> = <dy, y> = <dkernel, kernel>, for one forward pass.
 
-A layer bends: BatchNorm is curved, ReLU and MaxPool have kinks. There the step is small, the
-arithmetic float64, and an entry between whose two steps a number changes sides, or a pixel stops
-being the largest, is skipped and counted: across a kink the difference is a mean of two slopes
-and says nothing about either.
+A layer is not linear: BatchNorm is curved, ReLU and MaxPool have kinks. There the step is small
+and the arithmetic float64. An entry is skipped and counted if between its two steps an input of
+ReLU changes its sign or MaxPool takes another pixel: across a kink the difference is a mean of two
+slopes and equals neither.
 
 A gradient check cannot see a forward pass that is wrong in the same way as its backward pass;
 the comparison of the backends in ``compare`` can.
@@ -23,9 +23,11 @@ the comparison of the backends in ``compare`` can.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -34,15 +36,19 @@ from numpy.typing import DTypeLike
 from .. import nn
 from ..arguments import WrongTypeError
 from ..arrays import Array
-from ..backends import Backend, on_numpy_arrays, select, use_backend
+from ..backends import Backend, on_numpy_arrays, rung_of, use_backend
 from ..cases import AWKWARD, TOLERANCE, random_operands
 from ..geometry import Geometry
 from ..ops import involution, involution_backward
+from ..progress import Progress, no_progress
 from .differences import STEP, Check, Differences, adjoint_identity, dot
+from .layer_cases import LAYERS, make_layer, make_network
+from .on_numpy import on_numpy, takes
+from .text import Lines, number, wrapped
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CaseReport:
     """The checks of an operator or layer in one case, in backward order."""
 
     backend: str
@@ -50,6 +56,52 @@ class Report:
     dtype: str
     case: str
     checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GradientReport(Lines):
+    """The result of `check_all`."""
+
+    reports: tuple[CaseReport, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no check failed."""
+        return not self._failed()
+
+    def _failed(self) -> int:
+        return sum(check.wrong is not None for r in self.reports for check in r.checks)
+
+    def lines(self) -> Iterator[str]:
+        """Yield a row for every gradient of every backend, and its first failure."""
+        key = attrgetter("backend", "subject", "dtype")
+        for (backend, subject, dtype), group in groupby(self.reports, key):
+            cases = list(group)
+            yield f"{backend}: {subject} in {dtype}, {len(cases)} cases"
+            yield (
+                f"{'tensor':17} {'compared with':18} {'checked':>7} {'of':>6} {'kinks':>5} "
+                f"{'error':>8} {'allowed':>7}"
+            )
+            rows: dict[tuple[str, str], list[Check]] = {}
+            for check in (check for report in cases for check in report.checks):
+                rows.setdefault((check.tensor, check.method), []).append(check)
+            for (tensor, method), checks in rows.items():
+                yield (
+                    f"{tensor:17} {method:18} {sum(c.checked for c in checks):>7} "
+                    f"{sum(c.entries for c in checks):>6} {sum(c.skipped for c in checks):>5} "
+                    f"{number(max(c.error for c in checks)):>8} "
+                    f"{number(checks[0].tolerance):>7}  "
+                    f"{'FAIL' if any(c.wrong for c in checks) else 'ok'}"
+                )
+            wrong = ((r.case, check) for r in cases for check in r.checks if check.wrong)
+            for case, check in islice(wrong, 1):
+                yield wrapped(
+                    f"First wrong, in case {case!r}: {check.wrong}; error "
+                    f"{number(check.error)}, allowed {number(check.tolerance)}"
+                )
+            yield ""
+        failed, total = self._failed(), sum(len(r.checks) for r in self.reports)
+        yield f"{failed} of {total} checks failed." if failed else f"All {total} checks passed."
 
 
 def check_operator(
@@ -70,10 +122,10 @@ def check_operator(
         The sizes to check at.
     dtype : float32 or float64
     entries : int
-        A tensor of at most this many is checked whole, a larger one at this many random places,
+        A tensor of at most this many is checked whole, a larger one at this many random indices,
         unless its adjoint identity fails: then all of it is searched for the first wrong entry.
     seed : int
-        Of the random x, kernel and dy, all whole numbers, and of the places.
+        Of the random x, kernel and dy, all whole numbers, and of the indices.
 
     Returns
     -------
@@ -113,16 +165,16 @@ def check_layer(layer: nn.Module, x: Array, *, entries: int = 1000, seed: int = 
     """Check ``layer.backward`` against ``layer.forward``: every parameter, and ``x``.
 
     The layer is copied first, so that its gradients and running averages stay as they are. The
-    two branches of an `nn.Involution2d` are also checked alone, dx_apply with the kernel held
-    fixed and dx_generate with the operator's input held fixed, before their sum dx.
+    two branches of an `nn.Involution2d` are also checked alone, dx_apply with the kernel kept
+    fixed and dx_generate with the operator's input kept fixed, before their sum dx.
 
     Parameters
     ----------
     layer : Module
-        In float64, in training or in evaluation mode. Its `nn.ReLU` and `nn.MaxPool2d` modules
-        are watched for kinks; those of other functions go unnoticed.
+        In float64, in training or in evaluation mode. Kinks are detected in its `nn.ReLU` and
+        `nn.MaxPool2d` modules only.
     x : ndarray, float64
-        What the layer is called with.
+        The input of the layer.
     entries, seed : int
         As in `check_operator`.
 
@@ -134,7 +186,7 @@ def check_layer(layer: nn.Module, x: Array, *, entries: int = 1000, seed: int = 
     Raises
     ------
     TypeError
-        If ``x`` is not float64: small steps drown in the rounding of float32.
+        If ``x`` is not float64: rounding in float32 is larger than the effect of a small step.
 
     Examples
     --------
@@ -155,7 +207,7 @@ def check_layer(layer: nn.Module, x: Array, *, entries: int = 1000, seed: int = 
     layer, x = copy.deepcopy(layer), x.copy()
     for _, module in layer.named_modules():
         if isinstance(module, nn.Involution2d):
-            module.band_rows = x.shape[2]  # one band: a ReLU remembers its last call only
+            module.band_rows = x.shape[2]  # one band: a ReLU saves its last call only
     layer.zero_grad()
     dy = np.random.default_rng(seed).standard_normal(layer(x).shape)
     dx = layer.backward(dy)
@@ -172,103 +224,69 @@ def check_layer(layer: nn.Module, x: Array, *, entries: int = 1000, seed: int = 
     return [differences.check(name, g, a, entries, seed) for differences, name, g, a in rows]
 
 
-# Shape of x, training or not, and options of the layer: between them they take every branch.
-LAYERS: dict[str, tuple[tuple[int, int, int, int], bool, dict[str, Any]]] = {
-    "3x3": ((2, 8, 4, 5), True, {"groups": 2}),
-    "evaluation mode": ((1, 8, 5, 4), False, {"groups": 2}),
-    "stride 2, odd sizes": ((2, 8, 5, 7), True, {"groups": 4, "stride": 2}),
-    "3x5, stride (1, 3), dilation (2, 1)": (
-        (1, 8, 6, 7),
-        True,
-        {"kernel_size": (3, 5), "groups": 1, "stride": (1, 3), "dilation": (2, 1)},
-    ),
-    "a group per channel, no BatchNorm": ((1, 4, 5, 4), True, {"groups": 4, "sigma": "relu"}),
-    "6 channels of 8, no sigma": (
-        (2, 8, 3, 4),
-        True,
-        {"out_channels": 6, "groups": 3, "sigma": "identity"},
-    ),
-}
+Step = tuple[str, str, str, str, Callable[[], list[Check]]]  # the fields of a CaseReport
+ENTRIES = 16  # of each tensor, to take seconds on the loops too; adjoints cover the others
 
 
-def make_layer(case: str, seed: int) -> tuple[nn.Involution2d, Array]:
-    """Return the float64 layer of a row of `LAYERS` and an ``x`` for it, all numbers random."""
-    shape, training, options = LAYERS[case]
-    rng = np.random.default_rng(seed)
-    layer = nn.Involution2d(shape[1], rng=rng, dtype=np.float64, **{"kernel_size": 3} | options)
-    return layer, _set_going(layer, shape, training, rng)
+def check_all(
+    backends: Iterable[str] | None = None, progress: Progress = no_progress
+) -> GradientReport:
+    """Check backends on every awkward case, and layers on every row of `LAYERS`.
 
-
-def make_network(training: bool, seed: int) -> tuple[nn.Sequential, Array]:
-    """Return a float64 network of all layers but involution and an ``x``, all numbers random."""
-    rng = np.random.default_rng(seed)
-    made: dict[str, Any] = {"rng": rng, "dtype": np.float64}
-    network = nn.Sequential(
-        conv=nn.Conv2d(2, 4, 3, stride=(2, 1), padding=1, bias=False, **made),
-        norm=nn.BatchNorm2d(4, dtype=np.float64),
-        relu=nn.ReLU(),
-        max_pool=nn.MaxPool2d(3, 2, 1),
-        mix=nn.Conv2d(4, 5, **made),
-        avg_pool=nn.AvgPool2d(2),
-        global_pool=nn.GlobalAvgPool2d(),
-        linear=nn.Linear(5, 3, **made),
-    )
-    return network, _set_going(network, (3, 2, 11, 9), training, rng)
-
-
-def _set_going(
-    layer: nn.Module, shape: tuple[int, int, int, int], training: bool, rng: np.random.Generator
-) -> Array:
-    """Move all parameters and running averages away from where they start; return an ``x``."""
-    for parameter in layer.parameters():  # a bias that is still zero would hide its faults
-        parameter.data += 0.3 * rng.standard_normal(parameter.data.shape)
-    layer(rng.standard_normal(shape))
-    layer.train(training)
-    return rng.standard_normal(shape)
-
-
-def check_all(backends: Iterable[str] | None = None) -> Iterator[Report]:
-    """Yield a report for every backend on every awkward case and row of `LAYERS`.
-
-    The last two are for a network of the other layers, which need no backend.
+    Layers are checked on the rungs for NumPy arrays only. The last two cases are a network of the
+    other layers, which need no backend.
 
     Parameters
     ----------
     backends : iterable of str, optional
-        Their names; all that can run here if not given.
+        ``NAME`` or ``NAME:VERSION`` of each; all that run here on NumPy arrays if not given.
 
     Raises
     ------
-    ValueError, BackendUnavailable
+    ArgumentError, BackendUnavailable
         If there is no such backend or it cannot run here.
     """
-    entries = 16  # of each tensor, to take seconds on the loops too; adjoints see the others
     if backends is None:
         backends = [name for name, reason in on_numpy_arrays().items() if reason is None]
-    for name in backends:
-        backend = select(name)
-        for dtype in ("float32", "float64"):
-            for case, geom in AWKWARD.items():
-                checks = check_operator(backend, geom, dtype=dtype, entries=entries)
-                yield Report(name, "operator", dtype, case, tuple(checks))
-        for case in LAYERS:
-            layer, x = make_layer(case, seed=0)
-            with use_backend(name):
-                checks = check_layer(layer, x, entries=entries)
-            yield Report(name, "layer", str(x.dtype), case, tuple(checks))
+    steps = [step for name in backends for step in _steps(name)]
     for mode in ("training", "evaluation"):
-        network, x = make_network(mode == "training", seed=0)
-        checks = check_layer(network, x, entries=entries)
-        yield Report("any backend", "network", str(x.dtype), f"{mode} mode", tuple(checks))
+        network = partial(_check_made, make_network, mode == "training")
+        steps.append(("any backend", "network", "float64", f"{mode} mode", network))
+    reports = []
+    for done, (backend, subject, dtype, case, check) in enumerate(steps, 1):
+        reports.append(CaseReport(backend, subject, dtype, case, tuple(check())))
+        progress(done, len(steps), f"{backend}: {subject}, {case}")
+    return GradientReport(tuple(reports))
+
+
+def _steps(name: str) -> Iterator[Step]:
+    """Yield the checks of one backend."""
+    backend = on_numpy(name)
+    for dtype in TOLERANCE:
+        for case, geom in AWKWARD.items():
+            if takes(backend, geom, dtype):
+                check = partial(check_operator, backend, geom, dtype=str(dtype), entries=ENTRIES)
+                yield name, "operator", str(dtype), case, check
+    if rung_of(name).arrays == "numpy":
+        for case in LAYERS:
+            yield name, "layer", "float64", case, partial(_check_made, make_layer, case, name)
+
+
+def _check_made(
+    make: Callable[[Any, int], tuple[nn.Module, Array]], case: Any, backend: str = "auto"
+) -> list[Check]:
+    layer, x = make(case, 0)
+    with use_backend(backend):
+        return check_layer(layer, x, entries=ENTRIES)
 
 
 def _branches(
     layer: nn.Involution2d, x: Array, dy: Array, kinked: Sequence[nn.ReLU | nn.MaxPool2d]
 ) -> list[tuple[Differences, str, Array, Array]]:
-    """Return dkernel, dx_generate and dx_apply of ``layer``, each with what it is checked by."""
+    """Return dkernel, dx_generate and dx_apply of ``layer``, each with its differences."""
     apply = partial(involution, stride=layer.stride, dilation=layer.dilation)
     kernel = layer.generate_kernel(x)
-    held = layer.project(x).copy()  # a copy, for it may be x itself, which the steps change
+    held = layer.project(x).copy()  # a copy: it may be x itself, which the steps change
     dheld, dkernel = involution_backward(
         dy, held, kernel, stride=layer.stride, dilation=layer.dilation
     )

@@ -8,14 +8,20 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import needs
 import numpy as np
 import pytest
 from checks import RUNGS, RUNNABLE, definition, run
+from fake_cuda import Cuda, installed
 
 import involution_edu as inv
 from involution_edu import backends
+from involution_edu.arguments import ArgumentError
+from involution_edu.backends import numba_cuda
+from involution_edu.backends.cuda.versions import TASKS, Version
+from involution_edu.backends.numba_cuda import VERSIONS
 from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
 
 
@@ -100,6 +106,63 @@ def test_a_backend_that_cannot_run_raises_and_never_falls_back(
     with pytest.raises(inv.BackendUnavailable, match=message), inv.use_backend("shifts"):
         pytest.fail("the block must not start")
     assert inv.available_backends()["shifts"] == "no such luck"
+
+
+def test_resolve_returns_the_module_of_a_name() -> None:
+    for rung in backends.LADDER:
+        if rung.name in RUNNABLE:
+            assert backends.resolve(rung.name) is backends.load(rung)
+
+
+@pytest.mark.parametrize(
+    ("spec", "need"),
+    [
+        ("cuda", "one of 'loops', 'windows', 'shifts', 'numba', 'numba_cuda', 'cupy'"),
+        ("auto", "one of 'loops', .*"),
+        ("", "one of 'loops', .*"),
+        (":v1", "one of 'loops', .*"),
+        ("numba:v1", "one of 'numba'"),
+        ("cupy:v9", "one of 'cupy', 'cupy:v1', 'cupy:v2', 'cupy:v3', 'cupy:v4'"),
+        ("cupy:", "one of 'cupy', .*"),
+        ("cupy:v1:v2", "one of 'cupy', .*"),
+        ("numba_cuda:v4", "one of 'numba_cuda', 'numba_cuda:v1', 'numba_cuda:v2', 'numba_cuda:v3'"),
+    ],
+)
+def test_resolve_refuses_unknown_names_and_versions(spec: str, need: str) -> None:
+    with pytest.raises(ArgumentError, match=f"^backends is {spec!r}; need {need}$"):
+        backends.resolve(spec)
+
+
+def test_resolve_refuses_a_version_that_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba_cuda, "unavailable", lambda: "no GPU: buy one")
+    message = r"^backend 'numba_cuda:v2' cannot run here: no GPU: buy one$"
+    with pytest.raises(inv.BackendUnavailable, match=message):
+        backends.resolve("numba_cuda:v2")
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
+def test_a_named_version_is_the_one_that_runs(version: Version) -> None:
+    """Its numbers are right, and the CUDA kernels launched are its own and no others."""
+    geom = AWKWARD["stride 2, odd sizes"]
+    operands = random_operands(geom, np.float64, seed=1)
+    spec = f"numba_cuda:{version.name}"
+    with installed(Cuda()), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numba_cuda, "unavailable", lambda: None)
+        launched = []
+        kernel_of = numba_cuda._cuda_kernel
+
+        def record(task: str, version: Version, *rest: Any) -> Any:
+            launched.append((task, version.name))
+            return kernel_of(task, version, *rest)
+
+        patch.setattr(numba_cuda, "_cuda_kernel", record)
+        got = run(spec, operands, operator_options(geom))
+        with inv.use_backend(spec):
+            again = run("auto", operands, operator_options(geom))
+    assert launched == 2 * [(task, version.name) for task in TASKS]
+    for name, want in definition(operands, geom).items():
+        assert scaled_error(got[name], want) <= 1e-12
+        np.testing.assert_array_equal(again[name], got[name])
 
 
 @pytest.mark.parametrize("backend", RUNGS)

@@ -24,19 +24,20 @@ from cuda_checks import (
 )
 
 from involution_edu.backends.cuda import emulator, fused
-from involution_edu.backends.cuda.fused import best_fused, fusing_pays, plan_fused
+from involution_edu.backends.cuda.fused import fusing_pays
 from involution_edu.backends.cuda.versions import (
-    LARGEST_IMAGE,
+    MAX_IMAGE,
     TASKS,
     VERSIONS,
+    Launch,
     Version,
-    best,
     cuda_source,
+    highest_that_fits,
     name_expression,
     plan,
     struct_of_sizes,
 )
-from involution_edu.geometry import make_geometry
+from involution_edu.geometry import Geometry, make_geometry
 
 V1, V2, V3, V4 = VERSIONS
 F1, F2 = fused.VERSIONS
@@ -131,7 +132,7 @@ FAULTS = {
         "    if (i >= s.H_out) return;\n    __syncthreads();\n",
         "forward",
         V3,
-        caught="met a barrier that others did not",
+        caught="reached a barrier that others did not",
     ),
     "the tile is larger than its memory": Fault(
         "    load(tile, dy + nc * pixels, count, i0, j0, rows, columns, s.H_out, s.W_out);",
@@ -338,18 +339,23 @@ def test_a_batch_recompiles_nothing() -> None:
             assert plan(task, version, large, FLOAT).name == name
 
 
+def best(task: str, geom: Geometry, limit: int, features: int = 0) -> Launch:
+    versions = fused.VERSIONS if task == FUSED else VERSIONS
+    return highest_that_fits(task, versions, geom, FLOAT, (limit, "here"), features)[1]
+
+
 def test_the_best_version_is_the_highest_that_fits() -> None:
     plain = make_geometry((1, 64, 56, 56), 4, 7)
-    assert best("forward", plain, FLOAT, 48 * 1024).name == "forward_v4<float, 7>"
-    assert best("forward", plain, FLOAT, 40 * 1024).name == "forward_v3<float, 7>"
-    assert best("forward", plain, FLOAT, 8 * 1024).name == "forward_v2<float, 7>"
+    assert best("forward", plain, 48 * 1024).name == "forward_v4<float, 7>"
+    assert best("forward", plain, 40 * 1024).name == "forward_v3<float, 7>"
+    assert best("forward", plain, 8 * 1024).name == "forward_v2<float, 7>"
     wide = make_geometry((1, 64, 300, 300), 4, 7, dilation=40)
-    assert best("forward", wide, FLOAT, 227 * 1024).name == "forward_v1<float, 0>"
+    assert best("forward", wide, 227 * 1024).name == "forward_v1<float, 0>"
 
 
 def test_too_many_pixels() -> None:
     geom = make_geometry((1, 1, 1, 5), 1, (1, 1), stride=2**30, padding=(2**29, 0))
-    message = rf"^x has {2**30 + 1} x 5 pixels with its padding; need at most {LARGEST_IMAGE}"
+    message = rf"^x has {2**30 + 1} x 5 pixels with its padding; need at most {MAX_IMAGE}"
     with pytest.raises(ValueError, match=message):
         plan("forward", V1, geom, FLOAT)
 
@@ -369,10 +375,13 @@ def test_fusing_pays_where_features_are_few_and_the_tile_fits() -> None:
     first = make_geometry((64, 64, 56, 56), 4, 7)
     assert not fusing_pays(first, 16, FLOAT, 48 * 1024)
     assert not fusing_pays(make_geometry((64, 64, 56, 56), 4, 7, stride=2), 16, FLOAT, limit)
-    needed = plan_fused(F2, first, 16, FLOAT)
-    assert best_fused(first, 16, FLOAT, needed.shared) == needed
-    assert best_fused(first, 16, FLOAT, needed.shared - 1).name == f"{FUSED}_v1<float, 7>"
-    assert best_fused(first, 16, FLOAT, 1).name == f"{FUSED}_v1<float, 7>"
+    needed = plan(FUSED, F2, first, FLOAT, 16)
+    assert best(FUSED, first, needed.shared, 16) == needed
+    assert best(FUSED, first, needed.shared - 1, 16).name == f"{FUSED}_v1<float, 7>"
+    with pytest.raises(
+        ValueError, match=rf"^{FUSED}_v1<float, 7> needs \d+ bytes of shared memory"
+    ):
+        best(FUSED, first, 1, 16)
 
 
 def test_a_version_says_what_it_does_not_take() -> None:

@@ -257,7 +257,9 @@ def test_the_wrong_kind_of_array(arguments: dict[str, Any], message: str) -> Non
 def test_doctor_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor.examine().backends["cupy"] is None
     monkeypatch.setattr(cupy_raw, "forward", lambda x, *_: 0 * x)
-    wrong = "gives wrong numbers, off by 1.0e+00; pytest -m gpu says where"
+    wrong = (
+        "gives wrong numbers, off by 1.0e+00: involution-edu compare --backends cupy shows where"
+    )
     assert doctor.examine().backends["cupy"] == wrong
 
 

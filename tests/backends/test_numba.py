@@ -1,4 +1,4 @@
-"""What the compiled rung adds: bands, threads, processes, and code kept on disk."""
+"""The compiled rung: bands, threads, processes, and code cached on disk."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from involution_edu.geometry import Geometry, make_geometry
 
 pytestmark = needs.numba
 
-# Whole vectors and what is left of them, in pixels and in channels; many bands and few.
+# Whole vectors and remainders, in pixels and in channels; many bands and few.
 WIDE = {
     "16 channels a group, whole vectors": make_geometry((1, 32, 9, 16), 2, 7),
     "3 channels a group, 19 columns": make_geometry((2, 6, 5, 19), 2, 5),
@@ -65,7 +65,7 @@ def test_any_cut_into_bands_gives_the_same_bits(
     operands = random_operands(geom, np.float32, 0)
     want = run("numba", operands, operator_options(geom))
     monkeypatch.setattr(numba_cpu, "BAND_BYTES", budget)
-    monkeypatch.setattr(numba_cpu, "PRODUCTS", 1)
+    monkeypatch.setattr(numba_cpu, "MIN_PRODUCTS", 1)
     with numba_cpu.use_threads(1):
         got = run("numba", operands, operator_options(geom))
     for name, array in got.items():
@@ -77,13 +77,13 @@ def test_as_many_threads_as_there_are(name: str, monkeypatch: pytest.MonkeyPatch
     """Small as these are, one thread would do."""
     operands, options = random_operands(WIDE[name], np.float32, 0), operator_options(WIDE[name])
     want = run("numba", operands, options)
-    monkeypatch.setattr(numba_cpu, "PRODUCTS", 1)
+    monkeypatch.setattr(numba_cpu, "MIN_PRODUCTS", 1)
     for tensor, array in run("numba", operands, options).items():
         assert np.array_equal(array, want[tensor]), tensor
 
 
 @pytest.mark.parametrize("count", [0, -1, 10_000])
-def test_threads_must_be_there(count: int) -> None:
+def test_more_threads_than_there_are_is_an_error(count: int) -> None:
     with pytest.raises(ValueError, match=f"^count is {count}; need"), numba_cpu.use_threads(count):
         pytest.fail("the block must not start")
 
@@ -102,7 +102,7 @@ def test_worker_processes(method: str) -> None:
     if method not in multiprocessing.get_all_start_methods():
         pytest.skip(f"needs processes by {method}: run it on a system that has them")
     geom = make_geometry((2, 32, 56, 57), 2, 7)
-    assert math.prod(geom.y_shape) * 49 > 2 * numba_cpu.PRODUCTS  # enough for two threads
+    assert math.prod(geom.y_shape) * 49 > 2 * numba_cpu.MIN_PRODUCTS  # enough for two threads
     want = [_sum_of_gradients(geom, seed) for seed in range(4)]
     with multiprocessing.get_context(method).Pool(2) as pool:
         got = pool.starmap_async(_sum_of_gradients, [(geom, seed) for seed in range(4)])
@@ -126,7 +126,7 @@ def installed_copy(folder: Path) -> Path:
 
 
 def first_call(site: Path, cache: str, home: Path) -> tuple[bool, str]:
-    """Return whether a new process's first forward pass was compiled before, and its stderr."""
+    """Return whether the first forward pass of a new process came from the cache, and its stderr."""
     code = """
     import numpy as np, involution_edu as inv
     from involution_edu.backends import numba_cpu
@@ -149,29 +149,33 @@ def first_call(site: Path, cache: str, home: Path) -> tuple[bool, str]:
     return hits == "1", done.stderr
 
 
-def test_compiled_code_is_kept_where_the_package_cannot_be_written(tmp_path: Path) -> None:
+def test_compiled_code_is_cached_elsewhere_if_the_package_cannot_be_written(tmp_path: Path) -> None:
     package = installed_copy(tmp_path)
-    (package / "backends" / "__pycache__").write_text("a file where Numba would put its folder")
+    (package / "backends" / "numba_cpu" / "__pycache__").write_text(
+        "a file where Numba would put its folder"
+    )
     home = tmp_path / "home"
     home.mkdir()
     found, notice = first_call(package.parent, "", home)
     assert not found
     assert "preparing the numba backend's forward for float32" in notice
-    assert list(home.rglob("*.nbc")), "nothing was kept"
+    assert list(home.rglob("*.nbc")), "nothing was cached"
     found, _ = first_call(package.parent, "", home)
     assert found
 
 
-def test_nowhere_to_keep_compiled_code_is_no_error(tmp_path: Path) -> None:
+def test_no_folder_to_cache_compiled_code_is_no_error(tmp_path: Path) -> None:
     package = installed_copy(tmp_path)
-    (package / "backends" / "__pycache__").write_text("a file where Numba would put its folder")
+    (package / "backends" / "numba_cpu" / "__pycache__").write_text(
+        "a file where Numba would put its folder"
+    )
     home = tmp_path / "home"
     home.write_text("a file where Numba would put its folder")
     found, _ = first_call(package.parent, "", home)
     assert not found
 
 
-def test_a_quick_compilation_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_quick_compilation_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     def quick(x: Array, *rest: Any) -> None:
         assert len(rest) == 2
 

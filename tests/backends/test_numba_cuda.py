@@ -1,4 +1,4 @@
-"""Rung 4 without a GPU: right numbers in any order of threads, no race, the traffic it promises."""
+"""Rung 4 without a GPU: right numbers in any order of threads, no race, the expected traffic."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ FAULTS = {
         "if 0 <= h < images.shape[2] and -1 <= w",
         "backward_kernel",
         V3,
-        caught="lies outside",
+        caught="is outside",
     ),
     "the last row of the image is taken for padding": Fault(
         "if 0 <= h < images.shape[2] and",
@@ -147,7 +147,7 @@ FAULTS = {
         V1,
     ),
     "u and v of dkernel swapped": Fault(
-        "u, v = place // K_w, place % K_w", "v, u = place // K_w, place % K_w", "backward_kernel", V3
+        "u, v = tap // K_w, tap % K_w", "v, u = tap // K_w, tap % K_w", "backward_kernel", V3
     ),
     "groups interleaved, c % G": Fault(
         "g = c // (C // kernel.shape[1])\n        total = S(0)\n"
@@ -159,7 +159,7 @@ FAULTS = {
     ),
     "outputs between two strides": Fault(
         " and i * stride == top", "", "backward_input", V3, "stride 3, 7x7",
-        caught="is wrong by|lies outside",
+        caught="is wrong by|is outside",
     ),
     "the column's stride is the row's": Fault(
         "j0 = -((reach_w - left - padding[1]) // stride[1])",
@@ -167,7 +167,7 @@ FAULTS = {
         "backward_input",
         V3,
         "stride (1, 2)",
-        caught="is wrong by|lies outside|out of bounds",
+        caught="is wrong by|is outside|out of bounds",
     ),
     "sums of the channels before are kept": Fault(
         "                for r in range(CHANNELS):\n                    sums[r] = 0\n"
@@ -240,8 +240,7 @@ def test_under_the_simulator_of_numba() -> None:
     code = """
 import numpy as np
 import involution_edu as inv
-from involution_edu import doctor
-from involution_edu.verify.text import diagnosis_text
+from involution_edu.verify import doctor
 from involution_edu.backends import LADDER, loops, numba_cuda, select
 from involution_edu.cases import random_operands, scaled_error
 from involution_edu.geometry import make_geometry
@@ -262,7 +261,7 @@ assert scaled_error(y, loops.forward(x, kernel, geom)) <= 1e-12
 with inv.use_backend("numba_cuda"):
     np.testing.assert_array_equal(inv.involution(x, kernel, dilation=(1, 2)), y)
 print(select("auto").__name__)
-assert diagnosis_text(doctor.examine()).count("runs in a simulator and agrees with the loops") == 1
+assert doctor.examine().text().count("runs in a simulator and agrees with the loops") == 1
 try:
     select("auto", "cupy")
 except inv.BackendUnavailable as error:

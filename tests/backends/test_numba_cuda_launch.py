@@ -1,4 +1,4 @@
-"""Rung 4 on CuPy arrays: launched where they lie, chosen by name, and why it cannot run."""
+"""Rung 4 on CuPy arrays: launched in place, chosen by name, and why it cannot run."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_doctor_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cupy_raw, "unavailable", lambda: NO_NVRTC)  # nor need g++ take its place
     assert doctor.examine().backends["numba_cuda"] is None
     monkeypatch.setattr(numba_cuda, "forward", lambda x, *_: x - x)
-    wrong = "gives wrong numbers, off by 1.0e+00; pytest -m gpu says where"
+    wrong = "gives wrong numbers, off by 1.0e+00: involution-edu compare --backends numba_cuda shows where"
     assert doctor.examine().backends["numba_cuda"] == wrong
 
 

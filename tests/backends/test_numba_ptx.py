@@ -70,7 +70,7 @@ def test_every_version(
 ) -> None:
     ptx = ptx_of(task, version, dtype, cc)
     assert f".target sm_{cc[0]}{cc[1]}" in ptx
-    assert ".local" not in ptx, "the sums of a thread lie in memory, not in registers"
+    assert ".local" not in ptx, "the sums of a thread are in memory, not in registers"
     assert (".f64" in ptx) == (dtype == np.float64), "Python's floats are doubles"
     index = r"mul\.wide\.[su]32\s+%rd\d+, %r\d+, %r\d+" if version is V1 else "bar.sync"
     assert re.findall(index, ptx), "the number of a thread has 32 bits, or nothing waits"

@@ -23,7 +23,7 @@ from involution_edu.backends.cuda.versions import (
 
 INSTALL = "pip install cuda-bindings 'cuda-toolkit[nvrtc,cudart]'"
 ARCHITECTURES = ("sm_80", "sm_90")
-MOST_REGISTERS = 255  # of any thread: what CUDA has
+MAX_REGISTERS = 255  # of any thread: CUDA's limit
 
 
 def absent() -> str | None:
@@ -103,7 +103,7 @@ def test_nothing_spills_and_registers_are_few(architecture: str, dtype: np.dtype
     """Few enough, in float32, for as many blocks at once as the table of versions counts on."""
     most = {
         name_expression(task, version, dtype, window): (
-            version.registers if dtype == np.float32 else MOST_REGISTERS
+            version.registers if dtype == np.float32 else MAX_REGISTERS
         )
         for task, version, window in KERNELS
     }

@@ -61,9 +61,12 @@ MISTAKES = [
     ("compare fast", "unrecognized arguments: fast"),
     ("doctor --force", "--force"),
     ("gradcheck --backend", "--backend: expected one argument"),
-    ("gradcheck --backend cuda", "--backend: 'cuda' is no backend; need one of loops, windows"),
-    ("gradcheck --backend NUMBA", "--backend: 'NUMBA' is no backend; need"),
-    ("gradcheck --backend auto", "--backend: 'auto' is no backend; need"),
+    ("gradcheck --backend cuda", "backends is 'cuda'; need one of 'loops', 'windows', 'shifts'"),
+    ("gradcheck --backend NUMBA", "backends is 'NUMBA'; need"),
+    ("gradcheck --backend auto", "backends is 'auto'; need"),
+    ("gradcheck --backend numba:v1", "backends is 'numba:v1'; need one of 'numba'"),
+    ("compare --backends", "--backends: expected at least one argument"),
+    ("compare --backends shifts cupy:v9", "backends is 'cupy:v9'; need one of 'cupy', 'cupy:v1'"),
     ("gradcheck --back loops", "--back"),
     ("demo photo.png photo.png", "unrecognized arguments: photo.png"),
     ("demo photo.png --pixel 1", "--pixel: expected 2 arguments"),
@@ -224,7 +227,7 @@ def test_progress_is_for_terminals_alone(
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys, "stderr", screen := Screen())
     assert main(["gradcheck", "--backend", "shifts"]) == 0
-    assert "shifts: operator, plain 3x3" in screen.getvalue()
+    assert "any backend: network, evaluation mode: 100%" in screen.getvalue()
 
 
 def last_lines(screen: Screen) -> list[str]:

@@ -1,4 +1,4 @@
-"""What every version of the CUDA source is held to, wherever it runs."""
+"""Checks of every version of the CUDA source, on the processor and on a GPU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import numpy as np
 from involution_edu.arrays import Array
 from involution_edu.backends import loops, shifts
 from involution_edu.backends.cuda import emulator, fused
-from involution_edu.backends.cuda.fused import plan_fused
 from involution_edu.backends.cuda.versions import (
     STORAGE,
     TASKS,
@@ -104,7 +103,7 @@ def check_fused_on_host(
 ) -> None:
     """Fail unless generation and application in one launch give what they do in two."""
     operands, want = fused_operands_and_result(geom, features, dtype)
-    launch = plan_fused(version, geom, features, dtype)
+    launch = plan(fused.TASK, version, geom, dtype, features)
     for order in orders:
         got = np.full(geom.y_shape, np.nan, dtype)
         sizes = struct_of_sizes(geom, features)
@@ -132,7 +131,7 @@ def check_on_host(
 
 
 def check_all_on_host(folder: Path, names: Sequence[str], **program: Any) -> None:
-    """Build the source for float32 and run what is called so on every case."""
+    """Build the source for float32 and run the CUDA kernels called ``names`` on every case."""
     dtype = np.dtype(np.float32)
     built = emulator.Program(names, folder, **program)
     for geom in CASES.values():
@@ -141,5 +140,5 @@ def check_all_on_host(folder: Path, names: Sequence[str], **program: Any) -> Non
                 if version.takes(geom) and plan(task, version, geom, dtype).name in names:
                     check_on_host(built, task, version, geom, dtype, ("shuffled",))
         for version in fused.VERSIONS:
-            if version.takes(geom) and plan_fused(version, geom, 5, dtype).name in names:
+            if version.takes(geom) and plan(fused.TASK, version, geom, dtype, 5).name in names:
                 check_fused_on_host(built, version, geom, dtype, 5, ("shuffled",))

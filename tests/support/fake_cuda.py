@@ -1,8 +1,8 @@
-"""As much of ``numba.cuda`` as rung 4 uses, run thread by thread in a chosen order.
+"""The parts of ``numba.cuda`` that rung 4 uses, run thread by thread in a chosen order.
 
-Numba's own simulator lets the threads run as they like, in memory full of zeros. Here shared
-memory and registers start out as NaN, one thread at a time runs from barrier to barrier, every
-access is counted and held against the bounds of its array, and no number may be written twice.
+Numba's own simulator runs the threads in any order, in memory full of zeros. Here shared
+memory and registers start as NaN, one thread at a time runs from barrier to barrier, every
+access is counted and checked against the bounds of its array, and no number may be written twice.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ ORDERS = ("forward", "reverse", "shuffled")
 
 
 class Memory:
-    """An array that counts how often it is read and written, and refuses what lies outside.
+    """An array that counts its reads and writes, and refuses indices out of bounds.
 
-    Where ``once`` is set, it also refuses to be written twice in one place.
+    If ``once`` is set, it also refuses to be written twice at the same index.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class Memory:
         self.array[index] = value
 
     def check(self, index: Any) -> None:
-        """Refuse to count from the end, as NumPy does; it refuses what lies beyond the end."""
+        """Refuse negative indices; NumPy refuses those beyond the end."""
         if (index if type(index) is int else min(index)) < 0:
-            raise IndexError(f"{index} lies outside an array of {self.shape}")
+            raise IndexError(f"{index} is outside an array of {self.shape}")
 
 
 @dataclass
 class Thread:
-    """One thread of a block, which runs while it has its turn and then gives that back."""
+    """One thread of a block, which runs only in its turn."""
 
     x: int
     y: int
@@ -78,7 +78,7 @@ class Thread:
 
 @dataclass
 class Cuda:
-    """What the name ``cuda`` of the CUDA kernels stands for, and what they read and wrote."""
+    """The module ``cuda`` of the CUDA kernels, and counts of their reads and writes."""
 
     order: str = "forward"
     counts: Counter[str] = field(default_factory=Counter)
@@ -108,7 +108,7 @@ class Cuda:
         thread.turn.acquire()
 
     def run_block(self, function: Callable[[], None]) -> None:
-        """Let every thread run to the next barrier before any goes on, until all have ended."""
+        """Run every thread to the next barrier before any continues, until all have ended."""
         threads = [Thread(x, y) for y, x in product(range(self.blockDim.y), range(self.blockDim.x))]
         if self.order == "reverse":
             threads.reverse()
@@ -142,7 +142,7 @@ class Cuda:
 
 @dataclass
 class CudaKernel:
-    """What ``cuda.jit`` makes of a function: launched[grid, block, stream, bytes](...) runs it."""
+    """The result of ``cuda.jit``: launched[grid, block, stream, bytes](...) runs it."""
 
     cuda: Cuda
     function: Callable[..., None]
@@ -170,7 +170,7 @@ class CudaKernel:
 
 
 class CudaOnGpu(Cuda):
-    """As `Cuda`, for the arrays of ``fake_cupy``: it insists on what a GPU insists on."""
+    """As `Cuda`, for the arrays of ``fake_cupy``, with the checks of a GPU."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -193,7 +193,7 @@ class CudaOnGpu(Cuda):
 
 
 class Gpus:
-    """The GPUs as Numba knows them; ``with`` makes one the current one."""
+    """Numba's list of GPUs; ``with`` makes one the current one."""
 
     current: int | None = None
 
@@ -206,9 +206,9 @@ class Gpus:
 
 @contextmanager
 def installed(cuda: Any, source: str | None = None) -> Iterator[None]:
-    """Let rung 4 use ``cuda``, and ``source`` instead of its own CUDA kernels if that is given."""
+    """Let rung 4 use ``cuda``, and the CUDA kernels of ``source`` if it is given."""
     kernels: Any = ModuleType("involution_edu.backends.numba_cuda.kernels")
-    kernels.__package__ = "involution_edu.backends"
+    kernels.__package__ = numba_cuda.__name__
     code = SOURCE.read_text(encoding="utf-8") if source is None else source
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(numba, "cuda", cuda, raising=False)  # it may not be imported yet

@@ -1,4 +1,4 @@
-"""As much of CuPy as the library uses, without a GPU: a launch runs the source under g++."""
+"""The parts of CuPy that the library uses, without a GPU: a launch runs the source under g++."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from involution_edu.backends.cuda import emulator
 from involution_edu.backends.cuda.versions import Launch
 
-PLAIN_SHARED = 48 * 1024
+DEFAULT_SHARED = 48 * 1024
 
 
 class CUDARuntimeError(RuntimeError):
@@ -58,8 +58,8 @@ class ndarray:
     """An array on a GPU, kept in the NumPy array ``host``, which the library must not see.
 
     As with CuPy, NumPy arrays and NumPy's functions do not mix with it, and every number that
-    the processor is told is a copy to the host: ``copies`` records them. ``allocated`` counts the
-    numbers of all arrays made, views left out.
+    reaches the processor is a copy to the host: ``copies`` records them. ``allocated`` counts the
+    numbers of all new arrays, without views.
     """
 
     __array_ufunc__ = None  # np.maximum(a, 0) is a TypeError, though CuPy would allow it
@@ -91,19 +91,19 @@ class ndarray:
     def __len__(self) -> int:
         return len(self.host)
 
-    def __getitem__(self, place: Any) -> Any:
-        return wrapped(self.host.__getitem__)(place)
+    def __getitem__(self, index: Any) -> Any:
+        return wrapped(self.host.__getitem__)(index)
 
-    def __setitem__(self, place: Any, value: Any) -> None:
-        wrapped(self.host.__setitem__)(place, value)
+    def __setitem__(self, index: Any, value: Any) -> None:
+        wrapped(self.host.__setitem__)(index, value)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[index] for index in range(len(self)))
 
     def get(self) -> Any:
-        return self.told("get")
+        return self.copied("get")
 
-    def told(self, how: str) -> Any:
+    def copied(self, how: str) -> Any:
         ndarray.copies.append(how)
         return self.host.copy()
 
@@ -117,7 +117,7 @@ def on_gpu(result: Any) -> Any:
 
 
 def on_host(a: Any) -> Any:
-    """Return what ``a`` holds; refuse NumPy arrays and arrays of another GPU, as CuPy does."""
+    """Return the host's copy of ``a``; refuse NumPy arrays and arrays of another GPU, as CuPy does."""
     if isinstance(a, np.ndarray):
         raise TypeError("Unsupported type <class 'numpy.ndarray'>")
     if isinstance(a, tuple | list):
@@ -141,8 +141,8 @@ def wrapped(function: Any) -> Any:
 
 def operator(name: str) -> Any:
     def run(self: ndarray, *others: Any) -> Any:
-        if name in TOLD:
-            return getattr(self.told(name), name)()
+        if name in COPYING:
+            return getattr(self.copied(name), name)()
         result = wrapped(getattr(on_host(self), name))(*others)
         return self if name in IN_PLACE else result
 
@@ -151,12 +151,12 @@ def operator(name: str) -> Any:
 
 NAMES = ("add", "sub", "mul", "truediv", "pow", "matmul", "and", "or", "xor")
 IN_PLACE = [f"__i{name}__" for name in NAMES]
-TOLD = ("__bool__", "__float__", "__int__", "__index__")
+COPYING = ("__bool__", "__float__", "__int__", "__index__")
 for dunder in (
     *(f"__{name}__" for name in (*NAMES, "neg", "invert", "eq", "ne", "lt", "le", "gt", "ge")),
     *(f"__r{name}__" for name in NAMES),
     *IN_PLACE,
-    *TOLD,
+    *COPYING,
 ):
     setattr(ndarray, dunder, operator(dunder))
 ndarray.__hash__ = None  # type: ignore[assignment]
@@ -188,11 +188,11 @@ def ascontiguousarray(a: ndarray) -> Any:
 
 
 class Function:
-    """One CUDA kernel: it insists on what a GPU insists on."""
+    """One CUDA kernel, with the checks of a GPU."""
 
     def __init__(self, program: emulator.Program, name: str) -> None:
         self.program, self.name = program, name
-        self.max_dynamic_shared_size_bytes = PLAIN_SHARED
+        self.max_dynamic_shared_size_bytes = DEFAULT_SHARED
 
     def __call__(
         self, grid: tuple[int, ...], block: tuple[int, int], args: Any, *, shared_mem: int
@@ -211,7 +211,7 @@ class Function:
 
 
 def make(folder: Path) -> Any:
-    """Return the module; ``compiled`` lists every C++ name it was asked to compile."""
+    """Return the module; ``compiled`` lists every C++ name that was compiled."""
     compiled: list[str] = []
 
     class RawModule:

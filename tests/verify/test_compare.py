@@ -1,4 +1,4 @@
-"""The comparison passes what is right, and sees what a gradient check cannot."""
+"""The comparison passes right backends, and finds faults that a gradient check cannot."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from checks import RUNNABLE
 from faults import WRONG_INDICES, misread, rounded_to_half
 
 from involution_edu.arrays import Array
-from involution_edu.backends import loops, numba_cpu, shifts
+from involution_edu.backends import BackendUnavailable, loops, numba_cpu, shifts
+from involution_edu.backends.cuda import emulator
 from involution_edu.cases import AWKWARD
 from involution_edu.geometry import Geometry, make_geometry
 from involution_edu.verify import compare as module
 from involution_edu.verify.compare import Comparison, compare
-from involution_edu.verify.text import comparison_text
 
 TENSORS = ["y", "dx", "dkernel"]
 
@@ -35,7 +35,7 @@ def wrong(comparison: Comparison) -> set[tuple[str, str, str]]:
 
 def test_every_backend_agrees() -> None:
     comparison = compare()
-    assert comparison.agrees
+    assert comparison.ok
     rows = [(a.backend, a.reference, a.dtype, a.tensor, a.cases) for a in comparison.agreements]
     assert sorted(rows) == sorted(
         [
@@ -58,7 +58,7 @@ def test_every_backend_agrees() -> None:
         assert t.speedup == pytest.approx(
             (windows.forward_ms + windows.backward_ms) / (t.forward_ms + t.backward_ms)
         )
-    text = comparison_text(comparison)
+    text = comparison.text()
     assert text.endswith("Every backend agrees with its reference.")
     assert max(map(len, text.splitlines())) <= 80
 
@@ -76,7 +76,7 @@ def test_wrong_in_the_same_way_everywhere_is_seen(
     comparison = compare()
     assert wrong(comparison) == {("shifts", "loops", tensor) for tensor in TENSORS}
     assert {a.worst for a in comparison.agreements if not a.agrees} == {case}
-    assert not comparison.agrees
+    assert not comparison.ok
 
 
 def transposed(dy: Array, x: Array, geom: Geometry) -> Array:
@@ -100,7 +100,7 @@ def test_a_wrong_kind_of_array_is_infinitely_wrong(
     comparison = compare()
     assert wrong(comparison) == {("shifts", "loops", "dkernel"), ("shifts", "windows", "dkernel")}
     assert {a.error for a in comparison.agreements if not a.agrees} == {np.inf}
-    text = comparison_text(comparison)
+    text = comparison.text()
     assert "FAIL: shifts differs from loops in dkernel (float32), case 'plain 3x3'" in text
     assert max(map(len, text.splitlines())) <= 80
 
@@ -128,9 +128,44 @@ def test_an_absent_backend_is_left_out_with_its_reason(monkeypatch: pytest.Monke
     monkeypatch.setattr(numba_cpu, "unavailable", lambda: "numba cannot be imported: mend it")
     comparison = compare()
     assert comparison.absent["numba"] == "numba cannot be imported: mend it"
-    assert comparison.agrees
+    assert comparison.ok
     assert not [row for row in comparison.agreements if row.backend == "numba"]
-    assert "numba is absent: numba cannot be imported: mend it" in comparison_text(comparison)
+    assert "numba is absent: numba cannot be imported: mend it" in comparison.text()
+
+
+@pytest.mark.usefixtures("small")
+def test_only_the_backends_named_are_compared() -> None:
+    comparison = compare(["shifts"])
+    assert {(a.backend, a.reference) for a in comparison.agreements} == {
+        ("windows", "loops"),
+        ("shifts", "loops"),
+        ("shifts", "windows"),
+    }
+    assert [t.backend for t in comparison.timings] == ["windows", "shifts"]
+    assert comparison.ok
+    assert not comparison.absent
+
+
+@pytest.mark.skipif(emulator.unavailable() is not None, reason=f"{emulator.unavailable()}")
+@pytest.mark.usefixtures("small", "cupy")
+def test_a_version_is_compared_in_the_cases_that_it_takes() -> None:
+    comparison = compare(["cupy:v3", "cupy:v4"])
+    assert comparison.ok
+    cases = {
+        (a.backend, a.reference): a.cases for a in comparison.agreements if a.backend != "windows"
+    }
+    assert cases == {
+        ("cupy:v3", "loops"): 5,
+        ("cupy:v4", "loops"): 2,  # stride 1 without dilation
+        ("cupy:v3", "windows"): 1,
+        ("cupy:v4", "windows"): 1,
+    }
+
+
+def test_a_backend_that_is_named_runs_or_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba_cpu, "unavailable", lambda: "numba cannot be imported: mend it")
+    with pytest.raises(BackendUnavailable, match=r"^backend 'numba' cannot run here: numba can"):
+        compare(["numba"])
 
 
 @pytest.mark.usefixtures("small")

@@ -64,14 +64,14 @@ def adjoint_must_fail(case: str, tensor: str) -> None:
 # Other mistakes, one function each.
 
 
-def middle_place_only(dy: Array, kernel: Array, geom: Geometry) -> Array:
+def middle_tap_only(dy: Array, kernel: Array, geom: Geometry) -> Array:
     """Let an input pixel collect from the output above it, and drop all the others."""
     kernel = np.zeros_like(kernel) + kernel * middle_of_window(geom)
     return loops.backward_input(dy, kernel, geom)
 
 
 def middle_of_window(geom: Geometry) -> Array:
-    """Return 1 at the middle place and 0 elsewhere, (K_h, K_w, 1, 1)."""
+    """Return 1 at the middle tap and 0 elsewhere, (K_h, K_w, 1, 1)."""
     mask = np.zeros((*geom.window, 1, 1))
     mask[geom.window[0] // 2, geom.window[1] // 2] = 1
     return mask
@@ -124,7 +124,7 @@ def test_wrong_forward_is_caught(fault: Function, monkeypatch: pytest.MonkeyPatc
             check_rung("shifts", geom, random_operands(geom, dtype, seed=1), tolerance)
 
 
-@pytest.mark.parametrize("fault", [middle_place_only, last_window_wins, shifted_instead_of_cropped])
+@pytest.mark.parametrize("fault", [middle_tap_only, last_window_wins, shifted_instead_of_cropped])
 def test_wrong_dx_is_caught(fault: Function, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shifts, "backward_input", fault)
     must_fail("plain 3x3", "dx")
@@ -143,7 +143,7 @@ def test_wrong_dkernel_is_caught(fault: Function, monkeypatch: pytest.MonkeyPatc
 def test_skipping_the_padding_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     geom = AWKWARD["plain 3x3"]
     x, kernel, dy = random_operands(geom, np.float64, seed=1)
-    kernel[0, 0, 0, 0, 0, 0] = np.inf  # the corner's first place, over the padding
+    kernel[0, 0, 0, 0, 0, 0] = np.inf  # the corner's first tap, over the padding
     monkeypatch.setattr(shifts, "forward", padding_skipped)
     check_rung("shifts", geom, random_operands(geom, np.float64, seed=1), 1e-12)
     with pytest.raises(AssertionError, match="y of shifts"):

@@ -11,9 +11,12 @@ from faults import WRONG_INDICES, mean_over_channels, misread, summed_across_cha
 
 from involution_edu.arrays import Array
 from involution_edu.backends import loops, select, shifts
+from involution_edu.backends.cuda import emulator
 from involution_edu.cases import AWKWARD, random_operands
 from involution_edu.geometry import Geometry, make_geometry
-from involution_edu.verify.gradcheck import LAYERS, check_all, check_operator
+from involution_edu.verify import gradcheck
+from involution_edu.verify.gradcheck import check_all, check_operator
+from involution_edu.verify.layer_cases import LAYERS
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -31,7 +34,7 @@ def test_every_entry_of_a_right_operator_passes(name: str, dtype: str) -> None:
 
 def test_every_backend_and_layer_passes() -> None:
     names = [name for name in RUNNABLE if name != "loops"]  # which test_every_entry... covers
-    reports = list(check_all(names))
+    reports = check_all(names).reports
     assert len(reports) == len(names) * (2 * len(AWKWARD) + len(LAYERS)) + 2
     assert [c for r in reports for c in r.checks if c.wrong] == []
     for report in reports:
@@ -39,6 +42,23 @@ def test_every_backend_and_layer_passes() -> None:
             if check.method == "central difference":
                 assert check.checked + check.skipped == min(16, check.entries)
                 assert check.checked > 0 or report.case == "no images"
+
+
+@pytest.mark.skipif(emulator.unavailable() is not None, reason=f"{emulator.unavailable()}")
+@pytest.mark.usefixtures("cupy")
+def test_a_version_for_a_gpu_is_checked_without_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["plain 3x3", "stride (1, 2)", "no images"]
+    monkeypatch.setattr(gradcheck, "AWKWARD", {name: AWKWARD[name] for name in names})
+    steps: list[tuple[int, int]] = []
+    report = check_all(["cupy:v4"], lambda done, total, _: steps.append((done, total)))
+    assert report.ok
+    assert [(r.subject, r.dtype, r.case) for r in report.reports if r.backend == "cupy:v4"] == [
+        ("operator", dtype, case)
+        for dtype in ("float32", "float64")
+        for case in ("plain 3x3", "no images")  # v4 takes stride 1 only
+    ]
+    assert steps == [(done, 6) for done in range(1, 7)]
+    assert report.text().endswith("checks passed.")
 
 
 @pytest.mark.parametrize("fault", WRONG_INDICES)

@@ -13,14 +13,13 @@ from nn_cases import SIMPLE, random
 from involution_edu import nn
 from involution_edu.arrays import Array
 from involution_edu.backends import loops, shifts, use_backend
-from involution_edu.geometry import make_geometry
-from involution_edu.verify import gradcheck
-from involution_edu.verify.gradcheck import LAYERS, check_layer
+from involution_edu.verify.gradcheck import check_layer
+from involution_edu.verify.layer_cases import LAYERS, make_layer, make_network
 
 
 @pytest.mark.parametrize("case", LAYERS)
 def test_a_right_layer_passes(case: str) -> None:
-    layer, x = gradcheck.make_layer(case, seed=1)
+    layer, x = make_layer(case, seed=1)
     checks = check_layer(layer, x, entries=40)
     assert [check.wrong for check in checks if check.wrong] == []
     assert all(check.checked + check.skipped == min(40, check.entries) for check in checks)
@@ -62,7 +61,7 @@ def mask_ignored(self: nn.ReLU, dy: Array) -> Array:
     return dy.copy()
 
 
-def statistics_held_fixed(self: nn.BatchNorm2d, dy: Array) -> Array:
+def statistics_kept_fixed(self: nn.BatchNorm2d, dy: Array) -> Array:
     """Use the formula of evaluation mode while training."""
     dy, *kept, _ = self.saved(dy)
     self.save(dy, *kept, False)
@@ -106,7 +105,7 @@ LAYER_FAULTS: list[tuple[type[nn.Module], str, Callable[..., Array], str, str]] 
     (nn.Conv2d, "backward", weight_doubled, "3x3", "conv2.conv.weight"),
     (nn.ReLU, "backward", mask_ignored, "3x3", "conv1.bn.bias"),
     (nn.ReLU, "backward", mask_ignored, "a group per channel, no BatchNorm", "conv1.conv.weight"),
-    (nn.BatchNorm2d, "backward", statistics_held_fixed, "3x3", "conv1.conv.weight"),
+    (nn.BatchNorm2d, "backward", statistics_kept_fixed, "3x3", "conv1.conv.weight"),
     (nn.BatchNorm2d, "backward", scale_forgotten, "evaluation mode", "conv1.conv.weight"),
     (nn.AvgPool2d, "backward", share_forgotten, "stride 2, odd sizes", "dx_generate"),
 ]
@@ -118,7 +117,7 @@ def test_a_fault_of_the_layer_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kind, method, wrong, case, tensor = fault
-    layer, x = gradcheck.make_layer(case, seed=0)
+    layer, x = make_layer(case, seed=0)
     monkeypatch.setattr(kind, method, wrong)
     check = first_wrong(check_layer(layer, x, entries=20))
     assert check.tensor == tensor
@@ -165,7 +164,7 @@ NETWORK_FAULTS: list[tuple[type[nn.Module], Callable[..., Array], str]] = [
     (nn.Linear, first_image_only, "linear.weight"),
     (nn.AvgPool2d, share_forgotten, "mix.bias"),
     (nn.ReLU, mask_ignored, "norm.bias"),
-    (nn.BatchNorm2d, statistics_held_fixed, "conv.weight"),
+    (nn.BatchNorm2d, statistics_kept_fixed, "conv.weight"),
     (nn.Conv2d, weight_doubled, "mix.weight"),
 ]
 
@@ -175,7 +174,7 @@ def test_a_fault_in_the_network_is_named(
     fault: tuple[type[nn.Module], Callable[..., Array], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind, wrong, tensor = fault
-    network, x = gradcheck.make_network(training=True, seed=0)
+    network, x = make_network(training=True, seed=0)
     monkeypatch.setattr(kind, "backward", wrong)
     check = first_wrong(check_layer(network, x, entries=30))
     assert check.tensor == tensor
@@ -191,7 +190,7 @@ def test_every_layer_by_itself(name: str, training: bool) -> None:
     assert [check.wrong for check in checks if check.wrong] == []
 
 
-def test_a_maximum_that_changes_place_is_a_kink() -> None:
+def test_a_maximum_that_moves_to_another_pixel_is_a_kink() -> None:
     x = np.array([[1.0, 1.0, 0.0], [5.0, 3.0, 3.0 + 1e-6]]).reshape(1, 2, 1, 3)
     (dx,) = check_layer(nn.MaxPool2d((1, 3)), x)
     assert (dx.checked, dx.skipped, dx.wrong) == (4, 2, None)
@@ -200,13 +199,13 @@ def test_a_maximum_that_changes_place_is_a_kink() -> None:
 def test_a_fault_of_the_backend_is_named_as_dkernel(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong, _ = WRONG_INDICES["u and v swapped"]
     monkeypatch.setattr(shifts, "backward_kernel", misread(loops.backward_kernel, wrong))
-    layer, x = gradcheck.make_layer("3x3", seed=0)
+    layer, x = make_layer("3x3", seed=0)
     with use_backend("shifts"):
         assert first_wrong(check_layer(layer, x, entries=20)).tensor == "dkernel"
 
 
 def test_a_fault_of_the_projection_is_named_as_dx_apply(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer, x = gradcheck.make_layer("6 channels of 8, no sigma", seed=0)
+    layer, x = make_layer("6 channels of 8, no sigma", seed=0)
     projection = (6, 8, 1, 1)
 
     def halved(self: nn.Conv2d, dy: Array) -> Array:
@@ -220,7 +219,7 @@ def test_a_fault_of_the_projection_is_named_as_dx_apply(monkeypatch: pytest.Monk
 
 def test_kinks_are_skipped_and_counted() -> None:
     """The features of one pixel are zero, so there every step in ``x`` crosses the kink."""
-    layer, x = gradcheck.make_layer("a group per channel, no BatchNorm", seed=0)
+    layer, x = make_layer("a group per channel, no BatchNorm", seed=0)
     x[0, :, 1, 2] = 0
     checks = {check.tensor: check for check in check_layer(layer, x, entries=100)}
     for name in ("dx_generate", "dx"):
@@ -230,7 +229,7 @@ def test_kinks_are_skipped_and_counted() -> None:
 
 
 def test_bands_hide_no_kink() -> None:
-    layer, x = gradcheck.make_layer("a group per channel, no BatchNorm", seed=0)
+    layer, x = make_layer("a group per channel, no BatchNorm", seed=0)
     layer.eval().band_rows = 1
     x[0, :, 1, 2] = 0
     dx = {check.tensor: check for check in check_layer(layer, x, entries=100)}["dx"]
@@ -238,14 +237,14 @@ def test_bands_hide_no_kink() -> None:
 
 
 def test_skipping_everything_is_a_failure() -> None:
-    layer, x = gradcheck.make_layer("a group per channel, no BatchNorm", seed=0)
+    layer, x = make_layer("a group per channel, no BatchNorm", seed=0)
     check = {check.tensor: check for check in check_layer(layer, 0 * x, entries=100)}["dx"]
     assert (check.checked, check.skipped, check.error) == (0, x.size, np.inf)
-    assert check.wrong == "dx was checked nowhere: every step met a kink"
+    assert check.wrong == "no entry of dx was checked: every step crossed a kink"
 
 
 def test_the_layer_and_x_stay_as_they_are() -> None:
-    layer, x = gradcheck.make_layer("3x3", seed=0)
+    layer, x = make_layer("3x3", seed=0)
     layer.conv1.parameters()[0].grad += 3
     before, kept = layer.state_dict(), x.copy()
     grads = [parameter.grad.copy() for parameter in layer.parameters()]

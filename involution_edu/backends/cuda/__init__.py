@@ -1,1 +1,1 @@
-"""The CUDA C++ source, the table of its versions, and what runs it without a GPU."""
+"""The CUDA C++ source, the table of its versions, and an emulator that needs no GPU."""

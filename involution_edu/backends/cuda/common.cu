@@ -3,30 +3,29 @@
 //   y[n, g*C_g + r, i, j] = sum over u, v of
 //       kernel[n, g, u, v, i, j] * x[n, g*C_g + r, i*s + u*d - p, j*s + v*d - p]
 //
-// The operator does 2 FLOP for each product and needs little else than memory: with K = 7 and
-// C_g = 16 in float32, 98 FLOP for the 20.25 bytes that one y needs at the least (4 of x, 4 of y
-// and 4 * 49 / 16 of kernel). Any GPU does 98 FLOP sooner than it moves 20 bytes, so a version is
-// better when it moves less. The numbers below are reads from global memory for each result,
-// many of which the caches answer; halo is tile with margin over tile, at most 2.1 for 8 x 32
-// pixels and K = 7.
+// The operator is limited by memory: with K = 7 and C_g = 16 in float32, one y takes 98 FLOP (2 for
+// each product) and at least 20.25 bytes (4 of x, 4 of y and 4 * 49 / 16 of kernel). Any GPU does
+// 98 FLOP sooner than it moves 20 bytes, so a version is better when it moves less. The numbers
+// below are reads from global memory for each result, many of which the caches answer; halo is
+// the size of a tile with its margin over that of the tile, at most 2.1 for 8 x 32 pixels, K = 7.
 //
-// Compiled in are the storage type T (float, double, or __half, which is summed in float) and K:
-// a square window without dilation, whose loops the compiler unrolls, or 0 for any window. All
-// other sizes are arguments. Every gradient gathers: one thread owns one result, so nothing is
-// added by two threads at once.
+// Template parameters are the storage type T (float, double, or __half, which is summed in float)
+// and K: a square window without dilation, whose loops the compiler unrolls, or 0 for any window.
+// All other sizes are arguments. Every gradient gathers: one thread owns one result, so no two
+// threads add to the same number.
 //
 // The files of this folder are one source, read in the order that cuda/versions.py gives:
-// common, v1, tiles (v2 and v3), pairs (v4), fused. The same Python file holds the versions as a
-// table, and computes each launch.
+// common, v1, tiles (v2 and v3), pairs (v4), fused. The same Python file has the table of the
+// versions, and computes each launch.
 
 #include <cuda_fp16.h>
 
 struct Sizes {  // as in geometry.py; a stride or padding is (rows, columns)
   int N, C, H, W, G, H_out, W_out, K_h, K_w, s_h, s_w, d_h, d_w, p_h, p_w;
-  int C_r;  // channels of the features that the kernel is made of; 0 where it is given
+  int C_r;  // channels of the features that the kernel is generated from; 0 if it is an operand
 };
 
-// The window: constants wherever K is not 0.
+// The window: constants if K is not 0.
 template <int K> struct Window {
   int K_h, K_w, d_h, d_w;
   __device__ explicit Window(const Sizes& s)
@@ -36,13 +35,13 @@ template <int K> struct Window {
 template <typename T> struct Sum { using type = T; };
 template <> struct Sum<__half> { using type = float; };
 
-constexpr int THREADS = 256;  // at most, in a block
+constexpr int THREADS = 256;  // maximum in a block
 
 // ---------------------------------------------------------------------------------------------
-// What all but v1 share: a block of threads owns a tile of pixels of one group.
+// Shared by all but v1: a block of threads owns a tile of pixels of one group.
 // ---------------------------------------------------------------------------------------------
 
-// The dynamic shared memory of the block, aligned for the widest load there is.
+// The dynamic shared memory of the block, aligned for the widest load.
 template <typename T> __device__ inline T* shared_memory() {
   alignas(16) extern __shared__ double shared[];
   return reinterpret_cast<T*>(shared);

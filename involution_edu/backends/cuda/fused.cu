@@ -1,31 +1,31 @@
 // ---------------------------------------------------------------------------------------------
-// Generation and application in one launch, for inference: the kernel is made where it is used,
+// Generation and application in one launch, for inference: the kernel is generated in registers,
 //
 //   kernel[n, g, u, v, i, j] = bias[o] + sum over m of weight[o, m] * features[n, m, i, j]
 //
 // with o = (g*K_h + u)*K_w + v, and is never in global memory. For one y (K = 7, C_g = 16,
 // float32) two launches move 33.5 bytes: 4 of x, 4 of y, 1 of the C_r = C / 4 features, and
 // 12.25 of the kernel, written and read again. One launch needs 9; it moves 4 * C_r / C_g of
-// features and not 1, for each group reads them all, mostly from the caches, and x's margins. It
-// pays for that with FLOP that a matrix product of its own does faster: 98 * (1 + C_r / C_g), or
+// features and not 1, for each group reads them all, mostly from the caches, and x's margins. The
+// cost is more FLOP, done more slowly than by a matrix product: 98 * (1 + C_r / C_g), or
 // 196, 294, 490 and 882 in the four stages of RedNet-50, where C_r is 1, 2, 4 and 8 times C_g.
 //
-// v1: any window, as forward_v3, with entries that each thread makes from global memory:
-//     2 * C_r numbers, mostly from the caches, for each entry. Simple, and no faster than that.
+// v1: any window, as forward_v3, with entries that each thread computes from global memory:
+//     2 * C_r numbers, mostly from the caches, for each entry. Simple and slow.
 // v2: stride 1 and a window that is compiled in, as forward_v4: x, the features and the weights
-//     lie in shared memory, and a thread makes the 28 entries of a row of its 2 x 2 windows from
-//     4 features and 16 weights (two of them fill up a row) at a time.
+//     are in shared memory, and a thread computes the 28 entries of a row of its 2 x 2 windows from
+//     4 features and 16 weights (two of them are padding) at a time.
 //
 // When v2 should pay, counted as in pairs.cu: all threads of a warp read the same weights, four at
 // once, so that its shared memory answers 16 * C_r / C_g reads for one y to generate, 16 to
 // apply and 4 to fill, 32 a cycle: 1.1 cycles with C_r = C_g, 1.6 with twice that. Two launches
 // wait 1.8 cycles for memory. So it pays up to C_r = 2 * C_g: in the first two stages. Halves take
 // the same cycles and half the bytes: it pays below C_r = C_g / 2. These are counts, not
-// measurements: no GPU has run it yet. Groups of more than 16 channels make their entries again
-// for every 16.
+// measurements: no GPU has run it yet. Groups of more than 16 channels compute their entries
+// again for every 16.
 // ---------------------------------------------------------------------------------------------
 
-// The entry (u, v) of pixel ij, made when it is asked for.
+// The entry (u, v) of pixel ij, computed from its features.
 template <typename T, int K> struct MadeEntries {
   const T* __restrict__ features;
   const T* __restrict__ weight;
@@ -56,7 +56,7 @@ generate_and_apply_v1(
 // A row of weights in shared memory takes whole groups of four, which are read at once.
 template <int K> constexpr int WIDE = (K + 3) / 4 * 4;
 
-// The entries of a row of a thread's 2 x 2 windows, from what lies in shared memory.
+// The entries of a row of a thread's 2 x 2 windows, computed from shared memory.
 template <typename S, int K> struct MadePairs {
   const S* features;  // (C_r, rows, columns): of the thread's first pixel
   const S* weights;   // (C_r + 1, K, WIDE): the last one is the bias
@@ -119,7 +119,7 @@ generate_and_apply_v2(
   load_pairs(
       made_of, own, features + n * s.C_r * pixels, s.C_r, own.at.row, own.at.column, s.H_out,
       s.W_out);
-  // The first barrier of gather_pairs comes before the first entry is made.
+  // The first barrier of gather_pairs comes before the first entry is computed.
   const MadePairs<S, K> entries{made_of + own.corner, weights, s.C_r, own.pitch, own.area};
   gather_pairs<K, 16>(
       made_of + s.C_r * own.area, tile, x, entries, y, s.C / s.G, tile.at.row - s.p_h,

@@ -1,16 +1,15 @@
-"""The versions of ``cuda/fused.cu`` as data, their launches, and where one launch beats two."""
+"""The versions of ``cuda/fused.cu`` as data, and where one launch beats two."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ...geometry import Geometry
-from .versions import Launch, Version, gap, plan, stored
+from .versions import FUSED, Version, plan
 
-TASK = "generate_and_apply"
+TASK = FUSED
 VERSIONS = (
     Version(
         "v1",
@@ -34,42 +33,12 @@ VERSIONS = (
 PAYS = {np.dtype(np.float16): 0.5, np.dtype(np.float32): 2.0, np.dtype(np.float64): 2.0}
 
 
-def plan_fused(version: Version, geom: Geometry, features: int, dtype: np.dtype[Any]) -> Launch:
-    """Return the launch of a version of generate_and_apply, from ``features`` channels.
-
-    Raises
-    ------
-    ValueError
-        As `plan`.
-    """
-    planned = plan(TASK, version, geom, dtype)
-    if not version.pairs:
-        return planned
-    (wide, tall), (rows, columns) = planned.block, version.pairs[TASK]
-    own = tall * rows * (wide * columns + gap(wide * columns, wide, rows))  # pixels with the gap
-    k = geom.window[0]
-    weights = (features + 1) * k * (-(-k // 4) * 4)  # a row of the window in whole fours
-    more = (weights + features * own) * stored(version, dtype)
-    return replace(planned, shared=planned.shared + more)
-
-
-def best_fused(geom: Geometry, features: int, dtype: np.dtype[Any], shared_limit: int) -> Launch:
-    """Return the launch of the highest version that takes ``geom`` and fits.
-
-    If none fits into ``shared_limit`` bytes, it is the lowest one's, which needs the fewest.
-    """
-    plans = [
-        plan_fused(version, geom, features, dtype) for version in VERSIONS if version.takes(geom)
-    ]
-    return next((launch for launch in reversed(plans) if launch.shared <= shared_limit), plans[0])
-
-
 def fusing_pays(geom: Geometry, features: int, dtype: np.dtype[Any], shared_limit: int) -> bool:
-    """Return whether one launch is thought to beat two: few features, and v2 takes it and fits.
+    """Return whether one launch should beat two: few features, and v2 takes it and fits.
 
     Examples
     --------
-    >>> from ..geometry import make_geometry
+    >>> from involution_edu.geometry import make_geometry
     >>> geom = make_geometry((8, 64, 56, 56), 4, 7)
     >>> [fusing_pays(geom, features, np.dtype("f4"), 227 * 1024) for features in (16, 64)]
     [True, False]
@@ -79,5 +48,5 @@ def fusing_pays(geom: Geometry, features: int, dtype: np.dtype[Any], shared_limi
     return (
         few
         and highest.takes(geom)
-        and plan_fused(highest, geom, features, dtype).shared <= shared_limit
+        and plan(TASK, highest, geom, dtype, features).shared <= shared_limit
     )

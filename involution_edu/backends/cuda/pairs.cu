@@ -4,36 +4,36 @@
 // the kernel as in v3.
 //
 // shared memory:   (K+1)*(K+1) / 4 reads for each y and dx: 16 and not 49 (K = 7)
-//                  (K+1)*K / 2 for each place of dy and channel in backward_kernel: 28 and not 49
+//                  (K+1)*K / 2 for each pixel and channel of dy in backward_kernel: 28 and not 49
 // global memory:   as v3, with the smaller margin of a tile of 16 x 32 pixels: at most 1.6
 //
 // Why it should help: a multiprocessor of an H200 gets 4.3e12 / 132 / 1.75e9 = 18.6 bytes a cycle
 // from memory, so 20.25 bytes for one y take 1.09 cycles. Its shared memory and caches answer 32
 // numbers a cycle. v3 asks for 49 of the tile, 3 of the kernel and 5 to fill the tile: 1.8
-// cycles, so no more than 61 % of the memory's speed. v4 asks for 16, 6 (two strided reads that
-// meet the same lines, where W_out is odd) and 4: 0.8 cycles, less than memory takes. Its FMAs
+// cycles, so no more than 61 % of the memory's speed. v4 asks for 16, 6 (two strided reads of
+// the same lines, where W_out is odd) and 4: 0.8 cycles, less than memory takes. Its FMAs
 // are 56 for one y, 7 of them idle on the rows that only one of two windows has: 0.44 cycles.
 // These are counts, not measurements: no GPU has run it yet.
 //
-// For stride 1 and a window that is compiled in: with a stride windows overlap less, and x, four
-// times as large as y, is then what memory waits for.
+// For stride 1 and a window that is compiled in: with a stride windows overlap less, and x, then
+// four times as large as y, takes most of the memory's time.
 //
 // A half is converted once, when it enters the tile, and not each time it is read there. Loads
-// and stores are of two numbers at a time where rows are even. The tile's row takes a pitch that
-// lets threads of the next rows read from the banks that those of this row leave free.
+// and stores are of two numbers at a time if rows are even. The pitch of the tile's rows lets
+// threads of the next rows read from the banks that those of this row leave free.
 // ---------------------------------------------------------------------------------------------
 
 constexpr int PAIR = 2;  // rows and columns of pixels of a thread
-constexpr int FEW_THREADS = 128;  // at most, in a block of v4
+constexpr int FEW_THREADS = 128;  // maximum in a block of v4
 
-// Blocks that must fit at once, so that a thread has 168 registers; 255 where sums are doubles.
+// Blocks that must fit at once, so that a thread has 168 registers; 255 if sums are doubles.
 template <typename T> constexpr int BLOCKS = sizeof(typename Sum<T>::type) == 4 ? 3 : 2;
 
-// What a tile in shared memory holds.
+// The type of a tile in shared memory.
 template <typename T> struct Stored { using type = T; };
 template <> struct Stored<__half> { using type = float; };
 
-// COUNT numbers that lie side by side, loaded and stored at once.
+// COUNT adjacent numbers, loaded and stored at once.
 template <typename T, int COUNT>
 struct alignas(COUNT * sizeof(T) < 16 ? COUNT * sizeof(T) : 16) Vector { T at[COUNT]; };
 
@@ -42,7 +42,7 @@ __device__ inline Vector<T, COUNT> read_vector(const T* from) {
   return *reinterpret_cast<const Vector<T, COUNT>*>(from);
 }
 
-// Whether rows of `columns` numbers from `from` on all start where a pair may.
+// Whether all rows of `columns` numbers from `from` on are aligned for pairs.
 template <typename T> __device__ inline bool in_pairs(const T* from, int columns) {
   const auto address = reinterpret_cast<unsigned long long>(from);
   return columns % PAIR == 0 && address % (PAIR * sizeof(T)) == 0;
@@ -103,14 +103,14 @@ __device__ inline void read_row(A (&row)[K + 1], const S* from) {
   }
 }
 
-// The tile of a block whose threads own ROWS x 2 pixels each of an image of H x W; and what of it
-// lies in shared memory, with the K - 1 rows and columns that the windows reach beyond it.
+// The tile of a block whose threads own ROWS x 2 pixels each of an image of H x W; and its copy
+// in shared memory, with the K - 1 more rows and columns that the windows reach.
 template <int K, int ROWS> struct PairTile {
   Tile at;
   int i, j;         // the thread's first pixel
-  int down, right;  // its pixels that are in the image, each way; none if not positive
+  int down, right;  // the number of its pixels that are in the image, each way; may be negative
   int rows, columns, pitch, area;
-  int corner;  // where in shared memory its first window starts
+  int corner;  // index in shared memory of its first window
 
   __device__ PairTile(int H, int W)
       : at(tile_of_block(H, W, ROWS * blockDim.y, PAIR * blockDim.x)) {
@@ -118,7 +118,7 @@ template <int K, int ROWS> struct PairTile {
     i = at.row + y, j = at.column + x;
     down = min(ROWS, H - i), right = min(PAIR, W - j);
     rows = ROWS * blockDim.y + K - 1, columns = PAIR * wide + K - 1;
-    // In 32 banks of one number each, the next row of threads reads on where this one ends.
+    // In 32 banks of one number each, the next row of threads reads the banks after this row's.
     const int banks = 32 / ROWS, gap = (PAIR * wide / ROWS - columns) & (banks - 1);
     pitch = columns + (wide < 16 ? gap : 0);
     area = rows * pitch;
@@ -126,9 +126,9 @@ template <int K, int ROWS> struct PairTile {
   }
 };
 
-// Copy the pixels from (h0, w0) on of `count` images of H x W into shared memory, as zeros where
-// they lie outside. Neighbouring threads copy neighbouring columns, each of all images: these
-// loads are in flight together, and where a pixel lies is found out once for all.
+// Copy the pixels from (h0, w0) on of `count` images of H x W into shared memory, as zeros
+// outside the image. Neighbouring threads copy neighbouring columns, each of all images: these
+// loads are in flight together, and the index of a pixel is computed once for all.
 template <int K, int ROWS, typename S, typename T>
 __device__ inline void load_pairs(
     S* shared, const PairTile<K, ROWS>& tile, const T* __restrict__ images, int count, int h0,
@@ -150,7 +150,7 @@ __device__ inline void load_pairs(
 }
 
 // Both forward and backward_input are this sum over the windows of the images `values`, H x W each,
-// from (h0, w0) on: they differ in the entry that a place of the window is multiplied with.
+// from (h0, w0) on: they differ in the entry that a tap of the window is multiplied with.
 // entries.read(entry, t) gives those of row t of the 2 x 2 windows: entry[p][v][q].
 template <int K, int CHANNELS, typename T, typename S, typename Entries>
 __device__ inline void gather_pairs(
@@ -201,7 +201,7 @@ __device__ inline void gather_pairs(
   }
 }
 
-// y[i + p, j + q] takes its own entry for each place of its window.
+// y[i + p, j + q] takes its own entry for each tap of its window.
 template <typename T, int K> struct OwnEntries {
   const T* kernel;  // entry (0, 0) of the thread's first pixel
   long long pixels;
@@ -231,12 +231,12 @@ forward_v4(const T* __restrict__ x, const T* __restrict__ kernel, T* __restrict_
       tile.at.row - s.p_h, tile.at.column - s.p_w, s.H, s.W, s.H_out, s.W_out);
 }
 
-// dx[h, w] meets dy at pixels below and to the right of (h + p - K, w + p - K), and takes the entry
-// that the pixel of dy had for it: the window mirrored, (K - 1 - u, K - 1 - v).
+// dx[h, w] gathers dy of the pixels below and to the right of (h + p - K, w + p - K), each with the
+// entry that this pixel had for it: the window mirrored, (K - 1 - u, K - 1 - v).
 template <typename T, int K> struct MirroredEntries {
   const T* kernel;  // entry (0, 0) of pixel (0, 0)
   long long pixels;
-  int i, j, H_out, W_out;  // (i, j): the first pixel of dy that the thread's pixels meet
+  int i, j, H_out, W_out;  // (i, j): the first pixel of dy that the thread's pixels gather
 
   template <typename A> __device__ void read(A (&entry)[PAIR][K][PAIR], int t) const {
     const bool row = 0 <= i + t && i + t < H_out;
@@ -249,8 +249,8 @@ template <typename T, int K> struct MirroredEntries {
                         static_cast<long long>(i + t) * W_out + j + v;
 #pragma unroll
         for (int q = 0; q < PAIR; ++q) {
-          const bool met = row && 0 <= u && u < K && 0 <= j + v + q && j + v + q < W_out;
-          entry[p][v][q] = met ? static_cast<A>(from[q]) : A(0);
+          const bool reads = row && 0 <= u && u < K && 0 <= j + v + q && j + v + q < W_out;
+          entry[p][v][q] = reads ? static_cast<A>(from[q]) : A(0);
         }
       }
     }
@@ -271,8 +271,8 @@ backward_input_v4(
       tile.at.row - up, tile.at.column - left, s.H_out, s.W_out, s.H, s.W);
 }
 
-// Two pixels of dkernel for a thread, side by side, with all their K * K places in registers, or
-// the places of TALL rows of the window at a time where sums are doubles.
+// Two pixels of dkernel for a thread, side by side, with all their K * K taps in registers, or
+// the taps of TALL rows of the window at a time if sums are doubles.
 template <typename T, int K>
 __global__ void __launch_bounds__(FEW_THREADS, BLOCKS<T>)
 backward_kernel_v4(

@@ -1,5 +1,5 @@
 // Copy the rows x columns pixels from (h0, w0) on of `count` images of H x W into shared memory,
-// as zeros where they lie outside. Neighbouring threads copy neighbouring columns.
+// as zeros outside the image. Neighbouring threads copy neighbouring columns.
 template <typename T>
 __device__ inline void load(
     T* tile, const T* __restrict__ images, int count, int h0, int w0, int rows, int columns,
@@ -17,7 +17,7 @@ __device__ inline void load(
   }
 }
 
-// The entry (u, v) of pixel ij, read when it is asked for.
+// The entry (u, v) of pixel ij, read from the kernel.
 template <typename T, int K> struct GivenEntries {
   const T* __restrict__ kernel;
 
@@ -30,7 +30,7 @@ template <typename T, int K> struct GivenEntries {
 };
 
 // One thread for each pixel (i, j) of a tile of y. x is read into shared memory, CHANNELS
-// channels at a time, and each entry of the kernel is used for all of them when it is there.
+// channels at a time, and each entry of the kernel is read once for all of them.
 template <typename T, int K, int CHANNELS, typename Entries>
 __device__ inline void forward_tiled(
     const T* __restrict__ x, const Entries& entries, T* __restrict__ y, const Sizes& s) {
@@ -80,7 +80,7 @@ __device__ inline int first_output(int a, int stride) {
 }
 
 // One thread for each pixel (h, w) of a tile of dx; otherwise as forward_tiled, with dy in
-// shared memory. Which outputs met (h, w) follows from h = i*s + u*d - p solved for i.
+// shared memory. The outputs that read (h, w) follow from h = i*s + u*d - p solved for i.
 template <typename T, int K, int CHANNELS>
 __device__ inline void backward_input_tiled(
     const T* __restrict__ dy, const T* __restrict__ kernel, T* __restrict__ dx, const Sizes& s) {
@@ -114,11 +114,11 @@ __device__ inline void backward_input_tiled(
 #pragma unroll
         for (int v = 0; v < k.K_w; ++v) {
           const int j = output_at(w + s.p_w - v * k.d_w, s.s_w, s.W_out);
-          const bool met = i >= 0 && j >= 0;
-          const A entry = met ? static_cast<A>(kernel[entries + v * pixels + j]) : A(0);
+          const bool reads = i >= 0 && j >= 0;
+          const A entry = reads ? static_cast<A>(kernel[entries + v * pixels + j]) : A(0);
 #pragma unroll
           for (int r = 0; r < CHANNELS; ++r) {
-            if (met && r < count) sum[r] += entry * static_cast<A>(tile[r * area + row + j]);
+            if (reads && r < count) sum[r] += entry * static_cast<A>(tile[r * area + row + j]);
           }
         }
       }
@@ -132,8 +132,8 @@ __device__ inline void backward_input_tiled(
   }
 }
 
-// One thread for each pixel (i, j) of a tile of dkernel. It holds TAPS places of the window in
-// registers, adds up all channels, and then takes the next TAPS places; x is in shared memory.
+// One thread for each pixel (i, j) of a tile of dkernel. It holds TAPS taps of the window in
+// registers, adds up all channels, and then takes the next TAPS; x is in shared memory.
 template <typename T, int K, int TAPS, int CHANNELS>
 __device__ inline void backward_kernel_tiled(
     const T* __restrict__ dy, const T* __restrict__ x, T* __restrict__ dkernel, const Sizes& s) {
@@ -180,7 +180,7 @@ __device__ inline void backward_kernel_tiled(
 }
 
 // ---------------------------------------------------------------------------------------------
-// v2: the tile with its margin lies in shared memory, where K*K neighbours read it again.
+// v2: the tile with its margin is in shared memory, where K*K neighbours read it again.
 //
 // forward:         halo of x, K*K of kernel: 8 + 196 bytes for one y (K = 7, float32)
 // backward_input:  halo of dy, K*K of kernel for one dx
@@ -208,15 +208,15 @@ backward_kernel_v2(
 }
 
 // ---------------------------------------------------------------------------------------------
-// v3: what a thread reads, it keeps in registers for all that need it. An entry of the kernel is
-// read once and used for 16 channels, and the K*K places of dkernel are summed side by side.
+// v3: a thread keeps each number that it reads in a register for all its uses. An entry of the
+// kernel is read once for 16 channels, and the K*K taps of dkernel are summed side by side.
 //
 // forward:         halo of x, K*K / 16 of kernel: 8 + 12.25 bytes for one y (K = 7, C_g = 16)
 // backward_input:  halo of dy, K*K / 16 of kernel for one dx
 // backward_kernel: (C_g of dy, C_g * halo of x) / (K*K) for one dkernel
-// Beyond the margins, which the cache shares among neighbouring blocks, this is the minimum
-// where C_g <= 16; the next 16 channels of a larger group read the kernel again. What is left is
-// shared memory: it still answers K*K reads for each y, one for every multiply-add.
+// Apart from the margins, which neighbouring blocks share in the cache, this is the minimum
+// for C_g <= 16; the next 16 channels of a larger group read the kernel again. Shared memory is
+// now the limit: it still answers K*K reads for each y, one for every multiply-add.
 // ---------------------------------------------------------------------------------------------
 
 template <typename T, int K>

@@ -35,7 +35,7 @@ forward_v1(const T* __restrict__ x, const T* __restrict__ kernel, T* __restrict_
   y[o] = static_cast<T>(sum);
 }
 
-// The output row (or column) whose window starts at padded row `top`, or -1 if there is none.
+// The output row (or column) whose window starts at padded row `top`, else -1.
 __device__ inline int output_at(int top, int stride, int outputs) {
   return top >= 0 && top % stride == 0 && top / stride < outputs ? top / stride : -1;
 }

@@ -1,4 +1,4 @@
-"""The versions of the CUDA source as data, and what to launch for given sizes.
+"""The versions of the CUDA source as data, and the launches for given sizes.
 
 Documentation, tests, benchmarks and the launcher read the table `VERSIONS`. Nothing here needs a
 GPU: `plan` is arithmetic, and its plans also run on the processor (``emulator``).
@@ -6,6 +6,7 @@ GPU: `plan` is arithmetic, and its plans also run on the processor (``emulator``
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -18,6 +19,7 @@ from ...geometry import Geometry
 
 SOURCES = ("common.cu", "v1.cu", "tiles.cu", "pairs.cu", "fused.cu")  # of the folder cuda
 TASKS = ("forward", "backward_input", "backward_kernel")
+FUSED = "generate_and_apply"  # a task with versions of its own: see fused.py
 WINDOWS = (3, 5, 7)  # square ones without dilation, compiled in; any other runs as K = 0
 STORAGE: dict[np.dtype[Any], str] = {
     np.dtype(np.float32): "float",
@@ -29,8 +31,8 @@ SIZES = (
     "K_h", "K_w", "s_h", "s_w", "d_h", "d_w", "p_h", "p_w", "C_r",
 )  # fmt: skip
 THREADS = 256  # in a block without a tile; as in common.cu
-LARGEST_IMAGE = 2**30  # rows or columns with padding: their sums still fit into a C int
-LARGEST_GRID = 2**31 - 1  # blocks of one launch
+MAX_IMAGE = 2**30  # rows or columns with padding: their sums still fit into a C int
+MAX_GRID = 2**31 - 1  # blocks of one launch
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +42,19 @@ class Version:
     Attributes
     ----------
     name : str
-        As it ends their names: ``forward_v1``.
+        The end of their names: ``v1`` of ``forward_v1``.
     change : str
-        What it does differently from the version before it.
+        The difference from the version before it.
     reads : dict
-        For each task, numbers read from global memory for each one written. ``halo`` is a tile
-        with its margin over the tile itself; with stride 1 and 8 x 32 pixels,
+        For each task, numbers read from global memory for each one written. ``halo`` is the size
+        of a tile with its margin over that of the tile; with stride 1 and 8 x 32 pixels,
         (8 + K - 1)(32 + K - 1) / (8·32). K²/16 holds where C_g is a multiple of 16.
     channels : dict
         For each task with a tile in shared memory, the channels it holds at a time.
     registers : int
-        Of a thread in float32, at most; none is spilled in any dtype.
+        Upper limit of a thread's registers in float32; none is spilled in any dtype.
     threads : (int, int)
-        Rows and columns of the threads of a block with a tile, at most.
+        Upper limit of the rows and columns of threads in a block with a tile.
     pairs : dict
         For each task, the rows and columns of pixels that a thread owns, if more than one. Such
         a version needs stride 1 and a window that is compiled in.
@@ -68,7 +70,7 @@ class Version:
 
     @property
     def windows(self) -> tuple[int, ...]:
-        """What it is compiled for: `WINDOWS`, and 0 if it takes any other window too."""
+        """The windows it is compiled for: `WINDOWS`, and 0 if it takes any other too."""
         return WINDOWS if self.pairs else (0, *WINDOWS)
 
     def takes(self, geom: Geometry) -> bool:
@@ -112,7 +114,7 @@ VERSIONS = (
     ),
     Version(
         "v4",
-        "a thread owns 2 x 2 pixels, whose windows share what it reads of the tile",
+        "a thread owns 2 x 2 pixels, whose windows share its reads of the tile",
         {
             "forward": "halo of x + K²/16 of kernel",
             "backward_input": "halo of dy + K²/16 of kernel",
@@ -128,7 +130,7 @@ VERSIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What to launch: a C++ name, blocks, threads of a block, bytes of dynamic shared memory."""
+    """A launch: a C++ name, blocks, threads of a block, bytes of dynamic shared memory."""
 
     name: str
     grid: int
@@ -145,7 +147,7 @@ def cuda_source() -> str:
 def struct_of_sizes(geom: Geometry, features: int = 0) -> np.ndarray[Any, np.dtype[np.void]]:
     """Return the C++ struct ``Sizes``, one record of C ints; ``features`` is its C_r.
 
-    A stride longer than the padded image finds no more outputs than one as long as it.
+    A stride longer than the padded image gives the same outputs as one as long as it.
     """
     stride = [min(pair) for pair in zip(geom.stride, geom.padded_size, strict=True)]
     numbers = (
@@ -173,17 +175,21 @@ def compiled_window(geom: Geometry) -> int:
 
 
 def result_shape(task: str, geom: Geometry) -> tuple[int, ...]:
-    """Return the shape of y, dx or dkernel, whichever ``task`` computes."""
+    """Return the shape of the y, dx or dkernel that ``task`` computes."""
     return {
         "forward": geom.y_shape,
-        "generate_and_apply": geom.y_shape,
+        FUSED: geom.y_shape,
         "backward_input": geom.x_shape,
         "backward_kernel": geom.kernel_shape,
     }[task]
 
 
-def plan(task: str, version: Version, geom: Geometry, dtype: np.dtype[Any]) -> Launch:
-    """Return the launch of a version of ``task`` for at least one image.
+def plan(
+    task: str, version: Version, geom: Geometry, dtype: np.dtype[Any], features: int = 0
+) -> Launch:
+    """Return the launch of a version of ``task``.
+
+    ``features`` is the number of channels that the kernels of `FUSED` are made of.
 
     Raises
     ------
@@ -191,10 +197,10 @@ def plan(task: str, version: Version, geom: Geometry, dtype: np.dtype[Any]) -> L
         If the image is so large that its coordinates or blocks overflow C ints, or the version
         does not take such a window or stride.
     """
-    if max(geom.padded_size) > LARGEST_IMAGE:
+    if max(geom.padded_size) > MAX_IMAGE:
         h, w = geom.padded_size
         raise ArgumentError(
-            "x", f"has {h} x {w} pixels with its padding", f"at most {LARGEST_IMAGE} each way"
+            "x", f"has {h} x {w} pixels with its padding", f"at most {MAX_IMAGE} each way"
         )
     if not version.takes(geom):
         raise ArgumentError(
@@ -209,8 +215,8 @@ def plan(task: str, version: Version, geom: Geometry, dtype: np.dtype[Any]) -> L
     else:
         own = version.pairs.get(task, (1, 1))
         tall, wide = (
-            _threads(size, most, pixels)
-            for size, most, pixels in zip(shape[-2:], version.threads, own, strict=True)
+            _threads(size, limit, pixels)
+            for size, limit, pixels in zip(shape[-2:], version.threads, own, strict=True)
         )
         if version.pairs:
             wide = 1 << max(wide - 1, 1).bit_length()  # whole banks of shared memory
@@ -218,29 +224,30 @@ def plan(task: str, version: Version, geom: Geometry, dtype: np.dtype[Any]) -> L
         down, across = (-(-size // step) for size, step in zip(shape[-2:], tile, strict=True))
         grid, block = geom.N * geom.G * down * across, (wide, tall)
         rows, columns = _with_margin(task, tile, geom)
-        if version.pairs:
-            columns += gap(columns, wide, own[0])
         channels = min(version.channels[task], geom.C_g)
-        shared = channels * rows * columns * stored(version, dtype)
-    if grid > LARGEST_GRID:
+        numbers, itemsize = channels * rows * columns, dtype.itemsize
+        if version.pairs:
+            numbers, itemsize = channels * _area(rows, columns, wide, own[0]), max(itemsize, 4)
+            if task == FUSED:
+                K = geom.window[0]
+                weights = (features + 1) * K * (-(-K // 4) * 4)  # a row of the window in fours
+                numbers += weights + features * _area(*tile, wide, own[0])
+        shared = numbers * itemsize
+    if grid > MAX_GRID:
         raise ArgumentError("x", f"has shape {geom.x_shape}", "fewer images for one launch")
     return Launch(name, grid, block, shared)
 
 
-def _threads(size: int, most: int, pixels: int) -> int:
-    """Return how many threads take ``size`` pixels, ``pixels`` each, in tiles about alike."""
-    tiles = -(-size // (most * pixels))
+def _threads(size: int, limit: int, pixels: int) -> int:
+    """Return how many threads take ``size`` pixels, ``pixels`` each, in tiles of similar size."""
+    tiles = -(-size // (limit * pixels))
     return -(-size // (tiles * pixels))
 
 
-def gap(columns: int, wide: int, rows: int) -> int:
-    """Return what a row of the tile of pairs is longer than its columns; see pairs.cu."""
-    return (2 * wide // rows - columns) % (32 // rows) if wide < 16 else 0
-
-
-def stored(version: Version, dtype: np.dtype[Any]) -> int:
-    """Return the bytes of a number in shared memory: v4 turns halves into floats."""
-    return max(dtype.itemsize, 4) if version.pairs else dtype.itemsize
+def _area(rows: int, columns: int, wide: int, own: int) -> int:
+    """Return the size of a tile of pairs, with the gap after each row; see pairs.cu."""
+    gap = (2 * wide // own - columns) % (32 // own) if wide < 16 else 0
+    return rows * (columns + gap)
 
 
 def _with_margin(task: str, tile: Pair, geom: Geometry) -> Pair:
@@ -260,10 +267,35 @@ def _with_margin(task: str, tile: Pair, geom: Geometry) -> Pair:
     return rows, columns
 
 
-def best(task: str, geom: Geometry, dtype: np.dtype[Any], shared_limit: int) -> Launch:
-    """Return the launch of the highest version whose tile fits into ``shared_limit`` bytes.
+def highest_that_fits(
+    task: str,
+    versions: Sequence[Version],
+    geom: Geometry,
+    dtype: np.dtype[Any],
+    limit: tuple[int, str],
+    features: int = 0,
+) -> tuple[Version, Launch]:
+    """Return the last of the versions that takes ``geom`` and whose tile fits, and its launch.
 
-    A window so large or dilated that no tile fits is left to the first version, which has none.
+    Parameters
+    ----------
+    versions : sequence of Version
+        All of them, of which the first has no tile and always fits; or the one to launch.
+    limit : (int, str)
+        Bytes of shared memory that a block can have, and where: "on this GPU".
+
+    Raises
+    ------
+    ValueError
+        If none fits, and as `plan`.
     """
-    plans = [plan(task, version, geom, dtype) for version in VERSIONS if version.takes(geom)]
-    return next(launch for launch in reversed(plans) if launch.shared <= shared_limit)
+    taking = [version for version in versions if version.takes(geom)] or versions
+    plans = [(version, plan(task, version, geom, dtype, features)) for version in taking]
+    for version, planned in reversed(plans):
+        if planned.shared <= limit[0]:
+            return version, planned
+    raise ArgumentError(
+        planned.name,
+        f"needs {planned.shared} bytes of shared memory for {geom}",
+        f"at most {limit[0]} {limit[1]}: use an earlier version",
+    )

@@ -1,9 +1,10 @@
 """Rung 3: the loops again, compiled, with vectors, on all cores.
 
-The compiled functions are in ``numba_cpu/channels.py`` and ``numba_cpu/pixels.py``. Here the work is cut into tasks, a band of
-rows of one group each, and the tasks are shared out among threads: compiled code lets go of
-Python's lock. Plain threads, because Numba's own end the process when two threads use them at
-once or when it forks.
+The compiled functions are in ``channels.py`` (the forward pass and dx), ``pixels.py`` (dkernel)
+and ``few_channels.py`` (all three). This module cuts the work into tasks, a band of rows of one
+group each, and divides the tasks among threads: compiled code releases Python's lock. The threads
+are Python's own, because Numba's end the process when two threads use them at once or when it
+forks.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ import numpy as np
 from ...arguments import ArgumentError, as_int
 from ...arrays import Array
 from ...geometry import Geometry
+from . import layout
 
-THIN = 4  # channels of a group, or places of the window: fewer leave little to share
-PRODUCTS = 1 << 21  # that keep a thread busy for longer than it takes to wake it
-BAND_BYTES = 1 << 18  # of input laid out for one band: half of a common second-level cache
+FEW = 3  # channels in a group or taps in a window, up to which the few-channels path is faster
+MIN_PRODUCTS = 1 << 21  # minimum work per thread: less takes no longer than to wake the thread
+BAND_BYTES = 1 << 18  # of input read for one band: half of a common second-level cache
 
 
 @cache
@@ -40,7 +42,7 @@ def unavailable() -> str | None:
 
         if numba.config.DISABLE_JIT:
             return "NUMBA_DISABLE_JIT is set: unset it"
-        from . import channels, pixels  # noqa: F401
+        from . import channels, few_channels, pixels  # noqa: F401
     except Exception as error:  # noqa: BLE001 - whatever stops it is the reason
         return f"numba cannot be used ({error}): pip install --upgrade numba"
     return None
@@ -48,7 +50,7 @@ def unavailable() -> str | None:
 
 @cache
 def max_threads() -> int:
-    """Return how many threads are used: all cores, unless NUMBA_NUM_THREADS says otherwise."""
+    """Return the number of threads to use: NUMBA_NUM_THREADS if it is set, else all cores."""
     from numba import config
 
     return int(config.NUMBA_NUM_THREADS)
@@ -82,51 +84,69 @@ if hasattr(os, "register_at_fork"):
 
 def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
     """Return y (N, C, H_out, W_out)."""
-    from . import channels, pixels
+    from . import channels, few_channels
 
-    y = np.empty(geom.y_shape, x.dtype)
-    function = pixels.forward_thin if _thin(geom) else channels.forward
-    row = geom.C_g * geom.padded_size[1] * geom.stride[0]
-    _share(function, geom, geom.H_out, row, x, kernel, y)
+    if _few_channels(geom):
+        y = np.zeros(geom.y_shape, x.dtype)
+        _add_products(few_channels.Y, layout.padded(geom, x.dtype, x), kernel, y, geom)
+    else:
+        y = np.empty(geom.y_shape, x.dtype)
+        row = geom.C_g * geom.padded_size[1] * geom.stride[0]
+        _share(channels.forward, geom, geom.H_out, row, x, kernel, y)
     return y
 
 
 def backward_input(dy: Array, kernel: Array, geom: Geometry) -> Array:
     """Return dx (N, C, H, W)."""
-    from . import channels, pixels
+    from . import channels, few_channels
 
+    if _few_channels(geom):
+        laid = layout.padded(geom, dy.dtype)
+        _add_products(few_channels.X, laid, kernel, dy, geom)
+        return layout.image(laid, geom)
     dx = np.empty(geom.x_shape, dy.dtype)
-    if _thin(geom):
-        _share(pixels.backward_input_thin, geom, 1, 1, dy, kernel, dx)  # never in bands
-    else:
-        row = geom.C_g * geom.W_out
-        _share(channels.backward_input, geom, geom.H, row, dy, kernel, dx)
+    _share(channels.backward_input, geom, geom.H, geom.C_g * geom.W_out, dy, kernel, dx)
     return dx
 
 
 def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
     """Return dkernel (N, G, K_h, K_w, H_out, W_out)."""
-    from . import pixels
+    from . import few_channels, pixels
 
-    dkernel = np.empty(geom.kernel_shape, dy.dtype)
-    thin = _thin(geom)
-    function = pixels.backward_kernel_thin if thin else pixels.backward_kernel
-    row = geom.C_g * geom.padded_size[1] * geom.stride[0]
-    _share(function, geom, geom.H_out, row, dy, x, dkernel)
+    laid = layout.padded(geom, x.dtype, x)
+    if _few_channels(geom):
+        dkernel = np.zeros(geom.kernel_shape, dy.dtype)
+        _add_products(few_channels.KERNEL, laid, dkernel, dy, geom)
+    else:
+        dkernel = np.empty(geom.kernel_shape, dy.dtype)
+        row = geom.C_g * geom.padded_size[1] * geom.stride[0]
+        _share(pixels.backward_kernel, geom, geom.H_out, row, dy, laid, dkernel)
     return dkernel
 
 
-def _thin(geom: Geometry) -> bool:
-    """Return whether laying channels side by side costs more than it saves."""
-    return geom.C_g < THIN or math.prod(geom.window) < THIN
+def _few_channels(geom: Geometry) -> bool:
+    """Return whether it costs more to lay channels side by side than it saves."""
+    return min(geom.C_g, math.prod(geom.window)) <= FEW
+
+
+def _add_products(target: int, x: Array, kernel: Array, y: Array, geom: Geometry) -> None:
+    from .few_channels import X, add_products
+
+    height, row = (1, 1) if target == X else (geom.H_out, 4 * geom.W_out)
+    _share(add_products, geom, height, row, x, kernel, y, options=(target,))
 
 
 def _share(
-    function: Callable[..., None], geom: Geometry, height: int, row: int, *arrays: Array
+    function: Callable[..., None],
+    geom: Geometry,
+    height: int,
+    row: int,
+    *arrays: Array,
+    options: tuple[int, ...] = (),
 ) -> None:
     """Run ``function`` on all tasks, cutting ``height`` rows of ``row`` numbers into bands."""
     products = math.prod(geom.y_shape) * math.prod(geom.window)
-    threads = max(1, min(_threads.get() or max_threads(), products // PRODUCTS))
+    threads = max(1, min(_threads.get() or max_threads(), products // MIN_PRODUCTS))
     groups = geom.N * geom.G
     rows = BAND_BYTES // (row * arrays[0].itemsize) - geom.extent[0]
     rows = max(rows, geom.extent[0])  # a band needs extent - 1 rows of its neighbours as well
@@ -136,30 +156,30 @@ def _share(
     tasks = groups * -(-height // rows)
     cuts = [tasks * t // threads for t in range(threads + 1)]
     (s_h, s_w), (h, w) = geom.stride, geom.padded_size
-    stride = min(s_h, h), min(s_w, w)  # a longer one finds no more outputs, only fills memory
+    stride = min(s_h, h), min(s_w, w)  # a longer one gives the same outputs, but takes memory
     writeable = [np.require(a, requirements="W") for a in arrays]  # else Numba compiles it again
-    options = (*writeable, stride, geom.padding, geom.dilation, rows)
+    arguments = (*writeable, *options, stride, geom.padding, geom.dilation, rows)
     if (function, arrays[0].dtype) not in _ready:
-        _compile(function, options)
+        _compile(function, arguments)
     others = [
-        _pool().submit(function, *options, *cut) for cut in pairwise(cuts[1:]) if cut[0] < cut[1]
+        _pool().submit(function, *arguments, *cut) for cut in pairwise(cuts[1:]) if cut[0] < cut[1]
     ]
-    function(*options, cuts[0], cuts[1])
+    function(*arguments, cuts[0], cuts[1])
     for other in others:
         other.result()
 
 
-NOTICE = 1.0  # seconds of compiling before it is said
+NOTICE = 1.0  # seconds of compiling before a notice is logged
 _ready: set[tuple[Callable[..., None], np.dtype[Any]]] = set()
 
 
-def _compile(function: Callable[..., None], options: tuple[Any, ...]) -> None:
-    """Run ``function`` on no tasks; if that takes long, say that this is seldom so.
+def _compile(function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """Compile ``function`` by a call without tasks; log a notice once if that is slow.
 
-    Long is counted in the time of the processor, so that a busy machine says nothing when the
-    compiled code is only loaded.
+    The time is that of the processor, so that a busy machine logs nothing when the compiled code
+    is only loaded.
     """
-    dtype, done = options[0].dtype, Event()
+    dtype, done = arguments[0].dtype, Event()
 
     def watch(start: float) -> None:
         while not done.wait(0.1):
@@ -174,7 +194,7 @@ def _compile(function: Callable[..., None], options: tuple[Any, ...]) -> None:
 
     Thread(target=watch, args=(time.process_time(),), daemon=True).start()
     try:
-        function(*options, 0, 0)
+        function(*arguments, 0, 0)
     finally:
         done.set()
     _ready.add((function, dtype))

@@ -1,13 +1,13 @@
-"""Rung 3 where the channels of a group lie side by side: the forward pass and dx.
+"""Rung 3 with the channels of a group side by side: the forward pass and dx.
 
-The channels of a group share one kernel: so a kernel entry is read once, spread over a vector,
-and multiplied with the pixel's channels, a vector at a time. The sum over the window is `dot4`:
-four neighbouring pixels, whose sums stay in registers until the window is done. The gradient of
-``x`` is the same sum with the window reversed: an input pixel collects from the outputs that
-read it.
+The channels of a group share one kernel: so a kernel entry is read once, copied to all lanes of
+a vector, and multiplied with the pixel's channels, a vector at a time. The sum over the window is
+`dot4`: four neighbouring pixels, whose sums stay in registers until the window is done. The
+gradient of ``x`` is the same sum with the window reversed: an input pixel collects from the
+outputs that read it.
 
 Arrays are passed flat, with the index to start from and the distance between neighbours.
-``start`` and ``stop`` pick the tasks of one thread; no two tasks write to the same place.
+``start`` and ``stop`` pick the tasks of one thread; no two tasks write the same numbers.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy as np
 from ...arguments import Pair
 from ...arrays import Array
 from .vectors import (
-    apart,
     compiled,
     fma,
     inlined,
     lanes,
     load,
+    no_inlining,
     prefetch,
     splat,
     store,
@@ -44,12 +44,12 @@ def dot4(
 
     y[y0 + j*y_j] = sum over u, v of k[k0 + u*k_u + v*k_v + j] * x[x0 + u*x_u + v*x_v + j*x_j]
     """
-    apart()
+    no_inlining()
     second = lanes(x)
     a = b = c = d = a2 = b2 = c2 = d2 = zeros(x)
     for u in range(count_u):
         at_k, at_x = k0 + u * k_u, x0 + u * x_u
-        if x_v == x_j:  # what a pixel meets at v, its left neighbour meets at v + 1: load it once
+        if x_v == x_j:  # a pixel reads at v what its left neighbour reads at v + 1: load it once
             p, p2 = load(x, at_x), load(x, at_x + second)
             q, q2 = load(x, at_x + x_j), load(x, at_x + x_j + second)
             r, r2 = load(x, at_x + 2 * x_j), load(x, at_x + 2 * x_j + second)
@@ -101,7 +101,7 @@ def dot1(
     count_u: int, count_v: int,
 ) -> None:  # fmt: skip
     """Sum k * x over a window for one pixel, as `dot4`."""
-    apart()
+    no_inlining()
     second = lanes(x)
     a = a2 = zeros(x)
     for u in range(count_u):
@@ -120,7 +120,7 @@ def transposed_copy(
     rows: int, columns: int,
 ) -> None:  # fmt: skip
     """target[to + c*to_pitch + r] = source[start + r*pitch + c], in square blocks."""
-    apart()
+    no_inlining()
     size = lanes(source)
     whole = rows // size * size if columns >= size else 0
     for r in range(0, whole, size):
@@ -152,8 +152,8 @@ def forward(
     x, kernel, y = x.reshape(-1), kernel.reshape(-1), y.reshape(-1)
     depth = filled_up(C_g, x)
     pitch = (W + 2 * p_w) * depth
-    taller = d_h * (K_h - 1) + 1 - s_h  # rows of input beyond s_h a row of output
-    x_band = np.zeros((rows * s_h + taller) * pitch, x.dtype)  # a band of x, channels last
+    extra_rows = d_h * (K_h - 1) + 1 - s_h  # of input, beyond s_h for each row of output
+    x_band = np.zeros((rows * s_h + extra_rows) * pitch, x.dtype)  # a band of x, channels last
     sums = np.empty(W_out * depth, x.dtype)  # a row of y, channels last
     k_u, k_v = K_w * H_out * W_out, H_out * W_out
     x_u, x_v, x_j = d_h * pitch, d_w * depth, s_w * depth
@@ -162,7 +162,7 @@ def forward(
         group, band = task // bands, task % bands  # group is n*G + g
         i0 = band * rows
         i1 = min(i0 + rows, H_out)
-        for h in range((i1 - i0) * s_h + taller):
+        for h in range((i1 - i0) * s_h + extra_rows):
             row = i0 * s_h + h - p_h
             if 0 <= row < H:
                 transposed_copy(
@@ -191,19 +191,19 @@ def forward(
 
 @inlined
 def readers(h: int, K: int, s: int, p: int, d: int, size: int) -> tuple[int, int, int, int]:
-    """Return which places of the window see input row (or column) h, and from which output.
+    """Return the taps of the window that read input row (or column) h, and the first output.
 
-    They are u, u - step, ..., `count` of them, seen from outputs i, i + step*d/s, ...:
+    The taps are u, u - step, ..., `count` of them, of the outputs i, i + step*d/s, ...:
     those with h + p - u*d = i*s for an i of 0 to size - 1.
     """
     u = step = count = 0
-    for place in range(K - 1, -1, -1):
-        reach = h + p - place * d
-        if reach % s == 0 and 0 <= reach < s * size:
+    for tap in range(K - 1, -1, -1):
+        top = h + p - tap * d
+        if top % s == 0 and 0 <= top < s * size:
             if count == 0:
-                u = place
+                u = tap
             elif count == 1:
-                step = u - place
+                step = u - tap
             count += 1
     return u, step, count, (h + p - u * d) // s
 
@@ -221,8 +221,8 @@ def backward_input(
     dy, kernel, dx = dy.reshape(-1), kernel.reshape(-1), dx.reshape(-1)
     depth = filled_up(C_g, dy)
     pitch = W_out * depth
-    most = min(H_out, (rows + d_h * (K_h - 1)) // s_h + 1)  # output rows that see a band
-    dy_band = np.zeros(most * pitch, dy.dtype)  # those rows of dy, channels last
+    band_rows = min(H_out, (rows + d_h * (K_h - 1)) // s_h + 1)  # output rows that read a band
+    dy_band = np.zeros(band_rows * pitch, dy.dtype)  # those rows of dy, channels last
     sums = np.empty(W * depth, dy.dtype)  # a row of dx, channels last
     column = np.empty((W, 4), np.intp)
     for w in range(W):
@@ -253,8 +253,8 @@ def backward_input(
                         k_v = j_step - v_step * H_out * W_out
                         y0 = (i - i0) * pitch + j * depth + c
                         w3 = w + 3 * s_w
-                        # The first and last place never go back from one pixel to the next, so
-                        # if both ends of the four have the same, the two in between have too.
+                        # The first and last tap never decrease from one pixel to the next, so
+                        # if both ends of the four have the same, so do the two in between.
                         same = w3 < W and column[w3, 0] == v and column[w3, 2] == count_v
                         if same and count_v > 0:
                             dot4(

@@ -1,9 +1,9 @@
 """Vectors for compiled code: eight float32 or four float64 held in one register.
 
-A compiler turns a simple loop into vector instructions if it can prove that this is safe, and
-whether it can changes with every detail of the loop. The functions here say it outright: each
-becomes one or a few instructions, on any processor that LLVM knows. They are called from
-functions compiled by Numba, like ``acc = fma(splat(kernel, k), load(x, i), acc)``.
+A compiler turns a simple loop into vector instructions only if it can prove that this is safe,
+which depends on every detail of the loop. The functions here are explicit: each
+becomes one or a few instructions, on any processor that LLVM supports. They are called from
+functions compiled by Numba, such as ``acc = fma(splat(kernel, k), load(x, i), acc)``.
 
 Indices count elements from the start of a contiguous array; they are never checked.
 """
@@ -25,16 +25,16 @@ I32 = ir.IntType(32)
 
 
 F = TypeVar("F", bound=Callable[..., Any])
-# Python's lock is let go; a product and a sum are fused, as in `fma`, also outside vectors.
+# Python's lock is released; a product and a sum are fused, as in `fma`, also outside vectors.
 OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 
 def compiled(function: F) -> F:
     """Compile ``function`` when it is first called, and keep the result on disk if possible."""
     dispatcher = njit(**OPTIONS)(function)
-    with suppress(RuntimeError):  # no folder to keep it in: every process compiles anew
+    with suppress(RuntimeError):  # no folder for it: every process compiles again
         dispatcher.enable_caching()
-        # Numba compiles again when the function's own file changes; it should for this one too.
+        # Numba compiles again when the function's own file changes; it should for this file too.
         kept = dispatcher._cache._cache_file
         kept._source_stamp = (kept._source_stamp, Path(__file__).stat().st_mtime)
     return cast(F, dispatcher)
@@ -55,7 +55,7 @@ class Vector(types.Type):
 
 @register_model(Vector)
 class VectorModel(models.PrimitiveModel):
-    """What LLVM makes of it: a first-class vector."""
+    """Its representation in LLVM: a first-class vector."""
 
     def __init__(self, manager: Any, vector: Vector) -> None:
         element = manager.lookup(vector.dtype).get_value_type()
@@ -77,8 +77,8 @@ def _as_vector(context: Any, builder: Any, pointer: Any, dtype: Any) -> Any:
 
 
 @intrinsic
-def apart(typing: Any) -> Any:
-    """Keep the function that calls this out of its callers, to have all registers to itself."""
+def no_inlining(typing: Any) -> Any:
+    """Prevent inlining of the calling function, so that it has all registers to itself."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         builder.function.attributes.add("noinline")
@@ -135,14 +135,14 @@ def store(typing: Any, value: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def splat(typing: Any, array: Any, index: Any) -> Any:
-    """Return array[index] in every place of a vector."""
+    """Return a vector with array[index] in every lane."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = context.get_value_type(signature.return_type)
         scalar = builder.load(_pointer(context, builder, signature.args[0], *args))
         first = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, I32(0))
-        places = ir.Constant(ir.VectorType(I32, kind.count), [0] * kind.count)
-        return builder.shuffle_vector(first, first, places)
+        lane_0 = ir.Constant(ir.VectorType(I32, kind.count), [0] * kind.count)
+        return builder.shuffle_vector(first, first, lane_0)
 
     return Vector(array.dtype)(array, types.intp), codegen
 
@@ -186,32 +186,32 @@ def transpose(
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         source_t, _, _, target_t, _, _ = signature.args
-        array, index, step, out, out_index, out_step = args
+        array, index, pitch_, out, out_index, out_pitch = args
         count = lanes_of(source.dtype)
         align = source.dtype.bitwidth // 8
         rows = []
         for r in range(count):
-            at = builder.add(index, builder.mul(step, step.type(r)))
+            at = builder.add(index, builder.mul(pitch_, pitch_.type(r)))
             pointer = _pointer(context, builder, source_t, array, at)
             vector = _as_vector(context, builder, pointer, source.dtype)
             rows.append(builder.load(vector, align=align))
-        apart = 1
-        while apart < count:
+        step = 1
+        while step < count:
             low, high = (
                 ir.Constant(
                     ir.VectorType(I32, count),
-                    [(c & ~apart | bit) + (count if c & apart else 0) for c in range(count)],
+                    [(c & ~step | bit) + (count if c & step else 0) for c in range(count)],
                 )
-                for bit in (0, apart)
+                for bit in (0, step)
             )
             for r in range(count):
-                if not r & apart:
-                    a, b = rows[r], rows[r + apart]
+                if not r & step:
+                    a, b = rows[r], rows[r + step]
                     rows[r] = builder.shuffle_vector(a, b, low)
-                    rows[r + apart] = builder.shuffle_vector(a, b, high)
-            apart *= 2
+                    rows[r + step] = builder.shuffle_vector(a, b, high)
+            step *= 2
         for r, row in enumerate(rows):
-            at = builder.add(out_index, builder.mul(out_step, out_step.type(r)))
+            at = builder.add(out_index, builder.mul(out_pitch, out_pitch.type(r)))
             pointer = _pointer(context, builder, target_t, out, at)
             builder.store(row, _as_vector(context, builder, pointer, source.dtype), align=align)
         return context.get_dummy_value()

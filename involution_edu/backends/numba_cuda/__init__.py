@@ -1,8 +1,8 @@
 """Rung 4: CUDA in Python, compiled by Numba and launched on CuPy arrays.
 
-What one thread does stands in ``numba_cuda/kernels.py``, how many threads there are in
-``cuda/versions.py``; here they are launched, on the GPU that holds the arrays and on the stream
-that is current there. Numba reads CuPy's arrays where they lie.
+The code of one thread is in ``numba_cuda/kernels.py``, the number of threads in
+``cuda/versions.py``. This module launches them, on the GPU that holds the arrays and on the stream
+that is current there. Numba reads CuPy's arrays in place.
 
 Under Numba's simulator, which the environment variable ``NUMBA_ENABLE_CUDASIM=1`` turns on
 before Python starts, this rung takes NumPy arrays instead: a debugger and ``print`` work there,
@@ -12,29 +12,28 @@ and every thread takes about half a millisecond.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from ...arguments import ArgumentError, Pair
+from ...arguments import Pair
 from ...arrays import Array
 from ...geometry import Geometry
 from ..cuda import versions
-from ..cuda.versions import Launch, Version, plan, result_shape
-from ..cupy_raw import no_gpu
+from ..cuda.versions import TASKS, Launch, Version, highest_that_fits, plan, result_shape
+from ..gpu import why_no_gpu
 
-# The versions that are written in Python, too; they move the same numbers as those in CUDA C++.
+# The versions that are also written in Python; they move the same numbers as those in CUDA C++.
 VERSIONS = versions.VERSIONS[:3]
-SHARED = 48 * 1024  # bytes of shared memory: Numba cannot ask the GPU for more
+MAX_SHARED = 48 * 1024  # bytes of shared memory: Numba cannot ask the GPU for more
 INSTALL = "pip install 'numba-cuda[cu13]'"
 
 
 @cache
 def unavailable() -> str | None:
     """Return None, or why Numba cannot use a GPU here."""
-    if not simulated() and (reason := no_gpu()):
+    if not simulated() and (reason := why_no_gpu()):
         return reason
     try:
         from numba import cuda
@@ -51,7 +50,7 @@ def _one_line(error: object) -> str:
 
 
 def simulated() -> bool:
-    """Return whether Numba's simulator takes the GPU's place, and NumPy arrays CuPy's."""
+    """Return whether Numba's simulator replaces the GPU, and NumPy arrays CuPy's."""
     try:
         from numba import config
     except ImportError:
@@ -75,7 +74,7 @@ def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
 
 
 def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = None) -> Array:
-    """Return what ``task`` computes from the contiguous arrays ``a`` and ``b``.
+    """Return the result of ``task`` on the contiguous arrays ``a`` and ``b``.
 
     Parameters
     ----------
@@ -91,7 +90,9 @@ def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = 
     RuntimeError
         If Numba or CUDA refuses the launch; the message has the sizes.
     """
-    version, planned = _fitting(task, geom, a.dtype, VERSIONS if version is None else [version])
+    choice = VERSIONS if version is None else (version,)
+    limit = MAX_SHARED, "in Numba"
+    version, planned = highest_that_fits(task, choice, geom, a.dtype, limit)
     run = _run_simulated if simulated() else _run
     try:
         return run(_cuda_kernel(task, version, a.dtype, geom.window), planned, task, a, b, geom)
@@ -99,19 +100,9 @@ def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = 
         raise RuntimeError(f"{planned} failed for {geom}: {_one_line(error)}") from error
 
 
-def _fitting(
-    task: str, geom: Geometry, dtype: np.dtype[Any], versions: Sequence[Version]
-) -> tuple[Version, Launch]:
-    """Return the highest of the versions whose tile fits, and its launch."""
-    plans = [(version, plan(task, version, geom, dtype)) for version in versions]
-    for version, planned in reversed(plans):
-        if planned.shared <= SHARED:
-            return version, planned
-    raise ArgumentError(
-        planned.name,
-        f"needs {planned.shared} bytes of shared memory for {geom}",
-        f"at most {SHARED} in Numba: use an earlier version",
-    )
+def fits(version: Version, geom: Geometry, dtype: np.dtype[Any]) -> bool:
+    """Return whether all tasks of ``version`` can be launched by Numba."""
+    return all(plan(task, version, geom, dtype).shared <= MAX_SHARED for task in TASKS)
 
 
 def _cuda_kernel(task: str, version: Version, dtype: np.dtype[Any], window: Pair) -> Any:
@@ -129,7 +120,7 @@ def _run(cuda_kernel: Any, planned: Launch, task: str, a: Any, b: Any, geom: Geo
     from numba import cuda
 
     with a.device, cuda.gpus[a.device.id], warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Grid size")  # that a small image leaves the GPU idle
+        warnings.filterwarnings("ignore", "Grid size")  # a small image does not fill the GPU
         result: Array = cupy.empty(result_shape(task, geom), a.dtype)
         if result.size == 0:
             return result

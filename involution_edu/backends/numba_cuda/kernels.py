@@ -1,19 +1,19 @@
-"""What one thread of the GPU does, in Python: the CUDA kernels of rung 4.
+"""The CUDA kernels of rung 4, in Python: the code of one thread of the GPU.
 
-A GPU runs one function in very many threads at once. A thread asks for its own number and works
+A GPU runs one function in thousands of threads at once. A thread asks for its own number and works
 on its own part of the result, so that no two threads ever write the same number. Threads come in
-*blocks*, at most 256 of them here. The threads of a block share a little fast memory and can wait
+*blocks* of at most 256 here. The threads of a block share a small, fast memory and can wait
 for each other at a barrier, ``cuda.syncthreads``; those of different blocks cannot.
 
-Reading the GPU's large memory is what takes the time, not the arithmetic: a version is better
-when it reads less. What each version changes, and how many numbers it reads for each one that it
-writes, stands in the table `versions.VERSIONS`; the folder ``cuda`` has the same versions
-in CUDA C++.
+Reading the GPU's large memory takes the time, not the arithmetic: a version is better
+when it reads less. The table `versions.VERSIONS` has what each version changes, and how many
+numbers it reads for each one that it writes; the folder ``cuda`` has the same versions in CUDA C++.
 
-What a function here takes is compiled in as a constant: the type T that is stored, the type S that
-is summed in, and the sizes of arrays that a thread holds in registers, which need loops that the
-compiler can unroll. What the CUDA kernel inside it takes is known at its launch: arrays, whose
-shapes are the other sizes, and ``stride``, ``padding`` and ``dilation`` as (rows, columns).
+The arguments of the outer functions are compiled in as constants: the type T that is stored, the
+type S that is summed in, and the sizes of arrays that a thread holds in registers, which need
+loops that the compiler can unroll. The arguments of the CUDA kernels inside are known at the
+launch: arrays, whose shapes are the other sizes, and ``stride``, ``padding`` and ``dilation`` as
+(rows, columns).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from numba import cuda
 from ...arguments import Pair
 from ...arrays import Array
 
-MOST_TAPS = 49  # sums of dkernel in a thread's registers; more would not fit
+MAX_TAPS = 49  # sums of dkernel in a thread's registers; more would not fit
 CudaKernel = Any  # of Numba's; launched as cuda_kernel[blocks, threads, stream, bytes](...)
 
 
@@ -100,9 +100,9 @@ def backward_kernel_direct(S: Any) -> CudaKernel:
         N, G, K_h, K_w, H_out, W_out = dkernel.shape
         thread = cuda.grid(1)
         i, j = thread // W_out % H_out, thread % W_out
-        place = thread // (W_out * H_out)
-        u, v = place // K_w % K_h, place % K_w
-        n, g = place // (K_w * K_h * G), place // (K_w * K_h) % G
+        tap = thread // (W_out * H_out)  # of all windows
+        u, v = tap // K_w % K_h, tap % K_w
+        n, g = tap // (K_w * K_h * G), tap // (K_w * K_h) % G
         if n >= N:
             return
         C_g = x.shape[1] // G
@@ -122,13 +122,13 @@ def backward_kernel_direct(S: Any) -> CudaKernel:
 
 @cuda.jit(device=True)  # called by threads, not launched
 def output_at(top: int, stride: int, outputs: int) -> int:
-    """Return the output row (or column) whose window starts at padded row ``top``, or -1."""
+    """Return the output row (or column) whose window starts at padded row ``top``, else -1."""
     i = top // stride
     return i if 0 <= i < outputs and i * stride == top else -1
 
 
-# v2 and v3: a block of threads owns a tile of pixels of one group, one thread each. What they all
-# read lies in the block's shared memory, CHANNELS channels at a time: 1 in v2, several in v3,
+# v2 and v3: a block of threads owns a tile of pixels of one group, one thread each. The pixels they
+# read are in the block's shared memory, CHANNELS channels at a time: 1 in v2, several in v3,
 # where a thread keeps their sums in registers and so reads an entry of the kernel once for all.
 
 
@@ -149,8 +149,8 @@ def load(
 ) -> None:  # fmt: skip
     """Copy rows x columns pixels from (h0, w0) on of channels c to c + count - 1 into ``tile``.
 
-    They are zeros outside the image. Neighbouring threads copy neighbouring columns, which lie
-    side by side in memory and so are fetched together.
+    Pixels outside the image are zeros. Neighbouring threads copy neighbouring columns, which are
+    adjacent in memory and so are fetched together.
     """
     thread = cuda.threadIdx.y * cuda.blockDim.x + cuda.threadIdx.x
     for t in range(thread, count * rows * columns, cuda.blockDim.y * cuda.blockDim.x):
@@ -261,10 +261,10 @@ def backward_input_tiled(T: Any, S: Any, CHANNELS: int) -> CudaKernel:
 def backward_kernel_tiled(T: Any, S: Any, CHANNELS: int, K_h: int, K_w: int) -> CudaKernel:
     """Return the CUDA kernel in which a thread computes dkernel of one pixel and group.
 
-    It holds TAPS places of the window in registers, adds up all channels, and then takes the next
-    TAPS places: a row of the window in v2, in v3 the whole window. The tile holds x.
+    It holds TAPS taps of the window in registers, adds up all channels, and then takes the next
+    TAPS: a row of the window in v2, in v3 the whole window. The tile holds x.
     """
-    TAPS = min(MOST_TAPS, K_w if CHANNELS == 1 else K_h * K_w)
+    TAPS = min(MAX_TAPS, K_w if CHANNELS == 1 else K_h * K_w)
 
     @cuda.jit
     def backward_kernel(
@@ -273,7 +273,7 @@ def backward_kernel_tiled(T: Any, S: Any, CHANNELS: int, K_h: int, K_w: int) -> 
         tile = cuda.shared.array(0, T)
         sums = cuda.local.array(TAPS, S)
         G, H_out, W_out = dkernel.shape[1], dy.shape[2], dy.shape[3]
-        C_g, places = x.shape[1] // G, K_h * K_w
+        C_g, taps = x.shape[1] // G, K_h * K_w
         n, g, top, left = tile_of_block(G, H_out, W_out)
         i, j = top + cuda.threadIdx.y, left + cuda.threadIdx.x
         mine = i < H_out and j < W_out
@@ -281,7 +281,7 @@ def backward_kernel_tiled(T: Any, S: Any, CHANNELS: int, K_h: int, K_w: int) -> 
         rows = (cuda.blockDim.y - 1) * stride[0] + (K_h - 1) * dilation[0] + 1
         columns = (cuda.blockDim.x - 1) * stride[1] + (K_w - 1) * dilation[1] + 1
 
-        for first in range(0, places, TAPS):
+        for first in range(0, taps, TAPS):
             for t in range(TAPS):
                 sums[t] = 0
             for c0 in range(g * C_g, (g + 1) * C_g, CHANNELS):
@@ -294,15 +294,15 @@ def backward_kernel_tiled(T: Any, S: Any, CHANNELS: int, K_h: int, K_w: int) -> 
                         row = r * rows + cuda.threadIdx.y * stride[0]
                         at = row * columns + cuda.threadIdx.x * stride[1]
                         for t in range(TAPS):
-                            place = lesser(first + t, places - 1)  # beyond it, none is written
-                            u, v = place // K_w, place % K_w
+                            tap = lesser(first + t, taps - 1)  # beyond it, none is written
+                            u, v = tap // K_w, tap % K_w
                             value = S(tile[at + u * dilation[0] * columns + v * dilation[1]])
                             sums[t] += gradient * value
                 cuda.syncthreads()
             for t in range(TAPS):
-                place = first + t
-                if mine and place < places:
-                    dkernel[n, g, place // K_w, place % K_w, i, j] = sums[t]
+                tap = first + t
+                if mine and tap < taps:
+                    dkernel[n, g, tap // K_w, tap % K_w, i, j] = sums[t]
 
     return backward_kernel
 

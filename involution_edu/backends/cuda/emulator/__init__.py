@@ -1,8 +1,8 @@
 """The CUDA source compiled by g++ and run on NumPy arrays: the same source, without a GPU.
 
-For tests and for counting traffic (``traffic``), not for speed. What takes CUDA's place is in
-``cuda_host.h``: threads are fibers, so that barriers work and the order of the threads can be
-chosen, and shared memory starts out as NaN.
+For tests and for counting traffic (``bench/cuda_traffic.py``), not for speed. ``cuda_host.h``
+replaces CUDA: threads are fibers, so that barriers work and the order of the threads can be
+chosen, and shared memory starts as NaN.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from ..versions import Launch, cuda_source, result_shape
 HERE = Path(__file__).parent
 ORDERS = ("forward", "reverse", "shuffled")
 FAILURES = {
-    1: "some threads of a block met a barrier that others did not",
+    1: "some threads of a block reached a barrier that others did not",
     2: "a block wrote beyond its shared memory",
 }
-# What makes g++ run a CUDA kernel of a given name.
+# The C function that launches the CUDA kernel of a given name.
 ENTRY = """
 extern "C" int launch_{index}(
     unsigned blocks, unsigned wide, unsigned tall, std::size_t bytes, int order, unsigned seed,
@@ -42,7 +42,7 @@ extern "C" int launch_{index}(
 
 def _entry(index: int, name: str) -> str:
     count = 4 if name.startswith("generate_and_apply") else 2
-    operands = ", ".join(f"static_cast<const T*>(arrays[{place}])" for place in range(count))
+    operands = ", ".join(f"static_cast<const T*>(arrays[{n}])" for n in range(count))
     storage = name.partition("<")[2].partition(",")[0]
     return ENTRY.format(index=index, name=name, storage=storage, operands=operands, count=count)
 
@@ -73,7 +73,7 @@ class Program:
     names : sequence of str
         The CUDA kernels to compile.
     folder : path
-        Where the compiled library is put.
+        Folder for the compiled library.
     source : str, optional
         CUDA C++; that of `cuda_source` if not given.
     options : sequence of str
@@ -84,7 +84,7 @@ class Program:
     Raises
     ------
     RuntimeError
-        If g++ is absent or refuses the source; the message is g++'s own.
+        If g++ is absent or refuses the source; the message has g++'s own.
     """
 
     def __init__(
@@ -154,5 +154,5 @@ class Program:
 
 
 def empty_result(task: str, geom: Geometry, dtype: np.dtype[np.floating]) -> Array:
-    """Return an array for what ``task`` computes, filled with NaN."""
+    """Return an array for the result of ``task``, filled with NaN."""
     return np.full(result_shape(task, geom), np.nan, dtype)

@@ -1,10 +1,10 @@
-// As much of CUDA as the folder cuda uses, for g++: the very same source, run on the processor.
+// The parts of CUDA that the folder cuda uses, for g++: the same source, run on the processor.
 //
-// The threads of a block are fibers on one thread of the processor. A fiber runs until it meets
-// __syncthreads, which hands over to the next one. So a barrier works, and between two barriers
-// the threads run one after the other: in order, backwards or shuffled. What must not depend on
-// the order of the threads can be seen to depend on it. Shared memory holds nothing but NaN when
-// a block starts, so that what was never written cannot pass for a number.
+// The threads of a block are fibers on one thread of the processor. A fiber runs until it reaches
+// __syncthreads, which switches to the next one. So a barrier works, and between two barriers
+// the threads run one after the other: in order, backwards or shuffled. A result that depends on
+// the order of the threads is then seen to change. Shared memory is full of NaN when a block
+// starts, so that reading what was never written is seen too.
 #pragma once
 
 #include <ucontext.h>
@@ -56,7 +56,7 @@ inline void run_fiber() {
   running->finished = true;
 }
 
-// Run all threads of one block; return whether all of them met every barrier.
+// Run all threads of one block; return whether all of them reached every barrier.
 inline bool run_block(Order order, std::mt19937& random) {
   const unsigned threads = blockDim.x * blockDim.y;
   if (fibers.size() < threads) fibers.resize(threads);
