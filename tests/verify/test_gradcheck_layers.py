@@ -13,6 +13,7 @@ from nn_cases import SIMPLE, random
 from involution_edu import nn
 from involution_edu.arrays import Array
 from involution_edu.backends import loops, shifts, use_backend
+from involution_edu.geometry import make_geometry
 from involution_edu.verify.gradcheck import check_layer
 from involution_edu.verify.layer_cases import LAYERS, make_layer, make_network
 
