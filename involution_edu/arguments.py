@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import reprlib
 from collections.abc import Iterable
 from math import isfinite
 from typing import Any
@@ -15,6 +16,14 @@ IntOrPair = int | tuple[int, int]
 Rng = np.random.Generator | int | None
 
 MAX_INT = 2**31 - 1  # compiled backends count pixels in C ints
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel = 80, 80, 2
+
+
+def quoted(value: object) -> str:
+    """Return ``repr(value)`` on one line, shortened: a hostile name may have a million letters."""
+    return " ".join(_SHORT.repr(value).split())
 
 
 class ArgumentError(ValueError):
@@ -57,17 +66,16 @@ def as_int(name: str, value: object, minimum: int = 1, maximum: int = MAX_INT) -
         ...
     involution_edu.arguments.ArgumentError: size is 300; need an int <= 288
     """
-    got = f"is {' '.join(repr(value).split())}"  # the repr of an array has several lines
+    got = f"is {quoted(value)}"
     try:
         if isinstance(value, bool):
             raise TypeError
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         raise WrongTypeError(name, got, f"an int >= {minimum}") from None
-    if number < minimum:
-        raise ArgumentError(name, got, f"an int >= {minimum}")
-    if number > maximum:
-        raise ArgumentError(name, got, f"an int <= {maximum}")
+    if not minimum <= number <= maximum:
+        need = f">= {minimum}" if number < minimum else f"<= {maximum}"
+        raise ArgumentError(name, got, f"an int {need}")
     return number
 
 
@@ -87,20 +95,17 @@ def as_pair(name: str, value: object, minimum: int = 1) -> Pair:
         number = as_int(name, value, minimum)
         return number, number
     if len(value) != 2:
-        raise ArgumentError(name, f"is {value!r}", "one int or a pair (rows, columns)")
+        raise ArgumentError(name, f"is {quoted(value)}", "one int or a pair (rows, columns)")
     return as_int(f"{name}[0]", value[0], minimum), as_int(f"{name}[1]", value[1], minimum)
 
 
 def as_number(name: str, value: object, maximum: float | None = None) -> float:
     """Return ``value`` as a finite float of at least 0, and at most ``maximum``."""
-    if (
-        not isinstance(value, int | float | np.floating)
-        or not isfinite(value)
-        or not 0 <= value <= (value if maximum is None else maximum)
-    ):
-        need = "a number of at least 0" if maximum is None else f"a number from 0 to {maximum}"
-        raise ArgumentError(name, f"is {value!r}", need)
-    return float(value)
+    if isinstance(value, int | float | np.floating) and isfinite(value):
+        if 0 <= value <= (value if maximum is None else maximum):
+            return float(value)
+    need = "of at least 0" if maximum is None else f"from 0 to {maximum}"
+    raise ArgumentError(name, f"is {quoted(value)}", f"a number {need}")
 
 
 def as_choice(name: str, value: str, choices: Iterable[str]) -> str:
@@ -115,7 +120,8 @@ def as_choice(name: str, value: str, choices: Iterable[str]) -> str:
     """
     choices = list(choices)
     if value not in choices:
-        raise ArgumentError(name, f"is {value!r}", f"one of {', '.join(map(repr, choices))}")
+        need = f"one of {', '.join(map(repr, choices))}"
+        raise ArgumentError(name, f"is {quoted(value)}", need)
     return value
 
 
@@ -124,7 +130,7 @@ def as_generator(rng: Rng) -> np.random.Generator:
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError):
-        raise ArgumentError("rng", f"is {rng!r}", "a Generator, an int >= 0 or None") from None
+        raise ArgumentError("rng", f"is {quoted(rng)}", "a Generator, an int >= 0 or None") from None
 
 
 def check_shape(name: str, a: NDArray[Any], shape: tuple[int, ...], axes: str) -> None:

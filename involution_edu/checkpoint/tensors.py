@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..arguments import quoted as quoted
 
 MAX_BYTES = 1 << 30  # of a file, and of its arrays; RedNet-152 has 136 million
 MAX_HEADER = 1 << 24  # bytes of a header of safetensors; that of RedNet-152 has 160,000
@@ -23,13 +24,6 @@ ITEMSIZE = {
 }
 
 Numbers = NDArray[Any]
-_SHORT = reprlib.Repr()
-_SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel = 80, 80, 2
-
-
-def quoted(value: object) -> str:
-    """Return ``repr(value)``, shortened: a hostile name may have a million letters."""
-    return _SHORT.repr(value)
 
 
 class Fault(Exception):

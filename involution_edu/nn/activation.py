@@ -39,5 +39,5 @@ class ReLU(Module):
     def backward(self, dy: Array) -> Array:
         """Return ``dy`` where ``x`` was positive, else 0."""
         dy, y = self.saved(dy)
-        dx: Array = dy * (y > 0)
+        dx: Array = array_module(dy).where(y > 0, dy, 0)  # dy * (y > 0) is NaN for 0 * Inf
         return dx

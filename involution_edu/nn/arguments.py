@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arguments import ArgumentError, WrongTypeError, check_shape
-from ..arrays import Array, as_numpy, check_array, check_current, kind_of_array
+from ..arguments import ArgumentError, WrongTypeError, check_shape, quoted
+from ..arrays import Array, array_module, as_numpy, check_array, check_current, kind_of_array
 
 
 def as_input(x: Array, weight: Array | None = None) -> Array:
@@ -38,22 +38,31 @@ def kaiming_normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: DTyp
     return rng.normal(0.0, np.sqrt(2 / (out_channels * k_h * k_w)), shape).astype(dtype)
 
 
-def check_state(state: Mapping[str, Array], own: Mapping[str, Array]) -> None:
-    """Raise unless ``state`` has the names and shapes of ``own``, and dtypes that cast to its."""
+def copy_state(state: Mapping[str, Array], own: Mapping[str, Array]) -> None:
+    """Copy ``state`` into the arrays of ``own``, which have the same names and shapes.
+
+    Everything that can fail is done before the first array is changed.
+    """
     for problem, names in (
         ("lacks", own.keys() - state.keys()),
         ("has the unknown", state.keys() - own.keys()),
     ):
         if names:
-            some, more = sorted(names)[:3], len(names) - 3
+            some, more = sorted(quoted(str(name))[1:-1] for name in names)[:3], len(names) - 3
             listed = ", ".join(some) + (f" and {more} more" if more > 0 else "")
             raise ArgumentError("state", f"{problem} {listed}", "the names of state_dict()")
+    cast = {}
     for name, array in own.items():
         item: object = as_numpy(state[name])
-        label = f"state[{name!r}]"
+        label = f"state[{quoted(name)}]"
         if not isinstance(item, np.ndarray | np.generic) or not np.can_cast(
             item.dtype, array.dtype, "same_kind"
         ):
             kind = getattr(item, "dtype", type(item).__name__)
             raise WrongTypeError(label, f"is {kind}", f"an array that casts to {array.dtype}")
         check_shape(label, np.asarray(item), array.shape, "the shape in state_dict()")
+        if not getattr(array.flags, "writeable", True):  # CuPy's flags have no such name
+            raise ArgumentError(quoted(name), "is read-only", "an array to copy state into")
+        cast[name] = array_module(array).asarray(np.asarray(item, array.dtype))
+    for name, array in own.items():
+        array[...] = cast[name]

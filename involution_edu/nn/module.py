@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from itertools import product
 from typing import Any, ClassVar, Self
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 from ..arguments import as_choice, check_shape
 from ..arrays import Array, array_module, as_numpy, check_array, check_current
 from ..backends import select
-from .arguments import check_state
+from .arguments import copy_state
 
 
 class Parameter:
@@ -78,30 +78,27 @@ def no_grad() -> Iterator[None]:
 ForwardHook = Callable[[Any, Array, Array], object]  # of the module, x and y
 
 
-class HookHandle:
+class HookHandle(AbstractContextManager["HookHandle"]):
     """A registered forward hook; as a context manager it removes the hook at the end."""
 
     def __init__(self, module: Module, hook: ForwardHook) -> None:
         self.module, self.hook = module, hook
 
-    def remove(self) -> None:
+    def remove(self, *_: object) -> None:
         """Stop calling the hook."""
         self.module._hooks = tuple(handle for handle in self.module._hooks if handle is not self)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
+    __exit__ = remove
 
 
 class Module:
     """A function with parameters: ``forward`` computes it, ``backward`` its gradient.
 
     A subclass sets parameters and other modules as attributes; `save` keeps the arrays that its
-    backward pass needs, and `saved` returns them. Only the last forward pass is kept. Arrays are
-    not copied: neither the input nor the output of a module may be changed in place before its
-    backward pass.
+    backward pass needs, and `saved` returns them. Only the last forward pass is kept, and nothing
+    if it raised. Arrays are not copied: neither the input nor the output of a module may be changed
+    in place before its backward pass. A copy or pickle of a module holds its parameters and
+    buffers, but neither kept arrays nor hooks.
 
     Attributes
     ----------
@@ -142,6 +139,7 @@ class Module:
 
     def __call__(self, x: Array) -> Array:
         """Return ``forward(x)`` and call the forward hooks."""
+        self._forget()  # else backward would use the arrays of an earlier x if this pass raises
         y = self.forward(x)
         for handle in self._hooks:
             handle.hook(self, x, y)
@@ -196,6 +194,16 @@ class Module:
         check_current("dy", dy)
         check_shape("dy", dy, shape, f"the shape of the output of {name}")
         return dy, *values
+
+    def _forget(self) -> None:
+        """Drop the arrays kept for backward, here and in all modules below."""
+        self._saved = None
+        for child in self.children().values():
+            child._forget()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes that copies and pickles keep."""
+        return {name: item for name, item in vars(self).items() if name not in ("_saved", "_hooks")}
 
     def children(self) -> dict[str, Module]:
         """Return the modules that are attributes of this one, by name."""
@@ -264,8 +272,7 @@ class Module:
         moved = [move(getattr(owner, name)) for owner, name in attributes]
         for (owner, name), array in zip(attributes, moved, strict=True):
             setattr(owner, name, array)
-        for module in modules:
-            module._saved = None
+        self._forget()
         return self
 
     def _state(self) -> dict[str, Array]:
@@ -289,7 +296,4 @@ class Module:
             If a name is missing or unknown, or an array has another shape or a dtype that cannot
             be cast. Nothing is changed then.
         """
-        own = self._state()
-        check_state(state, own)
-        for name, array in own.items():
-            array[...] = array_module(array).asarray(state[name])
+        copy_state(state, self._state())

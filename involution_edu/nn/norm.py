@@ -90,8 +90,12 @@ class BatchNorm2d(Module):
                 "at least 2 for a variance in training mode: call eval() on BatchNorm2d",
             )
         var = _products(centred, centred) / count
-        self.running_mean += self.momentum * (mean - self.running_mean)
-        self.running_var += self.momentum * (var * (count / (count - 1)) - self.running_var)
+        for running, new in (
+            (self.running_mean, mean),
+            (self.running_var, var * (count / (count - 1))),
+        ):
+            running *= 1 - self.momentum  # running += momentum * (new - running) would cancel
+            running += self.momentum * new
         self.num_batches_tracked += 1
         return var
 

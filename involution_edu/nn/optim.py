@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arguments import ArgumentError, as_int, as_number
 from ..arrays import Array, array_module, as_numpy
-from .arguments import check_state
+from .arguments import copy_state
 from .module import Parameter
 
 
@@ -70,14 +70,17 @@ class Optimizer:
         """Return the update of a parameter, without the learning rate; change ``state`` in place."""
         raise TypeError(f"{type(self).__name__} has no update(); an Optimizer must define it")
 
-    def state_dict(self) -> dict[str, Array]:
-        """Return a copy of the state and the number of steps, as NumPy arrays."""
+    def _state(self) -> dict[str, Array]:
         arrays = {
-            f"{name}.{number}": as_numpy(array).copy()
+            f"{name}.{number}": array
             for name, arrays in self.state.items()
             for number, array in enumerate(arrays)
         }
         return {"steps": np.array(self.steps), **arrays}
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return a copy of the state and the number of steps, as NumPy arrays."""
+        return {name: as_numpy(array).copy() for name, array in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Copy the arrays of `state_dict` into this optimiser, which then continues from there.
@@ -87,11 +90,11 @@ class Optimizer:
         TypeError, ValueError
             As `Module.load_state_dict`. Nothing is changed then.
         """
-        check_state(state, self.state_dict())
-        self.steps = int(state["steps"])
-        for name, arrays in self.state.items():
-            for number, array in enumerate(arrays):
-                array[...] = array_module(array).asarray(state[f"{name}.{number}"])
+        own = self._state()
+        if "steps" in state and np.min(as_numpy(state["steps"])) < 0:
+            raise ArgumentError("state['steps']", f"is {state['steps']}", "an int >= 0")
+        copy_state(state, own)
+        self.steps = int(own["steps"])
 
 
 class SGD(Optimizer):

@@ -74,7 +74,7 @@ class MaxPool2d(Module):
         y[n, c, i, j] = max over u, v of x[n, c, i*s + u - p, j*s + v - p]
 
     over the pixels inside the image; sizes round down. Of equal pixels, the first, row by row,
-    gets the whole gradient.
+    gets the whole gradient. NaN counts as the maximum.
 
     Parameters
     ----------
@@ -128,7 +128,8 @@ class MaxPool2d(Module):
         """Yield, for every tap, the outputs, the pixels, and a mask of the pixels that are y."""
         missing = array_module(y).ones(y.shape, bool)  # until the first pixel that equals y
         for outputs, pixels in geom.overlaps():
-            is_maximum = x[:, :, *pixels] == y[:, :, *outputs]
+            seen = x[:, :, *pixels]
+            is_maximum = (seen == y[:, :, *outputs]) | (seen != seen)  # NaN equals nothing
             is_maximum &= missing[:, :, *outputs]
             missing[:, :, *outputs] ^= is_maximum
             yield outputs, pixels, is_maximum
@@ -140,9 +141,10 @@ class MaxPool2d(Module):
     def backward(self, dy: Array) -> Array:
         """Return dx (N, C, H, W)."""
         dy, x, y, geom = self.saved(dy)
-        dx: Array = array_module(dy).zeros_like(x)
+        xp = array_module(dy)
+        dx: Array = xp.zeros_like(x)
         for outputs, pixels, is_maximum in self._maxima(x, y, geom):
-            dx[:, :, *pixels] += is_maximum * dy[:, :, *outputs]
+            dx[:, :, *pixels] += xp.where(is_maximum, dy[:, :, *outputs], 0)
         return dx
 
 

@@ -166,7 +166,7 @@ METHODS = ("astype", "copy", "max", "mean", "min", "reshape", "sum", "swapaxes")
 # Functions of NumPy that CuPy has too, by the same name.
 FUNCTIONS = (
     "arange", "einsum", "empty_like", "exp", "full", "full_like", "log", "matmul", "maximum",
-    "ones", "pad", "sqrt", "zeros", "zeros_like",
+    "ones", "pad", "sqrt", "where", "zeros", "zeros_like",
 )  # fmt: skip
 
 
