@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import reprlib
 from collections.abc import Iterable
-from math import isfinite
+from sys import float_info
 from typing import Any
 
 import numpy as np
@@ -101,9 +101,9 @@ def as_pair(name: str, value: object, minimum: int = 1) -> Pair:
 
 def as_number(name: str, value: object, maximum: float | None = None) -> float:
     """Return ``value`` as a finite float of at least 0, and at most ``maximum``."""
-    if isinstance(value, int | float | np.floating) and isfinite(value):
-        if 0 <= value <= (value if maximum is None else maximum):
-            return float(value)
+    limit = float_info.max if maximum is None else maximum
+    if isinstance(value, int | float | np.floating) and 0 <= value <= limit:
+        return float(value)
     need = "of at least 0" if maximum is None else f"from 0 to {maximum}"
     raise ArgumentError(name, f"is {quoted(value)}", f"a number {need}")
 
@@ -130,7 +130,9 @@ def as_generator(rng: Rng) -> np.random.Generator:
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError):
-        raise ArgumentError("rng", f"is {quoted(rng)}", "a Generator, an int >= 0 or None") from None
+        raise ArgumentError(
+            "rng", f"is {quoted(rng)}", "a Generator, an int >= 0 or None"
+        ) from None
 
 
 def check_shape(name: str, a: NDArray[Any], shape: tuple[int, ...], axes: str) -> None:

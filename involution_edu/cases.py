@@ -10,8 +10,10 @@ from .arguments import ArgumentError, Pair
 from .arrays import Array
 from .geometry import Geometry, make_geometry
 
-# Max error between two rungs, relative to the largest number of the reference.
+# Max error between two rungs, relative to the largest number of the reference, for sums of at
+# most `FEW_TERMS` products; see `tolerance`.
 TOLERANCE = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-12}
+FEW_TERMS = 49  # a 7 x 7 window
 # For float16 on GPUs, summed in float32, against float64 sums of the same operands: the result is
 # rounded once, with a relative error of at most half a unit in its 11th bit, 2^-11 = 4.9e-4.
 HALF_TOLERANCE = 5e-4
@@ -56,8 +58,20 @@ def operator_options(geom: Geometry) -> dict[str, Pair]:
     return {"stride": geom.stride, "padding": geom.padding, "dilation": geom.dilation}
 
 
-def scaled_error(a: Array, reference: Array) -> float:
-    """Return max|a - reference| / max|reference|; infinity where that is NaN.
+def tolerance(dtype: Any, terms: int) -> float:
+    """Return the largest error, relative to the sum, of a right sum of ``terms`` products.
+
+    Each product that is added rounds the sum so far by up to eps/2 of it, and on average the sum
+    so far is half of the whole.
+    """
+    extra = max(0, terms - FEW_TERMS) * float(np.finfo(dtype).eps) / 4
+    return TOLERANCE[np.dtype(dtype)] + extra
+
+
+def scaled_error(a: Array, reference: Array, scale: Array | None = None) -> float:
+    """Return the max of |a - reference| / scale; infinity where that is NaN.
+
+    The scale is max|reference| if not given, and 1 where it is 0.
 
     Examples
     --------
@@ -73,5 +87,5 @@ def scaled_error(a: Array, reference: Array) -> float:
     difference = np.abs(a - reference)
     if np.isnan(difference).any():
         return float("inf")
-    scale = float(np.abs(reference).max())
-    return float(difference.max()) / (scale or 1.0)
+    scale = np.abs(reference).max() if scale is None else scale
+    return float((difference / np.where(scale == 0, 1, scale).astype(np.float64)).max())

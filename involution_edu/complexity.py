@@ -233,8 +233,10 @@ def count(
     >>> [(a.name, a.macs) for a in count(nn.Involution2d(16, 3), (16, 5, 6)).layers if a.macs]
     [('', 4320), ('conv1.conv', 1920), ('conv2.conv', 1080)]
     """
-    layers = {name.rstrip("."): module for name, module in model.named_modules()}
-    for path, module in layers.items():
+    names: dict[Module, str] = {}  # a module that is used under several names is one layer
+    for path, module in model.named_modules():
+        names.setdefault(module, path.rstrip("."))
+    for module, path in names.items():
         if not isinstance(module, CONTAINERS) and type(module) not in COSTS:
             known = ", ".join(sorted(kind.__name__ for kind in COSTS))
             raise WrongTypeError(
@@ -242,24 +244,24 @@ def count(
                 f"has {path!r}, a {type(module).__name__}",
                 f"layers whose operations are known: {known}",
             )
-    shapes: dict[Module, list[tuple[Shape, Shape]]] = {module: [] for module in layers.values()}
+    calls: dict[Module, list[tuple[Shape, Shape]]] = {module: [] for module in names}
 
     def record(module: Module, x: Array, y: Array) -> None:
-        shapes[module].append((x.shape[1:], y.shape[1:]))
+        calls[module].append((x.shape[1:], y.shape[1:]))
 
     like = next((p.data for p in model.parameters()), np.empty(0, np.float32))
     with ExitStack() as stack:
         # "shifts" needs no compilation.
         stack.enter_context(use_backend("shifts" if array_module(like) is np else "auto"))
-        for module in shapes:
+        for module in names:
             stack.enter_context(module.register_forward_hook(record))
         model(array_module(like).zeros((0, *image), like.dtype))
-    costs = (
-        _cost(path, module, shapes[module])
-        for path, module in layers.items()
+    layers = (
+        _cost(path, module, calls[module])
+        for module, path in names.items()
         if type(module) in COSTS
     )
-    return Complexity(name or type(model).__name__, image, tuple(costs))
+    return Complexity(name or type(model).__name__, image, tuple(layers))
 
 
 def _cost(name: str, module: Module, calls: list[tuple[Shape, Shape]]) -> LayerCost:

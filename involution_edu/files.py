@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 def check_writable(*paths: Path, force: bool = False, choice: str = "another file") -> None:
-    """Raise if a path cannot be written; called before long work starts.
+    """Raise `OSError` if a path cannot be written; called before long work starts.
 
     Parameters
     ----------
     paths : Path
     force : bool
-        Whether files that exist may be replaced.
+        Whether files that exist, dangling symlinks included, may be replaced.
     choice : str
         Alternative that the messages suggest.
-
-    Raises
-    ------
-    FileExistsError
-        If a path exists, including a dangling symlink, and ``force`` is not set.
-    NotADirectoryError, IsADirectoryError
-        If its folder is missing, or the path is a folder.
-    OSError
-        If no file can be created in its folder.
     """
     for path in paths:
         folder = path.parent
@@ -39,7 +31,7 @@ def check_writable(*paths: Path, force: bool = False, choice: str = "another fil
             raise FileExistsError(f"{path} exists; pass --force to replace it or choose {choice}")
         temporary = _beside(path)
         try:  # permissions do not tell: root ignores them, and /proc has none
-            temporary.touch()
+            temporary.touch(exist_ok=False)
             temporary.unlink()
         except OSError as error:
             raise OSError(f"{path} cannot be made ({error.strerror}); choose {choice}") from error
@@ -63,19 +55,38 @@ def written_whole(path: Path, *, force: bool = False) -> Iterator[Path]:
     >>> (folder / "a.txt").read_text()
     'all of it'
     """
-    check_writable(path, force=force)
-    temporary = _beside(path)
-    try:
+    with all_written(path, force=force) as (temporary,):
         yield temporary
-        temporary.replace(path)
+
+
+@contextmanager
+def all_written(*paths: Path, force: bool = False) -> Iterator[tuple[Path, ...]]:
+    """Yield a temporary path for each of ``paths``; no file is renamed before all are complete.
+
+    As `written_whole` otherwise. The temporary files are removed by any exception, so that a
+    program which ends by a signal has to turn it into one, such as `SystemExit`.
+    """
+    check_writable(*paths, force=force)
+    temporaries = tuple(map(_beside, paths))
+    try:
+        yield temporaries
+        for temporary in temporaries:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())  # or a crash may leave the new name with an empty file
+        for temporary, path in zip(temporaries, paths, strict=True):
+            temporary.replace(path)
     except OSError as error:
-        if error.filename not in (None, str(temporary)):  # an error of another file
-            raise
+        named = dict(zip(map(str, temporaries), paths, strict=True))
+        if error.filename is not None and str(error.filename) not in named:
+            raise  # an error of another file
+        path = named.get(str(error.filename), paths[-1])
         code, reason = error.errno or errno.EIO, error.strerror or str(error)
         raise OSError(code, reason, str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        for temporary in temporaries:
+            temporary.unlink(missing_ok=True)
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
+    """Return a hidden path in the folder of ``path``, of a random name that no other writer has."""
+    return path.with_name(f".{path.stem[:40]}-{secrets.token_hex(8)}{path.suffix}")

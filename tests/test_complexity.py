@@ -133,6 +133,26 @@ def test_a_layer_of_each_kind_counted_by_hand() -> None:
     }
 
 
+def test_a_module_that_runs_twice_costs_twice_and_has_its_parameters_once() -> None:
+    conv, once = nn.Conv2d(4, 4, 3, padding=1), (4, 5, 6)
+    single, double = count(conv, once), count(nn.Sequential(conv, nn.ReLU(), conv), once)
+    assert (double.parameters, double.macs) == (single.parameters, 2 * single.macs)
+    assert double.operations == 2 * single.operations + 4 * 5 * 6
+    assert [layer.name for layer in double.layers] == ["0", "1"]
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            self.conv = conv
+
+        def forward(self, x: Array) -> Array:
+            return self.conv(self.conv(x))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("involution_edu.complexity.CONTAINERS", (nn.Sequential, Twice))
+        twice = count(Twice(), once)
+    assert (twice.parameters, twice.macs) == (single.parameters, 2 * single.macs)
+
+
 @pytest.mark.parametrize("mode", [True, False])
 def test_bands_do_not_change_the_counts(mode: bool) -> None:
     layer = nn.Involution2d(16, 3, stride=2, rng=0).train(mode)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import needs
 import pytest
 
-from involution_edu.files import check_writable, written_whole
+from involution_edu.files import all_written, check_writable, written_whole
 
 
 def test_a_check_leaves_nothing(tmp_path: Path) -> None:
@@ -73,3 +75,64 @@ def test_an_error_with_the_temporary_name_names_the_file(tmp_path: Path) -> None
 def test_an_error_of_another_file_is_unchanged(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"other\.txt"), written_whole(tmp_path / "a.txt"):
         (tmp_path / "other.txt").read_text()
+
+
+def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    both = threading.Barrier(2)
+
+    def write(letter: str) -> None:
+        with written_whole(path, force=True) as temporary, temporary.open("w") as file:
+            for _ in range(100):
+                both.wait(timeout=60)
+                file.write(letter)
+                file.flush()
+
+    threads = [threading.Thread(target=write, args=(letter,)) for letter in "AB"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_text() in (100 * "A", 100 * "B")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_all_files_or_none(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a.txt", "b.txt", "c.txt")]
+
+    def write(error: BaseException | None = None) -> None:
+        with all_written(*paths, force=True) as temporaries:
+            for temporary in temporaries:
+                temporary.write_text("new")
+            if error:
+                raise error
+
+    for error in (ValueError("wrong"), KeyboardInterrupt(), SystemExit(143)):
+        with pytest.raises(type(error)):
+            write(error)
+        assert not list(tmp_path.iterdir())
+    write()
+    assert [path.read_text() for path in paths] == 3 * ["new"]
+    with pytest.raises(FileNotFoundError) as caught, all_written(*paths, force=True) as temporaries:
+        temporaries[0].write_text("newer")
+    assert caught.value.filename == str(paths[1])
+    assert [path.read_text() for path in paths] == 3 * ["new"]
+    assert sorted(tmp_path.iterdir()) == paths
+
+
+def test_the_disk_has_a_file_before_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, there = tmp_path / "a.txt", []
+    monkeypatch.setattr(os, "fsync", lambda number: there.append((os.fstat(number), path.exists())))
+    with written_whole(path) as temporary:
+        temporary.write_text("all of it")
+    ((status, renamed),) = there
+    assert (status.st_size, renamed) == (9, False)
+
+
+def test_a_long_name_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / f"{'n' * 251}.txt"
+    with written_whole(path) as temporary:
+        temporary.write_text("all of it")
+    assert list(tmp_path.iterdir()) == [path]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import product
 from math import ceil
 
 import numpy as np
@@ -11,9 +12,9 @@ from checks import check_size, pairs
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from involution_edu.arguments import Pair
+from involution_edu.arguments import MAX_INT, ArgumentError, Pair, as_int, as_number, quoted
 from involution_edu.cases import AWKWARD
-from involution_edu.geometry import Geometry, make_geometry
+from involution_edu.geometry import Geometry, make_geometry, overlaps, resolve_padding
 
 SIZES = {"size": st.integers(1, 30), "k": st.integers(1, 9)}
 TWO_SIZES, TWO_STEPS = pairs(1, 9), pairs(1, 5)
@@ -91,3 +92,50 @@ def test_geometry_is_immutable_and_a_key() -> None:
         geom.H = 3  # type: ignore[misc]
     same = Geometry(2, 4, 6, 5, 2, (3, 3), (1, 1), (1, 1), (1, 1))
     assert {geom: "found"}[same] == "found"
+
+
+def test_overlaps_are_those_of_a_count_one_by_one() -> None:
+    """Also with padding and taps far beyond a small image, where a tap reads no pixel at all."""
+    for size, k, s, p, d in product((1, 2, 5), (1, 3, 4), (1, 2, 3), (0, 1, 4), (1, 2, 3)):
+        if (span := size + 2 * p - d * (k - 1) - 1) < 0:
+            continue
+        outputs = span // s + 1
+        found = overlaps((size, 1), (outputs, 1), (k, 1), (s, 1), (p, 0), (d, 1))
+        for u, ((rows, _), (pixels, _)) in enumerate(found):
+            read = [(i, i * s + u * d - p) for i in range(outputs) if 0 <= i * s + u * d - p < size]
+            here = list(range(outputs)[rows]), list(range(size)[pixels])
+            assert list(zip(*here, strict=True)) == read, (size, k, s, p, d, u)
+            assert rows.start >= 0 <= pixels.start
+
+
+@pytest.mark.parametrize("window", [(3, 4), (4, 3), (2, 2)])
+def test_same_needs_odd_windows(window: Pair) -> None:
+    with pytest.raises(ArgumentError, match=f'"same" with a window of {window[0]} x {window[1]}'):
+        resolve_padding("same", window, (1, 1))
+
+
+def test_sizes_fit_a_c_int() -> None:
+    assert as_int("size", 2**31 - 1) == MAX_INT
+    for size in (2**31, 2**32 - 1, 2**32):
+        with pytest.raises(ArgumentError, match=f"size is {size}; need an int <= 2147483647"):
+            as_int("size", size)
+        with pytest.raises(ArgumentError, match=f"C is {size}; need an int <="):
+            make_geometry((1, size, 5, 6), 1, 3)
+
+
+def test_the_limit_on_elements_counts_images() -> None:
+    make_geometry((2**20, 2**10, 2**9, 2**9), 1, 1)
+    with pytest.raises(ArgumentError, match=f"x would have {2**49} numbers"):
+        make_geometry((2**21, 2**10, 2**9, 2**9), 1, 1)
+
+
+def test_values_in_messages_are_one_short_line() -> None:
+    for value in ("x" * 1_000_000, np.zeros((9, 9)), "\x1b[2J\n", [["a"] * 999] * 999):
+        assert len(quoted(value)) < 1000
+        assert quoted(value).isprintable()
+        for check in (as_int, as_number):
+            with pytest.raises(ArgumentError, match=r"^size is .+; need") as caught:
+                check("size", value)
+            assert str(caught.value).isprintable()
+    with pytest.raises(ArgumentError, match="need a number of at least 0"):
+        as_number("lr", 10**400)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..backends.cuda.versions import TASKS
-from ..cases import TOLERANCE, scaled_error
+from ..cases import scaled_error, tolerance
 from ..geometry import Geometry, make_geometry
 from ..verify.compare import Agreement
 from .contenders import BOTH, DEFINITION, FUSED, TENSORS, Contender, Job, contender, make_operands
@@ -50,8 +50,8 @@ class Check:
                 self.absent[rival.name] = f"fails on {label(geom)}, {dtype} with {one_line(error)}"
                 continue
             for task, a in found:
-                tolerance = _tolerance(rival, task, dtype)
-                key = rival.name, reference.name, str(dtype), TENSORS[task], tolerance
+                allowed = _tolerance(rival, task, dtype, geom)
+                key = rival.name, reference.name, str(dtype), TENSORS[task], allowed
                 by_shape = self.errors.setdefault(key, {})
                 off = _error(a, expected(task), dtype)
                 by_shape[label(geom)] = max(off, by_shape.get(label(geom), 0.0))
@@ -133,10 +133,11 @@ def _on_host(a: Any) -> Array:
     return found
 
 
-def _tolerance(contender: Contender, task: str, dtype: np.dtype[Any]) -> float:
+def _tolerance(contender: Contender, task: str, dtype: np.dtype[Any], geom: Geometry) -> float:
     if dtype == np.float16:
         return contender.half_tolerance
-    return (2 if task == FUSED else 1) * TOLERANCE[dtype]  # two sums, one after the other
+    terms = max(geom.C_g, math.prod(geom.window))
+    return (2 if task == FUSED else 1) * tolerance(dtype, terms)  # two sums, one after the other
 
 
 def _error(a: Array, expected: Array, dtype: np.dtype[Any]) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import quoted as quoted
+from .. import arguments
 
 MAX_BYTES = 1 << 30  # of a file, and of its arrays; RedNet-152 has 136 million
 MAX_HEADER = 1 << 24  # bytes of a header of safetensors; that of RedNet-152 has 160,000
@@ -24,6 +24,7 @@ ITEMSIZE = {
 }
 
 Numbers = NDArray[Any]
+quoted = arguments.quoted
 
 
 class Fault(Exception):

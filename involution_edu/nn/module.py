@@ -225,8 +225,8 @@ class Module:
         }
 
     def parameters(self) -> list[Parameter]:
-        """Return every parameter below this module."""
-        return list(self.named_parameters().values())
+        """Return every parameter below this module, one that is shared only once."""
+        return list(dict.fromkeys(self.named_parameters().values()))
 
     def zero_grad(self) -> None:
         """Set every gradient to zero."""

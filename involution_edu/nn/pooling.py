@@ -126,10 +126,11 @@ class MaxPool2d(Module):
 
     def _maxima(self, x: Array, y: Array, geom: Geometry) -> Iterator[tuple[Slices, Slices, Array]]:
         """Yield, for every tap, the outputs, the pixels, and a mask of the pixels that are y."""
-        missing = array_module(y).ones(y.shape, bool)  # until the first pixel that equals y
+        xp = array_module(y)
+        missing = xp.ones(y.shape, bool)  # until the first pixel that equals y
         for outputs, pixels in geom.overlaps():
             seen = x[:, :, *pixels]
-            is_maximum = (seen == y[:, :, *outputs]) | (seen != seen)  # NaN equals nothing
+            is_maximum = (seen == y[:, :, *outputs]) | xp.isnan(seen)
             is_maximum &= missing[:, :, *outputs]
             missing[:, :, *outputs] ^= is_maximum
             yield outputs, pixels, is_maximum

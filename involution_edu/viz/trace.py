@@ -10,7 +10,7 @@ import numpy as np
 from ..arguments import ArgumentError, Pair
 from ..arrays import Array
 from ..backends.windows import windows
-from ..cases import TOLERANCE, scaled_error
+from ..cases import scaled_error, tolerance
 from ..geometry import Geometry
 
 
@@ -111,10 +111,13 @@ class OperatorTrace:
 
     def check(self) -> None:
         """Raise `ArithmeticError` unless the products sum to ``y``."""
+        y, size = np.empty_like(self.y), np.empty_like(self.y)
         # One output row at a time: all products together are K_h*K_w times as large as y.
-        sums = [self.products(i, slice(None)).sum(axis=(-2, -1)) for i in range(self.geom.H_out)]
-        y = np.stack(sums, axis=3).reshape(self.y.shape)  # (N, G, C_g, H_out, W_out) -> (N, C, ...)
-        agree("y", self.y, y)
+        for i in range(self.geom.H_out):
+            products = self.products(i, slice(None))  # (N, G, C_g, W_out, K_h, K_w)
+            self.geom.by_group(y)[..., i, :] = products.sum(axis=(-2, -1))
+            self.geom.by_group(size)[..., i, :] = np.abs(products).sum(axis=(-2, -1))
+        agree("y", self.y, y, self.geom.window[0] * self.geom.window[1], size)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -171,9 +174,12 @@ class Trace(OperatorTrace):
 
     def check(self) -> None:
         """Raise `ArithmeticError` unless span gives the kernels and the products sum to ``y``."""
-        spanned = np.einsum("oc,nchw->nohw", self.span_weight, self.reduced)
-        spanned += self.span_bias[:, np.newaxis, np.newaxis]
-        agree("kernel", self.kernel.reshape(spanned.shape), spanned)
+        weight, bias, reduced = self.span_weight, self.span_bias, self.reduced
+        spanned, size = (
+            np.einsum("oc,nchw->nohw", w, features) + b[:, np.newaxis, np.newaxis]
+            for w, features, b in ((weight, reduced, bias), map(np.abs, (weight, reduced, bias)))
+        )
+        agree("kernel", self.kernel.reshape(spanned.shape), spanned, weight.shape[1] + 1, size)
         super().check()
 
 
@@ -184,11 +190,16 @@ def _bounds(name: str, part: slice, size: int) -> Pair:
     return start, stop
 
 
-def agree(name: str, array: Array, reference: Array) -> None:
-    """Raise `ArithmeticError` unless ``array`` equals ``reference`` up to rounding."""
-    error, allowed = scaled_error(array, reference), TOLERANCE[reference.dtype]
+def agree(name: str, array: Array, reference: Array, terms: int, size: Array | None = None) -> None:
+    """Raise `ArithmeticError` unless ``array`` equals ``reference`` up to rounding.
+
+    Each number of the reference is a sum of ``terms`` products. ``size`` is the same sum of their
+    absolute values, which a sum that cancels is measured by; if not given, the largest number is.
+    """
+    error = scaled_error(array, reference, size)
+    allowed = tolerance(reference.dtype, terms)
     if error > allowed:
         raise ArithmeticError(
             f"{name} is {error:.1e} away from the sum of its recorded products, relative to "
-            f"the largest; need at most {allowed:.0e}"
+            f"their size; need at most {allowed:.0e}"
         )

@@ -16,6 +16,12 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "channels float": (lambda: nn.Involution2d(16.0), TypeError, r"channels is 16\.0; need"),  # type: ignore[arg-type]
     "even kernel": (lambda: nn.Involution2d(16, 4), ValueError, "kernel_size is 4; need odd"),
     "even columns": (lambda: nn.Involution2d(16, (3, 2)), ValueError, "kernel_size .* need odd"),
+    "even columns, larger": (
+        lambda: nn.Involution2d(16, (3, 4)),
+        ValueError,
+        r"kernel_size is \(3, 4\); need odd",
+    ),
+    "even rows": (lambda: nn.Involution2d(16, (4, 3)), ValueError, "kernel_size .* need odd"),
     "groups": (lambda: nn.Involution2d(16, groups=3), ValueError, "groups is 3; need a divisor"),
     "group_channels": (
         lambda: nn.Involution2d(24),

@@ -84,6 +84,19 @@ def test_an_optimiser_continues_exactly_from_its_state(name: str) -> None:
         np.testing.assert_array_equal(parameter.data, copy.data)
 
 
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_a_step_leaves_the_gradients_as_they_are(name: str) -> None:
+    make, options = OPTIMISERS[name]
+    parameters = make_parameters()
+    optimiser = make(parameters, 0.1, **options)
+    for step in range(3):
+        set_gradients(parameters, step)
+        before = [parameter.grad.copy() for parameter in parameters]
+        optimiser.step()
+        for parameter, grad in zip(parameters, before, strict=True):
+            np.testing.assert_array_equal(parameter.grad, grad)
+
+
 def test_a_wrong_state_changes_nothing() -> None:
     parameters = make_parameters()
     optimiser = nn.Adam(parameters, 0.1)
@@ -154,6 +167,14 @@ def test_extreme_logits_do_not_overflow(size: float) -> None:
     assert criterion(logits, np.array([0, 1])) == 0
     assert criterion(logits, np.array([1, 1])) == pytest.approx(size / 2)
     np.testing.assert_array_equal(criterion.backward(), [[0.5, -0.5], [0, 0]])
+
+
+def test_the_logits_of_one_image_do_not_matter_to_another() -> None:
+    logits = np.array([[0.0, 1.0], [1000.0, 1001.0], [-1000.0, -999.0]])
+    criterion = nn.CrossEntropy()
+    assert criterion(logits, np.array([1, 1, 1])) == pytest.approx(np.log1p(np.exp(-1.0)))
+    p = 1 / (1 + np.e)
+    np.testing.assert_allclose(criterion.backward(), 3 * [[p / 3, -p / 3]], rtol=1e-12)
 
 
 def test_a_logit_of_minus_infinity() -> None:

@@ -165,8 +165,8 @@ ATTRIBUTES = ("T", "dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "siz
 METHODS = ("astype", "copy", "max", "mean", "min", "reshape", "sum", "swapaxes")
 # Functions of NumPy that CuPy has too, by the same name.
 FUNCTIONS = (
-    "arange", "einsum", "empty_like", "exp", "full", "full_like", "log", "matmul", "maximum",
-    "ones", "pad", "sqrt", "where", "zeros", "zeros_like",
+    "arange", "einsum", "empty_like", "exp", "full", "full_like", "isnan", "log", "matmul",
+    "maximum", "ones", "pad", "sqrt", "where", "zeros", "zeros_like",
 )  # fmt: skip
 
 

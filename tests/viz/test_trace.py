@@ -18,6 +18,8 @@ from involution_edu.viz import (
     involution_names,
     record,
     record_gradients,
+    record_operator,
+    recording,
 )
 from involution_edu.viz.picks import varied_pixels
 
@@ -137,6 +139,33 @@ def test_a_wrong_operator_cannot_be_recorded(fault: Any, monkeypatch: pytest.Mon
         ArithmeticError, match=r"y is .* away from the sum of its recorded products"
     ):
         recorded("two groups, reduced", np.float32)
+
+
+@pytest.mark.parametrize("size", [3, 19, 45])
+def test_right_sums_of_many_products_can_be_recorded(size: int) -> None:
+    """Equal products round in the same direction; a kernel that sums to 0 leaves only rounding."""
+    x = np.full((1, 1, size + 1, size + 2), 0.1, np.float32)
+    same = np.full((1, 1, size, size, 2, 3), 0.1, np.float32)
+    edges = same * np.random.default_rng(0).standard_normal((size, size, 1, 1)).astype(np.float32)
+    for kernel in (same, edges - edges.mean(axis=(2, 3), keepdims=True)):
+        record_operator(x, kernel, padding=0)
+
+
+def test_a_lost_product_of_a_large_window_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(x: Array, kernel: Array, **options: Any) -> Array:
+        kernel = kernel.copy()
+        kernel[:, :, 0, 0] = 0
+        return inv.involution(x, kernel, **options)
+
+    monkeypatch.setattr(recording, "involution", lost)
+    ones = np.ones((1, 1, 45, 45, 1, 1), np.float32)
+    with pytest.raises(ArithmeticError, match=r"y is .* away"):
+        record_operator(ones[..., 0, 0], ones, padding=0)
+
+
+def test_many_channels_of_a_layer_can_be_recorded() -> None:
+    layer = nn.Involution2d(4096, 1, reduction=1, rng=0).eval()
+    record(layer, np.random.default_rng(0).random((1, 4096, 1, 2), np.float32))
 
 
 def test_a_wrong_generator_cannot_be_recorded(monkeypatch: pytest.MonkeyPatch) -> None:

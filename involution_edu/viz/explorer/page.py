@@ -14,7 +14,7 @@ import numpy as np
 
 from ...arguments import ArgumentError, Pair, as_int
 from ...arrays import Array
-from ...cases import TOLERANCE, scaled_error
+from ...cases import scaled_error, tolerance
 from ...images import MEAN, STD
 from ...nn import AvgPool2d
 from ..html import Page, csp_source
@@ -158,7 +158,8 @@ def _check_whole(trace: Trace) -> None:
         if pooled.shape[2:] == conv.shape[2:]:
             # In float64: einsum adds one by one, and hundreds of rounding errors add up.
             reduced = np.einsum("oc,nchw->nohw", weight, pooled, dtype=np.float64)
-            if scaled_error(reduced.astype(conv.dtype), conv) <= TOLERANCE[conv.dtype]:
+            allowed = tolerance(conv.dtype, terms=geom.C)
+            if scaled_error(reduced.astype(conv.dtype), conv) <= allowed:
                 return
     raise ArgumentError(
         "trace",
