@@ -1,4 +1,4 @@
-"""Loss functions and their gradients."""
+"""Loss functions with their gradients, and a step down the loss of a batch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from ..arguments import ArgumentError, WrongTypeError, as_number, check_shape
 from ..arrays import Array, array_module, check_array, check_device
+from .module import Module
+from .optim import Optimizer, clip_grad_norm
 
 Labels = NDArray[np.integer[Any]]
 
@@ -28,7 +30,23 @@ def softmax(logits: Array) -> Array:
     return exp
 
 
-class CrossEntropy:
+class Loss:
+    """The common part of the losses: a call returns the loss, ``backward`` its gradient."""
+
+    _gradient: Array | None = None
+
+    def __call__(self, y: Array, target: Any, /) -> float:
+        """Return the loss of ``y`` and keep its gradient."""
+        raise TypeError(f"{type(self).__name__} has no __call__(); a Loss must define it")
+
+    def backward(self) -> Array:
+        """Return the gradient of the last loss, of the shape of the output."""
+        if self._gradient is None:
+            raise RuntimeError(f"{type(self).__name__}.backward() needs a loss first: call it")
+        return self._gradient
+
+
+class CrossEntropy(Loss):
     """The cross-entropy of softmax(logits) with the labels, the mean over the batch.
 
     .. code-block:: text
@@ -57,19 +75,12 @@ class CrossEntropy:
     array([[ 0.25, -0.25]])
     """
 
-    _dlogits: Array | None = None
-
     def __init__(self, label_smoothing: float = 0.0) -> None:
         self.label_smoothing = as_number("label_smoothing", label_smoothing, 1)
 
     def __call__(self, logits: Array, labels: Labels) -> float:
-        """Return the loss of logits (N, K) for labels (N,), each a whole number below K.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the arrays do not fit together, a label is not below K, or the batch is empty.
-        """
+        """Return the loss of logits (N, K) for labels (N,), each a whole number below K."""
+        self._gradient = None
         logits = check_array("logits", logits, gpu=True)
         if logits.ndim != 2 or 0 in logits.shape:
             raise ArgumentError("logits", f"has shape {logits.shape}", "(N, K), neither of them 0")
@@ -77,18 +88,14 @@ class CrossEntropy:
         _check_labels(labels, logits)
         target = xp.full_like(logits, self.label_smoothing / classes)
         target[xp.arange(count), labels] += 1 - self.label_smoothing
-        self._dlogits = (softmax(logits) - target) / count
+        self._gradient = (softmax(logits) - target) / count
         shifted = logits - logits.max(axis=1, keepdims=True)
         minus_log_p = xp.log(xp.exp(shifted).sum(axis=1, keepdims=True)) - shifted
         minus_log_p[target == 0] = 0  # where p is 0, 0 * infinity would be NaN
         return float((target * minus_log_p).sum() / count)
 
-    def backward(self) -> Array:
-        """Return the gradient of the last loss, dlogits (N, K)."""
-        return _saved(self, self._dlogits)
 
-
-class MeanSquaredError:
+class MeanSquaredError(Loss):
     """The mean of (y - target)^2 over all numbers.
 
     .. code-block:: text
@@ -104,28 +111,17 @@ class MeanSquaredError:
     array([0., 2.])
     """
 
-    _dy: Array | None = None
-
     def __call__(self, y: Array, target: Array) -> float:
-        """Return the loss of ``y``; ``target`` has its shape and dtype.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If the arrays do not fit together or are empty.
-        """
+        """Return the loss of ``y``; ``target`` has its shape and dtype."""
+        self._gradient = None
         y = check_array("y", y, gpu=True)
         if y.size == 0:
             raise ArgumentError("y", f"has shape {y.shape}", "at least one number")
         target = check_array("target", target, gpu=True, like=y, owner="y")
         check_shape("target", target, y.shape, "the shape of y")
         difference = y - target
-        self._dy = difference * (2 / y.size)
+        self._gradient = difference * (2 / y.size)
         return float((difference * difference).mean())
-
-    def backward(self) -> Array:
-        """Return the gradient of the last loss, of the shape of ``y``."""
-        return _saved(self, self._dy)
 
 
 def _check_labels(labels: Labels, logits: Array) -> None:
@@ -142,7 +138,54 @@ def _check_labels(labels: Labels, logits: Array) -> None:
         raise ArgumentError("labels", f"has {lowest} to {highest}", f"0 to {classes - 1}")
 
 
-def _saved(criterion: object, gradient: Array | None) -> Array:
-    if gradient is None:
-        raise RuntimeError(f"{type(criterion).__name__}.backward() needs a loss first: call it")
-    return gradient
+def train_step(
+    model: Module,
+    optimizer: Optimizer,
+    criterion: Loss,
+    x: Array,
+    target: Any,
+    *,
+    max_norm: float | None = None,
+) -> tuple[float, Array]:
+    """Take one step down the loss of a batch.
+
+    .. code-block:: text
+
+        y = model(x);  loss = criterion(y, target);  backward;  clip;  step
+
+    Parameters
+    ----------
+    model : Module
+        In training mode. Its gradients are set to zero before the backward pass.
+    optimizer : Optimizer
+        On the parameters of ``model``.
+    criterion : CrossEntropy or MeanSquaredError
+        Or another object whose call returns the loss, and whose ``backward()`` its gradient.
+    x, target : ndarray
+    max_norm : float, optional
+        Upper limit on the norm of the gradient, as in `clip_grad_norm`.
+
+    Returns
+    -------
+    loss : float
+    y : ndarray
+        The output; both are from before the step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from involution_edu import nn
+    >>> model, x, target = nn.Linear(1, 1, dtype=float), np.ones((1, 1)), np.full((1, 1), 2.0)
+    >>> model.load_state_dict({"weight": np.zeros((1, 1)), "bias": np.zeros(1)})
+    >>> optimizer, criterion = nn.SGD(model.parameters(), lr=0.125), nn.MeanSquaredError()
+    >>> [train_step(model, optimizer, criterion, x, target)[0] for _ in range(3)]
+    [4.0, 1.0, 0.25]
+    """
+    y = model(x)
+    loss = criterion(y, target)
+    model.zero_grad()
+    model.backward(criterion.backward())
+    if max_norm is not None:
+        clip_grad_norm(optimizer.parameters, max_norm)
+    optimizer.step()
+    return loss, y
