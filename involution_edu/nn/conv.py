@@ -114,13 +114,10 @@ def _windows_are_pixels(geom: Geometry) -> bool:
 
 def _blocks(geom: Geometry) -> Iterator[slice]:
     """Split the images into slices whose columns have at most about `MAX_COLUMNS` numbers."""
-    step = max(
-        1, MAX_COLUMNS // (geom.C * geom.window[0] * geom.window[1] * geom.H_out * geom.W_out)
-    )
-    if _windows_are_pixels(geom):
-        step = max(1, geom.N)  # the columns are x itself
-    for start in range(0, geom.N, step):
-        yield slice(start, start + step)
+    numbers = geom.C * geom.window[0] * geom.window[1] * geom.H_out * geom.W_out
+    fit = geom.N if _windows_are_pixels(geom) else MAX_COLUMNS // numbers  # x itself, or columns
+    for start in range(0, geom.N, max(1, fit)):
+        yield slice(start, start + max(1, fit))
 
 
 def _columns(x: Array, geom: Geometry) -> Array:
@@ -128,9 +125,8 @@ def _columns(x: Array, geom: Geometry) -> Array:
     rows, columns = geom.C * geom.window[0] * geom.window[1], geom.H_out * geom.W_out
     if _windows_are_pixels(geom):
         return x.reshape(len(x), rows, columns)
-    laid: Array = array_module(x).zeros(
-        (len(x), geom.C, *geom.window, geom.H_out, geom.W_out), x.dtype
-    )
+    shape = len(x), geom.C, *geom.window, geom.H_out, geom.W_out
+    laid: Array = array_module(x).zeros(shape, x.dtype)
     for (u, v), (outputs, pixels) in zip(geom.taps(), geom.overlaps(), strict=True):
         laid[:, :, u, v, *outputs] = x[:, :, *pixels]
     return laid.reshape(len(x), rows, columns)

@@ -113,10 +113,8 @@ class Involution2d(Module):
         self.channels = channels
         self.band_rows = None if band_rows is None else as_int("band_rows", band_rows)
         self.groups = _groups(out_channels, groups, group_channels)
-        if min(self.window) % 2 == 0 or max(self.window) % 2 == 0:
-            raise ArgumentError(
-                "kernel_size", f"is {kernel_size}", "odd sizes, with a middle pixel"
-            )
+        if not all(k % 2 for k in self.window):
+            raise ArgumentError("kernel_size", f"is {kernel_size}", "odd sizes, for a middle pixel")
         if reduction > channels:
             raise ArgumentError("reduction", f"is {reduction}", f"1 to channels = {channels}")
         as_choice("sigma", sigma, SIGMAS)
@@ -133,11 +131,9 @@ class Involution2d(Module):
         )
         spanned = self.groups * self.window[0] * self.window[1]
         self.conv2 = Sequential(conv=Conv2d(hidden, spanned, rng=rng, dtype=dtype))
-        self.project = (
-            Sequential()
-            if out_channels == channels
-            else Conv2d(channels, out_channels, bias=False, rng=rng, dtype=dtype)
-        )
+        self.project: Module = Sequential()  # the identity
+        if out_channels != channels:
+            self.project = Conv2d(channels, out_channels, bias=False, rng=rng, dtype=dtype)
 
     def reduce(self, x: Array) -> Array:
         """Return the features (N, C // r, H_out, W_out) that the kernels are generated from."""
@@ -189,17 +185,16 @@ class Involution2d(Module):
                 dy[:, :, band.rows], band.cut(value), kernel, **band.options
             )
             band.add(dcut, dvalue)
-            dsource[:, :, source_rows] = self._generate_backward(dkernel)
+            dfeatures = self.span_backward(dkernel)
+            dsource[:, :, source_rows] = (
+                dfeatures if self.training else self.reduce_backward(dfeatures)
+            )
         dx = self.project.backward(dvalue)
         dx += self.reduce_backward(dsource) if self.training else dsource
         return dx
 
     def _generate(self, source: Array) -> Array:
         return self.span(source if self.training else self.reduce(source))
-
-    def _generate_backward(self, dkernel: Array) -> Array:
-        dfeatures = self.span_backward(dkernel)
-        return dfeatures if self.training else self.reduce_backward(dfeatures)
 
     def _bands(self, value: Array) -> Iterator[tuple[Band, slice]]:
         """Yield every band with its rows of the source: the reduced features or ``x``."""

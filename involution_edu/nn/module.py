@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from itertools import product
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from ..arguments import as_choice, check_shape
 from ..arrays import Array, array_module, as_numpy, check_array, check_current
@@ -133,7 +132,7 @@ class Module:
 
     training = True
     # Attributes that hold arrays which are stored with the weights but not learned.
-    buffer_names: ClassVar[tuple[str, ...]] = ()
+    buffer_names: tuple[str, ...] = ()
     _saved: tuple[tuple[int, ...], Array, tuple[Any, ...]] | None = None
     _hooks: tuple[HookHandle, ...] = ()
 
@@ -180,9 +179,7 @@ class Module:
         Raises
         ------
         RuntimeError
-            If there was no forward pass yet, or the last one was in `no_grad`.
-        TypeError, ValueError
-            If ``dy`` has not the dtype, shape and device of the output.
+            If the last forward pass raised or was in `no_grad`, or there was none.
         """
         name = type(self).__name__
         if self._saved is None:
@@ -217,12 +214,7 @@ class Module:
 
     def named_parameters(self) -> dict[str, Parameter]:
         """Return every parameter below this module by its dotted name."""
-        return {
-            prefix + name: item
-            for prefix, module in self.named_modules()
-            for name, item in vars(module).items()
-            if isinstance(item, Parameter)
-        }
+        return {name: owner for name, owner, _ in self._arrays() if isinstance(owner, Parameter)}
 
     def parameters(self) -> list[Parameter]:
         """Return every parameter below this module, one that is shared only once."""
@@ -252,8 +244,6 @@ class Module:
 
         Raises
         ------
-        ValueError
-            If ``kind`` is neither.
         BackendUnavailable
             If there is no GPU to compute on; the message says why. Nothing is moved then.
         """
@@ -264,24 +254,25 @@ class Module:
             import cupy
 
             move = cupy.asarray
-        modules = [module for _, module in self.named_modules()]
-        attributes: list[tuple[object, str]] = [
-            *product(self.parameters(), ("data", "grad")),
-            *((module, name) for module in modules for name in module.buffer_names),
-        ]
-        moved = [move(getattr(owner, name)) for owner, name in attributes]
-        for (owner, name), array in zip(attributes, moved, strict=True):
+        holders = [(owner, name) for _, owner, name in self._arrays()]
+        holders += [(parameter, "grad") for parameter in self.parameters()]
+        moved = [move(getattr(owner, name)) for owner, name in holders]
+        for (owner, name), array in zip(holders, moved, strict=True):
             setattr(owner, name, array)
         self._forget()
         return self
 
+    def _arrays(self) -> Iterator[tuple[str, Parameter | Module, str]]:
+        """Yield every parameter and buffer: its dotted name, and the object and attribute."""
+        for prefix, module in self.named_modules():
+            for name, item in vars(module).items():
+                if isinstance(item, Parameter):
+                    yield prefix + name, item, "data"
+                elif name in module.buffer_names:
+                    yield prefix + name, module, name
+
     def _state(self) -> dict[str, Array]:
-        return {
-            prefix + name: item.data if isinstance(item, Parameter) else item
-            for prefix, module in self.named_modules()
-            for name, item in vars(module).items()
-            if isinstance(item, Parameter) or name in module.buffer_names
-        }
+        return {name: getattr(owner, attribute) for name, owner, attribute in self._arrays()}
 
     def state_dict(self) -> dict[str, Array]:
         """Return a copy of every parameter and buffer by its dotted name, as NumPy arrays."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -40,11 +38,7 @@ class BatchNorm2d(Module):
     array([0.2])
     """
 
-    buffer_names: ClassVar[tuple[str, ...]] = (
-        "running_mean",
-        "running_var",
-        "num_batches_tracked",
-    )
+    buffer_names = ("running_mean", "running_var", "num_batches_tracked")
 
     def __init__(
         self,
@@ -90,12 +84,11 @@ class BatchNorm2d(Module):
                 "at least 2 for a variance in training mode: call eval() on BatchNorm2d",
             )
         var = _products(centred, centred) / count
-        for running, new in (
-            (self.running_mean, mean),
-            (self.running_var, var * (count / (count - 1))),
-        ):
-            running *= 1 - self.momentum  # running += momentum * (new - running) would cancel
-            running += self.momentum * new
+        # Not running += momentum * (new - running), which cancels if momentum is 1.
+        new = ((self.running_mean, mean), (self.running_var, var * (count / (count - 1))))
+        for running, of_batch in new:
+            running *= 1 - self.momentum
+            running += self.momentum * of_batch
         self.num_batches_tracked += 1
         return var
 
@@ -109,14 +102,13 @@ class BatchNorm2d(Module):
         scale = _per_channel(self.weight.data * inverse_std)
         # In training mode mean and var depend on x too, which gives
         # dx = scale * (dy - dbias / count - x_hat * dweight / count).
+        if not use_batch:
+            return dy * scale
+        count = dy.size // len(dbias)
         dx: Array = centred
-        if use_batch:
-            count = dy.size // len(dbias)
-            dx *= _per_channel(-inverse_std * dweight / count)
-            dx -= _per_channel(dbias / count)
-            dx += dy
-        else:
-            dx[...] = dy
+        dx *= _per_channel(-inverse_std * dweight / count)
+        dx -= _per_channel(dbias / count)
+        dx += dy
         dx *= scale
         return dx
 
