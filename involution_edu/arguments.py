@@ -27,21 +27,10 @@ def quoted(value: object) -> str:
 
 
 class ArgumentError(ValueError):
-    """An argument that cannot be used.
+    """An argument that cannot be used: its name, what it got, and the accepted values, if known.
 
-    Attributes
-    ----------
-    name : str
-        The argument as the caller knows it, such as ``stride`` or ``stride[1]``.
-    got : str
-        The rest of "``name`` ...": ``is 0``, ``has shape (2, 3)``.
-    need : str
-        The accepted values; may be empty.
-
-    Examples
-    --------
-    >>> print(ArgumentError("stride", "is 0", "an int >= 1"))
-    stride is 0; need an int >= 1
+    >>> print(ArgumentError("stride[1]", "is 0", "an int >= 1"))
+    stride[1] is 0; need an int >= 1
     """
 
     def __init__(self, name: str, got: str, need: str = "") -> None:
@@ -57,15 +46,7 @@ class WrongTypeError(ArgumentError, TypeError):
 
 
 def as_int(name: str, value: object, minimum: int = 1, maximum: int = MAX_INT) -> int:
-    """Return ``value`` as an int from ``minimum`` to ``maximum``; a float or bool is refused.
-
-    Examples
-    --------
-    >>> as_int("size", 300, 8, 288)
-    Traceback (most recent call last):
-        ...
-    involution_edu.arguments.ArgumentError: size is 300; need an int <= 288
-    """
+    """Return ``value`` as an int from ``minimum`` to ``maximum``; a float or bool is refused."""
     got = f"is {quoted(value)}"
     try:
         if isinstance(value, bool):
@@ -80,17 +61,7 @@ def as_int(name: str, value: object, minimum: int = 1, maximum: int = MAX_INT) -
 
 
 def as_pair(name: str, value: object, minimum: int = 1) -> Pair:
-    """Return ``value`` as a (rows, columns) pair of ints from ``minimum`` to `MAX_INT`.
-
-    Examples
-    --------
-    >>> as_pair("stride", 2)
-    (2, 2)
-    >>> as_pair("stride", (1, 0))
-    Traceback (most recent call last):
-        ...
-    involution_edu.arguments.ArgumentError: stride[1] is 0; need an int >= 1
-    """
+    """Return ``value`` as a (rows, columns) pair of ints from ``minimum``; one int counts twice."""
     if not isinstance(value, tuple | list):
         number = as_int(name, value, minimum)
         return number, number
@@ -109,15 +80,7 @@ def as_number(name: str, value: object, maximum: float | None = None) -> float:
 
 
 def as_choice(name: str, value: str, choices: Iterable[str]) -> str:
-    """Return ``value`` if it is one of ``choices``.
-
-    Examples
-    --------
-    >>> as_choice("padding", "full", ("same", "valid"))
-    Traceback (most recent call last):
-        ...
-    involution_edu.arguments.ArgumentError: padding is 'full'; need one of 'same', 'valid'
-    """
+    """Return ``value`` if it is one of ``choices``."""
     choices = list(choices)
     if value not in choices:
         need = f"one of {', '.join(map(repr, choices))}"

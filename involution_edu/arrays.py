@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .arguments import ArgumentError, WrongTypeError
+from .arguments import ArgumentError, WrongTypeError, quoted
 
 Array = NDArray[np.floating[Any]]
 
@@ -24,13 +24,7 @@ def kind_of_array(a: object) -> str | None:
 
 
 def array_module(a: object) -> Any:
-    """Return cupy for a CuPy array, else numpy: the module whose functions take ``a``.
-
-    Examples
-    --------
-    >>> array_module(np.ones(3)) is np
-    True
-    """
+    """Return cupy for a CuPy array, else numpy: the module whose functions take ``a``."""
     return sys.modules["cupy"] if kind_of_array(a) == "cupy" else np
 
 
@@ -44,7 +38,7 @@ def as_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     try:
         return DTYPES[DTYPES.index(np.dtype(dtype))]
     except (TypeError, ValueError):
-        raise WrongTypeError("dtype", f"is {dtype!r}", "float32 or float64") from None
+        raise WrongTypeError("dtype", f"is {quoted(dtype)}", "float32 or float64") from None
 
 
 def check_array(
@@ -75,9 +69,8 @@ def check_array(
     if like is not None:
         check_device(name, array, like, owner, fix)
         if dtype != like.dtype:
-            raise WrongTypeError(
-                name, f"has dtype {array.dtype}", f"{like.dtype}, the dtype of {owner}"
-            )
+            need = f"{like.dtype}, the dtype of {owner}"
+            raise WrongTypeError(name, f"has dtype {array.dtype}", need)
     if kind == "numpy":
         return np.asarray(array, dtype=dtype, order="C")
     with array.device:
@@ -94,13 +87,9 @@ def check_device(name: str, a: Any, like: Array, owner: str = "x", fix: str = ""
     names = {"numpy": "NumPy", "cupy": "CuPy"}
     if kind != need:
         found = names[kind] + " array" if kind else type(a).__name__
-        move = {"numpy": "cupy.asnumpy", "cupy": "cupy.asarray"}[need]
-        raise WrongTypeError(
-            name,
-            f"is a {found}",
-            f"a {names[need]} array, as {owner} is"
-            + (f", such as {move}({name}){fix}" if kind else ""),
-        )
+        move = "cupy.asnumpy" if need == "numpy" else "cupy.asarray"
+        how = f", such as {move}({name}){fix}" if kind else ""
+        raise WrongTypeError(name, f"is a {found}", f"a {names[need]} array, as {owner} is{how}")
     if kind == "cupy" and a.device != like.device:
         raise ArgumentError(name, f"is on {a.device}", f"{like.device}, where {owner} is")
 
@@ -110,8 +99,5 @@ def check_current(name: str, a: Any) -> None:
     if kind_of_array(a) == "cupy":
         current = sys.modules["cupy"].cuda.Device()
         if a.device != current:
-            raise ArgumentError(
-                name,
-                f"is on {a.device}",
-                f"{current}, the current one: use it inside `with {name}.device:`",
-            )
+            need = f"{current}, the current one: use it inside `with {name}.device:`"
+            raise ArgumentError(name, f"is on {a.device}", need)

@@ -73,15 +73,12 @@ def scaled_error(a: Array, reference: Array, scale: Array | None = None) -> floa
 
     The scale is max|reference| if not given, and 1 where it is 0.
 
-    Examples
-    --------
     >>> scaled_error(np.array([1.0, 4.5]), np.array([1.0, 5.0]))
     0.1
     """
     if a.shape != reference.shape or a.dtype != reference.dtype:
-        raise ArgumentError(
-            "a", f"is {a.dtype} {a.shape}", f"{reference.dtype} {reference.shape}, as the reference"
-        )
+        need = f"{reference.dtype} {reference.shape}, as the reference"
+        raise ArgumentError("a", f"is {a.dtype} {a.shape}", need)
     if reference.size == 0:
         return 0.0
     difference = np.abs(a - reference)

@@ -17,23 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from . import nn
 from .arguments import WrongTypeError
 from .arrays import Array, array_module
 from .backends import use_backend
 from .models import Bottleneck, KernelDenoiser, ResidualNetwork
-from .nn import (
-    AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    GlobalAvgPool2d,
-    Involution2d,
-    Linear,
-    MaxPool2d,
-    Module,
-    Parameter,
-    ReLU,
-    Sequential,
-)
 
 Shape = tuple[int, ...]
 
@@ -196,7 +184,7 @@ class Savings:
 
 
 def count(
-    model: Module, image: Shape = (3, IMAGENET_SIZE, IMAGENET_SIZE), name: str | None = None
+    model: nn.Module, image: Shape = (3, IMAGENET_SIZE, IMAGENET_SIZE), name: str | None = None
 ) -> Complexity:
     """Return the parameters and operations of ``model`` for one image.
 
@@ -233,20 +221,17 @@ def count(
     >>> [(a.name, a.macs) for a in count(nn.Involution2d(16, 3), (16, 5, 6)).layers if a.macs]
     [('', 4320), ('conv1.conv', 1920), ('conv2.conv', 1080)]
     """
-    names: dict[Module, str] = {}  # a module that is used under several names is one layer
+    names: dict[nn.Module, str] = {}  # a module that is used under several names is one layer
     for path, module in model.named_modules():
         names.setdefault(module, path.rstrip("."))
     for module, path in names.items():
         if not isinstance(module, CONTAINERS) and type(module) not in COSTS:
             known = ", ".join(sorted(kind.__name__ for kind in COSTS))
-            raise WrongTypeError(
-                "model",
-                f"has {path!r}, a {type(module).__name__}",
-                f"layers whose operations are known: {known}",
-            )
-    calls: dict[Module, list[tuple[Shape, Shape]]] = {module: [] for module in names}
+            need = f"layers whose operations are known: {known}"
+            raise WrongTypeError("model", f"has {path!r}, a {type(module).__name__}", need)
+    calls: dict[nn.Module, list[tuple[Shape, Shape]]] = {module: [] for module in names}
 
-    def record(module: Module, x: Array, y: Array) -> None:
+    def record(module: nn.Module, x: Array, y: Array) -> None:
         calls[module].append((x.shape[1:], y.shape[1:]))
 
     like = next((p.data for p in model.parameters()), np.empty(0, np.float32))
@@ -256,63 +241,54 @@ def count(
         for module in names:
             stack.enter_context(module.register_forward_hook(record))
         model(array_module(like).zeros((0, *image), like.dtype))
-    layers = (
-        _cost(path, module, calls[module])
-        for module, path in names.items()
-        if type(module) in COSTS
-    )
-    return Complexity(name or type(model).__name__, image, tuple(layers))
+    counted = {module: path for module, path in names.items() if type(module) in COSTS}
+    layers = tuple(_cost(path, module, calls[module]) for module, path in counted.items())
+    return Complexity(name or type(model).__name__, image, layers)
 
 
-def _cost(name: str, module: Module, calls: list[tuple[Shape, Shape]]) -> LayerCost:
+def _cost(name: str, module: nn.Module, calls: list[tuple[Shape, Shape]]) -> LayerCost:
     costs = [COSTS[type(module)](module, *shapes) for shapes in calls]
     macs = sum(products for products, _ in costs)
     return LayerCost(
         name,
         type(module).__name__,
         calls[-1][1] if calls else (),
-        sum(item.data.size for item in vars(module).values() if isinstance(item, Parameter)),
+        sum(item.data.size for item in vars(module).values() if isinstance(item, nn.Parameter)),
         macs,
         macs + sum(others for _, others in costs),
     )
 
 
-def _weighted(layer: Conv2d | Linear, x: Shape, y: Shape) -> tuple[int, int]:
+def _weighted(layer: nn.Conv2d | nn.Linear, x: Shape, y: Shape) -> tuple[int, int]:
     pixels = math.prod(y[1:])
     return layer.weight.data.size * pixels, math.prod(y) if layer.bias else 0
 
 
-def _involution(layer: Involution2d | KernelDenoiser, x: Shape, y: Shape) -> tuple[int, int]:
-    return math.prod(y) * math.prod(
-        layer.window
-    ), 0  # its generator is counted by the layers inside
+def _involution(layer: nn.Involution2d | KernelDenoiser, x: Shape, y: Shape) -> tuple[int, int]:
+    return math.prod((*y, *layer.window)), 0  # the layers inside count its generator
 
 
-def _per_input(times: int, layer: Module, x: Shape, y: Shape) -> tuple[int, int]:
+def _per_input(times: int, layer: nn.Module, x: Shape, y: Shape) -> tuple[int, int]:
     return 0, times * math.prod(x)
 
 
 # Multiply-adds and other operations of a layer, from the shapes of its input and output, without N.
-COSTS: dict[type[Module], Callable[..., tuple[int, int]]] = {
-    Conv2d: _weighted,
-    Linear: _weighted,
-    Involution2d: _involution,
+COSTS: dict[type[nn.Module], Callable[..., tuple[int, int]]] = {
+    nn.Conv2d: _weighted,
+    nn.Linear: _weighted,
+    nn.Involution2d: _involution,
     KernelDenoiser: _involution,
-    BatchNorm2d: partial(_per_input, 2),
-    **dict.fromkeys((ReLU, AvgPool2d, MaxPool2d, GlobalAvgPool2d), partial(_per_input, 1)),
+    nn.BatchNorm2d: partial(_per_input, 2),
+    **dict.fromkeys(
+        (nn.ReLU, nn.AvgPool2d, nn.MaxPool2d, nn.GlobalAvgPool2d), partial(_per_input, 1)
+    ),
 }
 # Only the layers inside are counted; the additions of shortcuts are not.
-CONTAINERS = Sequential, Bottleneck, ResidualNetwork
+CONTAINERS = nn.Sequential, Bottleneck, ResidualNetwork
 
 
 def change(ours: float, theirs: float) -> float:
-    """Return the difference of ``ours`` from ``theirs`` in per cent of ``theirs``.
-
-    Examples
-    --------
-    >>> change(1.5, 2.0)
-    -25.0
-    """
+    """Return the difference of ``ours`` from ``theirs`` in per cent of ``theirs``."""
     return 100 * (ours / theirs - 1)
 
 

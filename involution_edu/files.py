@@ -13,13 +13,8 @@ from pathlib import Path
 def check_writable(*paths: Path, force: bool = False, choice: str = "another file") -> None:
     """Raise `OSError` if a path cannot be written; called before long work starts.
 
-    Parameters
-    ----------
-    paths : Path
-    force : bool
-        Whether files that exist, dangling symlinks included, may be replaced.
-    choice : str
-        Alternative that the messages suggest.
+    A file that exists, a dangling symlink included, may be replaced with ``force``. The messages
+    suggest ``choice`` as an alternative.
     """
     for path in paths:
         folder = path.parent
@@ -41,13 +36,8 @@ def check_writable(*paths: Path, force: bool = False, choice: str = "another fil
 def written_whole(path: Path, *, force: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside ``path``, renamed to it when the block ends without error.
 
-    Raises
-    ------
-    OSError
-        As `check_writable`; and if writing fails, with ``path`` as its ``filename``.
+    An `OSError` of writing has ``path`` as its ``filename``.
 
-    Examples
-    --------
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> with written_whole(folder / "a.txt") as temporary:

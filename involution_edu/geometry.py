@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from .arguments import ArgumentError, IntOrPair, Pair, WrongTypeError, as_int, as_pair
+from .arguments import ArgumentError, IntOrPair, Pair, WrongTypeError, as_int, as_pair, quoted
 from .arrays import Array
 
 Padding = int | tuple[int, int] | str
@@ -34,16 +34,12 @@ def resolve_padding(padding: object, window: Pair, dilation: Pair) -> Pair:
     if padding == "valid":
         return 0, 0
     if padding != "same":
-        raise ArgumentError(
-            "padding", f"is {padding!r}", '"same", "valid", an int or a pair of ints'
-        )
+        need = '"same", "valid", an int or a pair of ints'
+        raise ArgumentError("padding", f"is {quoted(padding)}", need)
     k_h, k_w = window
     if k_h % 2 == 0 or k_w % 2 == 0:
-        raise ArgumentError(
-            "padding",
-            f'is "same" with a window of {k_h} x {k_w}',
-            "odd sizes for it: pass the padding as an int or a pair for an even window",
-        )
+        need = "odd sizes for it: pass the padding as an int or a pair for an even window"
+        raise ArgumentError("padding", f'is "same" with a window of {k_h} x {k_w}', need)
     d_h, d_w = dilation
     return d_h * (k_h - 1) // 2, d_w * (k_w - 1) // 2
 
@@ -98,27 +94,19 @@ class Geometry:
             if not isinstance(pair, tuple):
                 raise WrongTypeError(name, f"is {pair!r}", "a pair of ints (rows, columns)")
         if min(self.C, self.H, self.W) < 1:
-            raise ArgumentError(
-                "x", f"has shape {self.x_shape}", "at least one channel, one row and one column"
-            )
+            need = "at least one channel, one row and one column"
+            raise ArgumentError("x", f"has shape {self.x_shape}", need)
         if self.G < 1 or self.C % self.G:
-            raise ArgumentError(
-                "kernel", f"has G = {self.G} groups", f"a divisor of the C = {self.C} channels of x"
-            )
+            need = f"a divisor of the C = {self.C} channels of x"
+            raise ArgumentError("kernel", f"has G = {self.G} groups", need)
         elements = self.N * self.C * self.padded_size[0] * self.padded_size[1]
         if elements > MAX_ELEMENTS:
-            raise ArgumentError(
-                "padding",
-                f"is {self.padding}",
-                f"less, for x would have {elements} numbers with it, more than {MAX_ELEMENTS}",
-            )
+            need = f"less, for x would have {elements} numbers with it, more than {MAX_ELEMENTS}"
+            raise ArgumentError("padding", f"is {self.padding}", need)
         if min(self.H_out, self.W_out) < 1:
             (h, w), (e_h, e_w) = self.padded_size, self.extent
-            raise ArgumentError(
-                "kernel",
-                f"has a window that spans {e_h} x {e_w} pixels",
-                f"at most the {h} x {w} of the padded image (x is {self.H} x {self.W}, padding {self.padding}, dilation {self.dilation})",
-            )
+            need = f"at most the {h} x {w} of the padded image (x is {self.H} x {self.W}, padding {self.padding}, dilation {self.dilation})"
+            raise ArgumentError("kernel", f"has a window that spans {e_h} x {e_w} pixels", need)
 
     @property
     def C_g(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .arguments import ArgumentError, IntOrPair, as_pair, check_shape
 from .arrays import Array, check_array, kind_of_array
-from .backends import Backend, select
+from .backends import select
 from .geometry import Geometry, Padding, make_geometry
 
 
@@ -75,7 +75,7 @@ def involution(
     array([[[[1., 1., 5.]]]])
     """
     x, kernel, geom = _checked(x, kernel, stride, padding, dilation)
-    return _select(backend, x).forward(x, kernel, geom)
+    return select(backend, str(kind_of_array(x))).forward(x, kernel, geom)
 
 
 def involution_backward(
@@ -131,12 +131,8 @@ def involution_backward(
     x, kernel, geom = _checked(x, kernel, stride, padding, dilation)
     dy = check_array("dy", dy, gpu=True, like=x)
     check_shape("dy", dy, geom.y_shape, "(N, C, H_out, W_out)")
-    chosen = _select(backend, x)
+    chosen = select(backend, str(kind_of_array(x)))
     return chosen.backward_input(dy, kernel, geom), chosen.backward_kernel(dy, x, geom)
-
-
-def _select(backend: str, x: Array) -> Backend:
-    return select(backend, kind_of_array(x) or "numpy")
 
 
 def _checked(

@@ -26,9 +26,8 @@ def as_features(x: Array, channels: int | None = None, weight: Array | None = No
         wanted = "" if channels is None else f" with C = {channels}"
         raise ArgumentError("x", f"has shape {x.shape}", f"(N, C, H, W){wanted}")
     if min(x.shape[1:]) < 1:
-        raise ArgumentError(
-            "x", f"has shape {x.shape}", "at least one channel, one row and one column"
-        )
+        need = "at least one channel, one row and one column"
+        raise ArgumentError("x", f"has shape {x.shape}", need)
     return x
 
 

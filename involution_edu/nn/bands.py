@@ -16,28 +16,15 @@ MAX_BAND_BYTES = {"numpy": 1 << 22, "cupy": 1 << 27}
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Some rows of the output, and the rows of the inputs that they are computed from.
+    """Some rows of the output, and the rows of the inputs that they are computed from."""
 
-    Attributes
-    ----------
-    rows : slice
-        Rows of y and of the reduced features.
-    generator_rows : slice
-        Rows of the layer's input whose kernels these are: stride times ``rows``.
-    input_rows : slice
-        Rows of the operator's input in the windows of the band.
-    extra_zeros : (int, int)
-        Rows of zeros above and below them, for windows that reach over the edge of the image; they
-        come in addition to the padding in ``options``, which is the same on both sides.
-    options : dict
-        Arguments of `involution` for the result of `cut`.
-    """
-
-    rows: slice
-    generator_rows: slice
-    input_rows: slice
+    rows: slice  # of y and of the reduced features
+    generator_rows: slice  # of the layer's input, whose kernels these are: stride times `rows`
+    input_rows: slice  # of the operator's input, in the windows of the band
+    # Rows of zeros above and below those, for windows that reach over the edge of the image. They
+    # come in addition to the padding in `options`, which is the same on both sides.
     extra_zeros: Pair
-    options: dict[str, Any]
+    options: dict[str, Any]  # arguments of `involution` for the result of `cut`
 
     def cut(self, x: Array) -> Array:
         """Return the input rows with the extra zeros."""
