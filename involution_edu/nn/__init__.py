@@ -11,16 +11,14 @@
 (1, 32, 9, 12)
 """
 
-from .activation import ReLU
+from .basic import Linear, ReLU, Sequential
 from .conv import Conv2d
 from .involution2d import Involution2d
-from .linear import Linear
 from .losses import CrossEntropy, MeanSquaredError, train_step
 from .module import Module, Parameter, no_grad
 from .norm import BatchNorm2d
 from .optim import SGD, Adam, Optimizer, clip_grad_norm, warmup_cosine
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
-from .sequential import Sequential
 
 __all__ = [
     "SGD",

@@ -12,14 +12,13 @@ from ..arrays import Array, array_module
 from ..backends import fusing
 from ..geometry import Geometry, make_geometry
 from ..ops import involution, involution_backward
-from .activation import ReLU
 from .arguments import as_features
 from .bands import Band, bands, rows_that_fit
+from .basic import ReLU, Sequential
 from .conv import Conv2d
 from .module import Module
 from .norm import BatchNorm2d
 from .pooling import AvgPool2d
-from .sequential import Sequential
 
 SIGMAS = ("bn-relu", "relu", "identity")
 

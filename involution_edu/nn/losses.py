@@ -20,8 +20,6 @@ def softmax(logits: Array) -> Array:
 
     The largest logit is subtracted before exp, so that it cannot overflow.
 
-    Examples
-    --------
     >>> softmax(np.array([1000.0, 1000.0]))
     array([0.5, 0.5])
     """

@@ -174,13 +174,7 @@ class Module:
         self._saved = (y.shape, like, values) if _saving.get() else None
 
     def saved(self, dy: Array) -> tuple[Any, ...]:
-        """Return ``dy``, checked against the output, and the values of `save`.
-
-        Raises
-        ------
-        RuntimeError
-            If the last forward pass raised or was in `no_grad`, or there was none.
-        """
+        """Return ``dy``, checked against the output, and the values of `save`, if there are any."""
         name = type(self).__name__
         if self._saved is None:
             raise RuntimeError(
@@ -240,12 +234,8 @@ class Module:
 
         CuPy arrays are put on the current GPU; the layers then take and return CuPy arrays, and
         this GPU must be the current one when they are called. Arrays kept for backward are
-        dropped. An optimiser made before keeps its own arrays where they were.
-
-        Raises
-        ------
-        BackendUnavailable
-            If there is no GPU to compute on; the message says why. Nothing is moved then.
+        dropped. An optimiser made before keeps its own arrays where they were. Without a GPU to
+        compute on, nothing is moved and `BackendUnavailable` says why.
         """
         as_choice("kind", kind, ("numpy", "cupy"))
         move = as_numpy
@@ -279,12 +269,8 @@ class Module:
         return {name: as_numpy(array).copy() for name, array in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Copy ``state`` into the parameters and buffers.
+        """Copy ``state`` into the parameters and buffers: all of it, or nothing if it does not fit.
 
-        Raises
-        ------
-        TypeError, ValueError
-            If a name is missing or unknown, or an array has another shape or a dtype that cannot
-            be cast. Nothing is changed then.
+        It needs every name of `state_dict`, with the same shape and a dtype that can be cast.
         """
         copy_state(state, self._state())

@@ -83,13 +83,7 @@ class Optimizer:
         return {name: as_numpy(array).copy() for name, array in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Copy the arrays of `state_dict` into this optimiser, which then continues from there.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As `Module.load_state_dict`. Nothing is changed then.
-        """
+        """Copy the arrays of `state_dict` into this optimiser: all, or nothing if one does not fit."""
         own = self._state()
         if "steps" in state and np.min(as_numpy(state["steps"])) < 0:
             raise ArgumentError("state['steps']", f"is {state['steps']}", "an int >= 0")

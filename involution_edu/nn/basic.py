@@ -1,4 +1,4 @@
-"""The fully connected layer."""
+"""Modules in sequence, ReLU and the fully connected layer."""
 
 from __future__ import annotations
 
@@ -6,9 +6,78 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arguments import ArgumentError, Rng, as_generator, as_int
-from ..arrays import Array, as_dtype
+from ..arrays import Array, array_module, as_dtype
 from .arguments import as_input
 from .module import Module, Parameter
+
+
+class Sequential(Module):
+    """Modules applied one after the other.
+
+    Parameters
+    ----------
+    *modules, **named : Module
+        Named "0", "1", ... or by their keyword; the positional ones come first.
+
+    Examples
+    --------
+    >>> from involution_edu import nn
+    >>> reduce = nn.Sequential(conv=nn.Conv2d(8, 2, bias=False), relu=nn.ReLU())
+    >>> list(reduce.named_parameters())
+    ['conv.weight']
+    """
+
+    def __init__(self, *modules: Module, **named: Module) -> None:
+        for name, module in [*((str(i), m) for i, m in enumerate(modules)), *named.items()]:
+            setattr(self, name, module)
+
+    def forward(self, x: Array) -> Array:
+        """Return the output of the last module."""
+        for module in self.children().values():
+            x = module(x)
+        return x
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx, by the backward passes of the modules from last to first."""
+        for module in reversed(self.children().values()):
+            dy = module.backward(dy)
+        return dy
+
+
+class ReLU(Module):
+    """max(x, 0), with gradient 0 at x = 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from involution_edu import nn
+    >>> relu = nn.ReLU()
+    >>> relu(np.array([[-2.0, 0.0, 3.0]]))
+    array([[0., 0., 3.]])
+    >>> relu.backward(np.array([[5.0, 5.0, 5.0]]))  # dy passes where x was positive
+    array([[0., 0., 5.]])
+    """
+
+    def forward(self, x: Array) -> Array:
+        """Return y, of the shape of ``x``."""
+        x = as_input(x)
+        y: Array = array_module(x).maximum(x, 0)
+        self.save(y, y)
+        return y
+
+    def active_masks(self) -> list[Array]:
+        """Return a mask of the numbers that were positive in the last pass.
+
+        Numerical gradient checks compare it before and after a step: between the two there is a
+        kink if it changes, and the difference is no gradient.
+        """
+        return [] if self._saved is None else [self._saved[2][0] > 0]
+
+    def backward(self, dy: Array) -> Array:
+        """Return ``dy`` where ``x`` was positive, else 0."""
+        dy, y = self.saved(dy)
+        dx: Array = array_module(dy).where(y > 0, dy, 0)  # dy * (y > 0) is NaN for 0 * Inf
+        return dx
 
 
 class Linear(Module):
