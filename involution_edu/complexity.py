@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -107,30 +107,25 @@ class Complexity:
 
     def text(self) -> str:
         """Return a table with a row for each layer that multiplies and for each other kind."""
-        return "\n".join(self._lines())
-
-    def _lines(self) -> Iterator[str]:
-        yield f"{self.model} for one image of {_text_of(self.image)}"
-        yield ""
-        yield f"{'layer':32}{'output':>15}{'parameters':>14}{'MACs':>16}"
+        lines = [f"{self.model} for one image of {_text_of(self.image)}", ""]
+        lines.append(f"{'layer':32}{'output':>15}{'parameters':>14}{'MACs':>16}")
+        others = [layer for layer in self.layers if not layer.macs]
         for layer in self.layers:
             if layer.macs:
                 title = layer.name + " apply" * (layer.kind == "Involution2d")
                 shape = _text_of(layer.shape)
-                yield f"{title:32}{shape:>15}{layer.parameters:>14,}{layer.macs:>16,}"
-        others = [layer for layer in self.layers if not layer.macs]
+                lines.append(f"{title:32}{shape:>15}{layer.parameters:>14,}{layer.macs:>16,}")
         for kind, times in Counter(layer.kind for layer in others).items():
             parameters = sum(layer.parameters for layer in others if layer.kind == kind)
-            yield f"{f'{times} × {kind}':47}{parameters:>14,}{0:>16}"
-        yield f"{'total':47}{self.parameters:>14,}{self.macs:>16,}"
-        yield ""
-        yield fill(
+            lines.append(f"{f'{times} × {kind}':47}{parameters:>14,}{0:>16}")
+        lines += [f"{'total':47}{self.parameters:>14,}{self.macs:>16,}", ""]
+        notes = (
             'A MAC is a multiply-add; "apply" is the involution itself, and the rows below it '
             f"generate its kernels. Operations: {self.operations:,}, which are the MACs, 2 for "
             "each number that is normalised, 1 for each input of a ReLU or a pooling and 1 for "
-            "each bias that is added.",
-            80,
+            "each bias that is added."
         )
+        return "\n".join([*lines, fill(notes, 80)])
 
     def stages(self) -> dict[str, tuple[int, int]]:
         """Return (parameters, macs) of the stem, each stage, the classifier, and in total."""
@@ -157,12 +152,9 @@ class Savings:
 
     def text(self) -> str:
         """Return the table of our network, and the comparison."""
-        return "\n".join([self.ours.text(), "", *self._lines()])
-
-    def _lines(self) -> Iterator[str]:
         ours, theirs = self.ours, self.theirs
-        yield f"{'':8}{'parameters, M':>30}{'MACs, M':>32}"
-        yield f"{'':8}" + 2 * f"{ours.model:>12}{theirs.model:>12}{'':8}"
+        names = 2 * f"{ours.model:>12}{theirs.model:>12}{'':8}"
+        lines = [ours.text(), "", f"{'':8}{'parameters, M':>30}{'MACs, M':>32}", f"{'':8}{names}"]
         for (stage, mine), other in zip(
             ours.stages().items(), theirs.stages().values(), strict=True
         ):
@@ -170,17 +162,18 @@ class Savings:
                 f"{a / 1e6:>12.2f}{b / 1e6:>12.2f}{change(a, b):>+7.1f}%"
                 for a, b in zip(mine, other, strict=True)
             )
-            yield f"{stage:8}{''.join(cells)}"
+            lines.append(f"{stage:8}{''.join(cells)}")
         parameters = [cost.parameters / 1e6 for cost in (ours, theirs)]
         operations = [cost.operations / 1e9 for cost in (ours, theirs)]
-        yield (
-            f"Operations: {operations[0]:.3f} G against {operations[1]:.3f} G, "
-            f"{change(*operations):+.1f} %."
-        )
+        change_in_g = "Operations: {:.3f} G against {:.3f} G, {:+.1f} %."
+        lines.append(change_in_g.format(*operations, change(*operations)))
         if ours.image[-1] == IMAGENET_SIZE:
-            yield "From figures rounded to one decimal, as the paper's percentages are:"
             a, b = (change(*(round(n, 1) for n in pair)) for pair in (parameters, operations))
-            yield f"parameters {a:+.1f} %, operations {b:+.1f} %."
+            lines += [
+                "From figures rounded to one decimal, as the paper's percentages are:",
+                f"parameters {a:+.1f} %, operations {b:+.1f} %.",
+            ]
+        return "\n".join(lines)
 
 
 def count(

@@ -145,16 +145,9 @@ class Module:
         return y
 
     def register_forward_hook(self, hook: ForwardHook) -> HookHandle:
-        """Call ``hook(module, x, y)`` after each call of this module, until it is removed.
+        """Call ``hook(module, x, y)`` after each call of this module, until the handle's `remove`.
 
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from involution_edu import nn
-        >>> model = nn.Sequential(pool=nn.AvgPool2d(2), mean=nn.GlobalAvgPool2d())
-        >>> with model.pool.register_forward_hook(lambda module, x, y: print(x.shape, y.shape)):
-        ...     y = model(np.zeros((1, 3, 6, 8)))
-        (1, 3, 6, 8) (1, 3, 3, 4)
+        In ``with module.register_forward_hook(hook):``, it is removed at the end of the block.
         """
         handle = HookHandle(self, hook)
         self._hooks = (*self._hooks, handle)

@@ -212,3 +212,20 @@ def test_a_shared_parameter_is_listed_once() -> None:
     model = nn.Sequential(layer, nn.ReLU(), layer)
     assert len(model.parameters()) == 2
     assert len(model.state_dict()) == 4
+
+
+@pytest.mark.parametrize(
+    ("criterion", "target", "wrong"),
+    [
+        (nn.CrossEntropy(), np.array([0, 1]), np.array([0, 9])),
+        (nn.MeanSquaredError(), np.zeros((2, 3)), np.zeros((2, 4))),
+    ],
+)
+def test_a_loss_that_raised_has_no_backward(
+    criterion: nn.losses.Loss, target: Any, wrong: Any
+) -> None:
+    criterion(np.ones((2, 3)), target)
+    with pytest.raises(ValueError, match="need"):
+        criterion(np.ones((2, 3)), wrong)
+    with pytest.raises(RuntimeError, match="needs a loss first"):
+        criterion.backward()
