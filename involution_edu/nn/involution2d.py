@@ -105,20 +105,22 @@ class Involution2d(Module):
         rng: Rng = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        channels, reduction = as_int("channels", channels), as_int("reduction", reduction)
+        channels = as_int("channels", channels)
+        hidden = channels // as_int("reduction", reduction, 1, channels)
         out_channels = channels if out_channels is None else as_int("out_channels", out_channels)
         self.window = as_pair("kernel_size", kernel_size)
         self.stride, self.dilation = as_pair("stride", stride), as_pair("dilation", dilation)
         self.channels = channels
         self.band_rows = None if band_rows is None else as_int("band_rows", band_rows)
-        self.groups = _groups(out_channels, groups, group_channels)
+        name, size = ("group_channels", group_channels) if groups is None else ("groups", groups)
+        size = as_int(name, size)
+        if out_channels % size:
+            raise ArgumentError(name, f"is {size}", f"a divisor of the {out_channels} channels")
+        self.groups = out_channels // size if groups is None else size
         if not all(k % 2 for k in self.window):
             raise ArgumentError("kernel_size", f"is {kernel_size}", "odd sizes, for a middle pixel")
-        if reduction > channels:
-            raise ArgumentError("reduction", f"is {reduction}", f"1 to channels = {channels}")
         as_choice("sigma", sigma, SIGMAS)
         rng = as_generator(rng)
-        hidden = channels // reduction
         between: dict[str, Module] = {}
         if sigma == "bn-relu":
             between["bn"] = BatchNorm2d(hidden, dtype=dtype)
@@ -226,11 +228,3 @@ class Involution2d(Module):
                 "Involution2d.backward() needs reduce() or generate_kernel() not to have run "
                 "since the forward pass: the layers inside have kept the arrays of another x"
             )
-
-
-def _groups(out_channels: int, groups: int | None, group_channels: int) -> int:
-    name, value = ("group_channels", group_channels) if groups is None else ("groups", groups)
-    value = as_int(name, value)
-    if out_channels % value:
-        raise ArgumentError(name, f"is {value}", f"a divisor of the {out_channels} channels")
-    return out_channels // value if groups is None else value
