@@ -45,6 +45,11 @@ class LayerCost:
     operations : int
         ``macs``, and for layers without products 2 for each input of `BatchNorm2d` (scale,
         shift), 1 for each input of `ReLU` or a pooling, 1 for each output with a bias.
+
+    Examples
+    --------
+    >>> count(nn.BatchNorm2d(8), (8, 3, 5)).layers[0]
+    LayerCost(name='', kind='BatchNorm2d', shape=(8, 3, 5), parameters=16, macs=0, operations=240)
     """
 
     name: str

@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -27,9 +27,11 @@ def check_writable(*paths: Path, force: bool = False, choice: str = "another fil
         temporary = _beside(path)
         try:  # permissions do not tell: root ignores them, and /proc has none
             temporary.touch(exist_ok=False)
-            temporary.unlink()
         except OSError as error:
             raise OSError(f"{path} cannot be made ({error.strerror}); choose {choice}") from error
+        finally:  # also if a signal arrives
+            with suppress(OSError):
+                temporary.unlink()
 
 
 @contextmanager
