@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..html import csp_source
-from .frames import Frame
+from .canvas import Frame
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage

@@ -15,7 +15,7 @@ import numpy as np
 from ...arguments import ArgumentError, as_choice
 from ...progress import Progress, no_progress
 from ..palette import GifPalette
-from .frames import Animation, Frame
+from .canvas import Animation, Frame
 from .player import player_page
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from PIL import Image
 from involution_edu.cli import main
 from involution_edu.images import Photo
 from involution_edu.viz.animation.animate import animate
-from involution_edu.viz.animation.frames import Animation, Frame
+from involution_edu.viz.animation.canvas import Animation, Frame
 from involution_edu.viz.animation.scenes import SCENES, Subject
 from involution_edu.viz.animation.writers import FORMATS, VIDEO_RATE, write_animation
 from involution_edu.viz.palette import GifPalette, diverging

@@ -10,10 +10,8 @@ from ....arguments import Pair
 from ...palette import MUTED, limit_of
 from ...picks import strongest_pixel
 from ...recording import Gradients, record, record_gradients
-from ..canvas import Canvas, number
-from ..frames import Frame
-from .layout import Grid, bracketed
-from .scene import END, SLOW, Scene
+from ..canvas import Canvas, Frame, number
+from .scene import END, SLOW, Grid, Scene, bracketed
 from .subject import Subject
 
 UPPER, MIDDLE, LOWER = 200, 330, 470  # rows of the canvas: the middles of both paths

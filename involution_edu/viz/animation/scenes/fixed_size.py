@@ -10,10 +10,8 @@ from ....arguments import Pair
 from ....ops import involution
 from ...palette import ACCENT, INK, MUTED, limit_of
 from ...recording import record
-from ..canvas import Canvas
-from ..frames import Frame
-from .layout import Grid, kernel_field
-from .scene import END, SLOW, Scene
+from ..canvas import Canvas, Frame
+from .scene import END, SLOW, Grid, Scene, kernel_field
 from .subject import Subject
 
 LEFT, RIGHT, MIDDLE = 256, 704, 272

@@ -11,10 +11,8 @@ from ....arguments import Pair
 from ...palette import MUTED, limit_of
 from ...picks import strongest_pixel, varied_pixels
 from ...recording import record
-from ..canvas import Canvas, number
-from ..frames import Frame
-from .layout import Grid, bracketed, sum_of
-from .scene import END, QUICK, SLOW, STEP, Scene
+from ..canvas import Canvas, Frame, number
+from .scene import END, QUICK, SLOW, STEP, Grid, Scene, bracketed, sum_of
 from .subject import Subject
 
 PHOTO = (32, 124)

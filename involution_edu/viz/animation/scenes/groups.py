@@ -8,10 +8,8 @@ from ....nn import Conv2d, Involution2d
 from ...palette import ACCENT, LINE, MUTED, limit_of
 from ...picks import maximum_inside
 from ...recording import record
-from ..canvas import Canvas
-from ..frames import Frame
-from .layout import Grid
-from .scene import END, SLOW, STEP, Scene
+from ..canvas import Canvas, Frame
+from .scene import END, SLOW, STEP, Grid, Scene
 from .subject import Subject, with_statistics_of
 
 CHANNELS, GROUPS = 6, 2

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...palette import BLUE, MUTED, ORANGE
-from ..canvas import Canvas, number
-from ..frames import Frame
+from ..canvas import Canvas, Frame, number
 from .generate import COLOURS
-from .layout import bracketed, grids_below
-from .scene import END, SLOW, STEP, Scene
+from .scene import END, SLOW, STEP, Scene, bracketed, grids_below
 from .subject import Subject
 
 MIDDLE = 246  # row of the canvas: the middle of the large grids

@@ -14,10 +14,8 @@ from ....models.salt_and_pepper import with_salt_and_pepper
 from ...palette import EMPTY, LINE, MUTED
 from ...picks import telling_pixel, varied_pixels
 from ...recording import record
-from ..canvas import Canvas, number
-from ..frames import Frame
-from .layout import COLUMNS, grids_below
-from .scene import Scene
+from ..canvas import Canvas, Frame, number
+from .scene import COLUMNS, Scene, grids_below
 from .subject import Subject
 
 PANEL = 288  # maximum rows and columns of the canvas for the photo, and for the output

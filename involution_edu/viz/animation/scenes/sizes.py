@@ -11,10 +11,8 @@ from ....geometry import Geometry
 from ...palette import limit_of
 from ...recording import record_operator
 from ...trace import OperatorTrace
-from ..canvas import Canvas
-from ..frames import Frame
-from .layout import Grid
-from .scene import END, SLOW, STEP, WIDTH, Scene
+from ..canvas import Canvas, Frame
+from .scene import END, SLOW, STEP, WIDTH, Grid, Scene
 from .subject import Subject
 
 LEFT, RIGHT, MIDDLE = 256, 736, 320

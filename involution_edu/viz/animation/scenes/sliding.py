@@ -11,10 +11,8 @@ from ....arguments import Pair
 from ...palette import limit_of
 from ...recording import record_operator
 from ...trace import OperatorTrace
-from ..canvas import Canvas, number
-from ..frames import Frame
-from .layout import COLUMNS, LARGE, Grid, grids_below, kernel_field
-from .scene import END, QUICK, SLOW, STEP, Scene
+from ..canvas import Canvas, Frame, number
+from .scene import COLUMNS, END, LARGE, QUICK, SLOW, STEP, Grid, Scene, grids_below, kernel_field
 from .subject import Subject
 
 # Finds edges: the column on the right minus the column on the left.

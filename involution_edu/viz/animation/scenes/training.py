@@ -14,10 +14,8 @@ from ...palette import ACCENT, INK, LINE, MUTED, limit_of
 from ...picks import varied_pixels
 from ...recording import record
 from ...trace import Trace
-from ..canvas import Canvas, Point, number
-from ..frames import Frame
-from .layout import Grid
-from .scene import END, SLOW, Scene
+from ..canvas import Canvas, Frame, Point, number
+from .scene import END, SLOW, Grid, Scene
 from .subject import Subject
 
 EPOCHS = 150
