@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import html
 import io
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..html import csp_source
+from ..html import csp_source, script_data
 from .canvas import Frame
 
 if TYPE_CHECKING:
@@ -33,8 +32,6 @@ def player_page(images: list[PILImage], frames: list[Frame]) -> str:
         "captions": [frame.caption for frame in frames],
         "milliseconds": [frame.milliseconds for frame in frames],
     }
-    # "</script>" inside of a caption must not end the data.
-    data = json.dumps(animation, ensure_ascii=False).replace("<", "\\u003c")
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -57,7 +54,7 @@ script-src '{csp_source(script)}'; style-src '{csp_source(style)}'">
 <output id="count"></output>
 </div>
 </main>
-<script type="application/json" id="animation">{data}</script>
+<script type="application/json" id="animation">{script_data(animation)}</script>
 <script>{script}</script>
 </body>
 </html>

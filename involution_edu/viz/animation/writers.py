@@ -29,21 +29,7 @@ def write_animation(
 ) -> PILImage:
     """Draw the frames, write them in a format of `FORMATS`, and return the last frame.
 
-    Parameters
-    ----------
-    animation : Animation
-    path : Path
-        Its suffix does not matter.
-    format : str
-    progress : callable
-        Called after each frame and after the encoding.
-
-    Raises
-    ------
-    ValueError
-        If the format is unknown, or it is "mp4" and ffmpeg is not installed.
-    OSError
-        If the file cannot be written.
+    The suffix of ``path`` does not matter. ``progress`` is called after each frame and the encoding.
     """
     check_format(format)
     from PIL import Image
@@ -66,7 +52,8 @@ def check_format(format: str) -> None:
         raise ArgumentError(
             "format",
             "is 'mp4'",
-            "the program ffmpeg, which is not installed: install it (apt install ffmpeg, brew install ffmpeg) or choose gif, apng, webp or html",
+            "the program ffmpeg, which is not installed: install it (apt install ffmpeg, brew install "
+            "ffmpeg) or choose gif, apng, webp or html",
         )
 
 
@@ -100,7 +87,9 @@ def _write_mp4(path: Path, images: list[PILImage], frames: list[Frame]) -> None:
     width, height = images[0].size
     source = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {VIDEO_RATE} -i -"
     target = "-c:v libx264 -tune animation -crf 24 -pix_fmt yuv420p -f mp4"
-    command = [*f"ffmpeg -y -loglevel error {source} {target}".split(), str(path)]
+    # As a URL: a relative path may begin with "-", or with letters and a colon like a protocol.
+    url = f"file:{path.absolute()}"
+    command = [*f"ffmpeg -y -loglevel error {source} {target}".split(), url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as ffmpeg:
         assert ffmpeg.stdin is not None
         assert ffmpeg.stderr is not None

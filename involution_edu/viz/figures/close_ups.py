@@ -26,28 +26,7 @@ LETTERS = "abcdef"  # names of the pixels whose kernels are seen close up
 
 
 def close_ups(trace: Trace, photo: Photo, pixels: Sequence[Pair]) -> Figure:
-    """Draw the photo, its kernels over their windows, and up to six kernels with their numbers.
-
-    Parameters
-    ----------
-    trace : Trace
-        Its first image and group are drawn.
-    photo : ndarray, shape (H, W, 3), uint8
-        The photo that the kernels were made from.
-    pixels : sequence of (int, int)
-        Output rows and columns of the kernels seen close up.
-
-    Examples
-    --------
-    >>> from involution_edu import nn
-    >>> from involution_edu.viz import record
-    >>> layer = nn.Involution2d(3, 3, groups=1, reduction=1, rng=0, dtype=float).eval()
-    >>> figure = close_ups(
-    ...     record(layer, np.ones((1, 3, 9, 9))), np.zeros((9, 9, 3), np.uint8), [(4, 4), (0, 8)]
-    ... )
-    >>> [ax.get_title(loc="left") for ax in figure.axes[:2]]
-    ['The photo, 9 × 9 pixels', 'Its kernels']
-    """
+    """Draw the photo, its kernels over their windows, and those of up to six pixels with numbers."""
     from matplotlib.patheffects import withStroke
     from matplotlib.ticker import MaxNLocator
 
@@ -66,8 +45,7 @@ def close_ups(trace: Trace, photo: Photo, pixels: Sequence[Pair]) -> Figure:
         figure.text(x / WIDTH, 1 - y / height, text, **look)
 
     ink = hex_colour(INK)
-    heading = "Every pixel makes its own kernel"
-    write(LEFT, 26, heading, fontsize=23, fontweight="bold", color=ink)
+    write(LEFT, 26, "Every pixel makes its own kernel", fontsize=23, fontweight="bold", color=ink)
     meaning = (
         f"Right: {len(atlas_pixels(trace))} of the {H * W} kernels, each {K_h} × {K_w}, drawn "
         "over the window it is multiplied with. A pixel's kernel depends on that pixel alone: "
@@ -80,10 +58,8 @@ def close_ups(trace: Trace, photo: Photo, pixels: Sequence[Pair]) -> Figure:
     for ax, title in ((left, f"The photo, {H} × {W} pixels"), (right, "Its kernels")):
         label(ax, title, "row ↓, column →", pad=16)
         for axis, count in ((ax.xaxis, W), (ax.yaxis, H)):
-            bins = min(8, max(1, count * scale // 13))
-            axis.set_major_locator(
-                MaxNLocator(bins, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
-            )
+            bins: dict[str, Any] = {"nbins": min(8, max(1, count * scale // 13)), "min_n_ticks": 1}
+            axis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True, **bins))
         ax.autoscale(False)
     write(LEFT, bottom, "Some of them close up", fontsize=12, fontweight="bold", color=ink)
     meaning = "Ordinary colours keep their value; black and white take that of their neighbours."

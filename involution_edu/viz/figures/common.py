@@ -22,13 +22,7 @@ NUMBERS = 5  # rows and columns up to which the cells of a kernel have room for 
 
 
 def hex_colour(colour: Colour) -> str:
-    """Return a colour as matplotlib reads it.
-
-    Examples
-    --------
-    >>> hex_colour((208, 0, 111))
-    '#d0006f'
-    """
+    """Return a colour as matplotlib reads it."""
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 

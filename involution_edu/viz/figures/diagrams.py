@@ -115,14 +115,7 @@ def block_diagram(model: ResidualNetwork, *, ax: Axes | None = None) -> Figure:
 
 
 def weights(module: Module) -> str:
-    """Return the number of weights of ``module``, in words.
-
-    Examples
-    --------
-    >>> from involution_edu import nn
-    >>> weights(nn.Conv2d(3, 8, 3))
-    '224 weights'
-    """
+    """Return the number of weights of ``module``, in words."""
     count = sum(parameter.data.size for parameter in module.parameters())
     if count >= 100_000:
         return f"{count / 1e6:.2f} M weights"
@@ -130,16 +123,9 @@ def weights(module: Module) -> str:
 
 
 def inside(module: Module) -> list[str]:
-    r"""Return a line for each layer of ``module`` that mixes pixels or channels.
+    """Return a line for each layer of ``module`` that mixes pixels or channels.
 
     Of a stage, the number of blocks and the layers of the first.
-
-    Examples
-    --------
-    >>> from involution_edu import models
-    >>> inside(models.small_rednet(10, rng=0).children()["layer2"])
-    ['1 block', '1×1, 64 → 32', 'involution 7×7, stride 2\nG = 2, r = 4', '1×1, 32 → 128',
-     '+ 1×1, 64 → 128\nstride 2']
     """
     blocks = [child for child in module.children().values() if isinstance(child, Bottleneck)]
     if not blocks:

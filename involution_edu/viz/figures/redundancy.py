@@ -23,15 +23,7 @@ def energy(kernels: Array) -> Array:
 
     The kernels (..., channels, K_h, K_w) are the rows of a matrix for each leading index. The
     energy is the sum of its squared singular values; the shares are cumulative from the largest
-    on, and their mean over the matrices is returned.
-
-    Examples
-    --------
-    Multiples of one pattern have all their energy in the first:
-
-    >>> pattern = np.arange(9.0).reshape(1, 3, 3)
-    >>> energy(pattern * np.array([1.0, -2.0, 3.0]).reshape(3, 1, 1)).round(6)[0]
-    np.float64(1.0)
+    on, and their mean over the matrices is returned. Multiples of one pattern have all in the first.
     """
     K_h, K_w = kernels.shape[-2:]
     matrices = kernels.astype(np.float64).reshape(-1, kernels.shape[-3], K_h * K_w)
@@ -87,11 +79,8 @@ def channel_redundancy(
     """
     weight = convolution.weight.data  # (C_out, C_in, K_h, K_w)
     if weight.shape[2:] != trace.geom.window:
-        raise ArgumentError(
-            "convolution",
-            f"has a window of {weight.shape[2:]}",
-            f"{trace.geom.window}, as in trace",
-        )
+        got = f"has a window of {weight.shape[2:]}"
+        raise ArgumentError("convolution", got, f"{trace.geom.window}, as in trace")
     (figure, ax), muted = figure_of(ax, (6.4, 4.2)), hex_colour(MUTED)
     shared = np.repeat(trace.kernels[0].reshape(-1, 1, *trace.geom.window), trace.geom.C_g, axis=1)
     for kernels, name, colour, mark in (

@@ -74,15 +74,13 @@ class Backward(Scene):
 
         The kernel and the window are those of ``pixel``, with numbers if ``slow``.
         """
-        run, (i, j) = self.run(count), pixel
-        digits = 2 if slow else None
+        run, digits = self.run(count), 2 if slow else None
         dy = run.dy[0, 0]
-        self.source.title(canvas, "dy (red)")
-        self.source.draw(canvas, dy)
-        self.source.mark(canvas, i, j)
+        self.source.draw(canvas, dy, title="dy (red)")
+        self.source.mark(canvas, *pixel)
         self.source.scale(canvas)
         if slow:
-            text = f"dy[0, {i}, {j}] = {number(float(dy[i, j]), 2)}"
+            text = f"dy[0, {pixel[0]}, {pixel[1]}] = {number(float(dy[pixel]), 2)}"
             canvas.text((100, 446), text, 13, anchor="ma")
         if step >= 2:
             self._draw_apply(canvas, run, pixel, digits)
@@ -94,53 +92,44 @@ class Backward(Scene):
     def _draw_apply(self, canvas: Canvas, run: Gradients, pixel: Pair, digits: int | None) -> None:
         i, j = pixel
         K_h, K_w = self.trace.geom.window
-        self.kernel.title(canvas, "its kernel")
-        self.kernel.draw(canvas, self.trace.kernels[0, 0, i, j], digits)
+        self.kernel.draw(canvas, self.trace.kernels[0, 0, i, j], digits, "its kernel")
         canvas.text((self.kernel.corner[0] - 10, UPPER), "dy ×", 17, anchor="rm")
         canvas.arrow((self.kernel.right + 14, UPPER), (self.dx_apply.corner[0] - 10, UPPER))
         middle = (self.kernel.right + self.dx_apply.corner[0]) // 2
-        at = middle, UPPER - 8
-        canvas.text(at, "to the pixels of the window", 12, colour=MUTED, anchor="ms")
-        self.dx_apply.title(canvas, "dx_apply")
-        self.dx_apply.draw(canvas, run.dx_apply[0, 0])
+        words = "to the pixels of the window"
+        canvas.text((middle, UPPER - 8), words, 12, colour=MUTED, anchor="ms")
+        self.dx_apply.draw(canvas, run.dx_apply[0, 0], title="dx_apply")
         self.dx_apply.mark(canvas, i - K_h // 2, j - K_w // 2, K_h, K_w)
 
     def _draw_generate(
         self, canvas: Canvas, run: Gradients, pixel: Pair, digits: int | None, step: int
     ) -> None:
         i, j = pixel
-        self.window.title(canvas, "its window")
-        self.window.draw(canvas, self.trace.patches[0, 0, 0, i, j], digits)
+        self.window.draw(canvas, self.trace.patches[0, 0, 0, i, j], digits, "its window")
         canvas.text((self.window.corner[0] - 10, LOWER), "dy ×", 17, anchor="rm")
         middle = (self.window.right + self.dkernel.corner[0]) // 2
         canvas.text((middle, LOWER), "=", 22, anchor="mm")
-        self.dkernel.title(canvas, "dkernel")
-        self.dkernel.draw(canvas, run.dkernel[0, 0, :, :, i, j], digits)
+        self.dkernel.draw(canvas, run.dkernel[0, 0, :, :, i, j], digits, "dkernel")
         if step >= 4:
             canvas.arrow((self.dkernel.right + 6, LOWER), (self.dreduced.corner[0] - 6, LOWER))
-            self.dreduced.title(canvas, "dreduced")
-            self.dreduced.draw(canvas, run.dreduced[0, :, i, j, None], digits)
+            self.dreduced.draw(canvas, run.dreduced[0, :, i, j, None], digits, "dreduced")
         if step >= 5:
             end = self.dx_generate.corner[0] - 10, LOWER
             canvas.arrow((self.dreduced.right + 8, LOWER), end)
-            self.dx_generate.title(canvas, "dx_generate")
-            self.dx_generate.draw(canvas, run.dx_generate[0, 0])
+            self.dx_generate.draw(canvas, run.dx_generate[0, 0], title="dx_generate")
             self.dx_generate.mark(canvas, i, j)
 
     def _draw_sum(self, canvas: Canvas, run: Gradients, pixel: Pair, slow: bool) -> None:
-        i, j = pixel
-        self.dx.title(canvas, "dx: their sum")
-        self.dx.draw(canvas, run.dx[0, 0])
-        self.dx.mark(canvas, i, j)
+        self.dx.draw(canvas, run.dx[0, 0], title="dx: their sum")
+        self.dx.mark(canvas, *pixel)
         self.dx.scale(canvas)
-        x = self.dx.middle[0]
-        for y, part in ((UPPER, self.dx_apply), (LOWER, self.dx_generate)):
-            end = self.dx.corner[1] - 30 if y == UPPER else self.dx.bottom + 36
+        x, above, below = self.dx.middle[0], self.dx.corner[1] - 30, self.dx.bottom + 36
+        for y, part, end in ((UPPER, self.dx_apply, above), (LOWER, self.dx_generate, below)):
             canvas.pen.line((part.right + 8, y, x, y), fill=MUTED, width=2)
             canvas.arrow((x, y), (x, end))
         if slow:
             parts = (run.dx_apply, run.dx_generate, run.dx)
-            apply, generate, total = (float(a[0, 0, i, j]) for a in parts)
+            apply, generate, total = (float(a[0, 0][pixel]) for a in parts)
             formula = f"{number(apply, 2)} + {bracketed(generate)} = {number(total, 2)}"
             canvas.text((480, 606), f"at the pixel itself: {formula}", 14, anchor="ms")
 

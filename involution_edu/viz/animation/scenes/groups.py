@@ -81,8 +81,7 @@ class Groups(Scene):
             canvas.text((440, TOP - 46), "one kernel for each group", 15, bold=True, anchor="ms")
             for g, grid in enumerate(self.kernels):
                 grid.draw(canvas, trace.kernels[0, g, i, j], digits=2)
-                above = grid.middle[0], grid.corner[1] - 8
-                canvas.text(above, f"kernel {g}", 13, anchor="ms")
+                canvas.text((grid.middle[0], grid.corner[1] - 8), f"kernel {g}", 13, anchor="ms")
         for c in range(done):
             self._draw_output(canvas, c, bright=c == done - 1 < geom.C - 1)
 

@@ -105,10 +105,13 @@ class Grid:
         at = self.middle[0], (level or self).corner[1] - 10
         canvas.text(at, text, 15, bold=True, anchor="ms")
 
-    def draw(self, canvas: Canvas, values: Array, digits: int | None = None) -> None:
+    def draw(
+        self, canvas: Canvas, values: Array, digits: int | None = None, title: str = ""
+    ) -> None:
         """Draw the numbers from the top left cell on, in letters that fit the cells."""
         letters = 11 if self.size[1] < 40 else 12 if self.size[1] < 56 else 16
         canvas.cells(self.corner, values, self.size, self.limit, digits, letters)
+        self.title(canvas, title)
 
     def draw_padded(self, canvas: Canvas, x: Array, padding: Pair) -> None:
         """Draw ``x`` (H, W) with one digit, and around it the zeros of the padding without colour."""

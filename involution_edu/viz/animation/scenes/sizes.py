@@ -64,8 +64,8 @@ class Sizes(Scene):
         for tap in geom.taps():
             source.mark(canvas, *pixel_read(geom, (i, j), tap))
         output.mark(canvas, i, j)
-        canvas.text((WIDTH // 2, 570), rule(geom, 0), 16, anchor="ms")
-        canvas.text((WIDTH // 2, 596), rule(geom, 1), 16, anchor="ms")
+        for y, axis in ((570, 0), (596, 1)):
+            canvas.text((WIDTH // 2, y), rule(geom, axis), 16, anchor="ms")
 
     def frames(self) -> Iterator[Frame]:
         """Yield each setting: the first three outputs one by one, then row by row."""
