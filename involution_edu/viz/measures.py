@@ -82,7 +82,7 @@ def _ratio(a: Array, b: Array) -> Array:
 
 def _shares(kernels: Array) -> Array:
     """Return ``|kernel|`` over its sum; 0 where that is 0."""
-    sizes = np.abs(kernels).astype(np.float64)
+    sizes = np.abs(kernels.astype(np.float64))
     return _ratio(sizes, sizes.sum(axis=(-2, -1), keepdims=True))
 
 

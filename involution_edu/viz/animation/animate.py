@@ -9,8 +9,9 @@ from ...arguments import as_choice, as_int
 from ...files import check_writable, written_whole
 from ...progress import Progress, no_progress
 from ..html import Page
+from .player import png_of
 from .scenes import SCENES, SEED, Subject
-from .writers import check_format, write_animation
+from .writers import check_format, paletted, write_animation
 
 
 def animate(
@@ -36,7 +37,8 @@ def animate(
     out_dir : path
         An existing folder.
     force : bool
-        Replace the files if they exist.
+        Replace the files if they exist. A poster of the same picture, as for another format of the
+        same scene, needs no force.
     seed : int
         Seed of the random weights.
     progress : callable
@@ -66,14 +68,19 @@ def animate(
     scene, seed = as_choice("scene", scene, SCENES), as_int("seed", seed, 0)
     check_format(format)
     animation, poster = (Path(out_dir) / f"{scene}.{end}" for end in (format, "png"))
-    check_writable(animation, poster, force=force, choice="another folder with --out")
+    choice = "another folder with --out"
+    known = force  # whether the poster may be replaced
+    check_writable(animation, force=force, choice=choice)
     drawn = SCENES[scene](Subject.of(image, seed)).animation()
+    if poster.is_file() and not force:  # perhaps of another format: the same picture
+        (last,) = paletted(drawn, drawn.frames[-1:])
+        known = poster.read_bytes() == png_of(last)
+    check_writable(poster, force=known, choice=choice)
     with (
-        written_whole(poster, force=force) as poster_whole,
+        written_whole(poster, force=known) as poster_whole,
         written_whole(animation, force=force) as whole,
     ):
-        last = write_animation(drawn, whole, format, progress)
-        last.save(poster_whole, format="PNG", optimize=True)
+        poster_whole.write_bytes(png_of(write_animation(drawn, whole, format, progress)))
     return animation, poster
 
 

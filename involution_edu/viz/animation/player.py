@@ -6,7 +6,7 @@ import base64
 import html
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..html import csp_source, script_data
 from .canvas import Frame
@@ -28,7 +28,7 @@ def player_page(images: list[PILImage], frames: list[Frame]) -> str:
     )
     width, height = images[0].size
     animation = {
-        "images": [_data_url(image, first=n == 0) for n, image in enumerate(images)],
+        "images": [_data_url(images[0]), *(_data_url(a, transparency=0) for a in images[1:])],
         "captions": [frame.caption for frame in frames],
         "milliseconds": [frame.milliseconds for frame in frames],
     }
@@ -61,7 +61,12 @@ script-src '{csp_source(script)}'; style-src '{csp_source(style)}'">
 """
 
 
-def _data_url(image: PILImage, first: bool) -> str:
+def png_of(image: PILImage, **options: Any) -> bytes:
+    """Return the PNG file of an image."""
     file = io.BytesIO()
-    image.save(file, format="PNG", optimize=True, **({} if first else {"transparency": 0}))
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    image.save(file, format="PNG", optimize=True, **options)
+    return file.getvalue()
+
+
+def _data_url(image: PILImage, **options: Any) -> str:
+    return "data:image/png;base64," + base64.b64encode(png_of(image, **options)).decode("ascii")

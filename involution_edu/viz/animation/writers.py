@@ -32,18 +32,25 @@ def write_animation(
     The suffix of ``path`` does not matter. ``progress`` is called after each frame and the encoding.
     """
     check_format(format)
-    from PIL import Image
-
-    palette, steps = GifPalette(*animation.photos), len(animation.frames) + 1
-    images: list[PILImage] = []  # with a palette: a third of the memory of RGB images
-    for frame in animation.frames:
-        image = Image.fromarray(palette.indices(np.asarray(animation.draw(frame).image)))
-        image.putpalette(palette.colours.tobytes())
+    steps = len(animation.frames) + 1
+    images: list[PILImage] = []
+    for image in paletted(animation, animation.frames):
         images.append(image)
         progress(len(images), steps, "drawing")
     _WRITERS[format](path, images, animation.frames)
     progress(steps, steps, "encoding")
     return images[-1]
+
+
+def paletted(animation: Animation, frames: list[Frame]) -> Iterator[PILImage]:
+    """Draw frames as images with a palette, which take a third of the memory of RGB images."""
+    from PIL import Image
+
+    palette = GifPalette(*animation.photos)
+    for frame in frames:
+        image = Image.fromarray(palette.indices(np.asarray(animation.draw(frame).image)))
+        image.putpalette(palette.colours.tobytes())
+        yield image
 
 
 def check_format(format: str) -> None:

@@ -94,10 +94,8 @@ class Run {
 
   apply(i, j) {
     for (let c = 0; c < C; c++) {
-      const products = multiplied(
-        this.kernel(i, j, Math.floor(c / C_g)),
-        windowAt(this.x, c, i, j),
-      );
+      const kernel = this.kernel(i, j, Math.floor(c / C_g));
+      const products = multiplied(kernel, windowAt(this.x, c, i, j));
       this.y[(c * H_out + i) * W_out + j] = sumOf(products);
     }
   }
