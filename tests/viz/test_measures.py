@@ -12,7 +12,7 @@ from involution_edu import nn
 from involution_edu.viz import measures
 from involution_edu.viz.animation.canvas import number
 from involution_edu.viz.animation.scenes.scene import sum_of
-from involution_edu.viz.figures.common import hex_colour
+from involution_edu.viz.figures.common import hex_of
 from involution_edu.viz.figures.diagrams import weights
 from involution_edu.viz.html import Page, csp_source, script_data
 from involution_edu.viz.palette import diverging, limit_of, luminance
@@ -32,6 +32,14 @@ def test_measures_counted_by_hand() -> None:
     assert_allclose(measures.orientation(np.eye(3)), [-45, 1])  # falls from the top left
     a = np.arange(9.0).reshape(3, 3)
     assert measures.distance(np.stack([a, -a, 3 * a]), a).tolist() == [0, 1, 0.5]
+
+
+def test_the_entropy_of_float32_kernels_is_computed_in_float64() -> None:
+    kernels = np.random.default_rng(0).standard_normal((4, 3, 5)).astype(np.float32)
+    sizes = np.abs(kernels.astype(float))
+    share = sizes / sizes.sum(axis=(1, 2), keepdims=True)
+    expected = -(share * np.log(share)).sum(axis=(1, 2)) / np.log(15)
+    assert_allclose(measures.entropy(kernels), expected, rtol=1e-12)
 
 
 def all_measures(kernels: Any) -> dict[str, Any]:
@@ -69,7 +77,7 @@ def test_the_colour_of_a_number() -> None:
     assert luminance((255, 255, 255)) == 1
     assert luminance((0, 0, 0)) == 0
     assert round(luminance(blue), 2) == 0.06
-    assert hex_colour((208, 0, 111)) == "#d0006f"
+    assert hex_of((208, 0, 111)) == "#d0006f"
 
 
 def test_numbers_in_words() -> None:

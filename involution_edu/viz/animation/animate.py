@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ...arguments import as_choice, as_int
 from ...files import check_writable, written_whole
 from ...progress import Progress, no_progress
 from ..html import Page
-from .player import png_of
+from .player import player_page, png_of
 from .scenes import SCENES, SEED, Subject
-from .writers import check_format, paletted, write_animation
+from .writers import changes, check_format, paletted, write_animation
 
 
 def animate(
@@ -108,7 +107,6 @@ def stepper(
     """
     scene, height = as_choice("scene", scene, SCENES), as_int("height", height)
     drawn = SCENES[scene](Subject.of(image, as_int("seed", seed, 0)))
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "page.html")
-        write_animation(drawn.animation(), path, "html")
-        return Page(path.read_text(encoding="utf-8"), drawn.title, height)
+    animation = drawn.animation()
+    images = list(changes(list(paletted(animation, animation.frames))))
+    return Page(player_page(images, animation.frames), drawn.title, height)

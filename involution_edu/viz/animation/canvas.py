@@ -47,12 +47,6 @@ class Canvas:
         self.image = Image.new("RGB", (width, height), PAPER)
         self.pen = ImageDraw.Draw(self.image)
 
-    def copy(self) -> Canvas:
-        """Return a canvas with the same drawing."""
-        canvas = Canvas(*self.image.size)
-        canvas.image.paste(self.image)
-        return canvas
-
     def text(
         self,
         at: Point,
@@ -167,7 +161,8 @@ class Animation:
 
     def draw(self, frame: Frame) -> Canvas:
         """Return a canvas with the background, the caption and the drawing of ``frame``."""
-        canvas = self.background.copy()
+        canvas = Canvas(*self.background.image.size)
+        canvas.image.paste(self.background.image)
         canvas.text(CAPTION, frame.caption, CAPTION_SIZE)
         frame.draw(canvas)
         return canvas

@@ -23,10 +23,7 @@ from ..picks import maximum_inside, varied_pixels
 from ..trace import Trace
 
 # Modules of the page's script, each after those that it needs.
-SCRIPTS = (
-    *("numbers", "layer", "maps", "state", "draw"),
-    *("panels", "cards", "controls", "tour", "main"),
-)
+PARTS = ("numbers", "layer", "maps", "state", "draw", "panels", "cards", "controls", "tour", "main")
 # Error allowed between the page's outputs and the recorded ones, relative to the largest output:
 # the page computes in float64 with float32 inputs, NumPy perhaps in float32.
 PAGE_TOLERANCE = 1e-5
@@ -79,7 +76,7 @@ def filled(data: Mapping[str, Any]) -> str:
     run or be loaded.
     """
     style = source("explorer.css")
-    script = "\n".join(source(f"{name}.js") for name in SCRIPTS)
+    script = "\n".join(source(f"{name}.js") for name in PARTS)
     policy = (
         f"default-src 'none'; script-src '{csp_source(script)}'; style-src '{csp_source(style)}'; "
         "base-uri 'none'; form-action 'none'"

@@ -11,7 +11,7 @@ from ...arguments import Pair
 from ...images import Photo
 from ..palette import ACCENT, INK, MUTED, PAPER, limit_of
 from ..trace import Trace
-from .common import DPI, hex_colour, label, new_figure, outline, show_photo, signed, signed_bar
+from .common import DPI, hex_of, label, new_figure, outline, show_photo, signed, signed_bar
 from .kernels import atlas_pixels, draw_atlas
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ def close_ups(trace: Trace, photo: Photo, pixels: Sequence[Pair]) -> Figure:
         return figure.add_axes(box)
 
     def write(x: float, y: float, text: str, **look: Any) -> None:
-        look = {"va": "top", "fontsize": 10, "color": hex_colour(MUTED), **look}
+        look = {"va": "top", "fontsize": 10, "color": hex_of(MUTED), **look}
         figure.text(x / WIDTH, 1 - y / height, text, **look)
 
-    ink = hex_colour(INK)
+    ink = hex_of(INK)
     write(LEFT, 26, "Every pixel makes its own kernel", fontsize=23, fontweight="bold", color=ink)
     meaning = (
         f"Right: {len(atlas_pixels(trace))} of the {H * W} kernels, each {K_h} × {K_w}, drawn "
@@ -64,8 +64,8 @@ def close_ups(trace: Trace, photo: Photo, pixels: Sequence[Pair]) -> Figure:
     write(LEFT, bottom, "Some of them close up", fontsize=12, fontweight="bold", color=ink)
     meaning = "Ordinary colours keep their value; black and white take that of their neighbours."
     write(MIDDLE, bottom + 2, meaning)
-    halo = [withStroke(linewidth=3.5, foreground=hex_colour(PAPER))]
-    mark: dict[str, Any] = {"color": hex_colour(ACCENT), "path_effects": halo}
+    halo = [withStroke(linewidth=3.5, foreground=hex_of(PAPER))]
+    mark: dict[str, Any] = {"color": hex_of(ACCENT), "path_effects": halo}
     tag = {"fontsize": 12, "fontweight": "bold", "ha": "center", "va": "center", **mark}
     for n, (letter, (i, j)) in enumerate(zip(LETTERS, pixels, strict=False)):
         out = 2 / scale  # around the pixel, which stays visible

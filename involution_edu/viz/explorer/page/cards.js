@@ -189,7 +189,3 @@ function numpyOf(i, j, c) {
   );
   return `${lines.join("\n")}\n`;
 }
-
-function drawNumpy({ i, j }) {
-  say("numpy", numpyOf(i, j, state.c));
-}

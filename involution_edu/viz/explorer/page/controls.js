@@ -34,7 +34,7 @@ function watch(canvas, rows, columns, toOutput) {
 
 function paints(event, canvas) {
   if (!state.painting || canvas !== $("input") || !(event.buttons & 1)) return false;
-  paint(...pixelUnder(event, H, W), brush(...pixelUnder(event, H, W)));
+  paintAt(pixelUnder(event, H, W));
   return true;
 }
 
@@ -54,12 +54,8 @@ function move(down, right) {
   change({ at: [clamp(i + down, 0, H_out - 1), clamp(j + right, 0, W_out - 1)], pinned: true });
 }
 
-function paintOwn() {
-  paint(...middle(), brush(...middle()));
-}
-
-function paintNeighbour() {
-  if (neighbour()) paint(...neighbour(), brush(...neighbour()));
+function paintAt(pixel) {
+  if (pixel) paint(...pixel, brush(...pixel));
 }
 
 const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
@@ -68,8 +64,8 @@ const KEYS = {
   Enter: () => change({ pinned: !state.pinned }),
   Escape: () => change({ pinned: false, ...NO_TAP }),
   " ": () => setPlaying(!timer),
-  p: paintOwn,
-  n: paintNeighbour,
+  p: () => paintAt(middle()),
+  n: () => paintAt(neighbour()),
   b: () => change({ other: state.at }),
 };
 

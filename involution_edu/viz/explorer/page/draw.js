@@ -55,10 +55,6 @@ function channelPicture(name, channels, rows, columns, limit) {
   });
 }
 
-function inputPicture() {
-  return channelPicture("input", run.x, H, W, data.limits.x);
-}
-
 function outputPicture(name, y) {
   return channelPicture(name, y, H_out, W_out, data.limits.y);
 }

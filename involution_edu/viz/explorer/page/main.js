@@ -56,8 +56,8 @@ function start() {
   on("pin", () => change({ pinned: !state.pinned }));
   on("keep", () => change({ other: state.at }));
   on("swap", () => state.other && change({ at: state.other, other: state.at, pinned: true }));
-  on("paint-own", paintOwn);
-  on("paint-neighbour", paintNeighbour);
+  on("paint-own", () => paintAt(middle()));
+  on("paint-neighbour", () => paintAt(neighbour()));
   on("paint-mode", () => change({ painting: !state.painting }));
   on("paint-undo", unpaint);
   on("copy", copy);

@@ -30,13 +30,13 @@ function render() {
   drawControls();
   drawPaintCard(seen);
   drawPins();
-  drawNumpy(seen);
+  say("numpy", numpyOf(...state.at, state.c));
   drawSlowCards();
 }
 
 function drawPictures({ i, j }) {
   const [h, w] = middle();
-  const onInput = show($("input"), inputPicture());
+  const onInput = show($("input"), channelPicture("input", run.x, H, W, data.limits.x));
   const extent = [d_h * (K_h - 1) + 1, d_w * (K_w - 1) + 1];
   frame(onInput, tapAt(i, j, 0, 0), extent, [4, 3]);
   if (Math.max(d_h, d_w) > 1) {
