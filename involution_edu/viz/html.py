@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..files import written_whole
 
@@ -51,12 +53,11 @@ class Page:
 
 
 def csp_source(text: str) -> str:
-    """Return the hash by which a Content-Security-Policy allows a script or style with this text.
-
-    Examples
-    --------
-    >>> csp_source("")
-    'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='
-    """
+    """Return the hash by which a Content-Security-Policy allows a script or style with this text."""
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     return "sha256-" + base64.b64encode(digest).decode("ascii")
+
+
+def script_data(data: Any) -> str:
+    """Return ``data`` as JSON in ASCII for a script element, which no string inside can end."""
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")

@@ -39,37 +39,19 @@ def limit_of(a: Array) -> float:
 
     Larger numbers get the colour of the limit. It is at least 0.01, the smallest number that is
     written in the pictures, so that rounding errors stay white.
-
-    Examples
-    --------
-    >>> limit_of(np.array([0.0, -3.14159]))
-    3.1
     """
     return max(0.01, float(f"{np.percentile(np.abs(a), 99):.2g}"))
 
 
 def diverging(a: Array | float, limit: float) -> Photo:
-    """Return the colour of every number: blue at -limit, white at 0, orange at limit.
-
-    Examples
-    --------
-    >>> diverging(np.array([0.0, 7.0]), limit=1.0)
-    array([[255, 255, 255],
-           [166,  70,   0]], dtype=uint8)
-    """
+    """Return the colour of every number: blue at -limit, white at 0, orange at limit."""
     index = np.rint(np.clip(np.asarray(a) / limit, -1, 1) * _HALF).astype(int) + _HALF
     shades: Photo = SHADES[index]
     return shades
 
 
 def luminance(colour: Sequence[int]) -> float:
-    """Return the relative luminance of a colour as WCAG 2 defines it: 0 for black, 1 for white.
-
-    Examples
-    --------
-    >>> luminance((255, 255, 255)), round(luminance((18, 68, 132)), 2)
-    (1.0, 0.06)
-    """
+    """Return the relative luminance of a colour as WCAG 2 defines it: 0 for black, 1 for white."""
     linear = ((c / 255 + 0.055) / 1.055 if c > 10 else 0.0 for c in colour)
     return math.fsum(w * c**2.4 for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 

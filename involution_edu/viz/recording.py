@@ -192,12 +192,7 @@ def record_gradients(layer: Involution2d, x: Array, dy: Array) -> Gradients:
         parameter.grad[...] = grad
     agree("dx", dx, dx_apply + dx_generate, terms=dkernel[0, :, :, :, 0, 0].size)
     return Gradients(
-        dy=dy,
-        dkernel=dkernel,
-        dreduced=dreduced,
-        dx_generate=dx_generate,
-        dx_apply=dx_apply,
-        dx=dx,
+        dy=dy, dkernel=dkernel, dreduced=dreduced, dx_generate=dx_generate, dx_apply=dx_apply, dx=dx
     )
 
 

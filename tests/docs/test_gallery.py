@@ -11,7 +11,7 @@ import pytest
 from gallery import STILLS, Runs, Still, main, page, write_gallery
 from PIL import Image
 
-from involution_edu.viz.animation.frames import Animation
+from involution_edu.viz.animation.canvas import Animation
 from involution_edu.viz.animation.scenes import SCENES, Subject
 from involution_edu.viz.animation.scenes.multiply import Multiply
 

@@ -12,8 +12,7 @@ import numpy as np
 
 from involution_edu.arrays import Array
 from involution_edu.images import Photo
-from involution_edu.viz.animation.canvas import Canvas, Point
-from involution_edu.viz.animation.frames import Animation, Frame
+from involution_edu.viz.animation.canvas import Animation, Canvas, Frame, Point
 
 INSIDE = 3  # from the corner of a cell: no letter of a centred number, no outline reaches there
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ...arguments import as_choice, as_int
 from ...files import check_writable, written_whole
 from ...progress import Progress, no_progress
 from ..html import Page
+from .player import player_page, png_of
 from .scenes import SCENES, SEED, Subject
-from .writers import check_format, write_animation
+from .writers import changes, check_format, paletted, write_animation
 
 
 def animate(
@@ -36,7 +36,8 @@ def animate(
     out_dir : path
         An existing folder.
     force : bool
-        Replace the files if they exist.
+        Replace the files if they exist. A poster of the same picture, as for another format of the
+        same scene, needs no force.
     seed : int
         Seed of the random weights.
     progress : callable
@@ -66,14 +67,19 @@ def animate(
     scene, seed = as_choice("scene", scene, SCENES), as_int("seed", seed, 0)
     check_format(format)
     animation, poster = (Path(out_dir) / f"{scene}.{end}" for end in (format, "png"))
-    check_writable(animation, poster, force=force, choice="another folder with --out")
+    choice = "another folder with --out"
+    known = force  # whether the poster may be replaced
+    check_writable(animation, force=force, choice=choice)
     drawn = SCENES[scene](Subject.of(image, seed)).animation()
+    if poster.is_file() and not force:  # perhaps of another format: the same picture
+        (last,) = paletted(drawn, drawn.frames[-1:])
+        known = poster.read_bytes() == png_of(last)
+    check_writable(poster, force=known, choice=choice)
     with (
-        written_whole(poster, force=force) as poster_whole,
+        written_whole(poster, force=known) as poster_whole,
         written_whole(animation, force=force) as whole,
     ):
-        last = write_animation(drawn, whole, format, progress)
-        last.save(poster_whole, format="PNG", optimize=True)
+        poster_whole.write_bytes(png_of(write_animation(drawn, whole, format, progress)))
     return animation, poster
 
 
@@ -101,7 +107,6 @@ def stepper(
     """
     scene, height = as_choice("scene", scene, SCENES), as_int("height", height)
     drawn = SCENES[scene](Subject.of(image, as_int("seed", seed, 0)))
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "page.html")
-        write_animation(drawn.animation(), path, "html")
-        return Page(path.read_text(encoding="utf-8"), drawn.title, height)
+    animation = drawn.animation()
+    images = list(changes(list(paletted(animation, animation.frames))))
+    return Page(player_page(images, animation.frames), drawn.title, height)

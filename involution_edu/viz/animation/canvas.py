@@ -1,4 +1,4 @@
-"""Canvas to draw on: text, photos with crisp pixels, grids of numbers, arrows, colour bars.
+"""Canvas to draw on: text, crisp photos, grids of numbers, arrows, colour bars; and animations.
 
 Points are (x, y) in pixels of the canvas from its top left corner, as Pillow counts them;
 pixels of a photo are (row, column) as everywhere else.
@@ -6,6 +6,8 @@ pixels of a photo are (row, column) as everywhere else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 Point = tuple[int, int]
+
+CAPTION = (32, 56)  # top left corner of the caption of every frame
+CAPTION_SIZE = 17
 
 
 @cache
@@ -42,12 +47,6 @@ class Canvas:
         self.image = Image.new("RGB", (width, height), PAPER)
         self.pen = ImageDraw.Draw(self.image)
 
-    def copy(self) -> Canvas:
-        """Return a canvas with the same drawing."""
-        canvas = Canvas(*self.image.size)
-        canvas.image.paste(self.image)
-        return canvas
-
     def text(
         self,
         at: Point,
@@ -66,20 +65,12 @@ class Canvas:
         from PIL import Image
 
         x, y = corner
-        height, width = photo.shape[:2]
-        big = Image.fromarray(photo).resize(
-            (width * scale, height * scale), Image.Resampling.NEAREST
-        )
+        big = Image.fromarray(photo.repeat(scale, axis=0).repeat(scale, axis=1))
         self.pen.rectangle((x - 1, y - 1, x + big.width, y + big.height), outline=LINE)
         self.image.paste(big, corner)
 
     def outline(
-        self,
-        corner: Point,
-        size: Pair,
-        scale: int,
-        pixel: Pair,
-        window: Pair = (1, 1),
+        self, corner: Point, size: Pair, scale: int, pixel: Pair, window: Pair = (1, 1)
     ) -> None:
         """Outline the window around ``pixel``, clipped to the photo of ``size`` at ``corner``."""
         (top, bottom), (left, right) = (
@@ -114,8 +105,7 @@ class Canvas:
             self.pen.rectangle((x, y, x + w - 2, y + h - 2), fill=tuple(shade))
             if digits is not None:
                 ink = INK if luminance(shade) > 0.2 else (255, 255, 255)
-                middle = (x + (w - 1) // 2, y + (h - 1) // 2)
-                written = number(float(value), digits)
+                middle, written = (x + (w - 1) // 2, y + (h - 1) // 2), number(float(value), digits)
                 self.text(middle, written, text_size, colour=ink, anchor="mm")
 
     def empty_cells(self, corner: Point, rows: int, columns: int, size: Point) -> None:
@@ -142,21 +132,37 @@ class Canvas:
             self.pen.line((x + column, y, x + column, y + h - 1), fill=tuple(shade.tolist()))
         self.pen.rectangle((x - 1, y - 1, x + w, y + h), outline=LINE)
         self.pen.line((x + w // 2, y - 3, x + w // 2, y + h + 2), fill=INK)
-        labels = (
-            (x, f"≤ −{limit:g}", "la"),
-            (x + w // 2, "0", "ma"),
-            (x + w, f"≥ {limit:g}", "ra"),
-        )
-        for left, label, anchor in labels:
-            self.text((left, y + h + 4), label, text_size, colour=MUTED, anchor=anchor)
+        labels = (0, f"≤ −{limit:g}", "la"), (w // 2, "0", "ma"), (w, f"≥ {limit:g}", "ra")
+        for right, label, anchor in labels:
+            self.text((x + right, y + h + 4), label, text_size, colour=MUTED, anchor=anchor)
 
 
 def number(value: float, digits: int) -> str:
-    """Return ``value`` with a real minus sign, and no sign on a zero.
-
-    Examples
-    --------
-    >>> number(-0.501, 2), number(-0.001, 2)
-    ('−0.50', '0.00')
-    """
+    """Return ``value`` with a real minus sign, and no sign on a zero."""
     return f"{value:z.{digits}f}".replace("-", "−")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame of an animation."""
+
+    caption: str  # one line that says what this frame shows
+    milliseconds: int  # time for which it is shown
+    draw: Callable[[Canvas], None]  # draws on a copy of the background
+
+
+@dataclass(frozen=True, slots=True)
+class Animation:
+    """A background and frames; `involution_edu.viz.animation.writers` makes a file of them."""
+
+    background: Canvas  # the parts that all frames share
+    frames: list[Frame]
+    photos: list[Photo]  # photos whose colours the palette must hold
+
+    def draw(self, frame: Frame) -> Canvas:
+        """Return a canvas with the background, the caption and the drawing of ``frame``."""
+        canvas = Canvas(*self.background.image.size)
+        canvas.image.paste(self.background.image)
+        canvas.text(CAPTION, frame.caption, CAPTION_SIZE)
+        frame.draw(canvas)
+        return canvas

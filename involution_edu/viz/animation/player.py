@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import html
 import io
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..html import csp_source
-from .frames import Frame
+from ..html import csp_source, script_data
+from .canvas import Frame
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -29,12 +28,10 @@ def player_page(images: list[PILImage], frames: list[Frame]) -> str:
     )
     width, height = images[0].size
     animation = {
-        "images": [_data_url(image, first=n == 0) for n, image in enumerate(images)],
+        "images": [_data_url(images[0]), *(_data_url(a, transparency=0) for a in images[1:])],
         "captions": [frame.caption for frame in frames],
         "milliseconds": [frame.milliseconds for frame in frames],
     }
-    # "</script>" inside of a caption must not end the data.
-    data = json.dumps(animation, ensure_ascii=False).replace("<", "\\u003c")
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -57,14 +54,19 @@ script-src '{csp_source(script)}'; style-src '{csp_source(style)}'">
 <output id="count"></output>
 </div>
 </main>
-<script type="application/json" id="animation">{data}</script>
+<script type="application/json" id="animation">{script_data(animation)}</script>
 <script>{script}</script>
 </body>
 </html>
 """
 
 
-def _data_url(image: PILImage, first: bool) -> str:
+def png_of(image: PILImage, **options: Any) -> bytes:
+    """Return the PNG file of an image."""
     file = io.BytesIO()
-    image.save(file, format="PNG", optimize=True, **({} if first else {"transparency": 0}))
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    image.save(file, format="PNG", optimize=True, **options)
+    return file.getvalue()
+
+
+def _data_url(image: PILImage, **options: Any) -> str:
+    return "data:image/png;base64," + base64.b64encode(png_of(image, **options)).decode("ascii")

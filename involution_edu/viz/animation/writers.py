@@ -15,7 +15,7 @@ import numpy as np
 from ...arguments import ArgumentError, as_choice
 from ...progress import Progress, no_progress
 from ..palette import GifPalette
-from .frames import Animation, Frame
+from .canvas import Animation, Frame
 from .player import player_page
 
 if TYPE_CHECKING:
@@ -29,35 +29,28 @@ def write_animation(
 ) -> PILImage:
     """Draw the frames, write them in a format of `FORMATS`, and return the last frame.
 
-    Parameters
-    ----------
-    animation : Animation
-    path : Path
-        Its suffix does not matter.
-    format : str
-    progress : callable
-        Called after each frame and after the encoding.
-
-    Raises
-    ------
-    ValueError
-        If the format is unknown, or it is "mp4" and ffmpeg is not installed.
-    OSError
-        If the file cannot be written.
+    The suffix of ``path`` does not matter. ``progress`` is called after each frame and the encoding.
     """
     check_format(format)
-    from PIL import Image
-
-    palette, steps = GifPalette(*animation.photos), len(animation.frames) + 1
-    images: list[PILImage] = []  # with a palette: a third of the memory of RGB images
-    for frame in animation.frames:
-        image = Image.fromarray(palette.indices(np.asarray(animation.draw(frame).image)))
-        image.putpalette(palette.colours.tobytes())
+    steps = len(animation.frames) + 1
+    images: list[PILImage] = []
+    for image in paletted(animation, animation.frames):
         images.append(image)
         progress(len(images), steps, "drawing")
     _WRITERS[format](path, images, animation.frames)
     progress(steps, steps, "encoding")
     return images[-1]
+
+
+def paletted(animation: Animation, frames: list[Frame]) -> Iterator[PILImage]:
+    """Draw frames as images with a palette, which take a third of the memory of RGB images."""
+    from PIL import Image
+
+    palette = GifPalette(*animation.photos)
+    for frame in frames:
+        image = Image.fromarray(palette.indices(np.asarray(animation.draw(frame).image)))
+        image.putpalette(palette.colours.tobytes())
+        yield image
 
 
 def check_format(format: str) -> None:
@@ -66,7 +59,8 @@ def check_format(format: str) -> None:
         raise ArgumentError(
             "format",
             "is 'mp4'",
-            "the program ffmpeg, which is not installed: install it (apt install ffmpeg, brew install ffmpeg) or choose gif, apng, webp or html",
+            "the program ffmpeg, which is not installed: install it (apt install ffmpeg, brew install "
+            "ffmpeg) or choose gif, apng, webp or html",
         )
 
 
@@ -100,7 +94,9 @@ def _write_mp4(path: Path, images: list[PILImage], frames: list[Frame]) -> None:
     width, height = images[0].size
     source = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {VIDEO_RATE} -i -"
     target = "-c:v libx264 -tune animation -crf 24 -pix_fmt yuv420p -f mp4"
-    command = [*f"ffmpeg -y -loglevel error {source} {target}".split(), str(path)]
+    # As a URL: a relative path may begin with "-", or with letters and a colon like a protocol.
+    url = f"file:{path.absolute()}"
+    command = [*f"ffmpeg -y -loglevel error {source} {target}".split(), url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as ffmpeg:
         assert ffmpeg.stdin is not None
         assert ffmpeg.stderr is not None

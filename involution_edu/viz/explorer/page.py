@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -17,17 +16,14 @@ from ...arrays import Array
 from ...cases import scaled_error, tolerance
 from ...images import MEAN, STD
 from ...nn import AvgPool2d
-from ..html import Page, csp_source
+from ..html import Page, csp_source, script_data
 from ..measures import entropy
 from ..palette import diverging, limit_of
-from ..picks import varied_pixels
+from ..picks import maximum_inside, varied_pixels
 from ..trace import Trace
 
 # Modules of the page's script, each after those that it needs.
-SCRIPTS = (
-    *("numbers", "layer", "maps", "state", "draw"),
-    *("panels", "cards", "controls", "tour", "main"),
-)
+PARTS = ("numbers", "layer", "maps", "state", "draw", "panels", "cards", "controls", "tour", "main")
 # Error allowed between the page's outputs and the recorded ones, relative to the largest output:
 # the page computes in float64 with float32 inputs, NumPy perhaps in float32.
 PAGE_TOLERANCE = 1e-5
@@ -80,27 +76,18 @@ def filled(data: Mapping[str, Any]) -> str:
     run or be loaded.
     """
     style = source("explorer.css")
-    script = "\n".join(source(f"{name}.js") for name in SCRIPTS)
+    script = "\n".join(source(f"{name}.js") for name in PARTS)
     policy = (
         f"default-src 'none'; script-src '{csp_source(script)}'; style-src '{csp_source(style)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    # In JSON these letters occur only in strings, where an escape means the same. Unescaped,
-    # "</script" would end the script element.
-    text = json.dumps(data, separators=(",", ":")).translate(
-        {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&"}
-    )
-    parts = {"policy": policy, "style": style, "data": text, "script": script}
+    parts = {"policy": policy, "style": style, "data": script_data(data), "script": script}
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], source("explorer.html"))
 
 
 def source(name: str) -> str:
     """Return a file that the page is made of."""
     return files(__package__).joinpath("page", name).read_text(encoding="utf-8")
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
 
 
 def _data(trace: Trace, about: str, photo: bool) -> dict[str, Any]:
@@ -131,7 +118,8 @@ def _data(trace: Trace, about: str, photo: bool) -> dict[str, Any]:
         "start": at,
         "other": others[0] if others else None,
         "arrays": {
-            name: _base64(np.ascontiguousarray(a, "<f4").tobytes()) for name, a in arrays.items()
+            name: base64.b64encode(np.ascontiguousarray(a, "<f4").tobytes()).decode("ascii")
+            for name, a in arrays.items()
         },
     }
 
@@ -140,10 +128,7 @@ def _first_pixels(trace: Trace) -> list[Pair]:
     """Return the first pixel A, of the widest kernel near the middle, and B, if any, unlike it."""
     kernels = trace.kernels[0, 0]  # (H_out, W_out, K_h, K_w)
     H, W = kernels.shape[:2]
-    top, left = 3 * H // 8, 3 * W // 8
-    width = entropy(kernels[top : H - top, left : W - left])
-    i, j = np.unravel_index(width.argmax(), width.shape)
-    first = top + int(i), left + int(j)
+    first = maximum_inside(entropy(kernels), 3 * H // 8, 3 * W // 8)
     _, *others = varied_pixels(trace, first, 3, 3)
     distance = np.square(kernels - kernels[first]).sum(axis=(2, 3))
     return [first, *sorted(others, key=lambda at: -float(distance[at]))[:1]]

@@ -11,7 +11,7 @@ from ...arguments import Pair
 from ...images import Photo
 from ..palette import ACCENT, INK, MUTED, PAPER, limit_of
 from ..trace import Trace
-from .common import DPI, hex_colour, label, new_figure, outline, show_photo, signed, signed_bar
+from .common import DPI, hex_of, label, new_figure, outline, show_photo, signed, signed_bar
 from .kernels import atlas_pixels, draw_atlas
 
 if TYPE_CHECKING:
@@ -26,28 +26,7 @@ LETTERS = "abcdef"  # names of the pixels whose kernels are seen close up
 
 
 def close_ups(trace: Trace, photo: Photo, pixels: Sequence[Pair]) -> Figure:
-    """Draw the photo, its kernels over their windows, and up to six kernels with their numbers.
-
-    Parameters
-    ----------
-    trace : Trace
-        Its first image and group are drawn.
-    photo : ndarray, shape (H, W, 3), uint8
-        The photo that the kernels were made from.
-    pixels : sequence of (int, int)
-        Output rows and columns of the kernels seen close up.
-
-    Examples
-    --------
-    >>> from involution_edu import nn
-    >>> from involution_edu.viz import record
-    >>> layer = nn.Involution2d(3, 3, groups=1, reduction=1, rng=0, dtype=float).eval()
-    >>> figure = close_ups(
-    ...     record(layer, np.ones((1, 3, 9, 9))), np.zeros((9, 9, 3), np.uint8), [(4, 4), (0, 8)]
-    ... )
-    >>> [ax.get_title(loc="left") for ax in figure.axes[:2]]
-    ['The photo, 9 × 9 pixels', 'Its kernels']
-    """
+    """Draw the photo, its kernels over their windows, and those of up to six pixels with numbers."""
     from matplotlib.patheffects import withStroke
     from matplotlib.ticker import MaxNLocator
 
@@ -62,12 +41,11 @@ def close_ups(trace: Trace, photo: Photo, pixels: Sequence[Pair]) -> Figure:
         return figure.add_axes(box)
 
     def write(x: float, y: float, text: str, **look: Any) -> None:
-        look = {"va": "top", "fontsize": 10, "color": hex_colour(MUTED), **look}
+        look = {"va": "top", "fontsize": 10, "color": hex_of(MUTED), **look}
         figure.text(x / WIDTH, 1 - y / height, text, **look)
 
-    ink = hex_colour(INK)
-    heading = "Every pixel makes its own kernel"
-    write(LEFT, 26, heading, fontsize=23, fontweight="bold", color=ink)
+    ink = hex_of(INK)
+    write(LEFT, 26, "Every pixel makes its own kernel", fontsize=23, fontweight="bold", color=ink)
     meaning = (
         f"Right: {len(atlas_pixels(trace))} of the {H * W} kernels, each {K_h} × {K_w}, drawn "
         "over the window it is multiplied with. A pixel's kernel depends on that pixel alone: "
@@ -80,16 +58,14 @@ def close_ups(trace: Trace, photo: Photo, pixels: Sequence[Pair]) -> Figure:
     for ax, title in ((left, f"The photo, {H} × {W} pixels"), (right, "Its kernels")):
         label(ax, title, "row ↓, column →", pad=16)
         for axis, count in ((ax.xaxis, W), (ax.yaxis, H)):
-            bins = min(8, max(1, count * scale // 13))
-            axis.set_major_locator(
-                MaxNLocator(bins, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
-            )
+            bins: dict[str, Any] = {"nbins": min(8, max(1, count * scale // 13)), "min_n_ticks": 1}
+            axis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True, **bins))
         ax.autoscale(False)
     write(LEFT, bottom, "Some of them close up", fontsize=12, fontweight="bold", color=ink)
     meaning = "Ordinary colours keep their value; black and white take that of their neighbours."
     write(MIDDLE, bottom + 2, meaning)
-    halo = [withStroke(linewidth=3.5, foreground=hex_colour(PAPER))]
-    mark: dict[str, Any] = {"color": hex_colour(ACCENT), "path_effects": halo}
+    halo = [withStroke(linewidth=3.5, foreground=hex_of(PAPER))]
+    mark: dict[str, Any] = {"color": hex_of(ACCENT), "path_effects": halo}
     tag = {"fontsize": 12, "fontweight": "bold", "ha": "center", "va": "center", **mark}
     for n, (letter, (i, j)) in enumerate(zip(LETTERS, pixels, strict=False)):
         out = 2 / scale  # around the pixel, which stays visible

@@ -21,14 +21,8 @@ DPI = 110
 NUMBERS = 5  # rows and columns up to which the cells of a kernel have room for numbers
 
 
-def hex_colour(colour: Colour) -> str:
-    """Return a colour as matplotlib reads it.
-
-    Examples
-    --------
-    >>> hex_colour((208, 0, 111))
-    '#d0006f'
-    """
+def hex_of(colour: Colour) -> str:
+    """Return a colour as matplotlib reads it."""
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
@@ -36,7 +30,7 @@ def new_figure(size: tuple[float, float], layout: Any = "constrained") -> Figure
     """Return an empty figure of ``size`` inches, which no window shows."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=size, dpi=DPI, facecolor=hex_colour(PAPER), layout=layout)
+    return Figure(figsize=size, dpi=DPI, facecolor=hex_of(PAPER), layout=layout)
 
 
 def figure_of(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
@@ -57,12 +51,12 @@ def label(
     ax: Axes, title: str, meaning: str = "", *, ticks: bool = True, size: int = 12, pad: float = 8
 ) -> None:
     """Write the title of ``ax``, and below it, small, its meaning; draw thin lines and ticks."""
-    ink, muted = hex_colour(INK), hex_colour(MUTED)
+    ink, muted = hex_of(INK), hex_of(MUTED)
     ax.set_title(title, loc="left", fontsize=size, fontweight="bold", color=ink, pad=pad)
     if meaning:
         ax.set_xlabel(meaning, fontsize=9, color=muted, loc="left")
     for spine in ax.spines.values():
-        spine.set_color(hex_colour(LINE))
+        spine.set_color(hex_of(LINE))
     ax.tick_params(labelsize=8, colors=muted, length=3)
     if not ticks:
         ax.set_xticks([])
@@ -88,13 +82,13 @@ def signed(ax: Axes, values: Array, limit: float, *, numbers: bool = False) -> N
     if not numbers:
         return
     rows, columns = values.shape
-    edges: dict[str, Any] = {"color": hex_colour(LINE), "linewidth": 0.8}
+    edges: dict[str, Any] = {"color": hex_of(LINE), "linewidth": 0.8}
     ax.hlines(np.arange(1, rows) - 0.5, -0.5, columns - 0.5, **edges)
     ax.vlines(np.arange(1, columns) - 0.5, -0.5, rows - 0.5, **edges)
     if max(values.shape) > NUMBERS:
         return
     for (r, c), value in np.ndenumerate(values):
-        ink = hex_colour(INK) if luminance(colours[r, c].tolist()) > 0.2 else "white"
+        ink = hex_of(INK) if luminance(colours[r, c].tolist()) > 0.2 else "white"
         ax.text(c, r, number(float(value), 2), ha="center", va="center", fontsize=7.5, color=ink)
 
 
@@ -135,10 +129,10 @@ def _bar(ax: Any, scale: Any, ticks: list[float], **options: Any) -> None:
     if "cax" not in options:
         options = {"ax": ax, "shrink": 0.8, "aspect": 25, "pad": 0.02, **options}
     bar = figure.colorbar(scale, ticks=ticks, **options)
-    bar.ax.tick_params(labelsize=8, colors=hex_colour(MUTED), length=3)
+    bar.ax.tick_params(labelsize=8, colors=hex_of(MUTED), length=3)
     bar.set_ticklabels([f"{tick:g}".replace("-", "−") for tick in ticks])
-    bar.outline.set_edgecolor(hex_colour(LINE))
+    bar.outline.set_edgecolor(hex_of(LINE))
     if ticks[0] < 0:
         mark = bar.ax.axhline if bar.orientation == "vertical" else bar.ax.axvline
-        mark(0, color=hex_colour(INK), linewidth=1.2)
-    bar.ax.yaxis.label.set(fontsize=9, color=hex_colour(MUTED))
+        mark(0, color=hex_of(INK), linewidth=1.2)
+    bar.ax.yaxis.label.set(fontsize=9, color=hex_of(MUTED))

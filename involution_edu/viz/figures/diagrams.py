@@ -9,7 +9,7 @@ from ...models import Bottleneck, ResidualNetwork
 from ...nn import Conv2d, Involution2d, Linear, MaxPool2d, Module
 from ..palette import ACCENT, BLUE, INK, LINE, MUTED, PAPER, Colour
 from ..trace import Trace
-from .common import figure_of, hex_colour, label
+from .common import figure_of, hex_of, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,14 +115,7 @@ def block_diagram(model: ResidualNetwork, *, ax: Axes | None = None) -> Figure:
 
 
 def weights(module: Module) -> str:
-    """Return the number of weights of ``module``, in words.
-
-    Examples
-    --------
-    >>> from involution_edu import nn
-    >>> weights(nn.Conv2d(3, 8, 3))
-    '224 weights'
-    """
+    """Return the number of weights of ``module``, in words."""
     count = sum(parameter.data.size for parameter in module.parameters())
     if count >= 100_000:
         return f"{count / 1e6:.2f} M weights"
@@ -130,16 +123,9 @@ def weights(module: Module) -> str:
 
 
 def inside(module: Module) -> list[str]:
-    r"""Return a line for each layer of ``module`` that mixes pixels or channels.
+    """Return a line for each layer of ``module`` that mixes pixels or channels.
 
     Of a stage, the number of blocks and the layers of the first.
-
-    Examples
-    --------
-    >>> from involution_edu import models
-    >>> inside(models.small_rednet(10, rng=0).children()["layer2"])
-    ['1 block', '1×1, 64 → 32', 'involution 7×7, stride 2\nG = 2, r = 4', '1×1, 32 → 128',
-     '+ 1×1, 64 → 128\nstride 2']
     """
     blocks = [child for child in module.children().values() if isinstance(child, Bottleneck)]
     if not blocks:
@@ -179,9 +165,9 @@ def _box(ax: Axes, box: Box, edge: Colour = BLUE, letters: int = 11) -> None:
 
     corner = box.x - box.width / 2, box.y - box.height / 2
     look = FancyBboxPatch(corner, box.width, box.height, "round,pad=0,rounding_size=0.08")
-    look.set(facecolor=hex_colour(box.colour), edgecolor=hex_colour(edge), linewidth=1.2)
+    look.set(facecolor=hex_of(box.colour), edgecolor=hex_of(edge), linewidth=1.2)
     ax.add_patch(look)
-    ink, muted = hex_colour(INK), hex_colour(MUTED)
+    ink, muted = hex_of(INK), hex_of(MUTED)
     up = 0.2 * box.height if box.detail else 0.0
     bold = "bold" if letters > 8 else "normal"
     middle: dict[str, Any] = {"ha": "center", "va": "center"}
@@ -194,7 +180,7 @@ def _arrow(ax: Axes, start: Box, end: Box, words: str) -> None:
     tail, head = (start.x + start.width / 2, start.y), (end.x - end.width / 2, end.y)
     if not level and abs(end.x - start.x) < start.width + 0.5:  # nearly below each other
         tail, head = (start.x + 0.4, start.y - start.height / 2), (end.x, end.y + end.height / 2)
-    muted, paper = hex_colour(MUTED), hex_colour(PAPER)
+    muted, paper = hex_of(MUTED), hex_of(PAPER)
     arrow: dict[str, Any] = {"arrowstyle": "-|>", "color": muted, "shrinkA": 2, "shrinkB": 2}
     ax.annotate("", head, tail, arrowprops=arrow)
     x, y = (tail[0] + head[0]) / 2, (tail[1] + head[1]) / 2

@@ -15,7 +15,7 @@ from ..palette import ACCENT, INK, diverging, limit_of
 from ..trace import OperatorTrace
 from .common import (
     figure_of,
-    hex_colour,
+    hex_of,
     kernels_of,
     label,
     new_figure,
@@ -81,7 +81,7 @@ def draw_atlas(ax: Axes, trace: OperatorTrace, photo: Photo, group: int, limit: 
         part = overlay[2 * i * s_h :, 2 * j * s_w :][:height, :width]
         part[..., :3], part[..., 3] = cells, 255
         corner = left + j * s_w, top + i * s_h
-        outline(ax, corner, (width / 2, height / 2), color=hex_colour(INK))
+        outline(ax, corner, (width / 2, height / 2), color=hex_of(INK))
     edges = (left, left + columns, top + rows, top)
     ax.imshow(overlay, extent=edges, interpolation="nearest")
     ax.set_xlim(-0.5, geom.W - 0.5)
@@ -176,14 +176,14 @@ def nearest_kernels(
     distances = distance(kernels, kernels[pixel])
     unsigned(ax, distances, 1.0, label="distance")
     for n, (i, j) in enumerate([pixel, *nearest_pixels(trace, distances, pixel, count)]):
-        colour, width = ("white", 1.4) if n else (hex_colour(ACCENT), 2.2)
+        colour, width = ("white", 1.4) if n else (hex_of(ACCENT), 2.2)
         outline(ax, (j - 0.9, i - 0.9), (1.8, 1.8), width, color=colour)
         if n:
             beside: dict[str, Any] = {"xytext": (3, 3), "textcoords": "offset points"}
             ax.annotate(f"{n}", (j, i), fontsize=8, color="white", **beside)
     inset = ax.inset_axes((0.02, 0.74, 0.22, 0.24))
     show_photo(inset, photo, (trace.geom.H_out, trace.geom.W_out))
-    inset.plot(pixel[1], pixel[0], "s", color=hex_colour(ACCENT), markersize=3)
+    inset.plot(pixel[1], pixel[0], "s", color=hex_of(ACCENT), markersize=3)
     label(inset, "", ticks=False)
     meaning = "‖a − b‖ / (‖a‖ + ‖b‖): 0 for equal kernels, 1 for opposite ones"
     label(ax, f"Kernels like that of pixel {pixel}", meaning)

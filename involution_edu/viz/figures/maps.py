@@ -16,16 +16,7 @@ from ...images import Photo
 from ..measures import centroid, entropy, kernel_sum, l1_norm, orientation
 from ..palette import ACCENT
 from ..trace import OperatorTrace
-from .common import (
-    figure_of,
-    hex_colour,
-    kernels_of,
-    label,
-    show_photo,
-    signed,
-    signed_bar,
-    unsigned,
-)
+from .common import figure_of, hex_of, kernels_of, label, show_photo, signed, signed_bar, unsigned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -184,7 +175,7 @@ def _background(
         unsigned(ax, values, limit)
         return "white"
     show_photo(ax, photo, (trace.geom.H_out, trace.geom.W_out), pale=True)
-    return hex_colour(ACCENT)
+    return hex_of(ACCENT)
 
 
 def _thinned(trace: OperatorTrace) -> tuple[Indices, Indices, int]:

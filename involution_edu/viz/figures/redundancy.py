@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from ...arrays import Array
 from ...nn import Conv2d
 from ..palette import ACCENT, BLUE, MUTED
 from ..trace import OperatorTrace
-from .common import figure_of, hex_colour, label
+from .common import figure_of, hex_of, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,15 +23,7 @@ def energy(kernels: Array) -> Array:
 
     The kernels (..., channels, K_h, K_w) are the rows of a matrix for each leading index. The
     energy is the sum of its squared singular values; the shares are cumulative from the largest
-    on, and their mean over the matrices is returned.
-
-    Examples
-    --------
-    Multiples of one pattern have all their energy in the first:
-
-    >>> pattern = np.arange(9.0).reshape(1, 3, 3)
-    >>> energy(pattern * np.array([1.0, -2.0, 3.0]).reshape(3, 1, 1)).round(6)[0]
-    np.float64(1.0)
+    on, and their mean over the matrices is returned. Multiples of one pattern have all in the first.
     """
     K_h, K_w = kernels.shape[-2:]
     matrices = kernels.astype(np.float64).reshape(-1, kernels.shape[-3], K_h * K_w)
@@ -87,12 +79,9 @@ def channel_redundancy(
     """
     weight = convolution.weight.data  # (C_out, C_in, K_h, K_w)
     if weight.shape[2:] != trace.geom.window:
-        raise ArgumentError(
-            "convolution",
-            f"has a window of {weight.shape[2:]}",
-            f"{trace.geom.window}, as in trace",
-        )
-    (figure, ax), muted = figure_of(ax, (6.4, 4.2)), hex_colour(MUTED)
+        got = f"has a window of {weight.shape[2:]}"
+        raise ArgumentError("convolution", got, f"{trace.geom.window}, as in trace")
+    (figure, ax), muted = figure_of(ax, (6.4, 4.2)), hex_of(MUTED)
     shared = np.repeat(trace.kernels[0].reshape(-1, 1, *trace.geom.window), trace.geom.C_g, axis=1)
     for kernels, name, colour, mark in (
         (shared, f"involution: {trace.geom.C_g} channels share one kernel", ACCENT, "s"),
@@ -100,13 +89,11 @@ def channel_redundancy(
     ):
         line = energy(kernels)
         ranks = np.arange(1, len(line) + 1)
-        ax.plot(ranks, line, marker=mark, color=hex_colour(colour), label=name, markersize=5)
+        ax.plot(ranks, line, marker=mark, color=hex_of(colour), label=name, markersize=5)
     count = min(weight.shape[1], len(ranks))  # patterns that so many channels can have
     ax.plot([0, count], [0, 1], "--", color=muted, linewidth=1)
-    ax.annotate(
-        "equal energy in all patterns", (count * 0.5, 0.5), (8, -12), textcoords="offset points",
-        fontsize=9, color=muted,
-    )  # fmt: skip
+    beside: dict[str, Any] = {"textcoords": "offset points", "fontsize": 9, "color": muted}
+    ax.annotate("equal energy in all patterns", (count * 0.5, 0.5), (8, -12), **beside)
     ax.set_ylim(0, 1.05)
     ax.set_ylabel("share of the energy", fontsize=9, color=muted)
     ax.legend(fontsize=9, frameon=False, loc="lower right")

@@ -14,7 +14,7 @@ from ..measures import kernel_sum
 from ..palette import INK, MUTED, limit_of
 from ..recording import involution_names, record
 from ..trace import OperatorTrace
-from .common import hex_colour, label, new_figure, show_photo, signed, signed_bar
+from .common import hex_of, label, new_figure, show_photo, signed, signed_bar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,12 +74,11 @@ def stage_maps(traces: Mapping[str, OperatorTrace], photo: Photo) -> Figure:
     columns = 1 + len(traces)
     figure = new_figure((2.5 * columns, 12.0))
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.1)
-    look = {"fontsize": 16, "fontweight": "bold", "color": hex_colour(INK)}
-    figure.suptitle(TITLE, x=0.01, ha="left", **look)
+    figure.suptitle(TITLE, x=0.01, ha="left", fontsize=16, fontweight="bold", color=hex_of(INK))
     grid = figure.subplots(1 + GROUPS, columns, squeeze=False)
     show_photo(grid[0, 0], photo, photo.shape[:2])
     label(grid[0, 0], "input", f"{photo.shape[0]} × {photo.shape[1]} pixels\n", ticks=False)
-    grid[1, 0].text(0, 1, NOTES, va="top", fontsize=7.5, color=hex_colour(MUTED), linespacing=1.5)
+    grid[1, 0].text(0, 1, NOTES, va="top", fontsize=7.5, color=hex_of(MUTED), linespacing=1.5)
     for (stage, trace), axes in zip(traces.items(), grid.T[1:], strict=True):
         geom, sums = trace.geom, kernel_sum(trace.kernels[0])  # (G, H_out, W_out)
         size = f"{geom.window[0]} × {geom.window[1]} kernels at {geom.H_out} × {geom.W_out} pixels"

@@ -21,7 +21,7 @@ from PIL import Image
 from involution_edu.cli import main
 from involution_edu.images import Photo
 from involution_edu.viz.animation.animate import animate
-from involution_edu.viz.animation.frames import Animation, Frame
+from involution_edu.viz.animation.canvas import Animation, Frame
 from involution_edu.viz.animation.scenes import SCENES, Subject
 from involution_edu.viz.animation.writers import FORMATS, VIDEO_RATE, write_animation
 from involution_edu.viz.palette import GifPalette, diverging
@@ -122,7 +122,7 @@ def test_a_video_gets_every_frame_for_its_time(
 ) -> None:
     """A stand-in for ffmpeg stores its input; the next test uses ffmpeg itself."""
     stand_in = tmp_path / "ffmpeg"
-    stand_in.write_text('#!/bin/sh\nfor last; do :; done\ncat > "$last"\n')
+    stand_in.write_text('#!/bin/sh\nfor last; do :; done\ncat > "${last#file:}"\n')
     stand_in.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     short = Animation(animation.background, animation.frames[:2], animation.photos)
@@ -138,6 +138,21 @@ def test_a_video_gets_every_frame_for_its_time(
     stand_in.write_text("#!/bin/sh\necho no such encoder >&2\nexit 3\n")
     with pytest.raises(OSError, match="ffmpeg failed: no such encoder"):
         write_animation(short, tmp_path / "video.mp4", "mp4")
+
+
+@needs.posix  # where a folder may have these names
+@needs.ffmpeg
+@pytest.mark.parametrize("folder", ["-odd", "http:", "a%03d", "é ü"])
+def test_a_path_that_looks_like_an_option_or_a_protocol(
+    folder: str, animation: Animation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(folder).mkdir()
+    short = Animation(animation.background, animation.frames[:1], animation.photos)
+    path = Path(folder, "-y video.mp4")
+    write_animation(short, path, "mp4")
+    assert path.read_bytes()[4:8] == b"ftyp"
+    assert list(tmp_path.rglob("*.*4")) == [tmp_path / path]
 
 
 @needs.ffmpeg
@@ -237,7 +252,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("multiply dot.png", "image has one colour everywhere; need two or more"),
         ("multiply --out nowhere", "nowhere is not a folder"),
         ("multiply --out full", "multiply.png exists; pass --force"),
-        ("multiply --seed -1", "'-1' is no whole number"),
+        ("multiply --seed -1", "'-1' is not a whole number >= 0"),
     ],
 )
 def test_a_mistake_is_answered_in_one_line(
@@ -275,7 +290,7 @@ def test_the_command_writes_both_files_and_counts_to_the_end(
     with Image.open("multiply.gif") as gif:
         total = gif.n_frames + 1  # type: ignore[attr-defined]
     shown = re.findall(r"(\w+): +\d+%\|.*?\| (\d+)/(\d+) ", err)
-    assert shown[0] == ("drawing", "1", f"{total}")
+    assert shown[0] == ("drawing", "0", f"{total}")
     assert shown[-1] == ("encoding", f"{total}", f"{total}")
 
 
@@ -285,6 +300,23 @@ def test_progress_counts_every_frame_and_the_encoding(folder: Path) -> None:
     total = len(steps)
     drawing = [(n, total, "drawing") for n in range(1, total)]
     assert steps == [*drawing, (total, total, "encoding")]
+
+
+def test_formats_of_one_scene_share_their_poster(folder: Path) -> None:
+    _, poster = animate("multiply", "photo.png", seed=5)
+    before = poster.read_bytes()
+    for format in ("apng", "html"):
+        animate("multiply", "photo.png", format=format, seed=5)
+        assert poster.read_bytes() == before
+    kept = sorted(folder.iterdir())
+    with pytest.raises(FileExistsError, match=r"multiply\.png exists; pass --force"):
+        animate("multiply", "photo.png", format="webp", seed=6)  # another picture
+    assert sorted(folder.iterdir()) == kept
+    assert poster.read_bytes() == before
+    animate("multiply", "photo.png", format="webp", seed=6, force=True)
+    assert poster.read_bytes() != before
+    with pytest.raises(FileExistsError, match=r"multiply\.gif exists; pass --force"):
+        animate("multiply", "photo.png", seed=6)
 
 
 def test_nothing_is_left_when_drawing_fails(folder: Path) -> None:

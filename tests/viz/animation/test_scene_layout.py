@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 
 from involution_edu.geometry import make_geometry
 from involution_edu.viz.animation.scenes import SCENES, Subject
-from involution_edu.viz.animation.scenes.layout import Grid, kernel_field
+from involution_edu.viz.animation.scenes.scene import Grid, kernel_field
 from involution_edu.viz.animation.scenes.sizes import pixel_read, rule
 from involution_edu.viz.palette import EMPTY, diverging, limit_of
 

@@ -14,13 +14,12 @@ from involution_edu import nn
 from involution_edu.arrays import Array
 from involution_edu.images import photo_to_x
 from involution_edu.viz import OperatorTrace, record, record_gradients, record_operator
-from involution_edu.viz.animation.canvas import font, number
-from involution_edu.viz.animation.frames import CAPTION_SIZE, Animation
+from involution_edu.viz.animation.canvas import CAPTION_SIZE, Animation, font, number
 from involution_edu.viz.animation.scenes import SCENES, Subject
 from involution_edu.viz.animation.scenes.backward import Backward
 from involution_edu.viz.animation.scenes.fixed_size import FixedSize
 from involution_edu.viz.animation.scenes.generate import Generate
-from involution_edu.viz.animation.scenes.layout import kernel_field, sum_of
+from involution_edu.viz.animation.scenes.scene import kernel_field, sum_of
 from involution_edu.viz.animation.scenes.sliding import EDGES, Convolution, Involution, Sliding
 from involution_edu.viz.animation.scenes.training import Training
 from involution_edu.viz.palette import diverging

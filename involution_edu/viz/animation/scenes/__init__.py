@@ -19,15 +19,7 @@ __all__ = ["SCENES", "SEED", "Scene", "Subject"]
 SCENES: dict[str, type[Scene]] = {
     scene.name: scene
     for scene in (
-        Overview,
-        Convolution,
-        FixedSize,
-        Generate,
-        Multiply,
-        Groups,
-        Involution,
-        Sizes,
-        Backward,
-        Training,
+        *(Overview, Convolution, FixedSize, Generate, Multiply),
+        *(Groups, Involution, Sizes, Backward, Training),
     )
 }

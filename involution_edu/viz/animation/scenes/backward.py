@@ -10,10 +10,8 @@ from ....arguments import Pair
 from ...palette import MUTED, limit_of
 from ...picks import strongest_pixel
 from ...recording import Gradients, record, record_gradients
-from ..canvas import Canvas, number
-from ..frames import Frame
-from .layout import Grid, bracketed
-from .scene import END, SLOW, Scene
+from ..canvas import Canvas, Frame, number
+from .scene import END, SLOW, Grid, Scene, bracketed
 from .subject import Subject
 
 UPPER, MIDDLE, LOWER = 200, 330, 470  # rows of the canvas: the middles of both paths
@@ -76,75 +74,58 @@ class Backward(Scene):
 
         The kernel and the window are those of ``pixel``, with numbers if ``slow``.
         """
-        run, (i, j) = self.run(count), pixel
-        digits = 2 if slow else None
-        dy = run.dy[0, 0]
-        self.source.title(canvas, "dy (red)")
-        self.source.draw(canvas, dy)
-        self.source.mark(canvas, i, j)
+        run, trace, (i, j) = self.run(count), self.trace, pixel
+        digits, (K_h, K_w) = 2 if slow else None, trace.geom.window
+        dy, under = run.dy[0, 0], (i - K_h // 2, j - K_w // 2, K_h, K_w)
+        kernel, window = trace.kernels[0, 0, i, j], trace.patches[0, 0, 0, i, j]
+        dkernel, dreduced = run.dkernel[0, 0, :, :, i, j], run.dreduced[0, :, i, j, None]
+        for first, grid, title, values, written, mark in (
+            (1, self.source, "dy (red)", dy, None, pixel),
+            (2, self.kernel, "its kernel", kernel, digits, ()),
+            (2, self.dx_apply, "dx_apply", run.dx_apply[0, 0], None, under),
+            (3, self.window, "its window", window, digits, ()),
+            (3, self.dkernel, "dkernel", dkernel, digits, ()),
+            (4, self.dreduced, "dreduced", dreduced, digits, ()),
+            (5, self.dx_generate, "dx_generate", run.dx_generate[0, 0], None, pixel),
+            (6, self.dx, "dx: their sum", run.dx[0, 0], None, pixel),
+        ):
+            if step >= first:
+                grid.draw(canvas, values, written, title)
+            if step >= first and mark:
+                grid.mark(canvas, *mark)
         self.source.scale(canvas)
         if slow:
-            text = f"dy[0, {i}, {j}] = {number(float(dy[i, j]), 2)}"
+            text = f"dy[0, {i}, {j}] = {number(float(dy[pixel]), 2)}"
             canvas.text((100, 446), text, 13, anchor="ma")
+        self._draw_signs(canvas, step)
+        if step >= 6 and slow:
+            parts = (run.dx_apply, run.dx_generate, run.dx)
+            apply, generate, total = (float(a[0, 0][pixel]) for a in parts)
+            formula = f"{number(apply, 2)} + {bracketed(generate)} = {number(total, 2)}"
+            canvas.text((480, 606), f"at the pixel itself: {formula}", 14, anchor="ms")
+
+    def _draw_signs(self, canvas: Canvas, step: int) -> None:
+        """Draw the signs and arrows between the grids."""
         if step >= 2:
-            self._draw_apply(canvas, run, pixel, digits)
+            canvas.text((self.kernel.corner[0] - 10, UPPER), "dy ×", 17, anchor="rm")
+            canvas.arrow((self.kernel.right + 14, UPPER), (self.dx_apply.corner[0] - 10, UPPER))
+            at = (self.kernel.right + self.dx_apply.corner[0]) // 2, UPPER - 8
+            canvas.text(at, "to the pixels of the window", 12, colour=MUTED, anchor="ms")
         if step >= 3:
-            self._draw_generate(canvas, run, pixel, digits, step)
-        if step >= 6:
-            self._draw_sum(canvas, run, pixel, slow)
-
-    def _draw_apply(self, canvas: Canvas, run: Gradients, pixel: Pair, digits: int | None) -> None:
-        i, j = pixel
-        K_h, K_w = self.trace.geom.window
-        self.kernel.title(canvas, "its kernel")
-        self.kernel.draw(canvas, self.trace.kernels[0, 0, i, j], digits)
-        canvas.text((self.kernel.corner[0] - 10, UPPER), "dy ×", 17, anchor="rm")
-        canvas.arrow((self.kernel.right + 14, UPPER), (self.dx_apply.corner[0] - 10, UPPER))
-        middle = (self.kernel.right + self.dx_apply.corner[0]) // 2
-        at = middle, UPPER - 8
-        canvas.text(at, "to the pixels of the window", 12, colour=MUTED, anchor="ms")
-        self.dx_apply.title(canvas, "dx_apply")
-        self.dx_apply.draw(canvas, run.dx_apply[0, 0])
-        self.dx_apply.mark(canvas, i - K_h // 2, j - K_w // 2, K_h, K_w)
-
-    def _draw_generate(
-        self, canvas: Canvas, run: Gradients, pixel: Pair, digits: int | None, step: int
-    ) -> None:
-        i, j = pixel
-        self.window.title(canvas, "its window")
-        self.window.draw(canvas, self.trace.patches[0, 0, 0, i, j], digits)
-        canvas.text((self.window.corner[0] - 10, LOWER), "dy ×", 17, anchor="rm")
-        middle = (self.window.right + self.dkernel.corner[0]) // 2
-        canvas.text((middle, LOWER), "=", 22, anchor="mm")
-        self.dkernel.title(canvas, "dkernel")
-        self.dkernel.draw(canvas, run.dkernel[0, 0, :, :, i, j], digits)
+            canvas.text((self.window.corner[0] - 10, LOWER), "dy ×", 17, anchor="rm")
+            middle = (self.window.right + self.dkernel.corner[0]) // 2
+            canvas.text((middle, LOWER), "=", 22, anchor="mm")
         if step >= 4:
             canvas.arrow((self.dkernel.right + 6, LOWER), (self.dreduced.corner[0] - 6, LOWER))
-            self.dreduced.title(canvas, "dreduced")
-            self.dreduced.draw(canvas, run.dreduced[0, :, i, j, None], digits)
         if step >= 5:
             end = self.dx_generate.corner[0] - 10, LOWER
             canvas.arrow((self.dreduced.right + 8, LOWER), end)
-            self.dx_generate.title(canvas, "dx_generate")
-            self.dx_generate.draw(canvas, run.dx_generate[0, 0])
-            self.dx_generate.mark(canvas, i, j)
-
-    def _draw_sum(self, canvas: Canvas, run: Gradients, pixel: Pair, slow: bool) -> None:
-        i, j = pixel
-        self.dx.title(canvas, "dx: their sum")
-        self.dx.draw(canvas, run.dx[0, 0])
-        self.dx.mark(canvas, i, j)
-        self.dx.scale(canvas)
-        x = self.dx.middle[0]
-        for y, part in ((UPPER, self.dx_apply), (LOWER, self.dx_generate)):
-            end = self.dx.corner[1] - 30 if y == UPPER else self.dx.bottom + 36
-            canvas.pen.line((part.right + 8, y, x, y), fill=MUTED, width=2)
-            canvas.arrow((x, y), (x, end))
-        if slow:
-            parts = (run.dx_apply, run.dx_generate, run.dx)
-            apply, generate, total = (float(a[0, 0, i, j]) for a in parts)
-            formula = f"{number(apply, 2)} + {bracketed(generate)} = {number(total, 2)}"
-            canvas.text((480, 606), f"at the pixel itself: {formula}", 14, anchor="ms")
+        if step >= 6:
+            self.dx.scale(canvas)
+            x, above, below = self.dx.middle[0], self.dx.corner[1] - 30, self.dx.bottom + 36
+            for y, part, to in ((UPPER, self.dx_apply, above), (LOWER, self.dx_generate, below)):
+                canvas.pen.line((part.right + 8, y, x, y), fill=MUTED, width=2)
+                canvas.arrow((x, y), (x, to))
 
     def frames(self) -> Iterator[Frame]:
         """Yield the steps of one pixel, then more and more pixels together."""

@@ -8,12 +8,10 @@ import numpy as np
 
 from ....arguments import Pair
 from ....ops import involution
-from ...palette import ACCENT, INK, MUTED, limit_of
+from ...palette import ACCENT, MUTED, limit_of
 from ...recording import record
-from ..canvas import Canvas
-from ..frames import Frame
-from .layout import Grid, kernel_field
-from .scene import END, SLOW, Scene
+from ..canvas import Canvas, Frame
+from .scene import END, SLOW, Grid, Scene, kernel_field
 from .subject import Subject
 
 LEFT, RIGHT, MIDDLE = 256, 704, 272
@@ -65,33 +63,27 @@ class FixedSize(Scene):
         canvas.text((480, MIDDLE), f"x: {size[0]} × {size[1]}", 15, bold=True, anchor="mm")
         known = np.zeros(size, bool)
         known[: self.stored.shape[4], : self.stored.shape[5]] = True
-        stored = np.zeros_like(now.kernels[0, 0])
-        stored[known] = small.kernels[0, 0].reshape(-1, *stored.shape[2:])
-        canvas.photo(left.corner, kernel_field(stored, self.limit, MINI, known), 1)
+        kernels = np.zeros_like(now.kernels[0, 0])
+        kernels[known] = small.kernels[0, 0].reshape(-1, *kernels.shape[2:])
+        canvas.photo(left.corner, kernel_field(kernels, self.limit, MINI, known), 1)
         for row, column in np.argwhere(~known).tolist():
             canvas.text(left.at(row, column).middle, "?", 20, bold=True, colour=ACCENT, anchor="mm")
         if step not in (0, 2):
             canvas.photo(right.corner, kernel_field(now.kernels[0, 0], self.limit, MINI), 1)
         else:
             right.clear(canvas)
-        counts = self.stored.size, self.weights
-        for x, what, count in zip(
-            (LEFT, RIGHT), ("stored numbers", "weights"), counts, strict=True
-        ):
-            canvas.text((x, 444), f"{count} {what}", 17, bold=True, anchor="ms")
+        stored, weights = f"{self.stored.size} stored numbers", f"{self.weights} weights"
+        for x, words in ((LEFT, stored), (RIGHT, weights)):
+            canvas.text((x, 444), words, 17, bold=True, anchor="ms")
         if step >= 2:
             canvas.text((480, 484), "ValueError: " + self.error, 13, colour=ACCENT, anchor="ms")
         if step >= 4:
-            self._draw_table(canvas)
-
-    def _draw_table(self, canvas: Canvas) -> None:
-        per_pixel = self.stored.shape[2] * self.stored.shape[3]
-        for row, side in enumerate(SIZES):
-            y = 520 + 26 * row
-            canvas.text((480, y), f"{side} × {side}", 15, bold=True, anchor="mm")
-            canvas.text((LEFT, y), f"{side * side * per_pixel:,} numbers", 15, anchor="mm")
-            canvas.text((RIGHT, y), f"{self.weights} weights", 15, colour=INK, anchor="mm")
-        canvas.text((480, 572), "for each group of channels", 12, colour=MUTED, anchor="mm")
+            per_pixel = self.stored.shape[2] * self.stored.shape[3]
+            for y, side in zip((520, 546), SIZES, strict=True):
+                canvas.text((480, y), f"{side} × {side}", 15, bold=True, anchor="mm")
+                canvas.text((LEFT, y), f"{side * side * per_pixel:,} numbers", 15, anchor="mm")
+                canvas.text((RIGHT, y), weights, 15, anchor="mm")
+            canvas.text((480, 572), "for each group of channels", 12, colour=MUTED, anchor="mm")
 
     def frames(self) -> Iterator[Frame]:
         """Yield the five steps."""

@@ -11,10 +11,8 @@ from ....arguments import Pair
 from ...palette import MUTED, limit_of
 from ...picks import strongest_pixel, varied_pixels
 from ...recording import record
-from ..canvas import Canvas, number
-from ..frames import Frame
-from .layout import Grid, bracketed, sum_of
-from .scene import END, QUICK, SLOW, STEP, Scene
+from ..canvas import Canvas, Frame, number
+from .scene import END, QUICK, SLOW, STEP, Grid, Scene, bracketed, sum_of
 from .subject import Subject
 
 PHOTO = (32, 124)
@@ -65,36 +63,30 @@ class Generate(Scene):
         trace = self.trace
         canvas.photo(PHOTO, self.subject.photo, self.zoom)
         self.x.title(canvas, "1 × 1 × C")
-        self.weight.title(canvas, "reduce: weights")
-        self.weight.draw(canvas, trace.reduce_weight, digits=2)
+        self.weight.draw(canvas, trace.reduce_weight, 2, "reduce: weights")
         for grid, title in zip(self.stages, ("sums", "batch norm", "ReLU"), strict=True):
             grid.title(canvas, title)
-            grid.clear(canvas)
         for row, colour in enumerate(COLOURS):
             x, y = self.x.at(row, 0).middle
             canvas.text((x - WIDE // 2 - 8, y), colour, 12, colour=MUTED, anchor="rm")
-        self.span.title(canvas, "span: weights")
-        self.span.draw(canvas, trace.span_weight, digits=2)
+        self.span.draw(canvas, trace.span_weight, 2, "span: weights")
         self.reduced.title(canvas, "reduced", self.span)
         self.numbers.title(canvas, "sums + bias")
         self.kernel.title(canvas, "this pixel's kernel", self.span)
-        for grid in (self.x, self.reduced, self.numbers, self.kernel):
+        for grid in (self.x, *self.stages, self.reduced, self.numbers, self.kernel):
             grid.clear(canvas)
-        upper = [self.x, self.weight, *self.stages]
-        for left, right in pairwise(upper):
+        for left, right in pairwise([self.x, self.weight, *self.stages]):
             canvas.arrow((left.right + 10, TOP), (right.corner[0] - 12, TOP))
-        lower = [self.reduced, self.span, self.numbers, self.kernel]
-        for left, right in pairwise(lower):
+        for left, right in pairwise([self.reduced, self.span, self.numbers, self.kernel]):
             canvas.arrow((left.right + 12, BELOW), (right.corner[0] - 14, BELOW))
         middle = (self.numbers.right + self.kernel.corner[0]) // 2
-        canvas.text((middle, BELOW - 10), "reshape:", 12, colour=MUTED, anchor="ms")
-        canvas.text((middle, BELOW + 20), "nothing is computed", 12, colour=MUTED, anchor="ms")
+        for y, words in ((BELOW - 10, "reshape:"), (BELOW + 20, "nothing is computed")):
+            canvas.text((middle, y), words, 12, colour=MUTED, anchor="ms")
         self.kernel.scale(canvas)
 
     def draw(self, canvas: Canvas, pixel: Pair, done: int, formula: str) -> None:
         """Draw the first ``done`` numbers of the pixel, and the formula of the last one."""
-        i, j = pixel
-        size = self.trace.geom.H, self.trace.geom.W
+        (i, j), size = pixel, (self.trace.geom.H, self.trace.geom.W)
         canvas.outline(PHOTO, size, self.zoom, pixel)
         below = PHOTO[0], PHOTO[1] + size[0] * self.zoom + 12
         canvas.text(below, f"pixel (row {i}, column {j})", 12, colour=MUTED)
@@ -108,10 +100,8 @@ class Generate(Scene):
                     weights.mark(canvas, left - 1, 0, columns=weights.columns)
             left -= grid.rows
         K_h, K_w = self.trace.geom.window
-        rows = max(0, min(left, K_h))
-        if rows:
-            kernel = self.trace.kernels[0, 0, i, j]
-            self.kernel.draw(canvas, kernel[:rows], digits=2)
+        if (rows := min(left, K_h)) > 0:
+            self.kernel.draw(canvas, self.trace.kernels[0, 0, i, j, :rows], digits=2)
             if formula:
                 self.numbers.mark(canvas, (rows - 1) * K_w, 0, rows=K_w)
                 self.kernel.mark(canvas, rows - 1, 0, columns=K_w)

@@ -8,10 +8,8 @@ from ....nn import Conv2d, Involution2d
 from ...palette import ACCENT, LINE, MUTED, limit_of
 from ...picks import maximum_inside
 from ...recording import record
-from ..canvas import Canvas
-from ..frames import Frame
-from .layout import Grid
-from .scene import END, SLOW, STEP, Scene
+from ..canvas import Canvas, Frame
+from .scene import END, SLOW, STEP, Grid, Scene
 from .subject import Subject, with_statistics_of
 
 CHANNELS, GROUPS = 6, 2
@@ -83,8 +81,7 @@ class Groups(Scene):
             canvas.text((440, TOP - 46), "one kernel for each group", 15, bold=True, anchor="ms")
             for g, grid in enumerate(self.kernels):
                 grid.draw(canvas, trace.kernels[0, g, i, j], digits=2)
-                above = grid.middle[0], grid.corner[1] - 8
-                canvas.text(above, f"kernel {g}", 13, anchor="ms")
+                canvas.text((grid.middle[0], grid.corner[1] - 8), f"kernel {g}", 13, anchor="ms")
         for c in range(done):
             self._draw_output(canvas, c, bright=c == done - 1 < geom.C - 1)
 

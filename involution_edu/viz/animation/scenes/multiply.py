@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...palette import BLUE, MUTED, ORANGE
-from ..canvas import Canvas, number
-from ..frames import Frame
+from ..canvas import Canvas, Frame, number
 from .generate import COLOURS
-from .layout import bracketed, grids_below
-from .scene import END, SLOW, STEP, Scene
+from .scene import END, SLOW, STEP, Scene, bracketed, grids_below
 from .subject import Subject
 
 MIDDLE = 246  # row of the canvas: the middle of the large grids
@@ -51,27 +49,25 @@ class Multiply(Scene):
         for grid in self.grids:
             grid.clear(canvas)
             grid.scale(canvas)
-        self.grids[1].title(canvas, f"kernel of (row {self.pixel[0]}, column {self.pixel[1]})")
-        self.grids[1].draw(canvas, self.kernel, digits=2)
+        title = f"kernel of (row {self.pixel[0]}, column {self.pixel[1]})"
+        self.grids[1].draw(canvas, self.kernel, 2, title)
         canvas.text((480, BAR - 30), "the sum so far", 15, bold=True, anchor="ms")
         canvas.pen.line((480 - AXIS, BAR + 18, 480 + AXIS, BAR + 18), fill=MUTED)
         for part in (-1, -0.5, 0, 0.5, 1):
             x = 480 + round(part * AXIS)
             canvas.pen.line((x, BAR + 18, x, BAR + 24), fill=MUTED)
-            label = number(part * self.reach, 1)
-            canvas.text((x, BAR + 28), label, 12, colour=MUTED, anchor="ma")
+            canvas.text((x, BAR + 28), number(part * self.reach, 1), 12, colour=MUTED, anchor="ma")
 
     def draw(self, canvas: Canvas, channel: int, done: int) -> None:
         """Draw the first ``done`` products of a channel, and the outputs before it."""
         window, _, product = self.grids
-        window.title(canvas, f"window: {COLOURS[channel]}")
-        window.draw(canvas, self.windows[channel], digits=2)
+        window.draw(canvas, self.windows[channel], 2, f"window: {COLOURS[channel]}")
         product.title(canvas, "products")
         total = 0.0
         for u, v in self.taps[:done]:
             value = self.products[channel, u : u + 1, v : v + 1]
             product.at(u, v).draw(canvas, value, digits=2)
-            total += float(value[0, 0])
+            total += value.item()
         if 0 < done < len(self.taps):
             u, v = self.taps[done - 1]
             for grid in self.grids:
@@ -80,8 +76,7 @@ class Multiply(Scene):
             text = f"{bracketed(a)} · {bracketed(b)} = {number(a * b, 2)}"
             canvas.text((480, MIDDLE + 164), text, 15, anchor="ms")
         self._draw_bar(canvas, total)
-        i, j = self.pixel
-        finished = channel + (done == len(self.taps))
+        (i, j), finished = self.pixel, channel + (done == len(self.taps))
         for c in range(finished):
             text = f"y[0, {c}, {i}, {j}] = {number(float(self.y[c]), 2)}   {COLOURS[c]}"
             canvas.text((120 + 260 * c, 562), text, 16, bold=c == finished - 1)

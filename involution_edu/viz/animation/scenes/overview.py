@@ -14,10 +14,8 @@ from ....models.salt_and_pepper import with_salt_and_pepper
 from ...palette import EMPTY, LINE, MUTED
 from ...picks import telling_pixel, varied_pixels
 from ...recording import record
-from ..canvas import Canvas, number
-from ..frames import Frame
-from .layout import COLUMNS, grids_below
-from .scene import Scene
+from ..canvas import Canvas, Frame, number
+from .scene import COLUMNS, Scene, grids_below
 from .subject import Subject
 
 PANEL = 288  # maximum rows and columns of the canvas for the photo, and for the output
@@ -49,12 +47,7 @@ class State(NamedTuple):
 class Overview(Scene):
     """A trained layer on a noisy photo: one pixel step by step, then all of them.
 
-    Parameters
-    ----------
-    subject : Subject
-        The photo without noise, and the seed of the noise.
-    pixel : (int, int), optional
-        Output row and column of the first pixel; if not given, `telling_pixel`.
+    The noise is added to the photo of ``subject``; the first ``pixel`` is `telling_pixel` if None.
     """
 
     name = "overview"
@@ -129,8 +122,8 @@ class Overview(Scene):
         titles = f"Input x: the photo, {H} × {W}", "Generate the kernel", "Output y"
         below = "its window (red)", "its kernel", "their products"
         for middle, upper, lower, grid in zip(COLUMNS, titles, below, self.grids, strict=True):
-            canvas.text((middle, PANEL_TOP - 24), upper, 15, bold=True, anchor="ma")
-            canvas.text((middle, GRID_TOP - 24), lower, 15, bold=True, anchor="ma")
+            for y, text in ((PANEL_TOP - 24, upper), (GRID_TOP - 24, lower)):
+                canvas.text((middle, y), text, 15, bold=True, anchor="ma")
             x, y = grid.corner
             empty = (x - 1, y - 1, grid.right - 1, grid.bottom - 1)
             canvas.pen.rectangle(empty, fill=EMPTY, outline=LINE)
@@ -155,11 +148,8 @@ class Overview(Scene):
 
     def draw(self, canvas: Canvas, state: State) -> None:
         """Draw the content of a frame."""
-        self._draw_panels(canvas, state)
         self._draw_generator(canvas, state)
         self._draw_grids(canvas, state)
-
-    def _draw_panels(self, canvas: Canvas, state: State) -> None:
         H, W = self.size
         shown = (np.arange(H * W) < state.filled).reshape(H, W)
         for pixel in state.visited:
@@ -183,10 +173,9 @@ class Overview(Scene):
         canvas.cells((middle - 78, y + 24), x, (66, 29), x_limit, digits)
         canvas.cells((middle - 99, y + 106), reduced, (66, 29), x_limit, digits)
         numbers = self.trace.kernels[0, 0, i, j].reshape(1, -1)
-        width = PANEL // numbers.size
-        corner = middle - width * numbers.size // 2, y + 188
-        canvas.cells(corner, numbers, (width, 29), kernel_limit)
-        canvas.text((middle, y + 222), f"{numbers.size} numbers", 12, colour=MUTED, anchor="ma")
+        count, width = numbers.size, PANEL // numbers.size
+        canvas.cells((middle - width * count // 2, y + 188), numbers, (width, 29), kernel_limit)
+        canvas.text((middle, y + 222), f"{count} numbers", 12, colour=MUTED, anchor="ma")
 
     def _draw_grids(self, canvas: Canvas, state: State) -> None:
         trace, (i, j), (window, kernel, products) = self.trace, state.pixel, self.grids

@@ -11,10 +11,8 @@ from ....geometry import Geometry
 from ...palette import limit_of
 from ...recording import record_operator
 from ...trace import OperatorTrace
-from ..canvas import Canvas
-from ..frames import Frame
-from .layout import Grid
-from .scene import END, SLOW, STEP, WIDTH, Scene
+from ..canvas import Canvas, Frame
+from .scene import END, SLOW, STEP, WIDTH, Grid, Scene
 from .subject import Subject
 
 LEFT, RIGHT, MIDDLE = 256, 736, 320
@@ -66,8 +64,8 @@ class Sizes(Scene):
         for tap in geom.taps():
             source.mark(canvas, *pixel_read(geom, (i, j), tap))
         output.mark(canvas, i, j)
-        canvas.text((WIDTH // 2, 570), rule(geom, 0), 16, anchor="ms")
-        canvas.text((WIDTH // 2, 596), rule(geom, 1), 16, anchor="ms")
+        for y, axis in ((570, 0), (596, 1)):
+            canvas.text((WIDTH // 2, y), rule(geom, axis), 16, anchor="ms")
 
     def frames(self) -> Iterator[Frame]:
         """Yield each setting: the first three outputs one by one, then row by row."""

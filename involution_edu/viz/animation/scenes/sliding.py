@@ -11,10 +11,8 @@ from ....arguments import Pair
 from ...palette import limit_of
 from ...recording import record_operator
 from ...trace import OperatorTrace
-from ..canvas import Canvas, number
-from ..frames import Frame
-from .layout import COLUMNS, LARGE, Grid, grids_below, kernel_field
-from .scene import END, QUICK, SLOW, STEP, Scene
+from ..canvas import Canvas, Frame, number
+from .scene import COLUMNS, END, LARGE, QUICK, SLOW, STEP, Grid, Scene, grids_below, kernel_field
 from .subject import Subject
 
 # Finds edges: the column on the right minus the column on the left.
@@ -49,20 +47,19 @@ class Sliding(Scene):
         self.input.title(canvas, f"input x: red, {geom.H} × {geom.W}, and its zeros")
         self.input.draw_padded(canvas, self.trace.x[0, 0], geom.padding)
         self.output.title(canvas, f"output y, {geom.H_out} × {geom.W_out}", self.input)
+        title = f"a kernel for every pixel: {geom.H_out * geom.W_out}"
         if self.shared:
+            title = "one kernel for all pixels"
             grid = Grid(self.field.middle, *geom.window, LARGE, limit=self.field.limit)
-            grid.title(canvas, "one kernel for all pixels", self.input)
             grid.draw(canvas, self.trace.kernels[0, 0, 0, 0], digits=2)
-        else:
-            count = geom.H_out * geom.W_out
-            self.field.title(canvas, f"a kernel for every pixel: {count}", self.input)
+        self.field.title(canvas, title, self.input)
         titles = "the window (red)", f"{'the' if self.shared else 'its'} kernel", "their products"
         for grid, title in zip(self.below, titles, strict=True):
             grid.title(canvas, title)
             grid.clear(canvas)
             grid.scale(canvas)
-        for at, sign in zip(((328, BELOW), (632, BELOW)), "×=", strict=True):
-            canvas.text(at, sign, 34, anchor="mm")
+        for x, sign in ((328, "×"), (632, "=")):
+            canvas.text((x, BELOW), sign, 34, anchor="mm")
         x = COLUMNS[2]
         canvas.arrow((x, self.below[2].corner[1] - 34), (x, self.output.bottom + 8))
 
@@ -88,14 +85,13 @@ class Sliding(Scene):
         self.input.mark(canvas, i, j, K_h, K_w)
         self.input.mark(canvas, i + K_h // 2, j + K_w // 2)
         self.output.mark(canvas, i, j)
-        window, kernel, products = self.below
-        digits = 2 if slow else None
+        (window, kernel, products), digits = self.below, 2 if slow else None
         window.draw(canvas, trace.patches[0, 0, 0, i, j], digits)
         if step >= 2:
             kernel.draw(canvas, trace.kernels[0, 0, i, j], digits)
             products.draw(canvas, trace.products(i, j)[0, 0, 0], digits)
         if step == 3 and slow:
-            at = COLUMNS[2] + 14, self.below[2].corner[1] - 44
+            at = COLUMNS[2] + 14, products.corner[1] - 44
             text = f"sum = {number(float(trace.y[0, 0, i, j]), 2)}"
             canvas.text(at, text, 17, bold=True, anchor="lm")
 

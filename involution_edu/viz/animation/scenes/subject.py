@@ -29,15 +29,7 @@ class Subject:
 
     @classmethod
     def of(cls, image: str | Path | None, seed: int = SEED) -> Subject:
-        """Return the subject of an image file; None is the portrait that ships with matplotlib.
-
-        Raises
-        ------
-        ValueError
-            If the file is no image, or has one colour everywhere.
-        OSError
-            If it cannot be read.
-        """
+        """Return the subject of an image file; None is the portrait that ships with matplotlib."""
         photo, _ = load_photo(None if image is None else Path(image), SIDE)
         if (photo == photo[0, 0]).all():
             need = "two or more, because batch norm needs a variance"
@@ -54,8 +46,7 @@ class Subject:
         """First row and column of the patch: the patch of greatest entropy in the middle half."""
         H, W = self.photo.shape[:2]
         h, w = self.patch_size
-        rows = range((H - h) // 4, max((H - h) // 4 + 1, 3 * (H - h) // 4))
-        columns = range((W - w) // 4, max((W - w) // 4 + 1, 3 * (W - w) // 4))
+        rows, columns = (range(n // 4, max(n // 4 + 1, 3 * n // 4)) for n in (H - h, W - w))
         grey = self.photo.mean(axis=2)
 
         def variety(at: Pair) -> tuple[float, float]:

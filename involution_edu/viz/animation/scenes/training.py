@@ -14,10 +14,8 @@ from ...palette import ACCENT, INK, LINE, MUTED, limit_of
 from ...picks import varied_pixels
 from ...recording import record
 from ...trace import Trace
-from ..canvas import Canvas, Point, number
-from ..frames import Frame
-from .layout import Grid
-from .scene import END, SLOW, Scene
+from ..canvas import Canvas, Frame, Point, number
+from .scene import END, SLOW, Grid, Scene
 from .subject import Subject
 
 EPOCHS = 150
@@ -81,19 +79,18 @@ class Training(Scene):
         left, top, right, bottom = CHART
         middle = (left + right) // 2
         canvas.text((middle, top - 22), "mean squared error", 15, bold=True, anchor="ms")
-        canvas.pen.line((left, top - 10, left, bottom), fill=INK)
-        canvas.pen.line((left, bottom, right, bottom), fill=INK)
+        canvas.pen.line((left, top - 10, left, bottom, right, bottom), fill=INK)
         for epoch in (0, EPOCHS // 2, EPOCHS):
-            x, _ = self.point(epoch, self.low)
-            canvas.text((x, bottom + 6), f"{epoch}", 12, colour=MUTED, anchor="ma")
+            at = self.point(epoch, self.low)[0], bottom + 6
+            canvas.text(at, f"{epoch}", 12, colour=MUTED, anchor="ma")
         canvas.text((middle, bottom + 24), "epoch", 12, colour=MUTED, anchor="ma")
         for value in (*(t for t in TICKS if self.low <= t <= self.high), self.damage):
             y = self.point(0, value)[1]
             canvas.pen.line((left, y, right, y), fill=LINE)
             if value != self.damage:
                 canvas.text((left - 6, y), f"{value:g}", 12, colour=MUTED, anchor="rm")
-        text = "of the noisy photo"
-        canvas.text((right, self.point(0, self.damage)[1] - 3), text, 12, colour=MUTED, anchor="rs")
+        at = right, self.point(0, self.damage)[1] - 3
+        canvas.text(at, "of the noisy photo", 12, colour=MUTED, anchor="rs")
         H, W = self.clean.shape[2:]
         corner = MIDDLES[0] - W * self.zoom // 2, TOP
         for (i, j), grid in zip(self.pixels, self.grids, strict=True):

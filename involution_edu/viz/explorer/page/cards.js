@@ -18,19 +18,12 @@ function drawPaintCard({ i, j, kernel }) {
   $("paint-undo").disabled = painted.size === 0;
   const [was, is] = [recorded.y[(state.c * H_out + i) * W_out + j], run.output(state.c, i, j)];
   const moved = changed.filter((difference) => difference !== 0).length;
-  const most = number(largestOf(changed), 3);
-  const own = moved
-    ? `Its kernel: ${moved} of ${wordsFor(K2, "number")} changed, by up to ${most}.`
-    : `Its kernel: not one of ${wordsFor(K2, "number")} changed.`;
+  const most = moved ? `, by up to ${number(largestOf(changed), 3)}` : "";
+  const own = `Its kernel: ${moved || "not one"} of ${wordsFor(K2, "number")} changed${most}.`;
   const same = Math.abs(is - was) <= data.tolerance * (largestOf(recorded.y) || 1);
-  const output = same
-    ? `Its output is still ${number(is, 3)}.`
-    : `Its output went from ${number(was, 3)} to ${number(is, 3)}.`;
-  const pixel = `Pixel (${i}, ${j})`;
-  say(
-    "paint-said",
-    painted.size ? `${pixel}. ${own} ${output}` : `${pixel}. Nothing is painted yet.`,
-  );
+  const output = `Its output ${same ? "is still" : `went from ${number(was, 3)} to`} ${number(is, 3)}.`;
+  const done = painted.size ? `${own} ${output}` : "Nothing is painted yet.";
+  say("paint-said", `Pixel (${i}, ${j}). ${done}`);
 }
 
 function drawPins() {
@@ -41,10 +34,9 @@ function drawPins() {
   say("n-a", `A: (${a.join(", ")})`);
   say("n-b", `B: (${b.join(", ")})`);
   const [y, other] = [a, b].map((pixel) => number(run.output(state.c, ...pixel), 3));
-  const lengths = Math.sqrt(
-    sumOf(multiplied(kernelA, kernelA)) * sumOf(multiplied(kernelB, kernelB)),
-  );
-  const alike = lengths ? sumOf(multiplied(kernelA, kernelB)) / lengths : 0;
+  const dot = (one, other) => sumOf(multiplied(one, other));
+  const lengths = Math.sqrt(dot(kernelA, kernelA) * dot(kernelB, kernelB));
+  const alike = lengths ? dot(kernelA, kernelB) / lengths : 0;
   say(
     "pins-said",
     `The kernels differ by up to ${number(largestOf(difference), 3)}; their cosine is ` +
@@ -196,8 +188,4 @@ function numpyOf(i, j, c) {
     `print(y)  # ${Number(run.output(c, i, j).toPrecision(6))}`,
   );
   return `${lines.join("\n")}\n`;
-}
-
-function drawNumpy({ i, j }) {
-  say("numpy", numpyOf(i, j, state.c));
 }

@@ -34,7 +34,7 @@ function watch(canvas, rows, columns, toOutput) {
 
 function paints(event, canvas) {
   if (!state.painting || canvas !== $("input") || !(event.buttons & 1)) return false;
-  paint(...pixelUnder(event, H, W), brush(...pixelUnder(event, H, W)));
+  paintAt(pixelUnder(event, H, W));
   return true;
 }
 
@@ -54,12 +54,8 @@ function move(down, right) {
   change({ at: [clamp(i + down, 0, H_out - 1), clamp(j + right, 0, W_out - 1)], pinned: true });
 }
 
-function paintOwn() {
-  paint(...middle(), brush(...middle()));
-}
-
-function paintNeighbour() {
-  if (neighbour()) paint(...neighbour(), brush(...neighbour()));
+function paintAt(pixel) {
+  if (pixel) paint(...pixel, brush(...pixel));
 }
 
 const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
@@ -68,8 +64,8 @@ const KEYS = {
   Enter: () => change({ pinned: !state.pinned }),
   Escape: () => change({ pinned: false, ...NO_TAP }),
   " ": () => setPlaying(!timer),
-  p: paintOwn,
-  n: paintNeighbour,
+  p: () => paintAt(middle()),
+  n: () => paintAt(neighbour()),
   b: () => change({ other: state.at }),
 };
 
@@ -83,9 +79,8 @@ function onKeys(event) {
 
 // A grid of the window: hovering or arrow keys choose a tap.
 function watchGrid(box) {
-  box.tabIndex = 0;
-  box.setAttribute("role", "group");
-  box.setAttribute("aria-label", `${box.id}: arrow keys choose a tap`);
+  const ariaLabel = `${box.id}: arrow keys choose a tap`;
+  Object.assign(box, { tabIndex: 0, role: "group", ariaLabel });
   box.addEventListener("pointermove", (event) => {
     const cell = event.target.closest("td");
     if (cell) change({ tap: cell.parentElement.rowIndex * K_w + cell.cellIndex, partial: false });
@@ -109,8 +104,13 @@ function setPlaying(on) {
   clearInterval(timer);
   timer = on ? setInterval(() => step(1), 1000 / Number($("speed").value)) : 0;
   if (on && state.walk === "pixels") change({ pinned: true });
-  $("play").textContent = on ? "Pause" : "Play";
-  $("play").setAttribute("aria-pressed", String(on));
+  press("play", on, on ? "Pause" : "Play");
+}
+
+// Show a button as pressed or not, with another text on it if there is one.
+function press(id, on, text = $(id).textContent) {
+  $(id).ariaPressed = String(on);
+  say(id, text);
 }
 
 function lastStep() {
@@ -132,21 +132,15 @@ function step(by) {
 }
 
 function drawControls() {
-  const scrub = $("scrub");
-  scrub.max = lastStep();
-  scrub.value = Math.max(0, position());
   const [i, j] = state.at;
-  const words =
-    state.walk === "pixels" ? `row ${i}, column ${j}` : `product ${position() + 1} of ${K2}`;
-  scrub.setAttribute("aria-valuetext", words);
-  $("pin").setAttribute("aria-pressed", String(state.pinned));
-  $("pin").textContent = state.pinned ? "Pinned" : "Pin";
-  $("paint-mode").setAttribute("aria-pressed", String(state.painting));
+  const place = `row ${i}, column ${j}`;
+  const ariaValueText = state.walk === "pixels" ? place : `product ${position() + 1} of ${K2}`;
+  const value = Math.max(0, position());
+  Object.assign($("scrub"), { max: lastStep(), value, ariaValueText });
+  press("pin", state.pinned, state.pinned ? "Pinned" : "Pin");
+  press("paint-mode", state.painting);
   $("input").classList.toggle("painting", state.painting);
-  const checked = { [`channels-${state.c}`]: true, [`views-${state.view}`]: true };
-  for (const radio of document.querySelectorAll("#channels input, #views input")) {
-    radio.checked = Boolean(checked[radio.id]);
-  }
+  for (const id of [`channels-${state.c}`, `views-${state.view}`]) if ($(id)) $(id).checked = true;
   const list = $("channels").querySelector("select");
   if (list) list.selectedIndex = state.c;
 }
@@ -165,8 +159,7 @@ const MAX_BUTTONS = 12; // channels; more of them are chosen from a list
 
 function makeChannels() {
   if (C <= MAX_BUTTONS) return choices("channels", data.channels.entries(), (c) => change({ c }));
-  const list = make("select");
-  list.setAttribute("aria-label", "channel");
+  const list = make("select", { ariaLabel: "channel" });
   data.channels.forEach((name) => list.add(new Option(name)));
   list.addEventListener("change", () => change({ c: list.selectedIndex }));
   return $("channels").append(list);

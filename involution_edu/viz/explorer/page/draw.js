@@ -55,10 +55,6 @@ function channelPicture(name, channels, rows, columns, limit) {
   });
 }
 
-function inputPicture() {
-  return channelPicture("input", run.x, H, W, data.limits.x);
-}
-
 function outputPicture(name, y) {
   return channelPicture(name, y, H_out, W_out, data.limits.y);
 }
@@ -106,10 +102,8 @@ function penFor(canvas, width, height) {
 
 // A frame around rows x columns pixels, with a pale halo to be visible on any picture.
 function frame({ pen, unit }, [top, left], [rows, columns] = [1, 1], dash = []) {
-  for (const [style, width, lines] of [
-    ["#fcfbf8", 4, []],
-    [ACCENT, 2, dash],
-  ]) {
+  const halo = ["#fcfbf8", 4, []];
+  for (const [style, width, lines] of [halo, [ACCENT, 2, dash]]) {
     pen.strokeStyle = style;
     pen.lineWidth = width * unit;
     pen.setLineDash(lines.map((length) => length * unit));
@@ -142,9 +136,8 @@ function cells(box, values, columns, limit, { size, label, outside, marked, afte
   if (table?.dataset.shape !== shape) {
     table = make("table");
     table.dataset.shape = shape;
-    for (let r = 0; r < rows; r++) {
-      const row = table.insertRow();
-      for (let column = 0; column < columns; column++) row.insertCell();
+    for (let k = 0; k < values.length; k++) {
+      (k % columns ? table.rows[table.rows.length - 1] : table.insertRow()).insertCell();
     }
     box.replaceChildren(table);
   }
@@ -152,7 +145,7 @@ function cells(box, values, columns, limit, { size, label, outside, marked, afte
   const digits = side >= 36 ? 2 : 1;
   const readable = side >= 28;
   table.style.setProperty("--side", `${side}px`);
-  table.setAttribute("aria-label", label ?? "");
+  table.ariaLabel = label ?? "";
   table.querySelectorAll("td").forEach((cell, k) => {
     const shade = shadeOf(values[k] / limit);
     cell.style.backgroundColor = `rgb(${shade})`;

@@ -2,12 +2,8 @@
 
 // The rows and columns of x from which output pixel (i, j) generates its kernel: one pixel at stride 1.
 function cellOf(i, j) {
-  return {
-    top: i * s_h,
-    bottom: Math.min(H, (i + 1) * s_h),
-    left: j * s_w,
-    right: Math.min(W, (j + 1) * s_w),
-  };
+  const [bottom, right] = [Math.min(H, (i + 1) * s_h), Math.min(W, (j + 1) * s_w)];
+  return { top: i * s_h, bottom, left: j * s_w, right };
 }
 
 function featuresAt(x, i, j) {
@@ -25,23 +21,17 @@ function featuresAt(x, i, j) {
 // Every number from the pixel to the reduced features, by the names of the layer's stages.
 function stagesAt(x, i, j) {
   const features = featuresAt(x, i, j);
-  const stages = { features };
-  let last = new Float64Array(hidden);
+  const stages = { features, conv: new Float64Array(hidden) };
+  let last = stages.conv;
   for (let m = 0; m < hidden; m++) {
     for (let c = 0; c < C; c++) last[m] += recorded.reduce_weight[m * C + c] * features[c];
   }
-  stages.conv = last;
   if (data.stages.includes("bn")) {
     const { mean, std, scale, shift } = recorded;
-    last = last.map((value, m) => ((value - mean[m]) / std[m]) * scale[m] + shift[m]);
-    stages.bn = last;
+    last = stages.bn = last.map((value, m) => ((value - mean[m]) / std[m]) * scale[m] + shift[m]);
   }
-  if (data.stages.includes("relu")) {
-    last = last.map((value) => Math.max(value, 0));
-    stages.relu = last;
-  }
-  stages.reduced = last;
-  return stages;
+  if (data.stages.includes("relu")) last = stages.relu = last.map((value) => Math.max(value, 0));
+  return { ...stages, reduced: last };
 }
 
 // The kernel of group g from the reduced features; number u*K_w + v is tap (u, v).
@@ -94,10 +84,8 @@ class Run {
 
   apply(i, j) {
     for (let c = 0; c < C; c++) {
-      const products = multiplied(
-        this.kernel(i, j, Math.floor(c / C_g)),
-        windowAt(this.x, c, i, j),
-      );
+      const kernel = this.kernel(i, j, Math.floor(c / C_g));
+      const products = multiplied(kernel, windowAt(this.x, c, i, j));
       this.y[(c * H_out + i) * W_out + j] = sumOf(products);
     }
   }

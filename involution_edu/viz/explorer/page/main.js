@@ -23,12 +23,9 @@ function showCheck() {
   const { outputs, error, ok } = selfTest();
   const off = `${error.toExponential(1)} of the largest output`;
   $("checked").dataset.ok = String(ok);
-  say(
-    "checked",
-    ok
-      ? `Checked: this page recomputed all ${outputs} outputs; they differ from NumPy's by ${off}.`
-      : `WRONG: this page's outputs differ from NumPy's by ${off}. Do not trust it.`,
-  );
+  const right = `Checked: this page recomputed all ${outputs} outputs; they differ from NumPy's by ${off}.`;
+  const wrong = `WRONG: this page's outputs differ from NumPy's by ${off}. Do not trust it.`;
+  say("checked", ok ? right : wrong);
 }
 
 function start() {
@@ -59,16 +56,14 @@ function start() {
   on("pin", () => change({ pinned: !state.pinned }));
   on("keep", () => change({ other: state.at }));
   on("swap", () => state.other && change({ at: state.other, other: state.at, pinned: true }));
-  on("paint-own", paintOwn);
-  on("paint-neighbour", paintNeighbour);
+  on("paint-own", () => paintAt(middle()));
+  on("paint-neighbour", () => paintAt(neighbour()));
   on("paint-mode", () => change({ painting: !state.painting }));
   on("paint-undo", unpaint);
   on("copy", copy);
   $("scrub").addEventListener("input", () => goTo(Number($("scrub").value)));
   $("speed").addEventListener("change", () => timer && setPlaying(true));
-  $("walk").addEventListener("change", () => {
-    change({ walk: $("walk").value, ...NO_TAP });
-  });
+  $("walk").addEventListener("change", () => change({ walk: $("walk").value, ...NO_TAP }));
   addEventListener("resize", () => {
     rooms.clear();
     change({});

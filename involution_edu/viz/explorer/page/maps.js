@@ -77,9 +77,7 @@ function roundedLow(values) {
 
 // One value for each output pixel, (H_out, W_out).
 function mapOf(run, g, of) {
-  return Array.from({ length: H_out * W_out }, (_, n) =>
-    of(run.kernel(...at(n, W_out), g)),
-  );
+  return Array.from({ length: H_out * W_out }, (_, n) => of(run.kernel(...at(n, W_out), g)));
 }
 
 function meanKernel(run, g) {

@@ -30,13 +30,13 @@ function render() {
   drawControls();
   drawPaintCard(seen);
   drawPins();
-  drawNumpy(seen);
+  say("numpy", numpyOf(...state.at, state.c));
   drawSlowCards();
 }
 
 function drawPictures({ i, j }) {
   const [h, w] = middle();
-  const onInput = show($("input"), inputPicture());
+  const onInput = show($("input"), channelPicture("input", run.x, H, W, data.limits.x));
   const extent = [d_h * (K_h - 1) + 1, d_w * (K_w - 1) + 1];
   frame(onInput, tapAt(i, j, 0, 0), extent, [4, 3]);
   if (Math.max(d_h, d_w) > 1) {
@@ -68,25 +68,31 @@ const MAX_WRITTEN = 8; // numbers of the pixel that are written out; more are on
 function drawGenerator({ i, j, kernel }) {
   const stages = stagesAt(run.x, i, j);
   const few = Math.max(C, hidden) <= MAX_WRITTEN;
-  const rows = [[`its ${wordsFor(C, "number")}`, stages.features, data.limits.x]];
-  rows.push(["↓", `reduce: 1 × 1 convolution, ${C} → ${hidden}`]);
-  rows.push(["conv", stages.conv, data.limits.x]);
-  if (stages.bn) rows.push(["batch norm", stages.bn, data.limits.x]);
-  if (stages.relu) rows.push(["ReLU", stages.relu, data.limits.x]);
-  rows.push(["↓", `span: 1 × 1 convolution, ${hidden} → ${G * K2}`]);
   const part = G === 1 ? wordsFor(K2, "number") : `${K2} for group ${group()}`;
-  rows.push([part, kernel, data.limits.kernel]);
+  const rows = [
+    [`its ${wordsFor(C, "number")}`, stages.features],
+    ["↓", `reduce: 1 × 1 convolution, ${C} → ${hidden}`],
+    ["conv", stages.conv],
+    ["batch norm", stages.bn],
+    ["ReLU", stages.relu],
+    ["↓", `span: 1 × 1 convolution, ${hidden} → ${G * K2}`],
+    [part, kernel],
+  ].filter(([, values]) => values);
   const box = $("generator");
   if (box.children.length !== rows.length) {
     box.replaceChildren(...rows.map(() => make("div")));
     for (const row of box.children) row.append(make("span"), make("div"));
   }
-  rows.forEach(([label, values, limit], n) => {
+  rows.forEach(([label, values], n) => {
     const [word, body] = box.children[n].children;
     const step = typeof values === "string";
     box.children[n].className = step ? "step" : "numbers";
     word.textContent = label;
-    if (n === 0 && data.colour) word.append(swatch(stages.features));
+    if (n === 0 && data.colour) {
+      const swatch = make("span", { className: "swatch" });
+      swatch.style.backgroundColor = `rgb(${colourOf(stages.features)})`;
+      word.append(swatch);
+    }
     if (step) {
       body.textContent = values;
       return;
@@ -95,16 +101,11 @@ function drawGenerator({ i, j, kernel }) {
     const [least, most] = few && !isKernel ? [30, 46] : [5, 20];
     const size = clamp(Math.floor((roomIn(body) - 1) / values.length) - 1, least, most);
     const columns = Math.min(values.length, Math.floor((roomIn(body) - 1) / (size + 1)));
+    const limit = isKernel ? data.limits.kernel : data.limits.x;
     strip(body, values, columns, limit, size, isKernel ? state.tap : undefined);
   });
   const own = s_h * s_w > 1 ? `the mean of its ${s_h} × ${s_w} cell` : "its own numbers";
   say("c-generator", `Computed from ${own} alone.`);
-}
-
-function swatch(features) {
-  const spot = make("span", { className: "swatch" });
-  spot.style.backgroundColor = `rgb(${colourOf(features)})`;
-  return spot;
 }
 
 // A row of cells that breaks into several rows if it must; the last may be shorter.
@@ -112,9 +113,8 @@ function strip(box, values, columns, limit, size, marked) {
   const rows = Math.ceil(values.length / columns);
   const filled = Float64Array.from({ length: rows * columns }, (_, n) => values[n] ?? 0);
   const table = cells(box, filled, columns, limit, { size, marked: marked ?? undefined });
-  table
-    .querySelectorAll("td")
-    .forEach((cell, n) => cell.classList.toggle("none", n >= values.length));
+  const all = table.querySelectorAll("td");
+  all.forEach((cell, n) => cell.classList.toggle("none", n >= values.length));
 }
 
 function drawGrids({ i, j, kernel, values, products }) {
@@ -140,9 +140,8 @@ function drawGroups({ i, j }) {
   box.hidden = G === 1;
   if (G === 1) return;
   while (box.children.length < G) {
-    const button = make("button", { type: "button" });
     const g = box.children.length;
-    button.setAttribute("aria-label", `group ${g}`);
+    const button = make("button", { type: "button", ariaLabel: `group ${g}` });
     button.append(`${g}`, make("canvas"));
     button.addEventListener("click", () => change({ c: g * C_g + (state.c % C_g) }));
     box.append(button);
@@ -151,7 +150,7 @@ function drawGroups({ i, j }) {
     const kernel = run.kernel(i, j, g);
     const canvas = button.querySelector("canvas");
     fill(canvas, K_h, K_w, (k) => shadeOf(kernel[k] / data.limits.kernel));
-    button.setAttribute("aria-pressed", String(g === group()));
+    button.ariaPressed = String(g === group());
   });
 }
 
@@ -177,9 +176,7 @@ function drawSum(seen) {
 }
 
 function productWords({ i, j, kernel, values, products }, k) {
-  const [entry, value, product] = [kernel, values, products].map((numbers) =>
-    number(numbers[k], 3),
-  );
+  const [entry, value, product] = [kernel, values, products].map((all) => number(all[k], 3));
   const [u, v] = at(k, K_w);
   return `Row ${u}, column ${v} of the window: kernel ${entry} × x ${value} = ${product}. ${spanWords(i, j, k, kernel[k])}`;
 }
@@ -191,10 +188,9 @@ function spanWords(i, j, k, entry) {
   const weights = recorded.span_weight.subarray(o * hidden, (o + 1) * hidden);
   const product = (value, m) => `${number(weights[m], 3)} × ${number(value, 3)}`;
   const parts = Array.from(reduced, product);
-  const sum = [...parts, number(recorded.span_bias[o], 3)]
-    .join(" + ")
-    .replaceAll(`+ ${MINUS}`, `${MINUS} `);
-  return `That entry of the kernel is ${sum} = ${number(entry, 3)}.`;
+  const sum = [...parts, number(recorded.span_bias[o], 3)].join(" + ");
+  const signed = sum.replaceAll(`+ ${MINUS}`, `${MINUS} `);
+  return `That entry of the kernel is ${signed} = ${number(entry, 3)}.`;
 }
 
 // Each product as a bar from the sum before it to the sum after it.
