@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import training_cases as cases
 from PIL import Image
+from training import results_from_json
 
 import involution_edu as inv
 from involution_edu import cli, complexity
 from involution_edu.training import runs, tasks
-from involution_edu.training.results import Results, results_from_json
+from involution_edu.training.results import Results
 
 
 @pytest.fixture(autouse=True)
