@@ -6,17 +6,20 @@
 
 from __future__ import annotations
 
+import json
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
+from typing import Any
 
 from benchmarks import markdown_table
 
 from involution_edu.files import written_whole
 from involution_edu.models.pretrained import FOLDER
-from involution_edu.training.results import Results, results_from_json
+from involution_edu.training.loop import Epoch
+from involution_edu.training.results import Results, Run
 from involution_edu.training.tasks import TASKS
 
 INTRODUCTION = """\
@@ -174,6 +177,16 @@ def _wrapped(text: str, first: str = "", indent: str = "") -> str:
 
 def _item(text: str) -> str:
     return _wrapped(text, "- ", "  ")
+
+
+def results_from_json(text: str) -> Results:
+    """Return the results in the text of a ``results.json``."""
+    record: dict[str, Any] = json.loads(text)
+    runs = [
+        Run(**{**run, "epochs": tuple(Epoch(**epoch) for epoch in run["epochs"])})
+        for run in record.pop("runs")
+    ]
+    return Results(**record, runs=tuple(runs))
 
 
 def read_results(folder: Path) -> dict[str, Results]:

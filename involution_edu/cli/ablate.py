@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
+from ..arguments import ArgumentError
 from ..progress import progress_bar
 from .command import Command, Result
 
@@ -64,6 +65,8 @@ def run(args: Namespace) -> Result:
     from ..training.ablation import ablate, settings_of
 
     name = Path(f"ablation-{args.task}") if args.path is None else args.path
+    if name.name in ("", ".."):
+        raise ArgumentError("path", f"is {name}", "the name of a file, to which .csv is added")
     return ablate(
         args.task,
         settings_of(args.k, args.group_channels, args.reduction),

@@ -6,9 +6,6 @@
 >>> x = np.random.default_rng(0).standard_normal((1, 3, 64, 96)).astype(np.float32)
 >>> model(x).shape
 (1, 10)
->>> {stage: array.shape for stage, array in model.features(x).items()}
-{'stem': (1, 64, 32, 48), 'layer1': (1, 256, 16, 24), 'layer2': (1, 512, 8, 12),
- 'layer3': (1, 1024, 4, 6), 'layer4': (1, 2048, 2, 3)}
 """
 
 from .denoising import KernelDenoiser

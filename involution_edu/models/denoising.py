@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -59,25 +61,19 @@ class KernelDenoiser(Module):
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.window = as_pair("kernel_size", kernel_size)
-        if min(self.window) % 2 == 0 or max(self.window) % 2 == 0:
-            raise ArgumentError(
-                "kernel_size", f"is {kernel_size}", "odd sizes, with a middle pixel"
-            )
-        self.in_channels, rng = as_int("in_channels", in_channels), as_generator(rng)
-        layers: list[Module] = []
+        if not all(size % 2 for size in self.window):
+            raise ArgumentError("kernel_size", f"is {kernel_size}", "odd sizes: a middle pixel")
+        self.in_channels = as_int("in_channels", in_channels)
+        conv, layers = partial(Conv2d, rng=as_generator(rng), dtype=dtype), list[Module]()
         for width, dilation in zip((in_channels, channels, channels), DILATIONS, strict=True):
-            conv = Conv2d(
-                width, channels, 3, padding="same", dilation=dilation, rng=rng, dtype=dtype
-            )
-            layers += [conv, ReLU()]
+            layers += [conv(width, channels, 3, padding="same", dilation=dilation), ReLU()]
         self.body = Sequential(*layers)
-        self.span = Conv2d(channels, self.window[0] * self.window[1], rng=rng, dtype=dtype)
+        self.span = conv(channels, self.window[0] * self.window[1])
 
     def generate_kernel(self, x: Array) -> Array:
         """Return the kernel of every pixel, (N, 1, K_h, K_w, H, W)."""
         spanned = self.span(self.body(x))
-        n, _, h, w = spanned.shape
-        return spanned.reshape(n, 1, *self.window, h, w)
+        return spanned.reshape(len(spanned), 1, *self.window, *spanned.shape[2:])
 
     def forward(self, x: Array) -> Array:
         """Return y, of the shape of ``x``."""

@@ -89,15 +89,13 @@ def resnet(
     convolution of stride 2 (3 -> 64 channels). The paper's savings of RedNet are relative to this
     architecture: `involution_edu.complexity` counts both.
 
-    Arguments, result and errors are those of `rednet`. The names in the ``state_dict`` are the
-    usual ones: ``conv1``, ``bn1``, ``layer1`` to ``layer4``, ``fc``.
+    The names in the ``state_dict`` are the usual ones: ``conv1``, ``bn1``, ``layer1`` to
+    ``layer4``, ``fc``.
 
     Parameters
     ----------
-    depth : {26, 38, 50, 101, 152}
-    num_classes : int
-    rng : Generator, int or None
-    dtype : float32 or float64
+    depth, num_classes, rng, dtype
+        As in `rednet`.
 
     Returns
     -------
@@ -128,18 +126,19 @@ def resnet(
     return ResidualNetwork(stem, pool, blocks, conv3x3, 64, num_classes, rng=rng, dtype=dtype)
 
 
-def conv3x3(channels: int, *, stride: int, rng: Rng, dtype: DTypeLike) -> Conv2d:
-    """Return the spatial layer of ResNet."""
-    return Conv2d(channels, channels, 3, stride=stride, padding=1, bias=False, rng=rng, dtype=dtype)
+def conv3x3(
+    channels: int, in_channels: int | None = None, *, stride: int, rng: Rng, dtype: DTypeLike
+) -> Conv2d:
+    """Return a 3x3 convolution; as the spatial layer of ResNet, it keeps the channels."""
+    sizes = channels if in_channels is None else in_channels, channels, 3
+    return Conv2d(*sizes, stride=stride, padding=1, bias=False, rng=rng, dtype=dtype)
 
 
 def conv_unit(
     in_channels: int, channels: int, *, stride: int = 1, rng: Rng, dtype: DTypeLike
 ) -> Sequential:
     """Return a 3x3 convolution with batch normalisation and ReLU."""
-    conv = Conv2d(
-        in_channels, channels, 3, stride=stride, padding=1, bias=False, rng=rng, dtype=dtype
-    )
+    conv = conv3x3(channels, in_channels, stride=stride, rng=rng, dtype=dtype)
     return Sequential(conv=conv, bn=BatchNorm2d(channels, dtype=dtype), relu=ReLU())
 
 
@@ -152,21 +151,18 @@ def _blocks(depth: int) -> tuple[int, ...]:
 class NamedNetwork(Protocol):
     """Constructor of `rednet` or `resnet` with its depth fixed."""
 
-    __name__: str
-
     def __call__(
         self, num_classes: int = 1000, *, rng: Rng = None, dtype: DTypeLike = np.float32
     ) -> ResidualNetwork:
         """Return the network."""
 
 
-DOC = """Return {title}-{depth}: `{family}` with its depth fixed.
+DOC = """Return `{family}` with a depth of {depth}.
 
     Parameters
     ----------
-    num_classes : int
-    rng : Generator, int or None
-    dtype : float32 or float64
+    num_classes, rng, dtype
+        As in `{family}`.
 
     Returns
     -------
@@ -174,33 +170,24 @@ DOC = """Return {title}-{depth}: `{family}` with its depth fixed.
 
     Examples
     --------
-    Number of blocks of each stage, and the shape of the classifier's weight:
-
     >>> from involution_edu import models
     >>> model = models.{family}{depth}(num_classes=10, rng=0)
-    >>> [len(model.children()[f"layer{{n}}"].children()) for n in (1, 2, 3, 4)]
+    >>> [len(model.children()[f"layer{{n}}"].children()) for n in (1, 2, 3, 4)]  # blocks
     {blocks}
-    >>> model.fc.weight.data.shape
-    (10, 2048)
     """
 
 
-def _named(depth: int, family: Callable[..., ResidualNetwork], title: str) -> NamedNetwork:
+def _named(family: Callable[..., ResidualNetwork], depth: int) -> NamedNetwork:
     def make(
         num_classes: int = 1000, *, rng: Rng = None, dtype: DTypeLike = np.float32
     ) -> ResidualNetwork:
         return family(depth, num_classes, rng=rng, dtype=dtype)
 
-    name, blocks = family.__name__, list(BLOCKS[depth])
-    make.__name__ = make.__qualname__ = f"{name}{depth}"
-    make.__doc__ = DOC.format(title=title, depth=depth, family=name, blocks=blocks)
+    make.__name__ = make.__qualname__ = f"{family.__name__}{depth}"
+    make.__doc__ = DOC.format(family=family.__name__, depth=depth, blocks=list(BLOCKS[depth]))
     return make
 
 
-rednet26, rednet38, rednet50, rednet101, rednet152 = REDNETS = [
-    _named(depth, rednet, "RedNet") for depth in BLOCKS
-]
-resnet26, resnet38, resnet50, resnet101, resnet152 = RESNETS = [
-    _named(depth, resnet, "ResNet") for depth in BLOCKS
-]
-MODELS = {make.__name__: make for make in (*REDNETS, *RESNETS)}
+MODELS = {f"{of.__name__}{depth}": _named(of, depth) for of in (rednet, resnet) for depth in BLOCKS}
+rednet26, rednet38, rednet50, rednet101, rednet152 = list(MODELS.values())[:5]
+resnet26, resnet38, resnet50, resnet101, resnet152 = list(MODELS.values())[5:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -74,21 +75,17 @@ class Bottleneck(Module):
         dtype: DTypeLike = np.float32,
     ) -> None:
         rng, out_channels = as_generator(rng), EXPANSION * channels
-        self.conv1 = Conv2d(in_channels, channels, bias=False, rng=rng, dtype=dtype)
-        self.bn1 = BatchNorm2d(channels, dtype=dtype)
-        self.relu1 = ReLU()
+        conv = partial(Conv2d, bias=False, rng=rng, dtype=dtype)
+        norm = partial(BatchNorm2d, dtype=dtype)
+        self.conv1, self.bn1, self.relu1 = conv(in_channels, channels), norm(channels), ReLU()
         self.conv2 = spatial(channels, stride=stride, rng=rng, dtype=dtype)
-        self.bn2 = BatchNorm2d(channels, dtype=dtype)
-        self.relu2 = ReLU()
-        self.conv3 = Conv2d(channels, out_channels, bias=False, rng=rng, dtype=dtype)
-        self.bn3 = BatchNorm2d(out_channels, dtype=dtype)
+        self.bn2, self.relu2 = norm(channels), ReLU()
+        self.conv3, self.bn3 = conv(channels, out_channels), norm(out_channels)
         self.bn3.weight.data[...] = 0
         self.downsample = Sequential()  # the identity
         if stride > 1 or in_channels != out_channels:
-            self.downsample = Sequential(
-                Conv2d(in_channels, out_channels, stride=stride, bias=False, rng=rng, dtype=dtype),
-                BatchNorm2d(out_channels, dtype=dtype),
-            )
+            shortcut = conv(in_channels, out_channels, stride=stride)
+            self.downsample = Sequential(shortcut, norm(out_channels))
         self.relu3 = ReLU()
 
     def _branch(self) -> tuple[Module, ...]:
@@ -164,7 +161,6 @@ class ResidualNetwork(Module):
         for name, module in {**stem, **entry}.items():
             setattr(self, name, module)
         self._stages = {"stem": Sequential(*stem.values())}
-        before = tuple(entry.values())
         for index, count in enumerate(blocks):
             made, width, stride = [], channels << index, 2 if index > 0 else 1
             for _ in range(as_int(f"blocks[{index}]", count)):
@@ -173,35 +169,19 @@ class ResidualNetwork(Module):
                 in_channels, stride = EXPANSION * width, 1
             name, stage = f"layer{index + 1}", Sequential(*made)
             setattr(self, name, stage)
-            self._stages[name] = Sequential(*before, stage)
-            before = ()
+            self._stages[name] = Sequential(*(() if index else entry.values()), stage)
         self.avgpool = GlobalAvgPool2d()
         self.fc = Linear(in_channels, num_classes, rng=rng, dtype=dtype)
 
     def features(self, x: Array) -> dict[str, Array]:
-        """Return the outputs of the stem and all stages, named "stem", "layer1", ...
-
-        Parameters
-        ----------
-        x : ndarray, shape (N, C, H, W), dtype of the network
-
-        Returns
-        -------
-        features : dict of str to ndarray, each of shape (N, C', H', W')
-        """
+        """Return the outputs of the stem and all stages, (N, C', H', W'), by their names."""
         found = {}
         for name, stage in self._stages.items():
             found[name] = x = stage(x)
         return found
 
     def features_backward(self, dfeatures: Mapping[str, Array]) -> Array:
-        """Return dx for the gradients of some outputs of `features`, by their names.
-
-        Raises
-        ------
-        ValueError
-            If ``dfeatures`` is empty or has a name that `features` does not return.
-        """
+        """Return dx for the gradients of some outputs of `features`, at least one, by name."""
         if not dfeatures or not dfeatures.keys() <= self._stages.keys():
             names = ", ".join(map(repr, self._stages))
             raise ArgumentError("dfeatures", f"has the keys {list(dfeatures)}", f"some of {names}")

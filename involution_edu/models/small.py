@@ -76,15 +76,12 @@ def small_resnet(
     rng: Rng = None,
     dtype: DTypeLike = np.float32,
 ) -> ResidualNetwork:
-    """Return the ResNet that `small_rednet` is compared with; the arguments mean the same.
+    """Return the ResNet that `small_rednet` is compared with.
 
     Parameters
     ----------
-    num_classes, in_channels : int
-    blocks : sequence of int
-    channels : int
-    rng : Generator, int or None
-    dtype : float32 or float64
+    num_classes, in_channels, blocks, channels, rng, dtype
+        As in `small_rednet`.
 
     Returns
     -------

@@ -1,33 +1,30 @@
-"""Ablation of an involution's window, group size and reduction, one factor at a time.
-
-Each factor is varied around `CENTRE`; a small RedNet is trained for every value and seed. The
-runs are independent: joblib distributes them to processes, or to a Dask cluster.
-"""
+"""Ablation of an involution's window, group size and reduction, one factor at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..arguments import ArgumentError, as_choice, as_int
-from ..files import check_writable
+from ..arguments import MAX_INT, ArgumentError, as_choice, as_int
+from ..complexity import count
+from ..files import check_writable, written_whole
 from ..models import small_rednet
 from ..nn import Module
 from ..progress import Progress, no_progress
-from .charts import write_report
+from .charts import ablation_page, save_ablation
 from .data import Data
-from .loop import write_csv
+from .loop import fit, write_csv
 from .results import CENTRE, Ablation, Key, Row, Setting, read_rows
-from .runs import train_network, with_epochs
+from .runs import with_epochs
 from .tasks import TASKS, Task, load
 
 PATIENCE = 10  # seconds to wait for the scheduler
-Map = Callable[[Callable[[Key], Row], list[Key]], Iterable[Row]]  # by several workers
+# Limits, so that a slip of the keyboard takes neither all memory nor all processes.
+MAX_K, MAX_SEEDS, MAX_JOBS = 99, 1000, 256
 
 
 def settings_of(
@@ -38,7 +35,7 @@ def settings_of(
     Parameters
     ----------
     k, group_channels, reduction : sequence of int
-        Values of each factor; those of ``k`` are odd.
+        Values of each factor; those of ``k`` are odd, up to 99.
 
     Returns
     -------
@@ -47,7 +44,7 @@ def settings_of(
     Raises
     ------
     ValueError
-        If all are empty, or a value is not positive or not odd.
+        If all are empty, or a value is not positive, too large or not odd.
 
     Examples
     --------
@@ -57,16 +54,15 @@ def settings_of(
     """
     if not (k or group_channels or reduction):
         raise ArgumentError("k", "is empty, and so are the others", "a value of one of them")
-    values = {"k": k, "group_channels": group_channels, "reduction": reduction}
-    settings = [
-        replace(CENTRE, **{factor: as_int(f"{factor}[{n}]", value)})
-        for factor, given in values.items()
-        for n, value in enumerate(given)
-    ]
-    for n, value in enumerate(k):
-        if value % 2 == 0:
-            raise ArgumentError(f"k[{n}]", f"is {value}", "an odd number, for a middle pixel")
-    return list(dict.fromkeys(settings))
+    factors = ("k", k), ("group_channels", group_channels), ("reduction", reduction)
+    settings: dict[Setting, None] = {}  # in order, each once
+    for factor, given in factors:
+        for n, value in enumerate(given):
+            value = as_int(f"{factor}[{n}]", value, 1, MAX_K if factor == "k" else MAX_INT)
+            if factor == "k" and value % 2 == 0:
+                raise ArgumentError(f"k[{n}]", f"is {value}", "an odd number, for a middle pixel")
+            settings[replace(CENTRE, **{factor: value})] = None
+    return list(settings)
 
 
 def ablate(
@@ -85,6 +81,8 @@ def ablate(
 ) -> Ablation:
     """Train a small RedNet for every setting and seed, and keep a table of the runs.
 
+    The runs are independent: joblib distributes them to processes, or to a Dask cluster.
+
     Parameters
     ----------
     task : str
@@ -92,17 +90,15 @@ def ablate(
     settings : sequence of Setting
         As `settings_of` returns them.
     seeds : int
-        Number of seeds: 0, 1, ...
+        Number of seeds, up to 1000: 0, 1, ...
     epochs : int, optional
         Default: those of the task's recipe.
     path : path
         The table (.csv), replaced after every ``jobs`` runs.
     command : str, optional
         If given, a page that quotes it (.md) and a chart (.png) are written beside the table.
-    resume : bool
-        Keep the rows in ``path``, and do the runs that are missing.
-    force : bool
-        Replace the files.
+    resume, force : bool
+        Keep the rows in ``path``, and do the runs that are missing; or replace the files.
     jobs : int
         Number of processes on this machine.
     dask : str, optional
@@ -134,28 +130,34 @@ def ablate(
     labelled = [name for name, known in TASKS.items() if "rednet" in known.networks]
     chosen = TASKS[as_choice("task", task, labelled)]
     epochs = with_epochs(chosen.recipe, epochs).epochs
-    keys = [(s, seed, epochs) for s in settings for seed in range(as_int("seeds", seeds))]
-    report = () if command is None else (path.with_suffix(".md"), path.with_suffix(".png"))
+    seeds, jobs = as_int("seeds", seeds, 1, MAX_SEEDS), as_int("jobs", jobs, 1, MAX_JOBS)
+    page, picture = path.with_suffix(".md"), path.with_suffix(".png")
+    files = (path,) if command is None else (path, page, picture)
     choice = "another name (--resume continues it)"
-    check_writable(path, *report, force=resume or force, choice=choice)
+    check_writable(*files, force=resume or force, choice=choice)
     done = {row.key: row for row in read_rows(path, task)} if resume and path.exists() else {}
     data = load(task)
     for setting in settings:
         _network(setting, data, seed=0)  # raises before the first training
+    keys = [(setting, seed, epochs) for setting in settings for seed in range(seeds)]
     todo = [key for key in keys if key not in done]
-    with _workers(as_int("jobs", jobs), dask) as (parallel_map, at_once):
+    with _workers(jobs, dask) as (parallel, at_once):
+        from joblib import delayed
+
         for start in range(0, len(todo), at_once):
             batch = todo[start : start + at_once]
             try:
-                rows = list(parallel_map(partial(train_one, chosen, data), batch))
+                rows = parallel(delayed(train_one)(chosen, data, key) for key in batch)
             except FloatingPointError as error:
                 return Ablation(task, tuple(done.values()), (path,), str(error))
             done |= {row.key: row for row in rows}
             write_csv(path, Row, done.values())
             progress(len(keys) - len(todo) + start + len(batch), len(keys), str(batch[-1][0]))
-    ablation = Ablation(task, tuple(done[key] for key in keys), (path, *report))
+    ablation = Ablation(task, tuple(done[key] for key in keys), files)
     if command is not None:
-        write_report(ablation, command)
+        save_ablation(ablation, picture)
+        with written_whole(page, force=True) as temporary:
+            temporary.write_text(ablation_page(ablation, command, picture.name), encoding="utf-8")
     return ablation
 
 
@@ -163,8 +165,10 @@ def train_one(task: Task, data: Data, key: Key) -> Row:
     """Train one network, in a worker."""
     setting, seed, epochs = key
     model, recipe = _network(setting, data, seed), with_epochs(task.recipe, epochs)
-    run = train_network("rednet", model, task, data, recipe, seed)
-    return Row.of(task.name, setting, run)
+    last, cost = fit(model, task, data, recipe, seed=seed)[-1], count(model, data.x_test.shape[1:])
+    factors = setting.k, setting.group_channels, setting.reduction
+    scores = last.train_score, last.test_score
+    return Row(task.name, *factors, *key[1:], cost.parameters, cost.macs, *scores)
 
 
 def _network(setting: Setting, data: Data, seed: int) -> Module:
@@ -174,29 +178,24 @@ def _network(setting: Setting, data: Data, seed: int) -> Module:
 
 
 @contextmanager
-def _workers(jobs: int, dask: str | None) -> Iterator[tuple[Map, int]]:
-    """Yield a map function that uses workers, and the number of workers."""
+def _workers(jobs: int, dask: str | None) -> Iterator[tuple[Any, int]]:
+    """Yield a `joblib.Parallel` and its number of workers."""
     for name, value, package in (("jobs", jobs, "joblib"), ("dask", dask, "distributed")):
         if value is not None and find_spec(package) is None:
             need = f"{package}: pip install 'involution-edu[cluster]'"
             raise ArgumentError(name, f"is {value}", need)
-    from joblib import Parallel, delayed, effective_n_jobs, parallel_config
+    from joblib import Parallel, effective_n_jobs, parallel_config
 
     with ExitStack() as stack:
         options: dict[str, Any] = {"n_jobs": jobs}
         if dask is not None:
-            stack.enter_context(_client(dask))
+            from distributed import Client
+
+            try:
+                stack.enter_context(Client(dask, timeout=PATIENCE))
+            except (OSError, ValueError) as error:
+                raise ConnectionError(f"dask is {dask}, which does not answer: {error}") from error
             options = {"n_jobs": -1, "backend": "dask"}
         stack.enter_context(parallel_config(**options))
         parallel = stack.enter_context(Parallel())
-        at_once = effective_n_jobs(None)  # of this configuration; the default is all cores
-        yield (lambda function, keys: parallel(map(delayed(function), keys))), at_once
-
-
-def _client(dask: str) -> Any:
-    from distributed import Client
-
-    try:
-        return Client(dask, timeout=PATIENCE)
-    except (OSError, ValueError) as error:
-        raise ConnectionError(f"dask is {dask}, which does not answer: {error}") from error
+        yield parallel, effective_n_jobs(None)  # of this configuration; the default is all cores

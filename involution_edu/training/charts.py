@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import fmean, stdev
 from textwrap import fill
 from typing import Any
 
 from ..files import written_whole
 from ..viz.palette import INK, MUTED, PAPER, diverging
 from .results import CENTRE, Ablation, Results
-from .scores import mean_and_deviation
 from .tasks import TASKS
 
 DESIGN = (
@@ -65,7 +65,8 @@ def save_ablation(ablation: Ablation, path: Path) -> None:
     for (factor, groups), (above, below) in zip(varied.items(), grid.T, strict=True):
         places = range(len(groups))  # evenly spaced: values are not
         scores = [[row.test_score * unit.factor for row in rows] for rows in groups.values()]
-        means, deviations = zip(*map(mean_and_deviation, scores), strict=True)
+        means = [fmean(points) for points in scores]
+        deviations = [stdev(points) if len(points) > 1 else 0.0 for points in scores]
         above.errorbar(places, means, deviations, color=_colour(-1.0), marker="D", capsize=4)
         for place, points in zip(places, scores, strict=True):
             above.plot([place] * len(points), points, ".", color=muted, markersize=4, zorder=3)
@@ -117,11 +118,3 @@ def ablation_page(ablation: Ablation, command: str, picture: str) -> str:
         ablation.note,
     ]
     return "\n".join(lines) + "\n"
-
-
-def write_report(ablation: Ablation, command: str) -> None:
-    """Write the page and the chart among the files of ``ablation``: table, page, chart."""
-    _, page, picture = ablation.files
-    save_ablation(ablation, picture)
-    with written_whole(page, force=True) as temporary:
-        temporary.write_text(ablation_page(ablation, command, picture.name), encoding="utf-8")

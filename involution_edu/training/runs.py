@@ -12,25 +12,14 @@ from ..arguments import ArgumentError, as_choice, as_int
 from ..checkpoint import CheckpointError, save_checkpoint
 from ..complexity import count
 from ..files import check_writable, written_whole
-from ..nn import Module
 from ..progress import Progress, no_progress
 from .charts import save_curves
-from .data import Data
-from .loop import fit
+from .loop import MAX_EPOCHS, fit
 from .results import Results, Run
-from .tasks import TASKS, Recipe, Task, load
+from .tasks import TASKS, Recipe, load
 
 ENDINGS = ".npz", ".csv", "-weights.npz"
 RESULTS, CURVES = "results.json", "curves.png"
-
-
-def train_network(
-    network: str, model: Module, task: Task, data: Data, recipe: Recipe, seed: int, **options: Any
-) -> Run:
-    """Train ``model`` in place; ``options`` are those of `fit`."""
-    epochs = fit(model, task, data, recipe, seed=seed, **options)
-    cost = count(model, data.x_test.shape[1:])
-    return Run(network, seed, cost.parameters, cost.macs, tuple(epochs))
 
 
 def run_task(
@@ -61,10 +50,8 @@ def run_task(
         Default: those of the task's recipe.
     out_dir : path
         Created if it does not exist; its parent must exist.
-    resume : bool
-        Continue from the checkpoints in ``out_dir``.
-    force : bool
-        Replace the files in ``out_dir``.
+    resume, force : bool
+        Continue from the checkpoints in ``out_dir``; or replace the files there.
     progress : callable
         Called after every batch, as `Progress`.
 
@@ -99,7 +86,8 @@ def run_task(
             raise ArgumentError(argument, "is empty", "at least one")
     recipe = with_epochs(chosen.recipe, epochs)
     plan = list(dict.fromkeys((name, seed) for name in names for seed in seeds))
-    _prepare(out_dir, [f"{name}-{seed}" for name, seed in plan], resume, force)
+    files = [out_dir / f"{name}-{seed}{ending}" for name, seed in plan for ending in ENDINGS]
+    _prepare(out_dir, [*files, out_dir / RESULTS, out_dir / CURVES], keep=not resume and not force)
     data = load(task)
     results = Results(task, len(data.x_train), len(data.x_test), {}, (), out_dir)
     for done, (name, seed) in enumerate(plan):
@@ -108,14 +96,17 @@ def run_task(
         def show(batch: int, batches: int, what: str, done: int = done, label: str = label) -> None:
             progress(done * batches + batch, len(plan) * batches, f"{label} {what}")
 
-        files = {"path": out_dir / f"{label}.npz", "resume": resume, "progress": show}
+        path = out_dir / f"{label}.npz"
+        how: dict[str, Any] = {"seed": seed, "path": path, "resume": resume, "progress": show}
         try:
-            run = train_network(name, model, chosen, data, recipe, seed, **files)
+            history = tuple(fit(model, chosen, data, recipe, **how))
         except CheckpointError as error:
             need = f"what --resume can use, but {error}"
             raise ArgumentError("out_dir", f"is {out_dir}", need) from error
         except FloatingPointError as error:
             return replace(results, diverged=str(error))
+        cost = count(model, data.x_test.shape[1:])
+        run = Run(name, seed, cost.parameters, cost.macs, history)
         results = replace(results, runs=(*results.runs, run))
         save_checkpoint(out_dir / f"{label}-weights.npz", model.state_dict(), force=True)
     results = replace(results, baselines=chosen.baselines(data))
@@ -127,21 +118,17 @@ def run_task(
 
 def with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
     """Return ``recipe`` with another number of epochs, more than those of its warm-up."""
-    if epochs is None:
-        return recipe
-    return replace(recipe, epochs=as_int("epochs", epochs, recipe.warmup_epochs + 1))
+    wanted = recipe.epochs if epochs is None else epochs
+    return replace(recipe, epochs=as_int("epochs", wanted, recipe.warmup_epochs + 1, MAX_EPOCHS))
 
 
-def _prepare(out_dir: Path, names: list[str], resume: bool, force: bool) -> None:
+def _prepare(out_dir: Path, files: list[Path], keep: bool) -> None:
     """Make the folder, and raise before the training what would be raised after it."""
     choice = "another folder with --out"
     if not out_dir.exists():
         check_writable(out_dir, choice=choice)
         out_dir.mkdir()
-    files = [out_dir / f"{name}{ending}" for name in names for ending in ENDINGS]
-    files += [out_dir / RESULTS, out_dir / CURVES]
-    if not resume and not force and (there := [path for path in files if path.exists()]):
-        raise FileExistsError(
-            f"{there[0]} exists; pass --resume to continue, --force to replace it, or choose {choice}"
-        )
+    if keep and (there := [path for path in files if path.exists()]):
+        way = "--resume to continue, --force to replace it"
+        raise FileExistsError(f"{there[0]} exists; pass {way}, or choose {choice}")
     check_writable(*files, force=True, choice=choice)

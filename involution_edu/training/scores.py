@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean, stdev
 from typing import Any
 
@@ -17,13 +18,7 @@ from .data import SIGMA, Data
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Name, unit and number format of a score.
-
-    Examples
-    --------
-    >>> ACCURACY.of(0.98765), DECIBEL.with_spread([28, 28.2])
-    ('98.8 %', '28.10 ± 0.14 dB')
-    """
+    """Name, unit and number format of a score."""
 
     name: str
     symbol: str
@@ -36,20 +31,16 @@ class Unit:
 
     def with_spread(self, scores: Sequence[float]) -> str:
         """Return the mean of ``scores`` and, if several, their standard deviation (n - 1)."""
+        mean = self.of(fmean(scores))
         if len(scores) == 1:
-            return self.of(scores[0])
-        mean, deviation = (number * self.factor for number in mean_and_deviation(scores))
-        return f"{mean:.{self.digits}f} ± {deviation:.{self.digits}f} {self.symbol}"
+            return mean
+        deviation = f"± {stdev(scores) * self.factor:.{self.digits}f} {self.symbol}"
+        return mean.replace(self.symbol, deviation)
 
 
 WHITE = 255 / STD  # distance from black to white after `photo_to_x`, by channel
 ACCURACY = Unit("accuracy", "%", 100.0, 1)
 DECIBEL = Unit("PSNR", "dB", 1.0, 2)
-
-
-def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
-    """Return the mean and the standard deviation (n - 1) of ``values``; 0 for a single one."""
-    return fmean(values), stdev(values) if len(values) > 1 else 0.0
 
 
 def accuracy(logits: Array, labels: NDArray[Any]) -> float:
@@ -58,57 +49,39 @@ def accuracy(logits: Array, labels: NDArray[Any]) -> float:
 
 
 def psnr(y: Array, clean: Array, white: Array | float = 1.0) -> float:
-    """Return the peak signal-to-noise ratio in dB, averaged over the pictures.
-
-    .. code-block:: text
-
-        psnr = -10 * log10(mean of ((y - clean) / white)^2)
+    """Return -10 log10(mean of ((y - clean) / white)^2) in dB, the mean over the pictures.
 
     ``white`` is the distance from black to white: a number, or one for each channel.
-
-    Examples
-    --------
-    >>> clean = np.zeros((1, 1, 2, 2))
-    >>> psnr(clean + 0.1, clean)
-    20.0
     """
     error = (y - clean) / np.reshape(white, (1, -1, 1, 1))
     return float(-10 * np.log10(np.square(error).mean(axis=(1, 2, 3))).mean())
 
 
 def denoise_baselines(data: Data) -> dict[str, float]:
-    """Return the PSNR of the noisy photos, unfiltered and after classical filters.
-
-    Each filter uses the best of a few sizes on these test photos, in favour of the baselines.
-    """
+    """Return the PSNR of the noisy photos, unfiltered and after classical filters."""
     from scipy.ndimage import gaussian_filter, median_filter, uniform_filter
     from skimage.restoration import denoise_nl_means
 
-    def non_local(photo: Array, h: float) -> Array:
-        filtered: Array = denoise_nl_means(photo, 5, 6, h * SIGMA, sigma=SIGMA)
-        return filtered
-
+    non_local = partial(denoise_nl_means, patch_size=5, patch_distance=6, sigma=SIGMA)
+    # The best of a few sizes on the test photos counts, in favour of the baselines.
     filters: dict[str, tuple[Callable[[Array, Any], Array], tuple[float, ...]]] = {
         "box": (uniform_filter, (3, 5, 7)),
         "median": (median_filter, (3, 5, 7)),
         "Gaussian": (gaussian_filter, (0.7, 0.8, 0.9, 1.0, 1.1)),
-        "non-local means": (non_local, (0.4, 0.5, 0.6, 0.7, 0.8)),
+        "non-local means": (lambda x, h: non_local(x, h=h * SIGMA), (0.4, 0.5, 0.6, 0.7, 0.8)),
     }
-    found = {"unfiltered": psnr(data.x_test, data.y_test)}
-    for name, (apply, sizes) in filters.items():
-        found[name] = max(
+    return {"unfiltered": psnr(data.x_test, data.y_test)} | {
+        name: max(
             psnr(np.stack([[apply(x[0], size)] for x in data.x_test]), data.y_test)
             for size in sizes
         )
-    return found
+        for name, (apply, sizes) in filters.items()
+    }
 
 
 def salt_and_pepper_baselines(data: Data) -> dict[str, float]:
     """Return the PSNR of the noisy photos, unfiltered and after a 3 x 3 median filter."""
     from scipy.ndimage import median_filter
 
-    median = median_filter(data.x_test, (1, 1, 3, 3))
-    return {
-        "unfiltered": psnr(data.x_test, data.y_test, WHITE),
-        "median": psnr(median, data.y_test, WHITE),
-    }
+    photos = {"unfiltered": data.x_test, "median": median_filter(data.x_test, (1, 1, 3, 3))}
+    return {name: psnr(x, data.y_test, WHITE) for name, x in photos.items()}

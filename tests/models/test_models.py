@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,8 @@ import pytest
 
 import involution_edu as inv
 from involution_edu import models, nn
-from involution_edu.models.rednet import conv3x3
+from involution_edu.models.rednet import BLOCKS, conv3x3
+from involution_edu.nn.arguments import kaiming_normal
 
 DEPTHS = 26, 38, 50, 101, 152
 
@@ -85,6 +88,57 @@ def test_weights_are_initialised_as_by_the_authors(make: Any) -> None:
         elif parameter.data.ndim == 1:
             start = 1 if name.endswith("weight") and not name.endswith("bn3.weight") else 0
             np.testing.assert_array_equal(parameter.data, start, err_msg=name)
+
+
+@pytest.mark.parametrize("family", ["rednet", "resnet"])
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_the_named_networks_pass_their_arguments_on(
+    family: str, depth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Replace the network by its arguments, since five of the ten take seconds to make."""
+
+    def arguments(*given: Any, **options: Any) -> Any:
+        return given, options
+
+    monkeypatch.setattr(sys.modules[conv3x3.__module__], "ResidualNetwork", arguments)
+    rng, named = np.random.default_rng(3), f"{family}{depth}"
+    make: Any = models.MODELS[named]
+    (stem, _, blocks, _, channels, num_classes), options = make(7, rng=rng, dtype=np.float64)
+    assert getattr(models, named) is make
+    assert (blocks, channels, num_classes) == (BLOCKS[depth], 64, 7)
+    assert options == {"rng": rng, "dtype": np.float64}
+    (_, weight), *_ = nn.Sequential(*stem.values()).named_parameters().items()
+    assert weight.data.dtype == np.float64
+    first = kaiming_normal(np.random.default_rng(3), weight.data.shape, np.float64)
+    np.testing.assert_array_equal(weight.data, first)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(models.small_rednet, 3),
+        partial(models.small_resnet, 3),
+        models.KernelDenoiser,
+        partial(models.Bottleneck, 8, 4, conv3x3, stride=2),
+        partial(models.Bottleneck, 16, 4, conv3x3, stride=2),
+    ],
+)
+def test_every_weight_has_the_seed_and_the_dtype(make: Any) -> None:
+    model, twin, other = (make(rng=seed, dtype=np.float64) for seed in (3, 3, 4))
+    for name, parameter in model.named_parameters().items():
+        assert parameter.data.dtype == np.float64, name
+        np.testing.assert_array_equal(parameter.data, twin.named_parameters()[name].data)
+        if parameter.data.ndim == 4:
+            assert (parameter.data != other.named_parameters()[name].data).any(), name
+
+
+def test_a_block_of_equal_channels_and_stride_2_has_a_shortcut() -> None:
+    block = models.Bottleneck(16, 4, conv3x3, stride=2, rng=0, dtype=float).eval()
+    x = np.random.default_rng(0).standard_normal((2, 16, 5, 6))
+    weight = block.downsample.state_dict()["0.weight"][:, :, 0, 0]
+    shortcut = np.einsum("oc,nchw->nohw", weight, x[:, :, ::2, ::2]) / np.sqrt(1 + 1e-5)
+    np.testing.assert_allclose(block(x), np.maximum(shortcut, 0), atol=1e-12)  # bn3 starts at 0
+    assert block.backward(np.ones((2, 16, 3, 3))).shape == x.shape
 
 
 def test_a_new_block_is_the_identity_and_relu() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,12 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     [
         ("--k 1,2", "k[1] is 2; need an odd number"),
         ("--k 0", "k[0] is 0; need an int >= 1"),
+        ("--k 3,1001", "k[1] is 1001; need an int <= 99"),
+        ("--k 3 --seeds 50000000", "seeds is 50000000; need an int <= 1000"),
+        ("--k 3 --epochs 2000000000", "epochs is 2000000000; need an int <= 10000"),
+        ("--k 3 --jobs 100000", "jobs is 100000; need an int <= 256"),
+        ("--k 3 --out .", "path is .; need the name of a file"),
+        ("--k 3 --out /", "path is /; need the name of a file"),
         ("--k 3;5", "'3;5' is no list of whole numbers such as 3,5,7"),
         ("--k 3 --seeds 0", "seeds is 0; need an int >= 1"),
         ("--k 3 --epochs 0", "epochs is 0; need an int >= 1"),
@@ -274,6 +281,38 @@ def test_a_wrong_argument_is_reported_in_one_line(
     assert (out, err.count("\n")) == ("", 1)
     assert named in err
     assert sorted(tmp_path.iterdir()) == before
+
+
+HEADER = ",".join(column.name for column in fields(Row))
+BAD_TABLES = {
+    "a cell that is no number": (HEADER, "dots,3,16,4,0,1,9,9,0.5,\x1b[31m" + "x" * 100_000),
+    "too few cells": (HEADER, "dots,3", ""),
+    "no parameters": (HEADER, "dots,3,16,4,0,1,0,9,0.5,0.5"),
+    "a huge number": (HEADER, f"dots,3,16,4,0,1,9,{'9' * 4000},0.5,0.5"),
+    "no score": (HEADER, "dots,3,16,4,0,1,9,9,0.5,nan"),
+    "other columns": ("\x1b[31m" + "a" * 100_000,),
+    "nothing": ("",),
+    "many rows": (HEADER, "\n" * 100_001),
+    "many bytes": (HEADER, " " * 4_000_000),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_a_hostile_table_is_refused_in_a_short_line(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(BAD_TABLES[name]), newline="")
+    with pytest.raises(ValueError, match=r"^path is .*a\.csv, which cannot be read \(it") as caught:
+        read_rows(path, "dots")
+    message = str(caught.value).replace(str(path), "")
+    assert len(message) < 500
+    assert message.isprintable()
+
+
+def test_only_a_regular_file_is_read_as_a_table(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")  # opening it would wait for a writer
+    for path in (tmp_path / "pipe.csv", Path("/dev/zero")):
+        with pytest.raises(ValueError, match="it is a pipe or a device"):
+            read_rows(path, "dots")
 
 
 @pytest.mark.parametrize("package", ["joblib", "distributed"])

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import training_cases as cases
 from PIL import Image
+from training import results_from_json
 
 import involution_edu as inv
 from involution_edu import cli, complexity
 from involution_edu.training import runs, tasks
-from involution_edu.training.results import Results, results_from_json
+from involution_edu.training.loop import Epoch
+from involution_edu.training.results import Results, Run
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +91,20 @@ def test_the_table_is_of_the_last_epochs(tmp_path: Path) -> None:
     assert re.search(r"guess +50\.0 %", results.text())
 
 
+def test_the_table_is_made_of_the_right_numbers() -> None:
+    """Two runs whose best epoch is not the last, and whose train scores differ from the tests."""
+    runs_ = tuple(
+        Run("small", seed, 1234, 56789, (Epoch(1, 0.9, 0.99, 0.98, 1.0), last))
+        for seed, last in enumerate((Epoch(2, 0.5, 0.8, 0.6, 10.0), Epoch(2, 0.5, 0.9, 0.7, 30.0)))
+    )
+    results = Results("stripes", 100, 50, {"guess": 0.5}, runs_)
+    assert results.table() == [
+        ["network", "seeds", "parameters", "MACs", "train", "test accuracy", "seconds"],
+        ["small", "2", "1,234", "56,789", "85.0 %", "65.0 ± 7.1 %", "21"],
+        ["guess", "", "", "", "", "50.0 %", ""],
+    ]
+
+
 def test_files_are_replaced_only_with_force(tmp_path: Path) -> None:
     first = train(tmp_path, networks=["small"], seeds=[0])
     with pytest.raises(FileExistsError, match=r"small-0\.npz exists; pass --resume"):
@@ -124,6 +140,7 @@ MISTAKES = {
         "networks[0] is 'tiny'; need one of 'small', ",
     ),
     "epochs": (["stripes", "--epochs", "1"], "epochs is 1; need an int >= 2"),
+    "many epochs": (["stripes", "--epochs", "2000000000"], "2000000000; need an int <= 10000"),
     "a seed": (["stripes", "--seeds", "-1"], "-1"),
     "a folder": (["stripes", "--out", "/nowhere/at/all"], "/nowhere/at is not a folder"),
 }

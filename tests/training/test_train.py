@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ import numpy as np
 import pytest
 import training_cases as cases
 
-from involution_edu import checkpoint
+from involution_edu import checkpoint, nn
 from involution_edu.arrays import Array
 from involution_edu.training import loop as train
+from involution_edu.training.tasks import shifted
 
+LONG = "x" * 100_000
 Run = tuple[dict[str, Array], list[train.Epoch]]
 
 
@@ -45,6 +48,42 @@ def test_it_learns(whole: Run) -> None:
     assert epochs[-1].loss < epochs[0].loss
     assert epochs[-1].test_score > 0.9
     assert all(epoch.seconds > 0 for epoch in epochs)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_it_equals_a_loop_written_by_hand(optimizer: str) -> None:
+    """Batches of two sizes, two epochs of warm-up, and clipping that takes effect."""
+    recipe = replace(cases.RECIPE, epochs=4, warmup_epochs=2, optimizer=optimizer, max_norm=0.3)
+    recipe = replace(recipe, weight_decay=0.05, lr={"sgd": 0.1, "adam": 0.01}[optimizer])
+    data, model, expected, norms = cases.stripes(), cases.network(cases.stripes(), 3), [], []
+    weights = model.parameters()
+    sgd = nn.SGD(weights, 0.1, momentum=0.9, nesterov=True, weight_decay=0.05)
+    chosen = sgd if optimizer == "sgd" else nn.Adam(weights, 0.01, weight_decay=0.05)
+    for epoch in range(1, 5):
+        rng, loss, right = np.random.default_rng([3, epoch]), 0.0, 0
+        order = rng.permutation(100)
+        for number, batch in enumerate(np.array_split(order, 7)):  # of 15 and 14 pictures
+            step = 7 * (epoch - 1) + number
+            chosen.lr = recipe.lr * (
+                (step + 1) / 14 if step < 14 else (1 + np.cos(np.pi * (step - 14) / 14)) / 2
+            )
+            x, labels = shifted(data.x_train[batch], data.y_train[batch], rng, pixels=1)
+            model.train()
+            logits, criterion = model(x), nn.CrossEntropy(0.1)
+            loss += len(batch) * criterion(logits, labels)
+            right += int((logits.argmax(axis=1) == labels).sum())
+            model.zero_grad()
+            model.backward(criterion.backward())
+            norms.append(nn.clip_grad_norm(weights, 0.3))
+            chosen.step()
+        tested = float((model.eval()(data.x_test).argmax(axis=1) == data.y_test).mean())
+        expected.append((epoch, loss / 100, right / 100, tested))
+    assert min(norms) < 0.3 < max(norms)
+    state, epochs = cases.run(None, recipe)
+    for name, array in model.state_dict().items():
+        np.testing.assert_allclose(state[name], array, rtol=1e-6, atol=1e-7, err_msg=name)
+    for found, want in zip(epochs, expected, strict=True):
+        assert astuple(found)[:4] == pytest.approx(want, rel=1e-6)
 
 
 def test_the_seed_determines_the_result(whole: Run) -> None:
@@ -188,6 +227,10 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     def with_run(run: bytes) -> None:
         changed(run=np.frombuffer(run, np.uint8))
 
+    def with_more(name: str, value: object) -> None:
+        run = {**json.loads(arrays["run"].tobytes()), name: value}
+        with_run(json.dumps(run).encode())
+
     spoiled: tuple[tuple[str, Callable[[], object]], ...] = (
         ("cannot be loaded", lambda: bad.write_bytes(good.read_bytes()[:-300])),
         ("cannot be loaded", lambda: bad.write_bytes(b"no zip")),
@@ -197,6 +240,13 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         ("no checkpoint of a training", lambda: with_run(b"[" * 100_000)),
         ("no checkpoint of a training", lambda: changed(epochs=np.zeros((2, 0)))),
         ("no checkpoint of a training", lambda: changed(epochs=np.full((2, 5), np.inf))),
+        ("its epochs are not 1, 2, ...", lambda: changed(epochs=np.ones((2, 5)))),
+        ("its epochs are not 1, 2, ...", lambda: changed(epochs=np.ones((100_000, 5)))),
+        (
+            r"training with x{30,50}\.\.\.x* = 'X{30,50}\.\.\.",
+            lambda: with_more(LONG, LONG.upper()),
+        ),
+        (r"training with a\\x1bb = 1; need None", lambda: with_more("a\x1bb", 1)),
         ("'epochs'", lambda: without("epochs")),
         (r"lacks 0\.weight", lambda: without("network.0.weight")),
         (r"velocity\.0", lambda: without("optimizer.velocity.0")),
@@ -216,11 +266,16 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
             cases.run(good, resume=True, **other)
 
 
-def test_a_loss_that_is_not_finite_is_an_error() -> None:
-    data = cases.stripes()
-    spoiled = replace(data, x_train=np.full_like(data.x_train, np.nan))
-    with pytest.raises(FloatingPointError, match="the loss is nan in epoch 1"):
-        train.fit(cases.network(data, 0), cases.STRIPES, spoiled, cases.RECIPE, seed=0)
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_is_an_error(loss: float) -> None:
+    class Diverging(nn.CrossEntropy):
+        def __call__(self, logits: Array, labels: Any) -> float:
+            super().__call__(logits, labels)
+            return loss
+
+    data, task = cases.stripes(), replace(cases.STRIPES, criterion=lambda recipe: Diverging())
+    with pytest.raises(FloatingPointError, match=f"the loss is {loss} in epoch 1, batch 0"):
+        train.fit(cases.network(data, 0), task, data, cases.RECIPE, seed=0)
 
 
 def test_progress_counts_every_batch() -> None:
