@@ -15,8 +15,18 @@ from ..backends.cuda.versions import TASKS
 from ..cases import TOLERANCE, scaled_error
 from ..geometry import Geometry, make_geometry
 from ..verify.compare import Agreement
-from .contenders import BOTH, DEFINITION, FUSED, TENSORS, Contender, Job, contender, make_operands
-from .devices import Processor, one_line
+from .contenders import (
+    BOTH,
+    DEFINITION,
+    FUSED,
+    TENSORS,
+    Contender,
+    Job,
+    contender,
+    make_operands,
+    one_line,
+)
+from .devices import Processor
 from .presets import Case, label
 
 
@@ -28,15 +38,21 @@ class Check:
     tolerance; ``absent`` the reasons of the contenders that failed.
     """
 
-    device: Processor
     errors: dict[tuple[str, str, str, str, float], dict[str, float]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
 
-    def compare(self, contenders: Iterable[Contender], reference: Contender, case: Case) -> None:
+    def add(self, *key: Any, shape: str, error: float) -> None:
+        """Add an error under a key of ``errors``."""
+        by_shape = self.errors.setdefault(key, {})  # type: ignore[arg-type]
+        by_shape[shape] = max(error, by_shape.get(shape, 0.0))
+
+    def compare(
+        self, contenders: Iterable[Contender], reference: Contender, case: Case, device: Processor
+    ) -> None:
         """Add the errors on one shape; the reference computes in float32 on the processor."""
         geom, dtype = case
         operands = make_operands(geom, dtype)
-        (on_device,) = self.device.copies(operands, 1)
+        (on_device,) = device.copies(operands, 1)
         exact = reference.prepare([a.astype(np.float32, copy=False) for a in operands], geom)
         expected: Callable[[str], Array] = cache(lambda task: exact[task]())
         for rival in contenders:
@@ -50,19 +66,22 @@ class Check:
                 self.absent[rival.name] = f"fails on {label(geom)}, {dtype} with {one_line(error)}"
                 continue
             for task, a in found:
+                key = rival.name, reference.name, str(dtype), TENSORS[task]
                 tolerance = _tolerance(rival, task, dtype)
-                key = rival.name, reference.name, str(dtype), TENSORS[task], tolerance
-                by_shape = self.errors.setdefault(key, {})
-                off = _error(a, expected(task), dtype)
-                by_shape[label(geom)] = max(off, by_shape.get(label(geom), 0.0))
-
-    def wrong(self) -> set[str]:
-        """Return the names of the contenders that differ from a reference by too much."""
-        return {a.backend for a in self.agreements() if not a.agrees}
+                error = _error(a, expected(task), dtype)
+                self.add(*key, tolerance, shape=label(geom), error=error)
 
     def agreements(self) -> list[Agreement]:
         """Return the worst error of each contender in each tensor."""
-        return [agreement(*key, found) for key, found in self.errors.items()]
+        return [
+            Agreement(*key, len(errors), worst, errors[worst], tolerance)
+            for (*key, tolerance), errors in self.errors.items()
+            for worst in [max(errors, key=lambda shape: errors[shape])]
+        ]
+
+    def refused(self) -> set[str]:
+        """Return the names of the contenders that failed, or are wrong by too much."""
+        return {a.backend for a in self.agreements() if not a.agrees} | self.absent.keys()
 
 
 def check_all(
@@ -79,14 +98,14 @@ def check_all(
     them on small shapes of the same windows and channels per group; then the first correct rung
     is the reference on the shapes themselves. On a GPU the reference is ``device.reference``.
     """
-    check = Check(device)
+    check = Check()
     present = {**dict.fromkeys(varied, rungs), **dict.fromkeys(cases, contenders)}
     if device.reference is None:
         loops = contender(DEFINITION)
         for case in dict.fromkeys((_small(geom), dtype) for geom, dtype in present):
-            check.compare(rungs.values(), loops, case)
-        wrong = check.wrong()
-        reference = next((rung for name, rung in rungs.items() if name not in wrong), None)
+            check.compare(rungs.values(), loops, case, device)
+        refused = check.refused()
+        reference = next((rung for name, rung in rungs.items() if name not in refused), None)
     else:
         reference = contender(device.reference)
     if reference is None:
@@ -94,24 +113,9 @@ def check_all(
         check.absent.update({name: reason for name in contenders if name not in rungs})
     for case, on_case in present.items():
         if reference is not None:
-            check.compare(on_case.values(), reference, case)
+            check.compare(on_case.values(), reference, case, device)
         step(f"checking {label(case[0])}")
     return check
-
-
-def agreement(
-    backend: str,
-    reference: str,
-    dtype: str,
-    tensor: str,
-    tolerance: float,
-    errors: Mapping[str, float],
-) -> Agreement:
-    """Return the worst of the errors, which are named by case."""
-    worst = max(errors, key=lambda name: errors[name])
-    return Agreement(
-        backend, reference, dtype, tensor, len(errors), worst, errors[worst], tolerance
-    )
 
 
 def _small(geom: Geometry) -> Geometry:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -44,8 +44,16 @@ class Processor:
         return processor_peaks()
 
     def machine(self) -> Machine:
-        """Return the description of the device."""
-        return this_machine()
+        """Return the processor, the system and the versions of packages; no names or paths."""
+        affinity = getattr(os, "sched_getaffinity", None)
+        return Machine(
+            processor=_processor(),
+            cores=(len(affinity(0)) if affinity else os.cpu_count()) or 1,
+            threads=threads(),
+            system=f"{platform.system()} {platform.machine()}",
+            python=platform.python_version(),
+            versions={"involution_edu": __version__, **{name: _version(name) for name in PACKAGES}},
+        )
 
 
 class Gpu(Processor):
@@ -92,7 +100,7 @@ class Gpu(Processor):
             "the driver's CUDA": runtime.driverGetVersion(),
         }
         cuda = {name: f"{n // 1000}.{n % 1000 // 10}" for name, n in numbers.items()}
-        host = this_machine()
+        host = super().machine()
         return replace(
             host,
             processor=runtime.getDeviceProperties(device.id)["name"].decode(),
@@ -101,36 +109,20 @@ class Gpu(Processor):
         )
 
 
-def one_line(error: Exception) -> str:
-    """Return the type and the message of an error, shortened."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+def background_load() -> Callable[[], float | None]:
+    """Return a function that tells how many cores other processes have kept busy since this call.
 
+    It returns the mean number of cores, or None if the system does not tell.
+    """
+    start, before = time.perf_counter(), _seconds_of_others()
 
-def this_machine() -> Machine:
-    """Return the processor, the system and the versions of packages; no names or paths."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Machine(
-        processor=_processor(),
-        cores=cores or 1,
-        threads=threads(),
-        system=f"{platform.system()} {platform.machine()}",
-        python=platform.python_version(),
-        versions={"involution_edu": __version__, **{name: _version(name) for name in PACKAGES}},
-    )
-
-
-class BackgroundLoad:
-    """How many cores other processes have kept busy since this was made."""
-
-    def __init__(self) -> None:
-        self.start, self.before = time.perf_counter(), _seconds_of_others()
-
-    def cores(self) -> float | None:
-        """Return the mean number of busy cores, or None if the system does not tell."""
+    def cores() -> float | None:
         now = _seconds_of_others()
-        if self.before is None or now is None:
+        if before is None or now is None:
             return None
-        return round(max(0.0, now - self.before) / (time.perf_counter() - self.start), 2)
+        return round(max(0.0, now - before) / (time.perf_counter() - start), 2)
+
+    return cores
 
 
 def _seconds_of_others() -> float | None:

@@ -37,8 +37,8 @@ def memory_unavailable() -> str | None:
     return f"memory is measured with {RESET}, which this system lacks or does not let us write"
 
 
-def in_new_process(function: Callable[..., Any], name: str, *given: Any) -> Any:
-    """Return ``function(name, *given)``, computed in a new process.
+def in_new_process(function: Callable[..., Any], *given: Any) -> Any:
+    """Return the result of a function, computed in a new process.
 
     Raises
     ------
@@ -49,12 +49,12 @@ def in_new_process(function: Callable[..., Any], name: str, *given: Any) -> Any:
         [sys.executable, "-c", CALL],
         check=False,
         capture_output=True,
-        input=pickle.dumps((function, name, *given)),
+        input=pickle.dumps((function, *given)),
         env={**os.environ, **SETTINGS},
     )
     if done.returncode != 0:
-        message = done.stderr.decode(errors="replace").strip()[-500:]
-        raise RuntimeError(f"measuring the memory of {name}: {message}")
+        message = done.stderr.decode(errors="replace").strip()
+        raise RuntimeError(message[-200:] or f"its process ended with {done.returncode}")
     return pickle.loads(done.stdout)
 
 

@@ -37,10 +37,10 @@ class Stopwatch:
         self.shortest = min(self.shortest, *times)
 
 
-def take_turns(watches: Iterable[Stopwatch]) -> None:
+def take_turns(watches: Iterable[Stopwatch], budget: float = BUDGET) -> None:
     """Give a turn to every stopwatch that has not spent its budget."""
     for watch in watches:
-        if watch.spent < BUDGET:
+        if watch.spent < budget:
             watch.turn()
 
 
