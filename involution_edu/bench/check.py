@@ -32,18 +32,17 @@ from .presets import Case, label
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The errors found so far.
+    """The errors by shape, for each contender, reference, dtype, tensor and tolerance.
 
-    ``errors`` has a dict of errors by shape for each contender, reference, dtype, tensor and
-    tolerance; ``absent`` the reasons of the contenders that failed.
+    ``absent`` has the reasons of the contenders that failed.
     """
 
-    errors: dict[tuple[str, str, str, str, float], dict[str, float]] = field(default_factory=dict)
+    errors: dict[tuple[Any, ...], dict[str, float]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
 
     def add(self, *key: Any, shape: str, error: float) -> None:
         """Add an error under a key of ``errors``."""
-        by_shape = self.errors.setdefault(key, {})  # type: ignore[arg-type]
+        by_shape = self.errors.setdefault(key, {})
         by_shape[shape] = max(error, by_shape.get(shape, 0.0))
 
     def compare(
@@ -67,15 +66,14 @@ class Check:
                 continue
             for task, a in found:
                 key = rival.name, reference.name, str(dtype), TENSORS[task]
-                tolerance = _tolerance(rival, task, dtype)
-                error = _error(a, expected(task), dtype)
-                self.add(*key, tolerance, shape=label(geom), error=error)
+                tolerance, off = _tolerance(rival, task, dtype), _error(a, expected(task), dtype)
+                self.add(*key, tolerance, shape=label(geom), error=off)
 
     def agreements(self) -> list[Agreement]:
         """Return the worst error of each contender in each tensor."""
         return [
-            Agreement(*key, len(errors), worst, errors[worst], tolerance)
-            for (*key, tolerance), errors in self.errors.items()
+            Agreement(*key, len(errors), worst, errors[worst], allowed)  # type: ignore[call-arg]
+            for (*key, allowed), errors in self.errors.items()
             for worst in [max(errors, key=lambda shape: errors[shape])]
         ]
 
@@ -144,6 +142,5 @@ def _tolerance(contender: Contender, task: str, dtype: np.dtype[Any]) -> float:
 
 
 def _error(a: Array, expected: Array, dtype: np.dtype[Any]) -> float:
-    if (a.shape, a.dtype) != (expected.shape, dtype):
-        return math.inf
-    return scaled_error(a.astype(np.float32), expected)
+    right = (a.shape, a.dtype) == (expected.shape, dtype)
+    return scaled_error(a.astype(np.float32), expected) if right else math.inf

@@ -53,9 +53,8 @@ Prepare = Callable[[Sequence[Any], Any], Job]  # of operands, and their Geometry
 class Contender:
     """One implementation to be timed: a peer, or NAME or NAME:VERSION of a backend.
 
-    ``prepare`` makes a `Job` from the arrays of `make_operands` on the device; those of ``tasks``
-    that the job has are timed. If it ``may_fail``, an exception is reported as the reason of its
-    absence. ``half_tolerance`` is the error allowed in float16.
+    Those of ``tasks`` that its `Job` has are timed. If it ``may_fail``, an exception is reported as
+    the reason of its absence. ``half_tolerance`` is the error allowed in float16.
     """
 
     name: str
@@ -72,9 +71,7 @@ class Contender:
 
 def threads() -> int:
     """Return how many threads every contender may use."""
-    if numba_cpu.unavailable() is None:
-        return numba_cpu.max_threads()
-    return os.cpu_count() or 1
+    return (os.cpu_count() or 1) if numba_cpu.unavailable() else numba_cpu.max_threads()
 
 
 def make_operands(size: Geometry | Batch, dtype: Any) -> list[Array]:
@@ -115,12 +112,8 @@ def contenders(
 ) -> tuple[list[Contender], dict[str, str]]:
     """Return the backends on this kind of array, then the peers; and the reasons of absence.
 
-    Raises
-    ------
-    ValueError
-        If one of ``specs``, each NAME or NAME:VERSION, is no backend on such arrays.
-    BackendUnavailable
-        If one of them cannot run here, or none is there at all.
+    ArgumentError if one of ``specs``, each NAME or NAME:VERSION, is no backend on such arrays;
+    BackendUnavailable if one of them cannot run here, or none is there at all.
     """
     on_gpu = arrays == "cupy"
     tasks = TASKS if on_gpu else CPU_TASKS

@@ -38,13 +38,7 @@ def memory_unavailable() -> str | None:
 
 
 def in_new_process(function: Callable[..., Any], *given: Any) -> Any:
-    """Return the result of a function, computed in a new process.
-
-    Raises
-    ------
-    RuntimeError
-        If the process fails; the message is the end of its standard error.
-    """
+    """Return the result of a function in a new process; RuntimeError with the end of its stderr."""
     done = subprocess.run(
         [sys.executable, "-c", CALL],
         check=False,
@@ -62,13 +56,12 @@ def memory_of(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:
     """Return the bytes that each task of a contender needs on every shape."""
     found = []
     for geom in shapes:
-        x, kernel, dy = (
-            np.full(shape, 0.5, np.float32)  # random numbers need memory while they are made
-            for shape in (geom.x_shape, geom.kernel_shape, geom.y_shape)
-        )
-        results = {"forward": dy.nbytes, "both": dy.nbytes + x.nbytes + kernel.nbytes}
+        operands = geom.x_shape, geom.kernel_shape, geom.y_shape
+        # Random numbers need memory while they are made.
+        x, kernel, dy = (np.full(shape, 0.5, np.float32) for shape in operands)
+        sizes = {"forward": dy.nbytes, "both": dy.nbytes + x.nbytes + kernel.nbytes}
         job = contender(name).job((x, kernel, dy), geom)
-        found.append({task: rise(call, results[task]) for task, call in job.items()})
+        found.append({task: rise(call, sizes[task]) for task, call in job.items()})
     return found
 
 

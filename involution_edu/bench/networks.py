@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import models, nn
 from ..arrays import Array
@@ -16,12 +15,11 @@ from ..cases import scaled_error
 from ..models.rednet import BLOCKS
 from ..verify.compare import Agreement
 from .check import Check
-from .contenders import Contender, Job, make_operands, threads, torch_unavailable
+from .contenders import Contender, Job, make_operands, one_line, threads, torch_unavailable
 from .memory import steady_rise
 from .presets import DOUBLE, INFERENCE, OURS, SINGLE, THEIRS, TRAINING, Batch
 from .timing import Call
 
-Labels = NDArray[np.signedinteger[Any]]
 MAX_TURNS = 3  # maximum: a training step of PyTorch takes many seconds
 CHECKED = 64, 96  # rows and columns of the images on which every gradient is compared
 # Of a whole network in float64 and in float32, where rounding is multiplied by every block.
@@ -32,14 +30,13 @@ SGD: dict[str, Any] = {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-4}
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One contender: ``infer(x)`` gives logits, ``step(x, labels)`` the loss of a training step.
+    """A network: ``infer(x)`` gives logits, ``step(x, labels)`` the loss before a step of SGD.
 
-    A step sets gradients to zero, runs forward and backward, and updates the weights by SGD.
     ``gradients()`` are those of the last step, by name.
     """
 
     infer: Callable[[Array], Array]
-    step: Callable[[Array, Labels], float]
+    step: Callable[[Array, Any], float]
     gradients: Callable[[], dict[str, Array]]
 
 
@@ -71,7 +68,7 @@ def ours(depth: int, dtype: Any) -> Network:
         with nn.no_grad():
             return model.eval()(x)
 
-    def step(x: Array, labels: Labels) -> float:
+    def step(x: Array, labels: Any) -> float:
         model.train().zero_grad()
         loss = float(criterion(model(x), labels))
         model.backward(criterion.backward())
@@ -104,7 +101,7 @@ def theirs(depth: int, dtype: Any) -> Network:
             logits: Array = model.eval()(torch.from_numpy(x)).numpy()
         return logits
 
-    def step(x: Array, labels: Labels) -> float:
+    def step(x: Array, labels: Any) -> float:
         optimizer.zero_grad()
         logits = model.train()(torch.from_numpy(x))
         loss = functional.cross_entropy(logits, torch.from_numpy(labels), label_smoothing=SMOOTHING)
@@ -124,7 +121,8 @@ CONTENDERS: dict[str, Make] = {OURS: ours, THEIRS: theirs}
 
 def contender(name: str, depth: int) -> Contender:
     """Return a contender for every `Batch`, its network made."""
-    return Contender(name, partial(_job, CONTENDERS[name](depth, SINGLE)), (INFERENCE, TRAINING))
+    prepare = partial(_job, CONTENDERS[name](depth, SINGLE))
+    return Contender(name, prepare, (INFERENCE, TRAINING), name == THEIRS)
 
 
 def _job(network: Network, operands: Sequence[Any], batch: Batch) -> Job:
@@ -136,15 +134,17 @@ def _job(network: Network, operands: Sequence[Any], batch: Batch) -> Job:
 def compare(batch: Batch) -> tuple[list[str], list[Agreement], dict[str, str]]:
     """Compare logits in float32; in float64, on small images, a training step as well.
 
-    Returns
-    -------
-    names, agreements, absent
-        The contenders to be timed, the errors, and the reason if PyTorch is missing.
+    Return the contenders to be timed, the errors, and the reason if PyTorch is missing.
     """
-    if (reason := torch_unavailable()) is not None:
+    theirs, reason = {}, torch_unavailable()
+    if reason is None:
+        try:
+            theirs = _numbers(CONTENDERS[THEIRS], batch)
+        except Exception as error:  # noqa: BLE001 - reported, as of any peer
+            reason = f"fails with {one_line(error)}"
+    if reason is not None:
         return [OURS], [], {THEIRS: f"{reason}; so RedNet-{batch.depth} was not checked"}
-    mine, theirs = (_numbers(make, batch) for make in CONTENDERS.values())
-    check = Check()
+    check, mine = Check(), _numbers(CONTENDERS[OURS], batch)
     for (dtype, tensor), tensors in mine.items():
         key = OURS, THEIRS, str(dtype), tensor, TOLERANCE[dtype]
         for name, a in tensors.items():

@@ -25,7 +25,7 @@ LENGTH = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class PeakMethod:
-    """A method to measure a peak rate: each call moves or computes ``amount`` bytes or operations."""
+    """A method to measure a peak rate: each call has ``amount`` bytes or operations."""
 
     peak: str
     name: str

@@ -117,13 +117,7 @@ class Record:
 
 
 def from_json(text: str) -> Record:
-    """Return the record whose `Record.data` is in ``text``; unknown keys are ignored.
-
-    Raises
-    ------
-    ValueError
-        If the text is not JSON, or not a record.
-    """
+    """Return the record whose `Record.data` is in ``text``; ValueError if that is none."""
     try:
         record: Record = _decoded(Record, json.loads(text))
     except (KeyError, TypeError, AttributeError) as error:

@@ -36,35 +36,17 @@ def run_benchmark(
     progress: Progress = no_progress,
     device: Processor | None = None,
 ) -> Record:
-    """Check and time the contenders on the shapes of a preset.
+    """Check and time the contenders on the shapes of a preset, at most in ``rounds`` turns.
 
-    Parameters
-    ----------
-    preset : str
-        A name in `presets.PRESETS`.
-    rounds : int, optional
-        Maximum number of turns of each contender on each shape; the default is the preset's.
-    backends : sequence of str, optional
-        NAME or NAME:VERSION of each backend to be timed beside the peers; by default all that
-        can run here, on a GPU in every version.
-    date : str
-        The day of the run, for the record.
-    progress : Progress, optional
-        Called after every step, the last time with done = total.
-    device : Processor or Gpu, optional
-        By default the processor, or CuPy's current GPU if the preset is for a GPU.
-
-    Raises
-    ------
-    ValueError
-        If there is no such preset or backend, or ``rounds`` is below 1.
-    BackendUnavailable
-        If a backend that was asked for cannot run here, or there is no GPU for that preset.
+    ``backends`` are NAME or NAME:VERSION of those to be timed beside the peers; by default all
+    that can run here, on a GPU in every version. The ``device`` is by default the processor, or
+    CuPy's current GPU if the preset is for one. What cannot be run raises as in `contenders`.
     """
     plan = PRESETS[as_choice("preset", preset, PRESETS)]
     rounds = as_int("rounds", plan.rounds if rounds is None else rounds)
     start, load = time.perf_counter(), background_load()
-    found, absent = [], {}
+    found: list[Contender] = []
+    absent: dict[str, str] = {}
     if plan.shapes or plan.scaling:
         found, absent = contenders("cupy" if plan.on_gpu else "numpy", backends, plan.peers)
     everyone = {contender.name: contender for contender in found}
@@ -88,7 +70,8 @@ def run_benchmark(
     methods = run.device.peak_methods() if plan.cases else []
     measurements, peaks = run.times(correct.values(), plan.cases, rounds, memory, methods)
     scaling = [s for sweep in varied for s in run.scaling(correct, rungs, sweep, rounds)]
-    agreements, of_networks = check.agreements(), []
+    agreements = check.agreements()
+    of_networks: list[Measurement] = []
     if plan.batches:
         names, compared, missing = networks.compare(plan.batches[0])
         absent |= missing

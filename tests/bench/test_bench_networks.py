@@ -109,20 +109,33 @@ def test_without_torch_ours_is_timed_alone(
     assert "Every backend agrees" not in record.text()
 
 
+def test_a_peer_that_cannot_run_is_absent(tiny: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(depth: int, dtype: Any) -> Network:
+        raise RuntimeError("Numpy is\nnot available")
+
+    monkeypatch.setitem(networks.CONTENDERS, THEIRS, broken)
+    monkeypatch.setattr(networks, "torch_unavailable", lambda: None)
+    record = run_benchmark("networks", rounds=1, date="2026-01-01")
+    assert record.absent[THEIRS] == (
+        "fails with RuntimeError: Numpy is not available; so RedNet-26 was not checked"
+    )
+    assert [r.contender for r in record.networks] == [OURS, OURS]
+
+
 def test_all_steps_are_reported(tiny: None, monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = Network(lambda x: x, lambda x, labels: 0.0, dict)
     monkeypatch.setattr(networks, "CONTENDERS", {OURS: lambda depth, dtype: nothing})
     monkeypatch.setattr(networks, "compare", lambda batch: ([OURS], [], {}))
+    monkeypatch.setattr(module, "in_new_process", lambda function, name, batches: [])
     for no_memory in ("not measured here", None):
-        monkeypatch.setattr(module, "memory_unavailable", lambda reason=no_memory: reason)
+        monkeypatch.setattr(module, "memory_unavailable", lambda: no_memory)  # noqa: B023
         for rounds in (1, 2, 99):
             steps: list[tuple[int, int]] = []
-            record = run_benchmark(
-                "networks",
-                rounds=rounds,
-                date="2026-01-01",
-                progress=lambda done, total, what, steps=steps: steps.append((done, total)),
-            )
+
+            def progress(done: int, total: int, what: str) -> None:
+                steps.append((done, total))  # noqa: B023 - called within this turn
+
+            record = run_benchmark("networks", rounds=rounds, date="2026-01-01", progress=progress)
             total = 1 + (no_memory is None) + min(rounds, networks.MAX_TURNS) * len(PLAN)
             assert steps == [(done, total) for done in range(1, total + 1)]
             assert len(record.networks) == 2
