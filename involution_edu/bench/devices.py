@@ -19,7 +19,7 @@ from ..arrays import Array
 from .contenders import threads
 from .peaks import PeakMethod, processor_peaks
 from .record import Machine
-from .timing import Call, Clock, GpuClock, processor_clock
+from .timing import Clock, GpuClock, processor_clock
 
 COPIED = 1 << 29  # bytes of the array whose copying is the peak of a GPU
 MIN_CALLS = 4  # between two events of the GPU's clock
@@ -81,38 +81,35 @@ class Gpu(Processor):
 
         source = cupy.ones(COPIED // 4, np.float32)
         target = cupy.empty(source.shape, np.float32)
-        calls: dict[str, Call] = {
-            "cudaMemcpyAsync": partial(
-                target.data.copy_from_device_async, source.data, source.nbytes
-            ),
-            "an elementwise CUDA kernel of CuPy": partial(cupy.multiply, source, 1, out=target),
-        }
+        copy = partial(target.data.copy_from_device_async, source.data, source.nbytes)
+        multiply = partial(cupy.multiply, source, 1, out=target)
         moved = 2 * source.nbytes  # read and written
-        return [PeakMethod("copy", name, moved, [call] * MIN_CALLS) for name, call in calls.items()]
+        return [
+            PeakMethod("copy", "cudaMemcpyAsync", moved, [copy] * MIN_CALLS),
+            PeakMethod("copy", "an elementwise CUDA kernel of CuPy", moved, [multiply] * MIN_CALLS),
+        ]
 
     def machine(self) -> Machine:
         """Return the description of the GPU; `Machine.cores` is its multiprocessors."""
         import cupy
 
         device, runtime = cupy.cuda.Device(), cupy.cuda.runtime
-        numbers = {
-            "CUDA": runtime.runtimeGetVersion(),
-            "the driver's CUDA": runtime.driverGetVersion(),
-        }
-        cuda = {name: f"{n // 1000}.{n % 1000 // 10}" for name, n in numbers.items()}
+        numbers = runtime.runtimeGetVersion(), runtime.driverGetVersion()
+        cuda = zip(("CUDA", "the driver's CUDA"), numbers, strict=True)
+        versions = {name: f"{n // 1000}.{n % 1000 // 10}" for name, n in cuda}
         host = super().machine()
         return replace(
             host,
             processor=runtime.getDeviceProperties(device.id)["name"].decode(),
             cores=device.attributes["MultiProcessorCount"],
-            versions={**host.versions, "cupy": cupy.__version__, **cuda},
+            versions={**host.versions, "cupy": cupy.__version__, **versions},
         )
 
 
 def background_load() -> Callable[[], float | None]:
     """Return a function that tells how many cores other processes have kept busy since this call.
 
-    It returns the mean number of cores, or None if the system does not tell.
+    It returns None if the system does not tell.
     """
     start, before = time.perf_counter(), _seconds_of_others()
 

@@ -1,8 +1,7 @@
 """The memory that a call needs beside its operands and its results.
 
-NumPy, Numba and PyTorch each have their own allocator, so one measure serves them all: the
-maximum resident memory of the process during the call, which Linux records. Each contender is
-measured in a new process, which returns freed memory to the system at once.
+NumPy, Numba and PyTorch each have their own allocator; the maximum resident memory of the process
+serves them all. Each contender has a new process, which returns freed memory at once.
 """
 
 from __future__ import annotations

@@ -148,8 +148,8 @@ def compare(batch: Batch) -> tuple[list[str], list[Agreement], dict[str, str]]:
     for (dtype, tensor), tensors in mine.items():
         key = OURS, THEIRS, str(dtype), tensor, TOLERANCE[dtype]
         for name, a in tensors.items():
-            error = scaled_error(a, theirs[dtype, tensor][name])
-            check.add(*key, shape=f"RedNet-{batch.depth} {name}".rstrip(), error=error)
+            off = scaled_error(a, theirs[dtype, tensor][name])
+            check.add(*key, shape=f"RedNet-{batch.depth} {name}".rstrip(), error=off)
     return [] if check.refused() else list(CONTENDERS), check.agreements(), {}
 
 

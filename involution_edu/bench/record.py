@@ -39,7 +39,7 @@ class Peak:
     @property
     def value(self) -> float:
         """The rate of the fastest method."""
-        return self.methods[self.method]
+        return max(self.methods.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,8 @@ def record_text(record: Record) -> str:
 
 def _lines(record: Record) -> Iterator[str]:
     machine = record.machine
-    yield fill(
-        f"{machine.processor}, {machine.cores} cores, {machine.threads} threads, {machine.system}",
-        80,
-    )
+    cores = f"{machine.cores} cores, {machine.threads} threads"
+    yield fill(f"{machine.processor}, {cores}, {machine.system}", 80)
     yield fill(f"{software(record)}; {record.date}", 80)
     if record.background_load is not None:
         yield f"Background load: {record.background_load:.2f} cores"
@@ -98,56 +96,39 @@ def times_table(
     record: Record, shape: str, task: str, columns: Sequence[str], dtype: str = "float32"
 ) -> Table:
     """Return a table of the contenders on one shape, with some of `COLUMNS`."""
-    rows = [
-        [m.contender, *(row[name] for name in columns)]
-        for m in (*record.measurements, *record.networks)
-        if (m.shape, m.task, m.dtype) == (shape, task, dtype)
-        for row in [_cells(record, m)]
-    ]
+    rows, geom, peak = [], record.shapes.get(shape), record.peak("multiply-add")
+    for m in (*record.measurements, *record.networks):
+        if (m.shape, m.task, m.dtype) == (shape, task, dtype):
+            times = speedup(record, m)
+            cells = {"ms": three_digits(m.ms), "MB": megabytes(m.memory)}
+            cells["÷ this"] = "-" if times is None else f"{times:.1f} ×"
+            if geom is not None:
+                cells["GFLOP/s"] = f"{gflops(m, geom):.1f}"
+                cells["of peak"] = percent(100 * gflops(m, geom) / peak)
+                cells["GB/s"] = three_digits(bandwidth(m, geom))
+                cells["of copy"] = percent(share_of_copy(record, m))
+            rows.append([m.contender, *(cells[name] for name in columns)])
     return ["contender", *columns], rows
-
-
-def _cells(record: Record, m: Measurement) -> dict[str, str]:
-    times = speedup(record, m)
-    found = {
-        "ms": three_digits(m.ms),
-        "÷ this": "-" if times is None else f"{times:.1f} ×",
-        "MB": megabytes(m.memory),
-    }
-    if (geom := record.shapes.get(m.shape)) is not None:
-        rate = gflops(m, geom)
-        found["GFLOP/s"] = f"{rate:.1f}"
-        found["of peak"] = percent(100 * rate / record.peak("multiply-add"))
-        found["GB/s"] = three_digits(bandwidth(m, geom))
-        found["of copy"] = percent(share_of_copy(record, m))
-    return found
 
 
 def scaling_tables(record: Record) -> Iterator[Table]:
     """Yield a table of the times along each axis."""
     for axis, group in groupby(record.scaling, lambda s: s.axis):
-        rows = list(group)
-        cells = [
-            [
-                s.contender,
-                *map(three_digits, s.ms),
-                "-" if s.exponent is None else f"{s.exponent:.2f}",
-                str(s.theory),
-            ]
-            for s in rows
-        ]
-        yield [axis, *map(str, rows[0].values), "exponent", "theory"], cells
+        rows = []
+        for s in group:
+            head = [axis, *map(str, s.values), "exponent", "theory"]
+            power = "-" if s.exponent is None else f"{s.exponent:.2f}"
+            rows.append([s.contender, *map(three_digits, s.ms), power, str(s.theory)])
+        yield head, rows
 
 
 def means_table(record: Record) -> Table:
     """Return how much faster each backend is than each peer, in the mean over five shapes."""
     found = {(m.slow, m.quick, m.task): f"{m.times:.1f} ×" for m in geometric_means(record)}
-    pairs = sorted({(slow, quick) for slow, quick, _ in found})
-    rows = [
+    return ["", "over", *TASKS.values()], [
         [quick, slow, *(found.get((slow, quick, task), "-") for task in TASKS)]
-        for slow, quick in pairs
+        for slow, quick in sorted({(slow, quick) for slow, quick, _ in found})
     ]
-    return ["", "over", *TASKS.values()], rows
 
 
 def software(record: Record) -> str:
