@@ -82,14 +82,12 @@ def make_operands(size: Geometry | Batch, dtype: Any) -> list[Array]:
     if isinstance(size, Batch):
         images = np.random.default_rng(0).standard_normal(size.shape)
         return [images.astype(dtype), np.arange(size.images)]
-    geom, rng, features = size, np.random.default_rng(1), size.C // REDUCTION
-    entries = geom.G * math.prod(geom.window)
-    generator = (
-        rng.standard_normal((geom.N, features, geom.H_out, geom.W_out), np.float32),
-        rng.standard_normal((entries, features), np.float32) / features**0.5,
-        rng.standard_normal(entries, np.float32),
-    )
-    return [*random_operands(geom, dtype, seed=0), *(a.astype(dtype) for a in generator)]
+    features, entries = size.C // REDUCTION, size.G * math.prod(size.window)
+    shapes = (size.N, features, size.H_out, size.W_out), (entries, features), (entries,)
+    rng = np.random.default_rng(1)
+    x, weight, bias = (rng.standard_normal(shape, np.float32) for shape in shapes)
+    generator = x, weight / features**0.5, bias
+    return [*random_operands(size, dtype, seed=0), *(a.astype(dtype) for a in generator)]
 
 
 def generate(features: Array, weight: Array, bias: Array, *, geom: Geometry) -> Array:
@@ -210,9 +208,7 @@ def torch_eager(operands: Sequence[Array], geom: Geometry) -> Job:
         y = unfold_multiply_sum(*leaves, geom)
         return y.detach(), *torch.autograd.grad(y, leaves, dy)
 
-    @cache
-    def graph() -> Any:
-        return unfold_multiply_sum(*leaves, geom)
+    graph = cache(lambda: unfold_multiply_sum(*leaves, geom))
 
     def gradient(leaf: Any) -> Any:
         return torch.autograd.grad(graph(), leaf, dy, retain_graph=True)[0]

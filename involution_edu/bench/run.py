@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ def run_benchmark(
     measured = [] if plan.on_gpu or no_memory or not plan.shapes else list(everyone)
     whole = [] if no_memory or not plan.batches else list(networks.CONTENDERS)
     turns = min(rounds, networks.MAX_TURNS)
-    total = len({*plan.cases, *points}) + len(measured) + rounds * len(plan.cases) + len(points)
+    total = len({*plan.cases, *points}) + rounds * len([*plan.cases, *points]) + len(measured)
     total += bool(plan.batches) + len(whole) + turns * len(plan.batches)
     run = Run(device or (Gpu() if plan.on_gpu else Processor()), progress, total, absent)
 
@@ -184,17 +184,13 @@ class Run:
     ) -> Iterator[Scaling]:
         """Time the rungs' forward pass along a sweep; only one of them has threads to vary."""
         names = [n for n in rungs if n in correct and (sweep.axis != THREADS or n == "numba")]
+        forward = [replace(correct[name], tasks=("forward",)) for name in names]
         ms: dict[str, list[float]] = {name: [] for name in names}
         for value, geom in sweep.points:
-            operands = make_operands(geom, SINGLE)
-            jobs = [correct[name].job(operands, geom) for name in names]
-            watches = [self._watch([job["forward"]]) for job in jobs]
             with use_threads(value) if sweep.axis == THREADS and names else nullcontext():
-                for _ in range(rounds):
-                    take_turns(watches)
-            for name, watch in zip(names, watches, strict=True):
-                ms[name].append(1e3 * watch.shortest)
-            self.step(f"timing {sweep.axis} = {value}")
+                rows, _ = self.times(forward, [(geom, SINGLE)], rounds, {})
+            for row in rows:
+                ms[row.contender].append(row.ms)
         values = tuple(value for value, _ in sweep.points)
         for name, t in ms.items():
             yield Scaling(sweep.axis, name, values, tuple(t), exponent(values, t), sweep.theory)
