@@ -92,9 +92,8 @@ def check_all(
 ) -> Check:
     """Compare all contenders on ``cases``, and the rungs also on those that are ``varied``.
 
-    The loops would take minutes on these shapes. So on the processor every rung is compared with
-    them on small shapes of the same windows and channels per group; then the first correct rung
-    is the reference on the shapes themselves. On a GPU the reference is ``device.reference``.
+    The loops would take minutes here. So on the processor every rung is compared with them on small
+    shapes of the same windows and channels per group; the first correct rung is then the reference.
     """
     check = Check()
     present = {**dict.fromkeys(varied, rungs), **dict.fromkeys(cases, contenders)}

@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -147,10 +147,9 @@ def _layers() -> list[Contender]:
         x, _, _, features, weight, bias = operands
         return {FUSED: lambda: cupy_raw.generate_and_apply(x, features, weight, bias, geom)}
 
-    two_launches = partial(_backend_job, resolve("cupy"))
     return [
         Contender(ONE_LAUNCH, one_launch, (FUSED,), True, 2 * HALF_TOLERANCE),
-        Contender(TWO_LAUNCHES, two_launches, (FUSED,), True, ROUNDING_TOLERANCE),
+        replace(contender("cupy", (FUSED,)), name=TWO_LAUNCHES, half_tolerance=ROUNDING_TOLERANCE),
     ]
 
 

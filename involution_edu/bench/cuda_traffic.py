@@ -145,9 +145,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.writelines(f"{line}\n" for line in table(found))
-    sys.stdout.write(
-        "\nv1 to v3 of numba_cuda, in Python, move the same numbers: its tests count them.\n"
-    )
+    sys.stdout.write("\nv1 to v3 of numba_cuda move the same numbers: its tests count them.\n")
     return 0
 
 

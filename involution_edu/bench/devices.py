@@ -107,10 +107,7 @@ class Gpu(Processor):
 
 
 def background_load() -> Callable[[], float | None]:
-    """Return a function that tells how many cores other processes have kept busy since this call.
-
-    It returns None if the system does not tell.
-    """
+    """Return a function for the cores that others kept busy since this call, None if unknown."""
     start, before = time.perf_counter(), _seconds_of_others()
 
     def cores() -> float | None:
@@ -124,8 +121,7 @@ def background_load() -> Callable[[], float | None]:
 
 def _seconds_of_others() -> float | None:
     """Return the processor time of all other processes; an ended child counts as this one."""
-    table = Path("/proc/stat")
-    if not table.exists():
+    if not (table := Path("/proc/stat")).exists():
         return None
     user, nice, system, _, _, irq, softirq = map(int, table.read_text().split()[1:8])
     everyone = (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
@@ -135,8 +131,8 @@ def _seconds_of_others() -> float | None:
 def _processor() -> str:
     table = Path("/proc/cpuinfo")
     lines = table.read_text().splitlines() if table.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown"
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or "unknown")
 
 
 def _version(package: str) -> str | None:

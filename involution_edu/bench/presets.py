@@ -87,12 +87,7 @@ class Preset:
 
 
 # The involutions of RedNet-50 in its four stages and its stem, for eight images of 224 x 224.
-STAGES = (
-    square(8, 64, 56, 7),
-    square(8, 128, 28, 7),
-    square(8, 256, 14, 7),
-    square(8, 512, 7, 7),
-)
+STAGES = tuple(square(8, c, s, 7) for c, s in ((64, 56), (128, 28), (256, 14), (512, 7)))
 FIVE = (*STAGES, square(8, 32, 112, 3))
 REDNET50 = (*FIVE, square(1, 64, 56, 7), square(1, 64, 224, 7))
 WHOLE = tuple(

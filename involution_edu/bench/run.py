@@ -61,32 +61,32 @@ def run_benchmark(
     turns = min(rounds, networks.MAX_TURNS)
     total = len({*plan.cases, *points}) + rounds * len([*plan.cases, *points]) + len(measured)
     total += bool(plan.batches) + len(whole) + turns * len(plan.batches)
-    run = Run(device or (Gpu() if plan.on_gpu else Processor()), progress, total, absent)
+    session = Session(device or (Gpu() if plan.on_gpu else Processor()), progress, total, absent)
 
-    check = check_all(everyone, rungs, plan.cases, points, run.device, run.step)
+    check = check_all(everyone, rungs, plan.cases, points, session.device, session.step)
     absent |= check.absent
     correct = {name: c for name, c in everyone.items() if name not in check.refused()}
-    memory = run.memory(memory_of, measured, correct, plan.shapes)
-    methods = run.device.peak_methods() if plan.cases else []
-    measurements, peaks = run.times(correct.values(), plan.cases, rounds, memory, methods)
-    scaling = [s for sweep in varied for s in run.scaling(correct, rungs, sweep, rounds)]
+    memory = session.memory(memory_of, measured, correct, plan.shapes)
+    methods = session.device.peak_methods() if plan.cases else []
+    measurements, peaks = session.times(correct.values(), plan.cases, rounds, memory, methods)
+    scaling = [s for sweep in varied for s in session.scaling(correct, rungs, sweep, rounds)]
     agreements = check.agreements()
     of_networks: list[Measurement] = []
     if plan.batches:
         names, compared, missing = networks.compare(plan.batches[0])
         absent |= missing
         agreements += compared
-        run.step(f"checking {label(plan.batches[0])}")
-        memory = run.memory(networks.network_memory, whole, names, plan.batches)
+        session.step(f"checking {label(plan.batches[0])}")
+        memory = session.memory(networks.network_memory, whole, names, plan.batches)
         made = [networks.contender(name, plan.batches[0].depth) for name in names]
         cases = [(batch, SINGLE) for batch in plan.batches]
-        of_networks, _ = run.times(made, cases, turns, memory, budget=math.inf)
+        of_networks, _ = session.times(made, cases, turns, memory, budget=math.inf)
     return Record(
         date=date,
         preset=preset,
         seconds=round(time.perf_counter() - start, 1),
         background_load=load(),
-        machine=run.device.machine(),
+        machine=session.device.machine(),
         peaks=tuple(peaks),
         shapes={label(geom): geom for geom in plan.shapes},
         agreements=tuple(agreements),
@@ -98,7 +98,7 @@ def run_benchmark(
 
 
 @dataclass(slots=True)
-class Run:
+class Session:
     """A run on one device; ``absent`` gets a reason for everything that fails."""
 
     device: Processor

@@ -24,20 +24,13 @@ def module(forward: Callable[[Any], Any], **children: Any) -> Any:
     return made
 
 
-def layers(channels: int, out_channels: int, k: int = 1, stride: int = 1) -> tuple[Any, Any, Any]:
+def unit(channels: int, out_channels: int, k: int = 1, stride: int = 1) -> Any:
     """Return a convolution, its batch normalisation and a ReLU."""
     from torch import nn
 
     conv = nn.Conv2d(channels, out_channels, k, stride, k // 2, bias=False)
-    return conv, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
-
-
-def unit(channels: int, out_channels: int, k: int = 1, stride: int = 1) -> Any:
-    """Return the same as one layer."""
-    from torch import nn
-
-    made = zip(("conv", "bn", "relu"), layers(channels, out_channels, k, stride), strict=True)
-    return nn.Sequential(OrderedDict(made))
+    bn = nn.BatchNorm2d(out_channels)
+    return nn.Sequential(OrderedDict(conv=conv, bn=bn, relu=nn.ReLU(inplace=True)))
 
 
 def involution(
@@ -69,12 +62,12 @@ def bottleneck(in_channels: int, channels: int, stride: int, spatial: Spatial) -
     """Return a block: 1 x 1, spatial, 1 x 1; its input, or a projection of it, is added."""
     from torch import nn
 
-    conv1, bn1, relu = layers(in_channels, channels)
+    conv1, bn1, relu = unit(in_channels, channels)
     conv2, bn2 = spatial(channels, stride), nn.BatchNorm2d(channels)
-    conv3, bn3, _ = layers(channels, 4 * channels)
+    conv3, bn3, _ = unit(channels, 4 * channels)
     downsample = nn.Identity()
     if stride > 1 or in_channels != 4 * channels:
-        downsample = nn.Sequential(*layers(in_channels, 4 * channels, 1, stride)[:2])
+        downsample = nn.Sequential(*unit(in_channels, 4 * channels, 1, stride)[:2])
 
     def forward(x: Any) -> Any:
         y = bn3(conv3(relu(bn2(conv2(relu(bn1(conv1(x))))))))

@@ -36,7 +36,7 @@ from involution_edu.bench.contenders import (
 from involution_edu.bench.devices import Gpu
 from involution_edu.bench.presets import square
 from involution_edu.bench.record import Record, from_json
-from involution_edu.bench.run import Run, run_benchmark
+from involution_edu.bench.run import Session, run_benchmark
 from involution_edu.bench.timing import Call
 from involution_edu.cases import scaled_error
 from involution_edu.geometry import Geometry, make_geometry
@@ -174,10 +174,10 @@ def test_operands_and_results_outgrow_the_cache(cupy: Any, monkeypatch: pytest.M
 
 
 def time_on(found: list[Contender], geom: Geometry, clock: Any, rounds: int) -> Any:
-    run = Run(gpu := Gpu(clock))
+    session = Session(gpu := Gpu(clock))
     cases = [(geom, np.dtype(np.float32))]
-    rows, _ = run.times(found, cases, rounds, {}, gpu.peak_methods())
-    return rows, run.absent
+    rows, _ = session.times(found, cases, rounds, {}, gpu.peak_methods())
+    return rows, session.absent
 
 
 @pytest.mark.usefixtures("cupy")
