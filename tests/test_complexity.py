@@ -90,12 +90,14 @@ def test_a_wrong_network_gives_a_wrong_count(make: object) -> None:
 @pytest.mark.parametrize("family", ["rednet", "resnet"])
 def test_pytorch_counts_the_same_products_in_convolutions(family: str) -> None:
     torch = needs.package("torch")
+    import torch_resnet
     from torch.utils.flop_counter import FlopCounterMode
 
     from involution_edu.bench import torch_networks
 
     with torch.device("meta"), FlopCounterMode(display=False) as counter:  # shapes alone
-        getattr(torch_networks, family)(BLOCKS[26])(torch.empty(2, 3, 64, 97))
+        make = torch_networks.rednet if family == "rednet" else torch_resnet.resnet
+        make(BLOCKS[26])(torch.empty(2, 3, 64, 97))
     cost = count(getattr(models, family)(26, rng=0), (3, 64, 97))
     applied = sum(a.macs for a in cost.layers if a.kind == "Involution2d")
     assert 2 * 2 * (cost.macs - applied) == counter.get_total_flops()  # of two images

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 from textwrap import fill
 
 from targets import Target, targets
 
-from involution_edu.bench.derived import (
-    TASKS,
-    baseline,
-    geometric_means,
-    network_pairs,
-    unfolded,
-)
+from involution_edu.bench.derived import baseline, unfolded
 from involution_edu.bench.record import Record, from_json
-from involution_edu.bench.text import cells, megabytes, software, three_digits, unit
+from involution_edu.bench.text import (
+    OF_NETWORKS,
+    means_table,
+    megabytes,
+    scaling_tables,
+    software,
+    three_digits,
+    times_table,
+    unit,
+)
 from involution_edu.files import written_whole
 
 INTRODUCTION = """\
@@ -135,23 +137,10 @@ def bullet(text: str) -> str:
 
 
 def _summary(record: Record) -> Iterator[str]:
-    if means := geometric_means(record):
+    if (means := means_table(record))[1]:
         yield "## In short\n"
         yield "Geometric means over the five shapes with eight images:\n"
-        yield from markdown_table(
-            ["", "over", *TASKS.values()],
-            [
-                [
-                    quick,
-                    slow,
-                    *(f"{times.get(task, 0):.1f} ×" if task in times else "-" for task in TASKS),
-                ]
-                for (quick, slow), group in groupby(
-                    sorted(means, key=lambda m: (m.slow, m.quick)), lambda m: (m.quick, m.slow)
-                )
-                for times in [{m.task: m.times for m in group}]
-            ],
-        )
+        yield from markdown_table(*means)
     yield from targets_table(targets(record))
 
 
@@ -191,12 +180,7 @@ def measurement_table(
     last: Sequence[str] | None = None,
 ) -> Iterator[str]:
     """Yield a table of the contenders on one shape; nothing if there is none."""
-    rows = [
-        [m.contender, *(row[name] for name in columns)]
-        for m in record.measurements
-        if (m.shape, m.task, m.dtype) == (shape, task, dtype)
-        for row in [cells(record, m)]
-    ]
+    _, rows = times_table(record, shape, task, columns, dtype)
     names = {"÷ this": f"{baseline(record, task)} ÷ this", "MB": "memory, MB"}
     if rows:
         head = ["", *(names.get(name, name) for name in columns)]
@@ -205,42 +189,16 @@ def measurement_table(
 
 def _networks(record: Record) -> Iterator[str]:
     yield "## Whole networks\n"
-    eager = {id(mine): theirs for mine, theirs in network_pairs(record)}
-    for network, group in groupby(record.networks, lambda row: row.network):
-        yield f"### {network}\n"
-        yield from markdown_table(
-            ["task", "images", "", "ms", "torch eager ÷ this", "memory, MB"],
-            [
-                [
-                    row.task,
-                    str(row.images),
-                    row.contender,
-                    three_digits(row.ms),
-                    f"{eager[id(row)].ms / row.ms:.2f} ×" if id(row) in eager else "-",
-                    megabytes(row.memory),
-                ]
-                for row in group
-            ],
-        )
+    for shape, task in dict.fromkeys((m.shape, m.task) for m in record.networks):
+        yield f"### {shape}: {task}\n"
+        yield from measurement_table(record, shape, task, OF_NETWORKS)
 
 
 def _scaling(record: Record) -> Iterator[str]:
     yield "## Scaling\n"
     yield "Milliseconds of a forward pass, and the exponent e of the best fit of time = a · size^e.\n"
-    for axis, group in groupby(record.scaling, lambda s: s.axis):
-        rows = list(group)
-        yield from markdown_table(
-            [axis, *map(str, rows[0].values), "exponent", "theory"],
-            [
-                [
-                    s.contender,
-                    *map(three_digits, s.ms),
-                    "-" if s.exponent is None else f"{s.exponent:.2f}",
-                    str(s.theory),
-                ]
-                for s in rows
-            ],
-        )
+    for table in scaling_tables(record):
+        yield from markdown_table(*table)
 
 
 def errors(record: Record) -> Iterator[str]:

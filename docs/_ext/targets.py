@@ -15,12 +15,11 @@ from involution_edu.bench.contenders import FUSED, ONE_LAUNCH, REDUCTION, TWO_LA
 from involution_edu.bench.derived import (
     find,
     geometric_means,
-    network_pairs,
     share_of_copy,
     speedup,
     speedups,
 )
-from involution_edu.bench.presets import STAGES, TRAINING, label
+from involution_edu.bench.presets import OURS, STAGES, THEIRS, TRAINING, label
 from involution_edu.bench.record import Measurement, Record
 from involution_edu.geometry import Geometry
 
@@ -71,8 +70,11 @@ def targets(record: Record) -> list[Target]:
         share = share_of_copy(record, m)
         found.append(Target(f"{FASTEST}, share of copy bandwidth, forward", 35, share, "%", first))
     weakest("shifts over PyTorch eager, forward, K = 7", 1.5, "shifts", map(label, STAGES))
-    for mine, theirs in network_pairs(record):
-        where = f"{mine.network}, {mine.images} × {mine.task}"
+    for mine in record.networks:
+        theirs = find(record, mine.shape, THEIRS, mine.task)
+        if mine.contender != OURS or theirs is None:
+            continue
+        where = f"{mine.shape}: {mine.task}"
         times = theirs.ms / mine.ms
         found.append(Target("a whole network over PyTorch eager", 2, times, "×", where))
         if mine.task == TRAINING and mine.memory and theirs.memory:

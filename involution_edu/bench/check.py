@@ -15,28 +15,43 @@ from ..backends.cuda.versions import TASKS
 from ..cases import scaled_error, tolerance
 from ..geometry import Geometry, make_geometry
 from ..verify.compare import Agreement
-from .contenders import BOTH, DEFINITION, FUSED, TENSORS, Contender, Job, contender, make_operands
-from .devices import Processor, one_line
+from .contenders import (
+    BOTH,
+    DEFINITION,
+    FUSED,
+    TENSORS,
+    Contender,
+    Job,
+    contender,
+    make_operands,
+    one_line,
+)
+from .devices import Processor
 from .presets import Case, label
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The errors found so far.
+    """The errors by shape, for each contender, reference, dtype, tensor and tolerance.
 
-    ``errors`` has a dict of errors by shape for each contender, reference, dtype, tensor and
-    tolerance; ``absent`` the reasons of the contenders that failed.
+    ``absent`` has the reasons of the contenders that failed.
     """
 
-    device: Processor
-    errors: dict[tuple[str, str, str, str, float], dict[str, float]] = field(default_factory=dict)
+    errors: dict[tuple[Any, ...], dict[str, float]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
 
-    def compare(self, contenders: Iterable[Contender], reference: Contender, case: Case) -> None:
+    def add(self, *key: Any, shape: str, error: float) -> None:
+        """Add an error under a key of ``errors``."""
+        by_shape = self.errors.setdefault(key, {})
+        by_shape[shape] = max(error, by_shape.get(shape, 0.0))
+
+    def compare(
+        self, contenders: Iterable[Contender], reference: Contender, case: Case, device: Processor
+    ) -> None:
         """Add the errors on one shape; the reference computes in float32 on the processor."""
         geom, dtype = case
         operands = make_operands(geom, dtype)
-        (on_device,) = self.device.copies(operands, 1)
+        (on_device,) = device.copies(operands, 1)
         exact = reference.prepare([a.astype(np.float32, copy=False) for a in operands], geom)
         expected: Callable[[str], Array] = cache(lambda task: exact[task]())
         for rival in contenders:
@@ -50,19 +65,24 @@ class Check:
                 self.absent[rival.name] = f"fails on {label(geom)}, {dtype} with {one_line(error)}"
                 continue
             for task, a in found:
-                allowed = _tolerance(rival, task, dtype, geom)
-                key = rival.name, reference.name, str(dtype), TENSORS[task], allowed
-                by_shape = self.errors.setdefault(key, {})
-                off = _error(a, expected(task), dtype)
-                by_shape[label(geom)] = max(off, by_shape.get(label(geom), 0.0))
-
-    def wrong(self) -> set[str]:
-        """Return the names of the contenders that differ from a reference by too much."""
-        return {a.backend for a in self.agreements() if not a.agrees}
+                key = rival.name, reference.name, str(dtype), TENSORS[task]
+                allowed, off = (
+                    _tolerance(rival, task, dtype, geom),
+                    _error(a, expected(task), dtype),
+                )
+                self.add(*key, allowed, shape=label(geom), error=off)
 
     def agreements(self) -> list[Agreement]:
         """Return the worst error of each contender in each tensor."""
-        return [agreement(*key, found) for key, found in self.errors.items()]
+        return [
+            Agreement(*key, len(errors), worst, errors[worst], allowed)  # type: ignore[call-arg]
+            for (*key, allowed), errors in self.errors.items()
+            for worst in [max(errors, key=lambda shape: errors[shape])]
+        ]
+
+    def refused(self) -> set[str]:
+        """Return the names of the contenders that failed, or are wrong by too much."""
+        return {a.backend for a in self.agreements() if not a.agrees} | self.absent.keys()
 
 
 def check_all(
@@ -75,18 +95,17 @@ def check_all(
 ) -> Check:
     """Compare all contenders on ``cases``, and the rungs also on those that are ``varied``.
 
-    The loops would take minutes on these shapes. So on the processor every rung is compared with
-    them on small shapes of the same windows and channels per group; then the first correct rung
-    is the reference on the shapes themselves. On a GPU the reference is ``device.reference``.
+    The loops would take minutes here. So on the processor every rung is compared with them on small
+    shapes of the same windows and channels per group; the first correct rung is then the reference.
     """
-    check = Check(device)
+    check = Check()
     present = {**dict.fromkeys(varied, rungs), **dict.fromkeys(cases, contenders)}
     if device.reference is None:
         loops = contender(DEFINITION)
         for case in dict.fromkeys((_small(geom), dtype) for geom, dtype in present):
-            check.compare(rungs.values(), loops, case)
-        wrong = check.wrong()
-        reference = next((rung for name, rung in rungs.items() if name not in wrong), None)
+            check.compare(rungs.values(), loops, case, device)
+        refused = check.refused()
+        reference = next((rung for name, rung in rungs.items() if name not in refused), None)
     else:
         reference = contender(device.reference)
     if reference is None:
@@ -94,24 +113,9 @@ def check_all(
         check.absent.update({name: reason for name in contenders if name not in rungs})
     for case, on_case in present.items():
         if reference is not None:
-            check.compare(on_case.values(), reference, case)
+            check.compare(on_case.values(), reference, case, device)
         step(f"checking {label(case[0])}")
     return check
-
-
-def agreement(
-    backend: str,
-    reference: str,
-    dtype: str,
-    tensor: str,
-    tolerance: float,
-    errors: Mapping[str, float],
-) -> Agreement:
-    """Return the worst of the errors, which are named by case."""
-    worst = max(errors, key=lambda name: errors[name])
-    return Agreement(
-        backend, reference, dtype, tensor, len(errors), worst, errors[worst], tolerance
-    )
 
 
 def _small(geom: Geometry) -> Geometry:
@@ -141,6 +145,5 @@ def _tolerance(contender: Contender, task: str, dtype: np.dtype[Any], geom: Geom
 
 
 def _error(a: Array, expected: Array, dtype: np.dtype[Any]) -> float:
-    if (a.shape, a.dtype) != (expected.shape, dtype):
-        return math.inf
-    return scaled_error(a.astype(np.float32), expected)
+    right = (a.shape, a.dtype) == (expected.shape, dtype)
+    return scaled_error(a.astype(np.float32), expected) if right else math.inf

@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -23,13 +23,13 @@ from ..backends import (
     cupy_raw,
     numba_cpu,
     numba_cuda,
-    on_numpy_arrays,
     resolve,
 )
 from ..backends.cuda import fused
 from ..backends.cuda.versions import TASKS, VERSIONS
 from ..cases import HALF_TOLERANCE, random_operands
 from ..geometry import Geometry
+from .presets import Batch
 from .timing import Call
 
 DEFINITION = LADDER[0].name
@@ -37,6 +37,7 @@ BOTH, FUSED = "both", fused.TASK
 CPU_TASKS, GPU_TASKS = ("forward", BOTH), (*TASKS, FUSED)
 # The tensor that a task computes; BOTH computes those of TASKS.
 TENSORS = {"forward": "y", "backward_input": "dx", "backward_kernel": "dkernel", FUSED: "y"}
+ON_GPU = "takes CuPy arrays: --preset gpu times it"
 SLOW = "takes minutes on these shapes; all rungs are compared with it on small ones"
 REDUCTION = 4  # channels of x for one of the features that kernels are generated from
 ONE_LAUNCH, TWO_LAUNCHES = "cupy fused", "cupy unfused"
@@ -45,16 +46,15 @@ ONE_LAUNCH, TWO_LAUNCHES = "cupy fused", "cupy unfused"
 ROUNDING_TOLERANCE = 4e-3
 
 Job = Mapping[str, Call]  # a call for each task, its operands bound
-Prepare = Callable[[Sequence[Any], Geometry], Job]
+Prepare = Callable[[Sequence[Any], Any], Job]  # of operands, and their Geometry or Batch
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
     """One implementation to be timed: a peer, or NAME or NAME:VERSION of a backend.
 
-    ``prepare`` makes a `Job` from the arrays of `make_operands` on the device; those of ``tasks``
-    that the job has are timed. If it ``may_fail``, an exception is reported as the reason of its
-    absence. ``half_tolerance`` is the error allowed in float16.
+    Those of ``tasks`` that its `Job` has are timed. If it ``may_fail``, an exception is reported as
+    the reason of its absence. ``half_tolerance`` is the error allowed in float16.
     """
 
     name: str
@@ -63,38 +63,39 @@ class Contender:
     may_fail: bool = False
     half_tolerance: float = HALF_TOLERANCE
 
-    def job(self, operands: Sequence[Any], geom: Geometry) -> Job:
+    def job(self, operands: Sequence[Any], size: Geometry | Batch) -> Job:
         """Return a call for each of the tasks."""
-        calls = self.prepare(operands, geom)
+        calls = self.prepare(operands, size)
         return {task: calls[task] for task in self.tasks if task in calls}
 
 
 def threads() -> int:
     """Return how many threads every contender may use."""
-    if numba_cpu.unavailable() is None:
-        return numba_cpu.max_threads()
-    return os.cpu_count() or 1
+    return (os.cpu_count() or 1) if numba_cpu.unavailable() else numba_cpu.max_threads()
 
 
-def make_operands(geom: Geometry, dtype: Any) -> list[Array]:
-    """Return random x, kernel, dy, and the features, weight and bias that generate a kernel."""
-    rng, features = np.random.default_rng(1), geom.C // REDUCTION
-    entries = geom.G * math.prod(geom.window)
-    generator = (
-        rng.standard_normal((geom.N, features, geom.H_out, geom.W_out), np.float32),
-        rng.standard_normal((entries, features), np.float32) / features**0.5,
-        rng.standard_normal(entries, np.float32),
-    )
-    return [*random_operands(geom, dtype, seed=0), *(a.astype(dtype) for a in generator)]
+def make_operands(size: Geometry | Batch, dtype: Any) -> list[Array]:
+    """Return random x, kernel, dy, and the features, weight and bias that generate a kernel.
+
+    For a `Batch` return random images and their labels.
+    """
+    if isinstance(size, Batch):
+        images = np.random.default_rng(0).standard_normal(size.shape)
+        return [images.astype(dtype), np.arange(size.images)]
+    features, entries = size.C // REDUCTION, size.G * math.prod(size.window)
+    shapes = (size.N, features, size.H_out, size.W_out), (entries, features), (entries,)
+    rng = np.random.default_rng(1)
+    x, weight, bias = (rng.standard_normal(shape, np.float32) for shape in shapes)
+    generator = x, weight / features**0.5, bias
+    return [*random_operands(size, dtype, seed=0), *(a.astype(dtype) for a in generator)]
 
 
 def generate(features: Array, weight: Array, bias: Array, *, geom: Geometry) -> Array:
     """Return kernel[n, g, u, v, i, j], whose entry o = (g*K_h + u)*K_w + v is a product."""
     pixels = features.reshape(*features.shape[:2], -1)  # (N, C_r, H_out·W_out)
-    kernel = array_module(features).matmul(weight, pixels)
+    kernel: Array = array_module(features).matmul(weight, pixels)
     kernel += bias[:, None]
-    result: Array = kernel.reshape(geom.kernel_shape)
-    return result
+    return kernel.reshape(geom.kernel_shape)
 
 
 def contender(name: str, tasks: tuple[str, ...] = CPU_TASKS) -> Contender:
@@ -109,12 +110,8 @@ def contenders(
 ) -> tuple[list[Contender], dict[str, str]]:
     """Return the backends on this kind of array, then the peers; and the reasons of absence.
 
-    Raises
-    ------
-    ValueError
-        If one of ``specs``, each NAME or NAME:VERSION, is no backend on such arrays.
-    BackendUnavailable
-        If one of them cannot run here, or none is there at all.
+    ArgumentError if one of ``specs``, each NAME or NAME:VERSION, is no backend on such arrays;
+    BackendUnavailable if one of them cannot run here, or none is there at all.
     """
     on_gpu = arrays == "cupy"
     tasks = TASKS if on_gpu else CPU_TASKS
@@ -126,9 +123,10 @@ def contenders(
             need = f"some of {', '.join(map(repr, names))}"
             raise ArgumentError("backends", f"is {spec!r}", need)
     if specs is None:
-        reasons = available_backends() if on_gpu else on_numpy_arrays()
-        ladder = names if on_gpu else [rung.name for rung in LADDER[1:]]
-        absent |= {n: reason for n in ladder if (reason := reasons[n]) is not None}
+        reasons = available_backends()
+        for name in names if on_gpu else [rung.name for rung in LADDER[1:]]:
+            if reason := reasons[name] or (None if name in names else ON_GPU):
+                absent[name] = reason
         specs = names = [name for name in names if name not in absent]
         if on_gpu and not names:
             raise BackendUnavailable(f"the benchmark of a GPU cannot run here: {absent['cupy']}")
@@ -149,10 +147,9 @@ def _layers() -> list[Contender]:
         x, _, _, features, weight, bias = operands
         return {FUSED: lambda: cupy_raw.generate_and_apply(x, features, weight, bias, geom)}
 
-    two_launches = partial(_backend_job, resolve("cupy"))
     return [
         Contender(ONE_LAUNCH, one_launch, (FUSED,), True, 2 * HALF_TOLERANCE),
-        Contender(TWO_LAUNCHES, two_launches, (FUSED,), True, ROUNDING_TOLERANCE),
+        replace(contender("cupy", (FUSED,)), name=TWO_LAUNCHES, half_tolerance=ROUNDING_TOLERANCE),
     ]
 
 
@@ -174,11 +171,18 @@ def torch_unavailable(*, cuda: bool = False) -> str | None:
     """Return None if PyTorch can be imported, and with ``cuda`` has a GPU; else the reason."""
     try:
         import torch
-    except ImportError as error:
-        return f"torch cannot be imported ({error}): pip install torch"
-    if cuda and not torch.cuda.is_available():
+
+        on_gpu = torch.cuda.is_available()
+    except Exception as error:  # noqa: BLE001 - a damaged installation may raise anything
+        return f"torch cannot be imported ({one_line(error)}): pip install torch"
+    if cuda and not on_gpu:
         return "torch has no CUDA here: pip install torch, as pytorch.org says for CUDA"
     return None
+
+
+def one_line(error: Exception) -> str:
+    """Return the type and the message of an error, shortened."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def unfold_multiply_sum(x: Any, kernel: Any, geom: Geometry) -> Any:
@@ -203,9 +207,7 @@ def torch_eager(operands: Sequence[Array], geom: Geometry) -> Job:
         y = unfold_multiply_sum(*leaves, geom)
         return y.detach(), *torch.autograd.grad(y, leaves, dy)
 
-    @cache
-    def graph() -> Any:
-        return unfold_multiply_sum(*leaves, geom)
+    graph = cache(lambda: unfold_multiply_sum(*leaves, geom))
 
     def gradient(leaf: Any) -> Any:
         return torch.autograd.grad(graph(), leaf, dy, retain_graph=True)[0]
@@ -232,13 +234,10 @@ def torch_compile(operands: Sequence[Array], geom: Geometry) -> Job:
 
 
 @cache
-def _compiled_formula() -> Callable[[Any, Any, Geometry], Any]:
+def _compiled_formula() -> Any:
     import torch
 
-    compiled: Callable[[Any, Any, Geometry], Any] = torch.compile(
-        unfold_multiply_sum, dynamic=False, fullgraph=True
-    )
-    return compiled
+    return torch.compile(unfold_multiply_sum, dynamic=False, fullgraph=True)
 
 
 PEERS: dict[str, Prepare] = {"torch eager": torch_eager, "torch.compile": torch_compile}

@@ -95,13 +95,7 @@ class Traffic:
 
 
 def measure(geom: Geometry = STAGE) -> list[Traffic]:
-    """Count the traffic of every version of every task, in float32.
-
-    Raises
-    ------
-    RuntimeError
-        If g++ is absent; the message names the package to install.
-    """
+    """Count the traffic of every version of every task, in float32; RuntimeError without g++."""
     x, kernel, dy = random_operands(geom, DTYPE, seed=0)
     weight = np.ones((geom.G * prod(geom.window), FEATURES), DTYPE)
     features = np.ones((geom.N, FEATURES, geom.H_out, geom.W_out), DTYPE)
@@ -111,20 +105,15 @@ def measure(geom: Geometry = STAGE) -> list[Traffic]:
         "backward_kernel": (dy, x),
         fused.TASK: (x, features, weight, weight[:, 0].copy()),
     }
-    launches = {(task, v.name): plan(task, v, geom, DTYPE) for task in TASKS for v in VERSIONS}
+    plans = {(task, v.name): plan(task, v, geom, DTYPE) for task in TASKS for v in VERSIONS}
     for v in fused.VERSIONS:
-        launches[fused.TASK, v.name] = plan(fused.TASK, v, geom, DTYPE, FEATURES)
-    counted = {
-        key: replace(launch, name=launch.name.replace("<float", "<Counted"))
-        for key, launch in launches.items()
-    }
+        plans[fused.TASK, v.name] = plan(fused.TASK, v, geom, DTYPE, FEATURES)
+    launches = [replace(p, name=p.name.replace("<float", "<Counted")) for p in plans.values()]
+    names, source = [launch.name for launch in launches], cuda_source() + AFTER
     found = []
     with TemporaryDirectory() as folder:
-        names = [launch.name for launch in counted.values()]
-        program = emulator.Program(
-            names, Path(folder), source=cuda_source() + AFTER, prelude=COUNTED
-        )
-        for (task, version), launch in counted.items():
+        program = emulator.Program(names, Path(folder), source=source, prelude=COUNTED)
+        for (task, version), launch in zip(plans, launches, strict=True):
             result = np.empty(result_shape(task, geom), DTYPE)
             program.run(launch, *operands[task], result, struct_of_sizes(geom, FEATURES))
             counts = (ctypes.c_ulonglong * 4)()
@@ -156,9 +145,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     sys.stdout.writelines(f"{line}\n" for line in table(found))
-    sys.stdout.write(
-        "\nv1 to v3 of numba_cuda, in Python, move the same numbers: its tests count them.\n"
-    )
+    sys.stdout.write("\nv1 to v3 of numba_cuda move the same numbers: its tests count them.\n")
     return 0
 
 

@@ -12,13 +12,14 @@ import numpy as np
 
 from ..geometry import Geometry
 from .contenders import BOTH, FUSED, REDUCTION, TWO_LAUNCHES
-from .presets import FIVE, OURS, label
-from .record import Measurement, NetworkMeasurement, Record
+from .presets import FIVE, INFERENCE, THEIRS, TRAINING, label
+from .record import Measurement, Record
 
 TASKS = {"forward": "forward", BOTH: "forward and both gradients"}
 # The contender whose time is divided by each time: the first of these that was measured. v1
 # reads as the authors' CUDA kernels do, a thread for each result.
-BASELINES = ("cupy:v1", "torch eager", "windows")
+BASELINES = ("cupy:v1", THEIRS, "windows")
+FIXED_BASELINES = {FUSED: TWO_LAUNCHES, INFERENCE: THEIRS, TRAINING: THEIRS}
 
 
 def flops(geom: Geometry, task: str = "forward") -> int:
@@ -65,7 +66,7 @@ def share_of_copy(record: Record, m: Measurement) -> float:
 def baseline(record: Record, task: str) -> str:
     """Return the contender with which the rest are compared."""
     names = {m.contender for m in record.measurements}
-    return TWO_LAUNCHES if task == FUSED else next((n for n in BASELINES if n in names), "windows")
+    return FIXED_BASELINES.get(task) or next((n for n in BASELINES if n in names), "windows")
 
 
 def find(
@@ -73,9 +74,8 @@ def find(
 ) -> Measurement | None:
     """Return the measurement of a contender on a shape, or None."""
     key = shape, contender, task, dtype
-    return next(
-        (m for m in record.measurements if (m.shape, m.contender, m.task, m.dtype) == key), None
-    )
+    rows = (*record.measurements, *record.networks)
+    return next((m for m in rows if (m.shape, m.contender, m.task, m.dtype) == key), None)
 
 
 def speedup(record: Record, m: Measurement, slow: str | None = None) -> float | None:
@@ -88,13 +88,9 @@ def speedups(
     record: Record, shapes: Iterable[str], slow: str, quick: str, task: str
 ) -> dict[str, float]:
     """Return the time of ``slow`` over that of ``quick`` by shape; empty if one is missing."""
-    shapes = list(shapes)
-    found = {
-        shape: times
-        for shape in shapes
-        if (m := find(record, shape, quick, task)) and (times := speedup(record, m, slow))
-    }
-    return found if len(found) == len(shapes) else {}
+    rows = {shape: find(record, shape, quick, task) for shape in shapes}
+    found = {s: speedup(record, m, slow) if m else None for s, m in rows.items()}
+    return {s: times for s, times in found.items() if times} if all(found.values()) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,23 +106,12 @@ class Mean:
 def geometric_means(record: Record) -> list[Mean]:
     """Return how much faster every backend is than each peer, where all five shapes are there."""
     names = dict.fromkeys(m.contender for m in record.measurements)
-    backends = [name for name in names if not name.startswith("torch")]
     return [
         Mean(slow, quick, task, geometric_mean(ratios.values()))
         for slow in names
-        if slow not in backends
+        if slow.startswith("torch")
         for task in TASKS
-        for quick in backends
+        for quick in names
+        if not quick.startswith("torch")
         if (ratios := speedups(record, map(label, FIVE), slow, quick, task))
-    ]
-
-
-def network_pairs(record: Record) -> list[tuple[NetworkMeasurement, NetworkMeasurement]]:
-    """Return the measurements of this package's networks, each with PyTorch's on the same task."""
-    return [
-        (mine, theirs)
-        for mine in record.networks
-        for theirs in record.networks
-        if mine.contender == OURS != theirs.contender
-        and (mine.network, mine.images, mine.task) == (theirs.network, theirs.images, theirs.task)
     ]

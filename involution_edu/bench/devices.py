@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -19,7 +19,7 @@ from ..arrays import Array
 from .contenders import threads
 from .peaks import PeakMethod, processor_peaks
 from .record import Machine
-from .timing import Call, Clock, GpuClock, processor_clock
+from .timing import Clock, GpuClock, processor_clock
 
 COPIED = 1 << 29  # bytes of the array whose copying is the peak of a GPU
 MIN_CALLS = 4  # between two events of the GPU's clock
@@ -44,8 +44,16 @@ class Processor:
         return processor_peaks()
 
     def machine(self) -> Machine:
-        """Return the description of the device."""
-        return this_machine()
+        """Return the processor, the system and the versions of packages; no names or paths."""
+        affinity = getattr(os, "sched_getaffinity", None)
+        return Machine(
+            processor=_processor(),
+            cores=(len(affinity(0)) if affinity else os.cpu_count()) or 1,
+            threads=threads(),
+            system=f"{platform.system()} {platform.machine()}",
+            python=platform.python_version(),
+            versions={"involution_edu": __version__, **{name: _version(name) for name in PACKAGES}},
+        )
 
 
 class Gpu(Processor):
@@ -73,70 +81,47 @@ class Gpu(Processor):
 
         source = cupy.ones(COPIED // 4, np.float32)
         target = cupy.empty(source.shape, np.float32)
-        calls: dict[str, Call] = {
-            "cudaMemcpyAsync": partial(
-                target.data.copy_from_device_async, source.data, source.nbytes
-            ),
-            "an elementwise CUDA kernel of CuPy": partial(cupy.multiply, source, 1, out=target),
-        }
+        copy = partial(target.data.copy_from_device_async, source.data, source.nbytes)
+        multiply = partial(cupy.multiply, source, 1, out=target)
         moved = 2 * source.nbytes  # read and written
-        return [PeakMethod("copy", name, moved, [call] * MIN_CALLS) for name, call in calls.items()]
+        return [
+            PeakMethod("copy", "cudaMemcpyAsync", moved, [copy] * MIN_CALLS),
+            PeakMethod("copy", "an elementwise CUDA kernel of CuPy", moved, [multiply] * MIN_CALLS),
+        ]
 
     def machine(self) -> Machine:
         """Return the description of the GPU; `Machine.cores` is its multiprocessors."""
         import cupy
 
         device, runtime = cupy.cuda.Device(), cupy.cuda.runtime
-        numbers = {
-            "CUDA": runtime.runtimeGetVersion(),
-            "the driver's CUDA": runtime.driverGetVersion(),
-        }
-        cuda = {name: f"{n // 1000}.{n % 1000 // 10}" for name, n in numbers.items()}
-        host = this_machine()
+        numbers = runtime.runtimeGetVersion(), runtime.driverGetVersion()
+        cuda = zip(("CUDA", "the driver's CUDA"), numbers, strict=True)
+        versions = {name: f"{n // 1000}.{n % 1000 // 10}" for name, n in cuda}
+        host = super().machine()
         return replace(
             host,
             processor=runtime.getDeviceProperties(device.id)["name"].decode(),
             cores=device.attributes["MultiProcessorCount"],
-            versions={**host.versions, "cupy": cupy.__version__, **cuda},
+            versions={**host.versions, "cupy": cupy.__version__, **versions},
         )
 
 
-def one_line(error: Exception) -> str:
-    """Return the type and the message of an error, shortened."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+def background_load() -> Callable[[], float | None]:
+    """Return a function for the cores that others kept busy since this call, None if unknown."""
+    start, before = time.perf_counter(), _seconds_of_others()
 
-
-def this_machine() -> Machine:
-    """Return the processor, the system and the versions of packages; no names or paths."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Machine(
-        processor=_processor(),
-        cores=cores or 1,
-        threads=threads(),
-        system=f"{platform.system()} {platform.machine()}",
-        python=platform.python_version(),
-        versions={"involution_edu": __version__, **{name: _version(name) for name in PACKAGES}},
-    )
-
-
-class BackgroundLoad:
-    """How many cores other processes have kept busy since this was made."""
-
-    def __init__(self) -> None:
-        self.start, self.before = time.perf_counter(), _seconds_of_others()
-
-    def cores(self) -> float | None:
-        """Return the mean number of busy cores, or None if the system does not tell."""
+    def cores() -> float | None:
         now = _seconds_of_others()
-        if self.before is None or now is None:
+        if before is None or now is None:
             return None
-        return round(max(0.0, now - self.before) / (time.perf_counter() - self.start), 2)
+        return round(max(0.0, now - before) / (time.perf_counter() - start), 2)
+
+    return cores
 
 
 def _seconds_of_others() -> float | None:
     """Return the processor time of all other processes; an ended child counts as this one."""
-    table = Path("/proc/stat")
-    if not table.exists():
+    if not (table := Path("/proc/stat")).exists():
         return None
     user, nice, system, _, _, irq, softirq = map(int, table.read_text().split()[1:8])
     everyone = (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
@@ -146,8 +131,8 @@ def _seconds_of_others() -> float | None:
 def _processor() -> str:
     table = Path("/proc/cpuinfo")
     lines = table.read_text().splitlines() if table.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown"
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or "unknown")
 
 
 def _version(package: str) -> str | None:

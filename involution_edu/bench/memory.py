@@ -1,8 +1,7 @@
 """The memory that a call needs beside its operands and its results.
 
-NumPy, Numba and PyTorch each have their own allocator, so one measure serves them all: the
-maximum resident memory of the process during the call, which Linux records. Each contender is
-measured in a new process, which returns freed memory to the system at once.
+NumPy, Numba and PyTorch each have their own allocator; the maximum resident memory of the process
+serves them all. Each contender has a new process, which returns freed memory at once.
 """
 
 from __future__ import annotations
@@ -37,24 +36,18 @@ def memory_unavailable() -> str | None:
     return f"memory is measured with {RESET}, which this system lacks or does not let us write"
 
 
-def in_new_process(function: Callable[..., Any], name: str, *given: Any) -> Any:
-    """Return ``function(name, *given)``, computed in a new process.
-
-    Raises
-    ------
-    RuntimeError
-        If the process fails; the message is the end of its standard error.
-    """
+def in_new_process(function: Callable[..., Any], *given: Any) -> Any:
+    """Return the result of a function in a new process; RuntimeError with the end of its stderr."""
     done = subprocess.run(
         [sys.executable, "-c", CALL],
         check=False,
         capture_output=True,
-        input=pickle.dumps((function, name, *given)),
+        input=pickle.dumps((function, *given)),
         env={**os.environ, **SETTINGS},
     )
     if done.returncode != 0:
-        message = done.stderr.decode(errors="replace").strip()[-500:]
-        raise RuntimeError(f"measuring the memory of {name}: {message}")
+        message = done.stderr.decode(errors="replace").strip()
+        raise RuntimeError(message[-200:] or f"its process ended with {done.returncode}")
     return pickle.loads(done.stdout)
 
 
@@ -62,13 +55,12 @@ def memory_of(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:
     """Return the bytes that each task of a contender needs on every shape."""
     found = []
     for geom in shapes:
-        x, kernel, dy = (
-            np.full(shape, 0.5, np.float32)  # random numbers need memory while they are made
-            for shape in (geom.x_shape, geom.kernel_shape, geom.y_shape)
-        )
-        results = {"forward": dy.nbytes, "both": dy.nbytes + x.nbytes + kernel.nbytes}
+        operands = geom.x_shape, geom.kernel_shape, geom.y_shape
+        # Random numbers need memory while they are made.
+        x, kernel, dy = (np.full(shape, 0.5, np.float32) for shape in operands)
+        sizes = {"forward": dy.nbytes, "both": dy.nbytes + x.nbytes + kernel.nbytes}
         job = contender(name).job((x, kernel, dy), geom)
-        found.append({task: rise(call, results[task]) for task, call in job.items()})
+        found.append({task: rise(call, sizes[task]) for task, call in job.items()})
     return found
 
 

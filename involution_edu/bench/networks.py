@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import models, nn
 from ..arrays import Array
 from ..cases import scaled_error
 from ..models.rednet import BLOCKS
 from ..verify.compare import Agreement
-from .check import agreement
-from .contenders import threads, torch_unavailable
-from .memory import in_new_process, memory_unavailable, steady_rise
-from .presets import INFERENCE, OURS, Networks
-from .record import NetworkMeasurement
-from .timing import Stopwatch, processor_clock
+from .check import Check
+from .contenders import Contender, Job, make_operands, one_line, threads, torch_unavailable
+from .memory import steady_rise
+from .presets import DOUBLE, INFERENCE, OURS, SINGLE, THEIRS, TRAINING, Batch
+from .timing import Call
 
-THEIRS = "torch eager"
-Labels = NDArray[np.signedinteger[Any]]
-SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 MAX_TURNS = 3  # maximum: a training step of PyTorch takes many seconds
 CHECKED = 64, 96  # rows and columns of the images on which every gradient is compared
 # Of a whole network in float64 and in float32, where rounding is multiplied by every block.
 TOLERANCE = {DOUBLE: 1e-9, SINGLE: 1e-4}
-LR, MOMENTUM, DECAY, SMOOTHING = 1e-3, 0.9, 1e-4, 0.1
+LR, SMOOTHING = 1e-3, 0.1
+SGD: dict[str, Any] = {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-4}
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """One contender: ``infer(x)`` gives logits, ``step(x, labels)`` the loss of a training step.
+    """A network: ``infer(x)`` gives logits, ``step(x, labels)`` the loss before a step of SGD.
 
-    A step sets gradients to zero, runs forward and backward, and updates the weights by SGD.
     ``gradients()`` are those of the last step, by name.
     """
 
     infer: Callable[[Array], Array]
-    step: Callable[[Array, Labels], float]
+    step: Callable[[Array, Any], float]
     gradients: Callable[[], dict[str, Array]]
 
 
@@ -56,28 +52,23 @@ def make_rednet(depth: int, dtype: Any) -> models.ResidualNetwork:
         if name.endswith("bn3."):
             norm.weight.data[...] = 0.2
         norm.momentum = 1.0
-    model(images(2, CHECKED, dtype))
+    model(make_operands(Batch(depth, CHECKED, 2, TRAINING), dtype)[0])
     for norm in norms.values():
         norm.momentum = 0.1
     return model
-
-
-def images(count: int, size: tuple[int, int], dtype: Any = np.float32) -> Array:
-    """Return random images."""
-    return np.random.default_rng(0).standard_normal((count, 3, *size)).astype(dtype)
 
 
 def ours(depth: int, dtype: Any) -> Network:
     """Return the network of this package, on the backend that "auto" selects."""
     model = make_rednet(depth, dtype)
     criterion = nn.CrossEntropy(SMOOTHING)
-    optimizer = nn.SGD(model.parameters(), LR, momentum=MOMENTUM, nesterov=True, weight_decay=DECAY)
+    optimizer = nn.SGD(model.parameters(), LR, **SGD)
 
     def infer(x: Array) -> Array:
         with nn.no_grad():
             return model.eval()(x)
 
-    def step(x: Array, labels: Labels) -> float:
+    def step(x: Array, labels: Any) -> float:
         model.train().zero_grad()
         loss = float(criterion(model(x), labels))
         model.backward(criterion.backward())
@@ -99,22 +90,18 @@ def theirs(depth: int, dtype: Any) -> Network:
 
     torch.set_num_threads(threads())
     model = rednet(BLOCKS[depth])
-    state = {
-        name: torch.from_numpy(a) for name, a in make_rednet(depth, dtype).state_dict().items()
-    }
     if dtype == np.float64:
         model.double()
-    model.load_state_dict(state)
-    optimizer = torch.optim.SGD(
-        model.parameters(), LR, momentum=MOMENTUM, nesterov=True, weight_decay=DECAY
-    )
+    state = make_rednet(depth, dtype).state_dict()
+    model.load_state_dict({name: torch.from_numpy(a) for name, a in state.items()})
+    optimizer = torch.optim.SGD(model.parameters(), LR, **SGD)
 
     def infer(x: Array) -> Array:
         with torch.inference_mode():
             logits: Array = model.eval()(torch.from_numpy(x)).numpy()
         return logits
 
-    def step(x: Array, labels: Labels) -> float:
+    def step(x: Array, labels: Any) -> float:
         optimizer.zero_grad()
         logits = model.train()(torch.from_numpy(x))
         loss = functional.cross_entropy(logits, torch.from_numpy(labels), label_smoothing=SMOOTHING)
@@ -132,75 +119,44 @@ Make = Callable[[int, Any], Network]  # of depth and dtype
 CONTENDERS: dict[str, Make] = {OURS: ours, THEIRS: theirs}
 
 
-def measure(
-    plan: Networks, rounds: int, step: Callable[[str], None]
-) -> tuple[list[Agreement], list[NetworkMeasurement], dict[str, str]]:
-    """Compare both networks, then time them in turns if they agree.
+def contender(name: str, depth: int) -> Contender:
+    """Return a contender for every `Batch`, its network made."""
+    prepare = partial(_job, CONTENDERS[name](depth, SINGLE))
+    return Contender(name, prepare, (INFERENCE, TRAINING), name == THEIRS)
 
-    Returns
-    -------
-    agreements, measurements, absent
-        ``absent`` has the reason if PyTorch or the memory is missing.
+
+def _job(network: Network, operands: Sequence[Any], batch: Batch) -> Job:
+    x, labels = operands
+    calls = {INFERENCE: lambda: network.infer(x), TRAINING: lambda: network.step(x, labels)}
+    return {batch.task: calls[batch.task]}
+
+
+def compare(batch: Batch) -> tuple[list[str], list[Agreement], dict[str, str]]:
+    """Compare logits in float32; in float64, on small images, a training step as well.
+
+    Return the contenders to be timed, the errors, and the reason if PyTorch is missing.
     """
-    absent: dict[str, str] = {}
-    if (reason := torch_unavailable()) is not None:
-        absent[THEIRS] = f"{reason}; so RedNet-{plan.depth} was not checked"
-    agreements = [] if absent else _check(plan)
-    if (no_memory := memory_unavailable()) is not None:
-        absent["memory"] = no_memory
-    step(f"checking {plan.label}")
-    correct = all(a.agrees for a in agreements)
-    names = [name for name in CONTENDERS if correct and name not in absent]
-    memory: dict[str, list[int]] = {}
-    for name in CONTENDERS:
-        if name in names and no_memory is None:
-            memory[name] = in_new_process(network_memory, name, plan)
-        step(f"memory of {plan.label}: {name}")
-    networks = {name: CONTENDERS[name](plan.depth, SINGLE) for name in names}
-    found = []
-    for number, (count, task) in enumerate(plan.cases):
-        calls = {name: _call(network, plan, count, task) for name, network in networks.items()}
-        watches = {name: Stopwatch([call], processor_clock) for name, call in calls.items()}
-        for _ in range(min(rounds, MAX_TURNS)):
-            for watch in watches.values():
-                watch.turn()
-            step(f"timing {plan.label}: {task}, images: {count}")
-        for name, watch in watches.items():
-            size = memory[name][number] if name in memory else None
-            ms = 1e3 * watch.shortest
-            found.append(NetworkMeasurement(plan.label, count, task, name, ms, watch.calls, size))
-    return agreements, found, absent
-
-
-def steps(plan: Networks, rounds: int) -> int:
-    """Return how often `measure` calls ``step``."""
-    return 1 + len(CONTENDERS) + min(rounds, MAX_TURNS) * len(plan.cases)
-
-
-def _call(network: Network, plan: Networks, count: int, task: str) -> Callable[[], Any]:
-    x, labels = images(count, (plan.size, plan.size)), np.arange(count)
-    return (lambda: network.infer(x)) if task == INFERENCE else (lambda: network.step(x, labels))
-
-
-def _check(plan: Networks) -> list[Agreement]:
-    """Compare logits in float32; in float64, on small images, a training step as well."""
-    x, small, labels = images(1, (plan.size, plan.size)), images(2, CHECKED, DOUBLE), np.arange(2)
-    mine, theirs = (_numbers(make, plan.depth, x, small, labels) for make in CONTENDERS.values())
-    found = []
+    theirs, reason = {}, torch_unavailable()
+    if reason is None:
+        try:
+            theirs = _numbers(CONTENDERS[THEIRS], batch)
+        except Exception as error:  # noqa: BLE001 - reported, as of any peer
+            reason = f"fails with {one_line(error)}"
+    if reason is not None:
+        return [OURS], [], {THEIRS: f"{reason}; so RedNet-{batch.depth} was not checked"}
+    check, mine = Check(), _numbers(CONTENDERS[OURS], batch)
     for (dtype, tensor), tensors in mine.items():
-        errors = {
-            f"RedNet-{plan.depth} {name}".rstrip(): scaled_error(a, theirs[dtype, tensor][name])
-            for name, a in tensors.items()
-        }
-        found.append(agreement(OURS, THEIRS, str(dtype), tensor, TOLERANCE[dtype], errors))
-    return found
+        key = OURS, THEIRS, str(dtype), tensor, TOLERANCE[dtype]
+        for name, a in tensors.items():
+            off = scaled_error(a, theirs[dtype, tensor][name])
+            check.add(*key, shape=f"RedNet-{batch.depth} {name}".rstrip(), error=off)
+    return [] if check.refused() else list(CONTENDERS), check.agreements(), {}
 
 
-def _numbers(
-    make: Make, depth: int, x: Array, small: Array, labels: Labels
-) -> dict[tuple[np.dtype[Any], str], dict[str, Array]]:
-    logits = make(depth, SINGLE).infer(x)
-    network = make(depth, DOUBLE)
+def _numbers(make: Make, batch: Batch) -> dict[tuple[np.dtype[Any], str], dict[str, Array]]:
+    x, _ = make_operands(replace(batch, images=1), SINGLE)
+    small, labels = make_operands(replace(batch, images=2, size=CHECKED), DOUBLE)
+    logits, network = make(batch.depth, SINGLE).infer(x), make(batch.depth, DOUBLE)
     return {
         (SINGLE, "logits"): {"": logits},
         (DOUBLE, "logits"): {"": network.infer(small)},
@@ -210,9 +166,14 @@ def _numbers(
     }
 
 
-def network_memory(name: str, plan: Networks) -> list[int]:
-    """Return the bytes that each of the cases needs beside the weights and the images."""
-    network = CONTENDERS[name](plan.depth, SINGLE)
-    network.step(images(2, CHECKED), np.arange(2))  # compiles, starts threads, makes gradients
-    network.infer(images(1, CHECKED))
-    return [steady_rise(_call(network, plan, *case)) for case in plan.cases]
+def network_memory(name: str, batches: Sequence[Batch]) -> list[dict[str, int]]:
+    """Return the bytes that each of the batches needs beside the weights and the images."""
+    depth = batches[0].depth
+    made = contender(name, depth)
+
+    def call(batch: Batch) -> Call:
+        return made.job(make_operands(batch, SINGLE), batch)[batch.task]
+
+    for count, task in ((2, TRAINING), (1, INFERENCE)):  # compiles, starts threads
+        call(Batch(depth, CHECKED, count, task))()
+    return [{batch.task: steady_rise(call(batch))} for batch in batches]

@@ -25,7 +25,7 @@ LENGTH = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class PeakMethod:
-    """A method to measure a peak rate: each call moves or computes ``amount`` bytes or operations."""
+    """A method to measure a peak rate: each call has ``amount`` bytes or operations."""
 
     peak: str
     name: str
@@ -38,28 +38,21 @@ def processor_peaks() -> list[PeakMethod]:
     count = threads()
     pool = ThreadPoolExecutor(count, thread_name_prefix="peaks")
     source, target = np.ones(COPIED // 4, np.float32), np.zeros(COPIED // 4, np.float32)
-    parts = list(zip(np.array_split(target, count), np.array_split(source, count), strict=True))
-
-    def copy_parts() -> None:
-        list(pool.map(np.copyto, *zip(*parts, strict=True)))
-
+    parts = np.array_split(target, count), np.array_split(source, count)
     square = np.random.default_rng(0).standard_normal((PRODUCT, PRODUCT), dtype=np.float32)
     moved = 2 * source.nbytes  # read and written
     found: list[tuple[str, str, float, Call]] = [
         ("copy", "np.copyto on one thread", moved, lambda: np.copyto(target, source)),
-        ("copy", f"np.copyto on {count} threads", moved, copy_parts),
+        ("copy", f"np.copyto on {count} threads", moved, lambda: list(pool.map(np.copyto, *parts))),
         ("multiply-add", "a product of matrices (BLAS)", 2 * PRODUCT**3, lambda: square @ square),
     ]
     if numba_cpu.unavailable() is None:
         chains = _compiled_chains()
         numbers = np.linspace(0.1, 0.9, 8 * (CHAINS + 2), dtype=np.float32)
         width = chains(numbers, 1)
-
-        def multiply_add() -> None:
-            list(pool.map(lambda _: chains(numbers, LENGTH), range(count)))
-
         name = f"chains of {4 * width}-byte vectors on {count} threads"
-        found.append(("multiply-add", name, 2 * CHAINS * width * LENGTH * count, multiply_add))
+        call: Call = lambda: list(pool.map(lambda _: chains(numbers, LENGTH), range(count)))
+        found.append(("multiply-add", name, 2 * CHAINS * width * LENGTH * count, call))
     return [PeakMethod(peak, name, amount, [call]) for peak, name, amount, call in found]
 
 

@@ -25,15 +25,12 @@ def save_plot(record: Record, path: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    colours = {
-        _hex(INK): ("axes.labelcolor", "text.color"),
-        _hex(LINE): ("axes.edgecolor", "grid.color"),
-        _hex(MUTED): ("xtick.color", "ytick.color"),
-        _hex(PAPER): ("axes.facecolor", "figure.facecolor"),
-    }
-    style: dict[Any, Any] = {name: colour for colour, names in colours.items() for name in names}
-    style |= {"axes.titlelocation": "left", "axes.titleweight": "bold", "grid.linewidth": 0.6}
+    style: dict[Any, Any] = {"axes.titlelocation": "left", "axes.titleweight": "bold"}
     style |= {"axes.axisbelow": True, "legend.frameon": False, "legend.loc": "upper center"}
+    style |= {"axes.facecolor": _hex(PAPER), "figure.facecolor": _hex(PAPER)}
+    style |= {"axes.labelcolor": _hex(INK), "text.color": _hex(INK), "grid.linewidth": 0.6}
+    style |= {"axes.edgecolor": _hex(LINE), "grid.color": _hex(LINE)}
+    style |= {"xtick.color": _hex(MUTED), "ytick.color": _hex(MUTED)}
     style |= {"svg.hashsalt": "involution_edu"}  # the same file from the same record
     axes = [row for row, _ in groupby(record.scaling, lambda row: row.axis)]
     with rc_context(style):
@@ -64,58 +61,44 @@ def _ladder(ax: Any, record: Record) -> None:
         y = shapes.index(row.shape) + (names.index(row.contender) + 0.5) / len(names) * 0.84 - 0.42
         ax.barh(y, row.ms, 0.78 * 0.84 / len(names), color=_colour(row.contender))
         ax.text(row.ms * 1.06, y, three_digits(row.ms), va="center", fontsize=8, color=_hex(INK))
-    ax.set(
-        title="Forward pass; from one line to the next, ten times slower",
-        xlabel="milliseconds",
-        xscale="log",
-        xlim=(10 ** math.floor(math.log10(shortest)), 2 * max(row.ms for row in rows)),
-        ylim=(len(shapes) - 0.5, -0.5),
-    )
+    ax.set(title="Forward pass; from one line to the next, ten times slower")
+    ax.set(xlabel="milliseconds", xscale="log", ylim=(len(shapes) - 0.5, -0.5))
+    ax.set_xlim(10 ** math.floor(math.log10(shortest)), 2 * max(row.ms for row in rows))
     ax.set_yticks(range(len(shapes)), [shape.replace(", ", "\n") for shape in shapes])
     ax.grid(visible=True, axis="x")
     ax.xaxis.set_major_formatter("{x:g}")
     for name in names:
         ax.barh(0, 0, color=_colour(name), label=name)
-    _legend_below(ax, len(names))
+    ax.legend(bbox_to_anchor=(0.5, -0.09), ncols=len(names))
 
 
 def _roofline(ax: Any, record: Record) -> None:
     """Draw every contender below the peak rates of copying memory and of multiply-adds."""
     copy, peak = record.peak("copy"), record.peak("multiply-add")
-    rows = [row for row in record.measurements if row.task == "forward"]
     points: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
-        geom = record.shapes[row.shape]
-        intensity = flops(geom) / traffic(geom)
-        points.setdefault(row.contender, []).append((intensity, gflops(row, geom)))
+    for row in record.measurements:
+        if row.task == "forward":
+            geom = record.shapes[row.shape]
+            point = flops(geom) / traffic(geom), gflops(row, geom)
+            points.setdefault(row.contender, []).append(point)
     intensities = np.geomspace(0.5, 4 * peak / copy, 200)
     ax.plot(intensities, np.minimum(peak, copy * intensities), color=_hex(INK), linewidth=2)
-    ax.text(
-        0.6,
-        0.6 * copy * 1.2,
-        f"{copy:.1f} GB/s copied",
-        rotation=math.degrees(math.atan(copy)),  # along the line, whatever the scales
-        rotation_mode="anchor",
-        transform_rotates_text=True,
-    )
+    slope = math.degrees(math.atan(copy))  # along the line, whatever the scales
+    along = {"rotation": slope, "rotation_mode": "anchor", "transform_rotates_text": True}
+    ax.text(0.6, 0.6 * copy * 1.2, f"{copy:.1f} GB/s copied", **along)
     ax.text(intensities[-1], peak * 1.12, f"{peak:.0f} GFLOP/s of multiply-adds ", ha="right")
     for name, own in points.items():
         mark = {"marker": _MARKS.get(name, "o"), "markersize": 8, "markeredgecolor": _hex(PAPER)}
         x, y = zip(*own, strict=True)
         ax.plot(x, y, linestyle="none", color=_colour(name), label=name, **mark)
-    ax.set(
-        title="Roofline: beside the peak rates of this machine",
-        xlabel="operations per byte of x, kernel and y",
-        ylabel="GFLOP/s, forward",
-        xscale="log",
-        yscale="log",
-        xlim=(0.5, intensities[-1]),
-        ylim=(min(y for own in points.values() for _, y in own) / 2, 2 * peak),
-    )
+    lowest = min(y for own in points.values() for _, y in own)
+    ax.set(title="Roofline: beside the peak rates of this machine", xscale="log", yscale="log")
+    ax.set(xlabel="operations per byte of x, kernel and y", ylabel="GFLOP/s, forward")
+    ax.set(xlim=(0.5, intensities[-1]), ylim=(lowest / 2, 2 * peak))
     for tick in (ax.xaxis, ax.yaxis):
         tick.set_major_formatter("{x:g}")
     ax.grid(visible=True)
-    _legend_below(ax, 3)
+    ax.legend(bbox_to_anchor=(0.5, -0.09), ncols=3)
 
 
 def _scaling(ax: Any, record: Record, axis: str) -> None:
@@ -135,10 +118,6 @@ def _scaling(ax: Any, record: Record, axis: str) -> None:
     ax.yaxis.set_major_formatter("{x:g}")
     ax.grid(visible=True)
     ax.legend(title=f"exponent (theory: {rows[0].theory})", bbox_to_anchor=(0.5, -0.16))
-
-
-def _legend_below(ax: Any, columns: int) -> None:
-    ax.legend(bbox_to_anchor=(0.5, -0.09), ncols=columns)
 
 
 def _colour(contender: str) -> str:

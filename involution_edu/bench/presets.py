@@ -11,10 +11,27 @@ from ..geometry import Geometry, make_geometry
 
 CHANNELS_PER_GROUP = 16
 THREADS = "threads"
-OURS, INFERENCE, TRAINING = "involution_edu", "inference", "training step"  # of whole networks
+OURS, THEIRS = "involution_edu", "torch eager"  # the contenders of whole networks, and their tasks
+INFERENCE, TRAINING = "inference", "training step"
 
 
-Case = tuple[Geometry, np.dtype[Any]]
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One task of a RedNet of ``depth`` layers, on images of ``size`` rows and columns."""
+
+    depth: int
+    size: tuple[int, int]
+    images: int
+    task: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the images, (N, 3, H, W)."""
+        return self.images, 3, *self.size
+
+
+Case = tuple[Any, np.dtype[Any]]  # a Geometry or a Batch, and the dtype
+SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def square(images: int, channels: int, size: int, window: int) -> Geometry:
@@ -23,16 +40,18 @@ def square(images: int, channels: int, size: int, window: int) -> Geometry:
     return make_geometry(shape, channels // CHANNELS_PER_GROUP, window)
 
 
-def label(geom: Geometry) -> str:
+def label(size: Geometry | Batch) -> str:
     """Return the name of a shape.
 
     Examples
     --------
-    >>> label(square(8, 64, 56, 7))
-    '8 × 64 × 56 × 56, K = 7'
+    >>> label(square(8, 64, 56, 7)), label(Batch(50, (224, 224), 8, INFERENCE))
+    ('8 × 64 × 56 × 56, K = 7', 'RedNet-50, 8 × 3 × 224 × 224')
     """
-    k_h, k_w = geom.window
-    return f"{' × '.join(map(str, geom.x_shape))}, K = {k_h if k_h == k_w else geom.window}"
+    if isinstance(size, Batch):
+        return f"RedNet-{size.depth}, {' × '.join(map(str, size.shape))}"
+    k_h, k_w = size.window
+    return f"{' × '.join(map(str, size.x_shape))}, K = {k_h if k_h == k_w else size.window}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,36 +64,19 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True)
-class Networks:
-    """A RedNet of ``depth`` layers on images of ``size`` x ``size`` pixels.
-
-    ``cases`` are (images, task), a task being `INFERENCE` or `TRAINING`.
-    """
-
-    depth: int
-    size: int
-    cases: tuple[tuple[int, str], ...]
-
-    @property
-    def label(self) -> str:
-        """The name of the network, and the size of its images."""
-        return f"RedNet-{self.depth}, {self.size} × {self.size}"
-
-
-@dataclass(frozen=True, slots=True)
 class Preset:
     """The meaning of one value of ``--preset``.
 
     Every contender is timed on all ``shapes`` in all ``dtypes``, for a maximum of ``rounds``
     turns; ``peers`` take part where PyTorch is installed. With ``scaling``, sizes and threads are
-    varied. ``networks`` is a whole network.
+    varied. ``batches`` are tasks of a whole network.
     """
 
     shapes: tuple[Geometry, ...] = ()
     dtypes: tuple[str, ...] = ("float32",)
     peers: tuple[str, ...] = ()
     scaling: bool = False
-    networks: Networks | None = None
+    batches: tuple[Batch, ...] = ()
     rounds: int = 12
     on_gpu: bool = False
 
@@ -85,18 +87,12 @@ class Preset:
 
 
 # The involutions of RedNet-50 in its four stages and its stem, for eight images of 224 x 224.
-STAGES = (
-    square(8, 64, 56, 7),
-    square(8, 128, 28, 7),
-    square(8, 256, 14, 7),
-    square(8, 512, 7, 7),
-)
+STAGES = tuple(square(8, c, s, 7) for c, s in ((64, 56), (128, 28), (256, 14), (512, 7)))
 FIVE = (*STAGES, square(8, 32, 112, 3))
-SINGLE = (square(1, 64, 56, 7), square(1, 64, 224, 7))
-REDNET50 = (*FIVE, *SINGLE)
-
-
-WHOLE = Networks(50, 224, ((1, INFERENCE), (8, INFERENCE), (8, TRAINING)))
+REDNET50 = (*FIVE, square(1, 64, 56, 7), square(1, 64, 224, 7))
+WHOLE = tuple(
+    Batch(50, (224, 224), *case) for case in ((1, INFERENCE), (8, INFERENCE), (8, TRAINING))
+)
 
 
 def sweeps(threads: int) -> tuple[Sweep, ...]:
@@ -109,17 +105,13 @@ def sweeps(threads: int) -> tuple[Sweep, ...]:
     )
 
 
-BOTH_PEERS = "torch eager", "torch.compile"
+BOTH_PEERS = THEIRS, "torch.compile"
+GPU_SHAPES = tuple(replace(geom, N=64) for geom in STAGES)
 PRESETS = {
     "rednet50": Preset(REDNET50, peers=BOTH_PEERS),
-    "quick": Preset((square(1, 64, 28, 7), square(1, 32, 56, 3)), peers=("torch eager",), rounds=3),
+    "quick": Preset((square(1, 64, 28, 7), square(1, 32, 56, 3)), peers=(THEIRS,), rounds=3),
     "scaling": Preset(scaling=True),
-    "networks": Preset(networks=WHOLE),
-    "all": Preset(REDNET50, peers=BOTH_PEERS, scaling=True, networks=WHOLE),
-    "gpu": Preset(
-        tuple(replace(geom, N=64) for geom in STAGES),
-        ("float32", "float16"),
-        BOTH_PEERS,
-        on_gpu=True,
-    ),
+    "networks": Preset(batches=WHOLE),
+    "all": Preset(REDNET50, peers=BOTH_PEERS, scaling=True, batches=WHOLE),
+    "gpu": Preset(GPU_SHAPES, ("float32", "float16"), BOTH_PEERS, on_gpu=True),
 }

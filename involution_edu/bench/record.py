@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import Any, get_args, get_origin, get_type_hints
 
 from ..arguments import ArgumentError
 from ..geometry import Geometry
@@ -40,38 +39,23 @@ class Peak:
     @property
     def value(self) -> float:
         """The rate of the fastest method."""
-        return self.methods[self.method]
+        return max(self.methods.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """The time of one task of one contender on one shape.
+    """The time of one task of one contender on one shape, which is that of a network's images too.
 
-    ``task`` is "forward", "both" (the forward pass and both gradients), or one that a GPU runs
-    alone. ``ms`` is the shortest of ``calls`` times in milliseconds; ``memory`` is bytes beside
-    operands and results.
+    ``task`` is "forward", "both" (the forward pass and both gradients), one that a GPU runs alone,
+    or one of a whole network. ``ms`` is the shortest of ``calls`` times in milliseconds; ``memory``
+    is bytes beside operands and results, or beside weights and images, including activations kept
+    for a backward pass.
     """
 
     shape: str
     dtype: str
     contender: str
     task: str
-    ms: float
-    calls: int
-    memory: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkMeasurement:
-    """One network on a batch of ``images``: the shortest of ``calls`` times, and its memory.
-
-    ``memory`` is bytes beside weights and images, including activations kept for a backward pass.
-    """
-
-    network: str
-    images: int
-    task: str
-    contender: str
     ms: float
     calls: int
     memory: int | None
@@ -108,7 +92,7 @@ class Record:
     measurements: tuple[Measurement, ...]
     scaling: tuple[Scaling, ...]
     absent: dict[str, str]
-    networks: tuple[NetworkMeasurement, ...] = ()
+    networks: tuple[Measurement, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -133,36 +117,21 @@ class Record:
 
 
 def from_json(text: str) -> Record:
-    """Return the record whose `Record.data` is in ``text``; unknown keys are ignored.
-
-    Raises
-    ------
-    ValueError
-        If the text is not JSON, or not a record.
-    """
+    """Return the record whose `Record.data` is in ``text``; ValueError if that is none."""
     try:
-        data = json.loads(text)
-        fields: dict[str, Any] = {name: data[name] for name in PLAIN}
-        fields["machine"] = Machine(**data["machine"])
-        fields["shapes"] = {name: Geometry(**_decoded(f)) for name, f in data["shapes"].items()}
-        for name, kind in LISTS.items():
-            fields[name] = tuple(kind(**_decoded(f)) for f in data[name])
-        return Record(**fields)
+        record: Record = _decoded(Record, json.loads(text))
     except (KeyError, TypeError, AttributeError) as error:
         raise ArgumentError("record", f"is not one of this benchmark: {error!r}") from error
+    return record
 
 
-PLAIN = "date", "preset", "seconds", "background_load", "absent"
-LISTS: dict[str, Any] = {
-    "peaks": Peak,
-    "agreements": Agreement,
-    "measurements": Measurement,
-    "scaling": Scaling,
-    "networks": NetworkMeasurement,
-}
-
-
-def _decoded(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Restore tuples, and an infinite error, from JSON."""
-    decoded = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    return decoded | ({"error": math.inf} if fields.get("error", 0.0) is None else {})
+def _decoded(kind: Any, data: Any) -> Any:
+    """Return plain data as a ``kind``: a dataclass, tuple or dict of others; null is infinity."""
+    if is_dataclass(kind):
+        kinds = get_type_hints(kind)
+        return kind(**{f.name: _decoded(kinds[f.name], data[f.name]) for f in fields(kind)})  # type: ignore[operator]
+    if get_origin(kind) is tuple:
+        return tuple(_decoded(get_args(kind)[0], value) for value in data)
+    if get_origin(kind) is dict:
+        return {key: _decoded(get_args(kind)[1], value) for key, value in data.items()}
+    return math.inf if kind is float and data is None else data

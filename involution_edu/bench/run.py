@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,15 +16,14 @@ from ..backends.numba_cpu import use_threads
 from ..progress import Progress, no_progress
 from . import networks
 from .check import check_all
-from .contenders import Contender, contenders, make_operands, threads
-from .devices import BackgroundLoad, Gpu, Processor, one_line
+from .contenders import Contender, contenders, make_operands, one_line, threads
+from .devices import Gpu, Processor, background_load
 from .memory import in_new_process, memory_of, memory_unavailable
-from .presets import PRESETS, THREADS, Case, Sweep, label, sweeps
+from .peaks import PeakMethod
+from .presets import PRESETS, SINGLE, THREADS, Case, Sweep, label, sweeps
 from .record import Measurement, Peak, Record, Scaling
-from .timing import Stopwatch, take_turns
+from .timing import BUDGET, Stopwatch, take_turns
 
-SINGLE = np.dtype(np.float32)
-Step = Callable[[str], None]
 Memory = Mapping[tuple[str, str, str], int]  # of (shape, contender, task), in bytes
 
 
@@ -35,160 +36,167 @@ def run_benchmark(
     progress: Progress = no_progress,
     device: Processor | None = None,
 ) -> Record:
-    """Check and time the contenders on the shapes of a preset.
+    """Check and time the contenders on the shapes of a preset, at most in ``rounds`` turns.
 
-    Parameters
-    ----------
-    preset : str
-        A name in `presets.PRESETS`.
-    rounds : int, optional
-        Maximum number of turns of each contender on each shape; the default is the preset's.
-    backends : sequence of str, optional
-        NAME or NAME:VERSION of each backend to be timed beside the peers; by default all that
-        can run here, on a GPU in every version.
-    date : str
-        The day of the run, for the record.
-    progress : Progress, optional
-        Called after every step, the last time with done = total.
-    device : Processor or Gpu, optional
-        By default the processor, or CuPy's current GPU if the preset is for a GPU.
-
-    Raises
-    ------
-    ValueError
-        If there is no such preset or backend, or ``rounds`` is below 1.
-    BackendUnavailable
-        If a backend that was asked for cannot run here, or there is no GPU for that preset.
+    ``backends`` are NAME or NAME:VERSION of those to be timed beside the peers; by default all
+    that can run here, on a GPU in every version. The ``device`` is by default the processor, or
+    CuPy's current GPU if the preset is for one. What cannot be run raises as in `contenders`.
     """
     plan = PRESETS[as_choice("preset", preset, PRESETS)]
     rounds = as_int("rounds", plan.rounds if rounds is None else rounds)
-    start, load = time.perf_counter(), BackgroundLoad()
-    found, absent = contenders("cupy" if plan.on_gpu else "numpy", backends, plan.peers)
-    if not plan.shapes and not plan.scaling:
-        found, absent = [], {}
-    device = device or (Gpu() if plan.on_gpu else Processor())
+    start, load = time.perf_counter(), background_load()
+    found: list[Contender] = []
+    absent: dict[str, str] = {}
+    if plan.shapes or plan.scaling:
+        found, absent = contenders("cupy" if plan.on_gpu else "numpy", backends, plan.peers)
     everyone = {contender.name: contender for contender in found}
     rungs = {name: c for name, c in everyone.items() if name not in plan.peers}
     varied = sweeps(threads()) if plan.scaling else ()
     points = [(geom, SINGLE) for sweep in varied for _, geom in sweep.points]
-    measured = [] if plan.on_gpu or not plan.shapes else list(everyone)
-    if not plan.on_gpu and (no_memory := memory_unavailable()) is not None:
-        absent["memory"], measured = no_memory, []
-    total = len({*plan.cases, *points}) + len(measured) + rounds * len(plan.cases) + len(points)
-    total += networks.steps(plan.networks, rounds) if plan.networks else 0
-    done = 0
+    no_memory = None if plan.on_gpu else memory_unavailable()
+    if no_memory is not None:
+        absent["memory"] = no_memory
+    measured = [] if plan.on_gpu or no_memory or not plan.shapes else list(everyone)
+    whole = [] if no_memory or not plan.batches else list(networks.CONTENDERS)
+    turns = min(rounds, networks.MAX_TURNS)
+    total = len({*plan.cases, *points}) + rounds * len([*plan.cases, *points]) + len(measured)
+    total += bool(plan.batches) + len(whole) + turns * len(plan.batches)
+    session = Session(device or (Gpu() if plan.on_gpu else Processor()), progress, total, absent)
 
-    def step(what: str) -> None:
-        nonlocal done
-        done += 1
-        progress(done, total, what)
-
-    check = check_all(everyone, rungs, plan.cases, points, device, step)
-    refused = check.wrong() | check.absent.keys()
-    correct = {name: c for name, c in everyone.items() if name not in refused}
-    memory: dict[tuple[str, str, str], int] = {}
-    for name in measured:
-        if name in correct:
-            sizes = in_new_process(memory_of, name, plan.shapes)
-            for geom, tasks in zip(plan.shapes, sizes, strict=True):
-                memory |= {(label(geom), name, task): size for task, size in tasks.items()}
-        step(f"memory of {name}")
-    measurements, peaks, failed = _time(correct.values(), plan.cases, rounds, device, memory, step)
-    scaling = [s for sweep in varied for s in _scaling(correct, rungs, sweep, rounds, device, step)]
-    compared, whole, missing = (
-        networks.measure(plan.networks, rounds, step) if plan.networks else ([], [], {})
-    )
+    check = check_all(everyone, rungs, plan.cases, points, session.device, session.step)
+    absent |= check.absent
+    correct = {name: c for name, c in everyone.items() if name not in check.refused()}
+    memory = session.memory(memory_of, measured, correct, plan.shapes)
+    methods = session.device.peak_methods() if plan.cases else []
+    measurements, peaks = session.times(correct.values(), plan.cases, rounds, memory, methods)
+    scaling = [s for sweep in varied for s in session.scaling(correct, rungs, sweep, rounds)]
+    agreements = check.agreements()
+    of_networks: list[Measurement] = []
+    if plan.batches:
+        names, compared, missing = networks.compare(plan.batches[0])
+        absent |= missing
+        agreements += compared
+        session.step(f"checking {label(plan.batches[0])}")
+        memory = session.memory(networks.network_memory, whole, names, plan.batches)
+        made = [networks.contender(name, plan.batches[0].depth) for name in names]
+        cases = [(batch, SINGLE) for batch in plan.batches]
+        of_networks, _ = session.times(made, cases, turns, memory, budget=math.inf)
     return Record(
         date=date,
         preset=preset,
         seconds=round(time.perf_counter() - start, 1),
-        background_load=load.cores(),
-        machine=device.machine(),
+        background_load=load(),
+        machine=session.device.machine(),
         peaks=tuple(peaks),
         shapes={label(geom): geom for geom in plan.shapes},
-        agreements=(*check.agreements(), *compared),
+        agreements=tuple(agreements),
         measurements=tuple(measurements),
         scaling=tuple(scaling),
-        absent=absent | check.absent | failed | missing,
-        networks=tuple(whole),
+        absent=absent,
+        networks=tuple(of_networks),
     )
 
 
-def _time(
-    contenders: Iterable[Contender],
-    cases: Sequence[Case],
-    rounds: int,
-    device: Processor,
-    memory: Memory,
-    step: Step,
-) -> tuple[list[Measurement], list[Peak], dict[str, str]]:
-    """Time all contenders and, in turn with them, the peak rates of the machine.
+@dataclass(slots=True)
+class Session:
+    """A run on one device; ``absent`` gets a reason for everything that fails."""
 
-    Return as well why a contender has no time on a shape: some need much more memory than others.
-    """
-    methods = device.peak_methods() if cases else []
-    best: dict[str, dict[str, float]] = {}
-    measurements: list[Measurement] = []
-    failed = {}
-    for geom, dtype in cases:
-        shape = label(geom)
-        copies = device.copies(make_operands(geom, dtype))
-        watches: dict[tuple[str, str], Stopwatch] = {}
-        for contender in contenders:
+    device: Processor
+    progress: Progress = no_progress
+    total: int = 0
+    absent: dict[str, str] = field(default_factory=dict)
+    done: int = 0
+
+    def step(self, what: str) -> None:
+        """Report that one of the ``total`` steps is done."""
+        self.done += 1
+        self.progress(self.done, self.total, what)
+
+    def memory(
+        self,
+        function: Callable[[str, Sequence[Any]], list[dict[str, int]]],
+        names: Iterable[str],
+        correct: Collection[str],
+        sizes: Sequence[Any],
+    ) -> Memory:
+        """Measure those of the contenders that are correct, each in a new process."""
+        found: dict[tuple[str, str, str], int] = {}
+        for name in names:
             try:
-                jobs = [contender.job(operands, geom) for operands in copies]
-                own = {
-                    (contender.name, task): Stopwatch([job[task] for job in jobs], device.clock)
-                    for task in jobs[0]
-                }
-                take_turns(own.values())
-            except Exception as error:
-                if not contender.may_fail:
-                    raise
-                failed[f"{contender.name} on {shape}, {dtype}"] = one_line(error)
-            else:
-                watches |= own
-        peaks = [Stopwatch(method.work, device.clock) for method in methods]
-        for number in range(rounds):
-            take_turns([*(watches.values() if number else ()), *peaks])
-            step(f"timing {shape}")
-        for method, watch in zip(methods, peaks, strict=True):
-            rates = best.setdefault(method.peak, {})
-            rate = method.amount / watch.shortest / 1e9
-            rates[method.name] = max(rates.get(method.name, 0.0), rate)
-        measurements += [
-            Measurement(
-                shape, str(dtype), *key, 1e3 * w.shortest, w.calls, memory.get((shape, *key))
-            )
-            for key, w in watches.items()
-        ]
-    return measurements, [Peak(name, rates) for name, rates in best.items()], failed
+                tasks = in_new_process(function, name, sizes) if name in correct else []
+            except RuntimeError as error:
+                tasks, self.absent[f"memory of {name}"] = [], one_line(error)
+            for size, needs in zip(sizes, tasks, strict=False):
+                found |= {(label(size), name, task): need for task, need in needs.items()}
+            self.step(f"memory of {name}")
+        return found
 
+    def times(
+        self,
+        contenders: Iterable[Contender],
+        cases: Sequence[Case],
+        rounds: int,
+        memory: Memory,
+        methods: Sequence[PeakMethod] = (),
+        budget: float = BUDGET,
+    ) -> tuple[list[Measurement], list[Peak]]:
+        """Time all contenders and, in turn with them, the peak rates of the machine.
 
-def _scaling(
-    correct: Mapping[str, Contender],
-    rungs: Iterable[str],
-    sweep: Sweep,
-    rounds: int,
-    device: Processor,
-    step: Step,
-) -> Iterator[Scaling]:
-    """Time the rungs' forward pass along a sweep; only one of them has threads to vary."""
-    names = [n for n in rungs if n in correct and (sweep.axis != THREADS or n == "numba")]
-    ms: dict[str, list[float]] = {name: [] for name in names}
-    for value, geom in sweep.points:
-        operands = make_operands(geom, SINGLE)
-        jobs = [correct[name].job(operands, geom) for name in names]
-        watches = [Stopwatch([job["forward"]], device.clock) for job in jobs]
-        with use_threads(value) if sweep.axis == THREADS and names else nullcontext():
-            for _ in range(rounds):
-                take_turns(watches)
-        for name, watch in zip(names, watches, strict=True):
-            ms[name].append(1e3 * watch.shortest)
-        step(f"timing {sweep.axis} = {value}")
-    values = tuple(value for value, _ in sweep.points)
-    for name, times in ms.items():
-        yield Scaling(sweep.axis, name, values, tuple(times), exponent(values, times), sweep.theory)
+        Some need much more memory than others, so one may fail on a shape.
+        """
+        best: dict[str, dict[str, float]] = {}
+        measurements: list[Measurement] = []
+        for size, dtype in cases:
+            shape = label(size)
+            copies = self.device.copies(make_operands(size, dtype))
+            watches: dict[tuple[str, str], Stopwatch] = {}
+            for contender in contenders:
+                try:
+                    jobs = [contender.job(operands, size) for operands in copies]
+                    own = {
+                        (contender.name, task): self._watch([job[task] for job in jobs])
+                        for task in jobs[0]
+                    }
+                    take_turns(own.values(), budget)
+                except Exception as error:
+                    if not contender.may_fail:
+                        raise
+                    self.absent[f"{contender.name} on {shape}, {dtype}"] = one_line(error)
+                else:
+                    watches |= own
+            peaks = [self._watch(method.work) for method in methods]
+            for number in range(rounds):
+                take_turns([*(watches.values() if number else ()), *peaks], budget)
+                self.step(f"timing {shape}")
+            for method, watch in zip(methods, peaks, strict=True):
+                rates = best.setdefault(method.peak, {})
+                rate = method.amount / watch.shortest / 1e9
+                rates[method.name] = max(rates.get(method.name, 0.0), rate)
+            for (name, task), watch in watches.items():
+                ms, need = 1e3 * watch.shortest, memory.get((shape, name, task))
+                measurements.append(
+                    Measurement(shape, str(dtype), name, task, ms, watch.calls, need)
+                )
+        return measurements, [Peak(name, rates) for name, rates in best.items()]
+
+    def scaling(
+        self, correct: Mapping[str, Contender], rungs: Iterable[str], sweep: Sweep, rounds: int
+    ) -> Iterator[Scaling]:
+        """Time the rungs' forward pass along a sweep; only one of them has threads to vary."""
+        names = [n for n in rungs if n in correct and (sweep.axis != THREADS or n == "numba")]
+        forward = [replace(correct[name], tasks=("forward",)) for name in names]
+        ms: dict[str, list[float]] = {name: [] for name in names}
+        for value, geom in sweep.points:
+            with use_threads(value) if sweep.axis == THREADS and names else nullcontext():
+                rows, _ = self.times(forward, [(geom, SINGLE)], rounds, {})
+            for row in rows:
+                ms[row.contender].append(row.ms)
+        values = tuple(value for value, _ in sweep.points)
+        for name, t in ms.items():
+            yield Scaling(sweep.axis, name, values, tuple(t), exponent(values, t), sweep.theory)
+
+    def _watch(self, work: Sequence[Callable[[], Any]]) -> Stopwatch:
+        return Stopwatch(work, self.device.clock)
 
 
 def exponent(values: Sequence[float], times: Sequence[float]) -> float | None:
@@ -203,6 +211,5 @@ def exponent(values: Sequence[float], times: Sequence[float]) -> float | None:
     """
     if len(values) < 2:
         return None
-    x = [math.log(value) for value in values]
-    slope, _ = np.polyfit(x, [math.log(t) for t in times], 1)
+    slope, _ = np.polyfit(np.log(values), np.log(times), 1)
     return float(slope)

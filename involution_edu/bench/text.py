@@ -1,21 +1,19 @@
-"""The record of a benchmark as text for a terminal of 80 columns."""
+"""The record of a benchmark as text for a terminal, and its tables, which the pages show too."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from textwrap import fill
 
 from ..verify.compare import absence_lines, agreement_lines, verdict_lines
-from .contenders import BOTH, TENSORS
 from .derived import (
     TASKS,
     bandwidth,
     baseline,
     geometric_means,
     gflops,
-    network_pairs,
     share_of_copy,
     speedup,
     unfolded,
@@ -24,7 +22,10 @@ from .presets import OURS
 from .record import Measurement, Peak, Record
 
 MEMORY_STEP = 500_000  # bytes: the resolution of the measured memory
-COLUMNS = {"ms": 7, "GFLOP/s": 8, "of peak": 8, "GB/s": 6, "of copy": 8, "÷ this": 7, "MB": 7}
+COLUMNS = "ms", "GFLOP/s", "of peak", "GB/s", "of copy", "÷ this", "MB"
+OF_NETWORKS = "ms", "÷ this", "MB"
+
+Table = tuple[list[str], list[list[str]]]  # the head and the rows
 
 
 def record_text(record: Record) -> str:
@@ -34,37 +35,100 @@ def record_text(record: Record) -> str:
 
 def _lines(record: Record) -> Iterator[str]:
     machine = record.machine
-    yield fill(
-        f"{machine.processor}, {machine.cores} cores, {machine.threads} threads, {machine.system}",
-        80,
-    )
+    cores = f"{machine.cores} cores, {machine.threads} threads"
+    yield fill(f"{machine.processor}, {cores}, {machine.system}", 80)
     yield fill(f"{software(record)}; {record.date}", 80)
     if record.background_load is not None:
         yield f"Background load: {record.background_load:.2f} cores"
     yield ""
+    of_networks = [a for a in record.agreements if a.backend == OURS]
     if operators := [a for a in record.agreements if a.backend != OURS]:
         yield from agreement_lines(operators)
         yield ""
-    yield from _times(record)
-    yield from _networks(record)
-    for axis, group in groupby(record.scaling, lambda s: s.axis):
-        yield f"Scaling with {axis}: milliseconds of a forward pass, time ~ ({axis})^exponent"
-        rows = list(group)
-        head = "".join(f"{value:>8}" for value in rows[0].values)
-        yield f"contender     {head}  exponent  theory"
-        for s in rows:
-            times = "".join(f"{three_digits(t):>8}" for t in s.ms)
-            power = "-" if s.exponent is None else f"{s.exponent:.2f}"
-            yield f"{s.contender:13} {times} {power:>9} {s.theory:>7}"
+    if record.measurements:
+        yield "Shortest times, beside the peak rates of this machine in the same run"
+        for peak in record.peaks:
+            yield f"  {peak.name:12} {peak.value:7.1f} {unit(peak)}: {peak.method}"
+        yield "GB/s counts every operand and result once; a copy is read and written. MB is"
+        yield "memory beside operands and results."
         yield ""
-    if means := geometric_means(record):
+    yield from _times(record, record.measurements, COLUMNS)
+    if of_networks or record.networks:
+        yield "Whole networks, beside PyTorch with the unfold layer of involution's authors."
+        yield "MB is memory beside weights and images."
+        for a in of_networks:
+            verdict = "ok" if a.agrees else "FAIL"
+            yield f"  {a.dtype:8} {a.tensor:20} error {a.error:.0e}, allowed {a.tolerance:.0e}  {verdict}"
+        yield ""
+    yield from _times(record, record.networks, OF_NETWORKS)
+    for table in scaling_tables(record):
+        yield "Milliseconds of a forward pass, time ~ size^exponent"
+        yield from _aligned(table)
+    if (means := means_table(record))[1]:
         yield "Geometric mean over the five shapes with eight images"
-        for m in means:
-            yield f"  {m.quick:8} over {m.slow:13}  {TASKS[m.task]:26} {m.times:7.1f} ×"
-        yield ""
+        yield from _aligned(means)
     yield from absence_lines(record.absent)
     if record.agreements:
         yield from verdict_lines(record.agreements)
+
+
+def _times(record: Record, rows: Iterable[Measurement], columns: Sequence[str]) -> Iterator[str]:
+    for shape, dtype, task in dict.fromkeys((m.shape, m.dtype, m.task) for m in rows):
+        yield f"{shape}, {dtype}: {TASKS.get(task, task)}"
+        copied = ""
+        if shape in record.shapes:
+            copied = f"; unfold makes {megabytes(unfolded(record.shapes[shape]))} MB in float32"
+        yield f"÷: the time of {baseline(record, task)}{copied}"
+        yield from _aligned(times_table(record, shape, task, columns, dtype))
+
+
+def _aligned(table: Table) -> Iterator[str]:
+    """Yield a table, its first column left-aligned, all other columns right-aligned."""
+    lines = [table[0], *table[1]]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for first, *rest in lines:
+        cells = (f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))
+        yield f"{first:{widths[0]}}  {'  '.join(cells)}"
+    yield ""
+
+
+def times_table(
+    record: Record, shape: str, task: str, columns: Sequence[str], dtype: str = "float32"
+) -> Table:
+    """Return a table of the contenders on one shape, with some of `COLUMNS`."""
+    rows, geom, peak = [], record.shapes.get(shape), record.peak("multiply-add")
+    for m in (*record.measurements, *record.networks):
+        if (m.shape, m.task, m.dtype) == (shape, task, dtype):
+            times = speedup(record, m)
+            cells = {"ms": three_digits(m.ms), "MB": megabytes(m.memory)}
+            cells["÷ this"] = "-" if times is None else f"{times:.1f} ×"
+            if geom is not None:
+                cells["GFLOP/s"] = f"{gflops(m, geom):.1f}"
+                cells["of peak"] = percent(100 * gflops(m, geom) / peak)
+                cells["GB/s"] = three_digits(bandwidth(m, geom))
+                cells["of copy"] = percent(share_of_copy(record, m))
+            rows.append([m.contender, *(cells[name] for name in columns)])
+    return ["contender", *columns], rows
+
+
+def scaling_tables(record: Record) -> Iterator[Table]:
+    """Yield a table of the times along each axis."""
+    for axis, group in groupby(record.scaling, lambda s: s.axis):
+        rows = []
+        for s in group:
+            head = [axis, *map(str, s.values), "exponent", "theory"]
+            power = "-" if s.exponent is None else f"{s.exponent:.2f}"
+            rows.append([s.contender, *map(three_digits, s.ms), power, str(s.theory)])
+        yield head, rows
+
+
+def means_table(record: Record) -> Table:
+    """Return how much faster each backend is than each peer, in the mean over five shapes."""
+    found = {(m.slow, m.quick, m.task): f"{m.times:.1f} ×" for m in geometric_means(record)}
+    return ["", "over", *TASKS.values()], [
+        [quick, slow, *(found.get((slow, quick, task), "-") for task in TASKS)]
+        for slow, quick in sorted({(slow, quick) for slow, quick, _ in found})
+    ]
 
 
 def software(record: Record) -> str:
@@ -76,72 +140,6 @@ def software(record: Record) -> str:
 def unit(peak: Peak) -> str:
     """Return the unit of a peak rate."""
     return "GB/s" if peak.name == "copy" else "GFLOP/s"
-
-
-def _times(record: Record) -> Iterator[str]:
-    if not record.measurements:
-        return
-    yield "Shortest times, beside the peak rates of this machine in the same run"
-    for peak in record.peaks:
-        yield f"  {peak.name:12} {peak.value:7.1f} {unit(peak)}: {peak.method}"
-    yield "GB/s counts every operand and result once; a copy is read and written. MB is"
-    yield "memory beside operands and results."
-
-    def where(m: Measurement) -> tuple[int, str, str]:
-        return list(record.shapes).index(m.shape), m.dtype, m.task
-
-    tasks = [*TENSORS, BOTH]
-    ordered = sorted(record.measurements, key=lambda m: (*where(m)[:2], tasks.index(m.task)))
-    for (_, dtype, task), group in groupby(ordered, where):
-        rows = list(group)
-        copied = megabytes(unfolded(record.shapes[rows[0].shape]))
-        yield ""
-        yield f"{rows[0].shape}, {dtype}: {TASKS.get(task, task)}"
-        yield f"÷: the time of {baseline(record, task)}; unfold makes {copied} MB in float32"
-        yield f"{'contender':13}" + "".join(f" {name:>{width}}" for name, width in COLUMNS.items())
-        for m in rows:
-            values = zip(cells(record, m).values(), COLUMNS.values(), strict=True)
-            yield f"{m.contender:13}" + "".join(f" {cell:>{width}}" for cell, width in values)
-    yield ""
-
-
-def cells(record: Record, m: Measurement) -> dict[str, str]:
-    """Return the cells of a measurement's row in a table, by the names of `COLUMNS`."""
-    geom = record.shapes[m.shape]
-    rate, times = gflops(m, geom), speedup(record, m)
-    found = [
-        three_digits(m.ms),
-        f"{rate:.1f}",
-        percent(100 * rate / record.peak("multiply-add")),
-        three_digits(bandwidth(m, geom)),
-        percent(share_of_copy(record, m)),
-        "-" if times is None else f"{times:.1f} ×",
-        megabytes(m.memory),
-    ]
-    return dict(zip(COLUMNS, found, strict=True))
-
-
-def _networks(record: Record) -> Iterator[str]:
-    """Yield the errors of a whole network against PyTorch's, then the times of both."""
-    if not any(a.backend == OURS for a in record.agreements) and not record.networks:
-        return
-    yield "Whole networks, beside PyTorch with the unfold layer of involution's authors"
-    for a in record.agreements:
-        if a.backend == OURS:
-            verdict = "ok" if a.agrees else "FAIL"
-            yield f"  {a.dtype:8} {a.tensor:20} error {a.error:.0e}, allowed {a.tolerance:.0e}  {verdict}"
-    yield ""
-    eager = {id(mine): theirs for mine, theirs in network_pairs(record)}
-    for network, group in groupby(record.networks, lambda m: m.network):
-        yield f"{network}, float32; memory is beside weights and images"
-        yield "task            images  contender             ms  PyTorch ÷ this  memory MB"
-        for m in group:
-            times = f"{eager[id(m)].ms / m.ms:.2f}" if id(m) in eager else "-"
-            yield (
-                f"{m.task:15} {m.images:>6}  {m.contender:15} {three_digits(m.ms):>8} "
-                f"{times:>15} {megabytes(m.memory):>10}"
-            )
-        yield ""
 
 
 def three_digits(number: float) -> str:

@@ -29,19 +29,15 @@ class Stopwatch:
     shortest: float = math.inf
     spent: float = 0.0
 
-    def turn(self) -> None:
-        """Time the calls once by the clock."""
-        times = self.clock(self.work)
-        self.calls += len(times)
-        self.spent += sum(times)
-        self.shortest = min(self.shortest, *times)
 
-
-def take_turns(watches: Iterable[Stopwatch]) -> None:
-    """Give a turn to every stopwatch that has not spent its budget."""
+def take_turns(watches: Iterable[Stopwatch], budget: float = BUDGET) -> None:
+    """Time once, by its clock, the calls of every stopwatch that has not spent its budget."""
     for watch in watches:
-        if watch.spent < BUDGET:
-            watch.turn()
+        if watch.spent < budget:
+            times = watch.clock(watch.work)
+            watch.calls += len(times)
+            watch.spent += sum(times)
+            watch.shortest = min(watch.shortest, *times)
 
 
 def processor_clock(work: Sequence[Call]) -> list[float]:

@@ -1,7 +1,7 @@
-"""RedNet and ResNet in PyTorch, under the names of their authors' checkpoints.
+"""RedNet in PyTorch, under the names of its authors' checkpoints.
 
-The benchmark times our networks beside these, and the tests compare ours with them. PyTorch is
-imported when a network is made, so that this module can be imported without it.
+The benchmark times our networks beside it. PyTorch is imported when a network is made, so that
+this module can be imported without it.
 """
 
 from __future__ import annotations
@@ -58,29 +58,19 @@ def involution(
     return module(forward, conv1=conv1, conv2=conv2)
 
 
-def convolution(channels: int, stride: int) -> Any:
-    """Return the 3 x 3 convolution of ResNet."""
-    from torch import nn
-
-    return nn.Conv2d(channels, channels, 3, stride, 1, bias=False)
-
-
 def bottleneck(in_channels: int, channels: int, stride: int, spatial: Spatial) -> Any:
     """Return a block: 1 x 1, spatial, 1 x 1; its input, or a projection of it, is added."""
     from torch import nn
 
-    out_channels = 4 * channels
-    conv1, bn1 = nn.Conv2d(in_channels, channels, 1, bias=False), nn.BatchNorm2d(channels)
+    conv1, bn1, relu = unit(in_channels, channels)
     conv2, bn2 = spatial(channels, stride), nn.BatchNorm2d(channels)
-    conv3, bn3 = nn.Conv2d(channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels)
-    relu, downsample = nn.ReLU(inplace=True), nn.Identity()
-    if stride > 1 or in_channels != out_channels:
-        projection = nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
-        downsample = nn.Sequential(projection, nn.BatchNorm2d(out_channels))
+    conv3, bn3, _ = unit(channels, 4 * channels)
+    downsample = nn.Identity()
+    if stride > 1 or in_channels != 4 * channels:
+        downsample = nn.Sequential(*unit(in_channels, 4 * channels, 1, stride)[:2])
 
     def forward(x: Any) -> Any:
-        y = relu(bn2(conv2(relu(bn1(conv1(x))))))
-        y = bn3(conv3(y))
+        y = bn3(conv3(relu(bn2(conv2(relu(bn1(conv1(x))))))))
         y += downsample(x)
         return relu(y)
 
@@ -98,34 +88,33 @@ def network(
 ) -> Any:
     """Return the stem, the stages of blocks, global average pooling and the classifier.
 
-    ``features(x)`` of the network is a dict of the outputs of the stem and of every stage.
+    ``features(x)`` of the network is a dict of the outputs of the stem and of every stage. The
+    maximum pooling after the stem belongs to the first stage.
     """
     from torch import nn
 
-    layers, stages = dict(stem), {"stem": [name for name in stem if name != "maxpool"]}
+    parts = dict(stem)
     for i, count in enumerate(blocks):
-        width, name = channels << i, f"layer{i + 1}"
-        strides = [2 if i > 0 else 1] + [1] * (count - 1)
-        inputs = [in_channels] + [4 * width] * (count - 1)
-        stage = [bottleneck(c, width, s, spatial) for c, s in zip(inputs, strides, strict=True)]
-        layers[name] = nn.Sequential(*stage)
-        stages[name] = ["maxpool", name] if i == 0 and "maxpool" in stem else [name]
-        in_channels = 4 * width
+        stage, stride, width = [], 2 if i > 0 else 1, channels << i
+        for _ in range(count):
+            stage.append(bottleneck(in_channels, width, stride, spatial))
+            stride, in_channels = 1, 4 * width
+        parts[f"layer{i + 1}"] = nn.Sequential(*stage)
     fc = nn.Linear(in_channels, num_classes)
 
     def features(x: Any) -> dict[str, Any]:
         found = {}
-        for stage, names in stages.items():
-            for name in names:
-                x = layers[name](x)
-            found[stage] = x
+        for name, part in parts.items():
+            x = part(x)
+            if name != "maxpool":
+                found[name if name.startswith("layer") else "stem"] = x
         return found
 
     def forward(x: Any) -> Any:
         *_, last = features(x).values()
         return fc(last.mean(dim=(2, 3)))
 
-    made = module(forward, **layers, fc=fc)
+    made = module(forward, **parts, fc=fc)
     made.features = features
     return made
 
@@ -135,19 +124,6 @@ def rednet(blocks: Sequence[int], num_classes: int = 1000) -> Any:
     from torch import nn
 
     norm = nn.BatchNorm2d(32)
-    layers = unit(3, 32, 3, 2), involution(32, 1, 3), norm, nn.ReLU(), unit(32, 64, 3)
-    stem = {"stem": nn.Sequential(*layers), "maxpool": nn.MaxPool2d(3, 2, 1)}
+    first = unit(3, 32, 3, 2), involution(32, 1, 3), norm, nn.ReLU(), unit(32, 64, 3)
+    stem = {"stem": nn.Sequential(*first), "maxpool": nn.MaxPool2d(3, 2, 1)}
     return network(stem, blocks, lambda c, stride: involution(c, stride, 7), num_classes)
-
-
-def resnet(blocks: Sequence[int], num_classes: int = 1000) -> Any:
-    """Return a ResNet for photos, whose second 3 x 3 convolution has the stride of a stage."""
-    from torch import nn
-
-    stem = {
-        "conv1": nn.Conv2d(3, 64, 7, 2, 3, bias=False),
-        "bn1": nn.BatchNorm2d(64),
-        "relu": nn.ReLU(inplace=True),
-        "maxpool": nn.MaxPool2d(3, 2, 1),
-    }
-    return network(stem, blocks, convolution, num_classes)

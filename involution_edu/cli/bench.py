@@ -60,6 +60,8 @@ def bench(args: Namespace) -> Result:
     check_writable(*files, force=args.force)
     if args.plot is not None and args.plot.suffix not in {".png", ".svg"}:
         raise ArgumentError("plot", f"is {args.plot}", "a name that ends in .png or .svg")
+    if len({path.resolve() for path in files}) < len(files):
+        raise ArgumentError("plot", f"is {args.plot}", "another file than the record's")
     record = run_benchmark(
         args.preset,
         rounds=args.rounds,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,18 +143,14 @@ def _short(argument: Any) -> str:
 
 def _hint(exercise: Exercise, answer: Function, cases: list[Arguments]) -> str:
     """Return the hint for the mistake that equals ``answer`` on every case where it returns."""
+    found = []
+    for arguments in cases:
+        with suppress(Exception):  # no evidence against a mistake
+            found.append((arguments, answer(*copy.deepcopy(arguments))))
     for hint, mistake in exercise.mistakes.items():
-        if all(_same(answer, mistake, arguments) for arguments in cases):
+        if all(_difference(got, mistake(*copy.deepcopy(given))) is None for given, got in found):
             return f"\nThe likely mistake: {hint}"
     return ""
-
-
-def _same(answer: Function, other: Function, arguments: Arguments) -> bool:
-    try:
-        got = answer(*copy.deepcopy(arguments))
-    except Exception:  # noqa: BLE001 - as in _problem
-        return True  # no evidence against this mistake
-    return _difference(got, other(*copy.deepcopy(arguments))) is None
 
 
 def _difference(got: Any, want: Any) -> str | None:

@@ -63,9 +63,7 @@ def show(limit: float | None = None, **arrays: Array) -> Figure:
         if cell >= MIN_CELL:
             digits = 0 if np.array_equal(array, np.rint(array)) else 2
             for (i, j), value in np.ndenumerate(array):
-                ink = "white" if abs(value) > DARK * limit else "black"
-                size = 72 * cell / 3.6
-                ax.text(
-                    j, i, f"{value:z.{digits}f}", ha="center", va="center", color=ink, fontsize=size
-                )
+                style = {"color": "white" if abs(value) > DARK * limit else "black"}
+                style |= {"ha": "center", "va": "center", "fontsize": 72 * cell / 3.6}
+                ax.text(j, i, f"{value:z.{digits}f}", **style)
     return figure

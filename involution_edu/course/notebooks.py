@@ -34,11 +34,8 @@ def title(path: Path) -> str:
 def copy(target: Path, *, force: bool = False) -> list[Path]:
     """Copy all notebooks to the folder ``target``, created if needed; return their paths.
 
-    Raises
-    ------
-    OSError
-        If one exists there and ``force`` is not set, or the folder cannot be written. Nothing is
-        copied then.
+    OSError if one exists there and ``force`` is not set, or the folder cannot be written: nothing
+    is copied then.
     """
     target.mkdir(exist_ok=True)
     copies = [target / path.name for path in paths()]
@@ -67,27 +64,14 @@ def solved(notebook: dict[str, Any]) -> dict[str, Any]:
 
 
 def execute(notebook: dict[str, Any], *, where: Path) -> dict[str, Any]:
-    """Run a notebook in the folder ``where`` and return it with its outputs.
-
-    Raises
-    ------
-    ImportError
-        If Jupyter is not installed.
-    nbclient.exceptions.CellExecutionError
-        If a cell raises.
-    """
+    """Run a notebook in the folder ``where`` and return it with its outputs."""
     import nbformat
     from nbclient import NotebookClient
 
     node = nbformat.reads(json.dumps(notebook), as_version=4)
-    client = NotebookClient(
-        node,
-        timeout=TIMEOUT,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(where)}},
-        record_timing=False,
-    )
-    client.execute()
+    options: dict[str, Any] = {"resources": {"metadata": {"path": str(where)}}}
+    options |= {"timeout": TIMEOUT, "kernel_name": "python3", "record_timing": False}
+    NotebookClient(node, **options).execute()
     node["metadata"]["language_info"] = {"name": "python"}
     for cell in node["cells"]:  # logged messages, such as that code is compiled, are not results
         if cell["cell_type"] == "code":

@@ -118,9 +118,8 @@ def generate(x: Array, reduce: Array, span: Array, bias: Array, G: int, K: int) 
     """Return the kernels of x (N, C, H, W): reduce is (C_r, C), span (G*K*K, C_r)."""
     n, _, h, w = x.shape
     features = np.maximum(np.einsum("rc,nchw->nrhw", reduce, x), 0)
-    spanned = np.einsum("or,nrhw->nohw", span, features) + bias[:, None, None]
-    kernel: Array = spanned.reshape(n, G, K, K, h, w)
-    return kernel
+    spanned: Array = np.einsum("or,nrhw->nohw", span, features) + bias[:, None, None]
+    return spanned.reshape(n, G, K, K, h, w)
 
 
 def _generators(rng: np.random.Generator) -> Cases:

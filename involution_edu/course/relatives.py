@@ -90,9 +90,8 @@ def attend(query: Array, key: Array, K: int) -> Array:
 
 
 def _inside(query: Array, key: Array, K: int) -> Array:
-    exp = np.exp(_scores(query, key, K)) * (_scores(query * 0 + 1, key * 0 + 1, K) > 0)
-    result: Array = exp / exp.sum(axis=(0, 1))
-    return result
+    outside = _scores(query * 0 + 1, key * 0 + 1, K) == 0
+    return _softmax(np.where(outside, -np.inf, _scores(query, key, K)), (0, 1))
 
 
 def _attentions(rng: np.random.Generator) -> Cases:

@@ -17,7 +17,7 @@ from commands import Screen, code_of
 
 from involution_edu.arrays import Array
 from involution_edu.backends import numba_cpu, shifts, windows
-from involution_edu.bench import contenders, memory, peaks, presets, timing
+from involution_edu.bench import contenders, devices, memory, peaks, presets, timing
 from involution_edu.bench import run as module
 from involution_edu.bench.derived import unfolded
 from involution_edu.bench.presets import Preset, Sweep, label, square
@@ -156,6 +156,52 @@ def test_without_torch(tiny: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert "target" not in text.lower()
 
 
+@pytest.mark.parametrize("preset", ["quick", "networks"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "raise OSError('libtorch.so: cannot open\\nshared object file')",
+        "import numpy; numpy.no",
+        "(",
+    ],
+    ids=["a library is missing", "another version of a package", "a damaged file"],
+)
+def test_a_broken_torch_is_a_reason(
+    code: str, preset: str, tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        presets.PRESETS,
+        "networks",
+        Preset(batches=(presets.Batch(26, (33, 33), 1, presets.INFERENCE),)),
+    )
+    (tmp_path / "torch.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torch")
+    record = run_benchmark(preset, rounds=1, date="2026-01-01")
+    assert record.absent["torch eager"].startswith("torch cannot be imported (")
+    assert "\n" not in record.absent["torch eager"]
+    assert record.measurements or record.networks
+
+
+def test_an_interrupted_benchmark_leaves_no_files(
+    tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    names = [*BENCH, "--json", str(tmp_path / "a.json"), "--plot", str(tmp_path / "a.png")]
+    with monkeypatch.context() as patch:
+        patch.setattr(timing, "processor_clock", interrupted)
+        patch.setattr(devices, "processor_clock", interrupted)
+        assert main(names) == 130
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr("involution_edu.bench.plots.three_digits", interrupted)  # half drawn
+    assert main(names) == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert from_json((tmp_path / "a.json").read_text(encoding="utf-8")).measurements
+    assert capsys.readouterr().out == ""
+
+
 def test_chosen_backends(tiny: None) -> None:
     record = run_benchmark("quick", backends=["shifts", "shifts"], date="2026-01-01")
     assert [(row.contender, row.task) for row in record.measurements] == [
@@ -180,6 +226,11 @@ def test_chosen_backends(tiny: None) -> None:
         ("--plot kept.png", "kept.png exists; pass --force"),
         ("--plot folder", "folder is a folder"),
         ("--plot a.pdf", "plot is a.pdf; need a name that ends in .png or .svg"),
+        ("--json a.png --plot a.png", "plot is a.png; need another file than the record's"),
+        ("--force --json kept.png --plot folder/../kept.png", "need another file than the record"),
+        ("--json folder/missing/a.json", "folder/missing is not a folder"),
+        ("--json kept.json/a.json", "kept.json is not a folder"),
+        ("--plot /proc/a.png", "/proc/a.png cannot be made"),
         ("--preset networks --plot a.png", "plot is a.png; need none with the preset networks"),
         ("--preset networks --backends numba", "backends is ['numba']; need none with the preset"),
     ],

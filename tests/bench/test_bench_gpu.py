@@ -36,7 +36,7 @@ from involution_edu.bench.contenders import (
 from involution_edu.bench.devices import Gpu
 from involution_edu.bench.presets import square
 from involution_edu.bench.record import Record, from_json
-from involution_edu.bench.run import _time, run_benchmark
+from involution_edu.bench.run import Session, run_benchmark
 from involution_edu.bench.timing import Call
 from involution_edu.cases import scaled_error
 from involution_edu.geometry import Geometry, make_geometry
@@ -58,7 +58,7 @@ class Memory:
 def cupy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """A GPU with a cache of 10 kB, both rungs on it computed by the shifts, and two small shapes."""
 
-    def launch(task: str, a: Any, b: Any, geom: Geometry, _: Version | None = None) -> Any:
+    def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = None) -> Any:
         x, y = (operand.host.astype(np.float32) for operand in (a, b))
         return fake_cupy.asarray(getattr(shifts, task)(x, y, geom).astype(a.dtype))
 
@@ -164,7 +164,7 @@ def test_operands_and_results_outgrow_the_cache(cupy: Any, monkeypatch: pytest.M
     monkeypatch.setattr(cupy, "asarray", asarray)
     small = make_geometry((1, 16, 5, 4), 1, 1)
     found, _ = contenders("cupy", ["cupy:v1"], ())
-    found_rows, _, _ = time_on(found, small, clock, rounds=2)
+    found_rows, _ = time_on(found, small, clock, rounds=2)
     size = 4 * 2 * 16 * 5 * 4  # x and dy; every task moves at least as much
     sets = len(made) // 6
     assert sets * size >= 2 * 10_000 > (sets - 1) * size
@@ -174,8 +174,10 @@ def test_operands_and_results_outgrow_the_cache(cupy: Any, monkeypatch: pytest.M
 
 
 def time_on(found: list[Contender], geom: Geometry, clock: Any, rounds: int) -> Any:
+    session = Session(gpu := Gpu(clock))
     cases = [(geom, np.dtype(np.float32))]
-    return _time(found, cases, rounds, Gpu(clock), {}, lambda what: None)
+    rows, _ = session.times(found, cases, rounds, {}, gpu.peak_methods())
+    return rows, session.absent
 
 
 @pytest.mark.usefixtures("cupy")
@@ -220,7 +222,7 @@ def test_a_contender_that_needs_too_much_memory_is_named() -> None:
         return Contender(name, prepare, TASKS, may_fail=True)
 
     found = [named("small", "little"), named("large", "much")]
-    rows, _, failed = time_on(found, square(1, 16, 5, 3), clock, rounds=1)
+    rows, failed = time_on(found, square(1, 16, 5, 3), clock, rounds=1)
     assert {row.contender for row in rows} == {"small"}
     shape = "1 × 16 × 5 × 5, K = 3, float32"
     assert failed == {f"large on {shape}": "MemoryError: needs 9 GB"}

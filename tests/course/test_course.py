@@ -31,6 +31,20 @@ def test_a_mistake_is_found_and_named(exercise: Exercise, hint: str) -> None:
 
 
 @pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
+def test_a_slow_answer_is_called_few_times(exercise: Exercise) -> None:
+    """Not again for each of the mistakes: loops over pixels are slow."""
+    calls = []
+
+    def answer(*arguments: Any) -> Any:
+        calls.append(arguments)
+        return np.float64(1e9) * np.ones_like(exercise.right(*arguments))
+
+    verdict = judge(exercise, answer)
+    assert not verdict.ok
+    assert len(calls) == 1 + len(list(exercise.cases(np.random.default_rng(0))))
+
+
+@pytest.mark.parametrize("exercise", EXERCISES.values(), ids=EXERCISES)
 def test_an_answer_that_is_not_written_yet(exercise: Exercise) -> None:
     verdict = judge(exercise, lambda *_: ...)
     assert not verdict.ok

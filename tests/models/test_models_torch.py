@@ -16,6 +16,8 @@ from involution_edu.models.rednet import BLOCKS
 
 torch = needs.package("torch")
 
+import torch_resnet
+
 from involution_edu.bench import torch_networks
 
 torch.set_num_threads(1)
@@ -122,7 +124,7 @@ def small_twin(spatial: Any, blocks: tuple[int, ...], in_channels: int) -> Any:
 
 FAMILIES: dict[str, tuple[Make, Callable[..., Any]]] = {
     "rednet": (models.rednet, torch_networks.rednet),
-    "resnet": (models.resnet, torch_networks.resnet),
+    "resnet": (models.resnet, torch_resnet.resnet),
 }
 
 
@@ -180,7 +182,7 @@ def small(family: str) -> tuple[models.ResidualNetwork, Any, Array]:
         spatial: Any = lambda c, s: torch_networks.involution(c, s, 5, 8, 2)
     else:
         model = models.small_resnet(5, 2, blocks=blocks, rng=0, dtype=float)
-        spatial = torch_networks.convolution
+        spatial = torch_resnet.convolution
     stir(model, x, clear_of_kinks=False)
     return model, twin(small_twin(spatial, blocks, 2), model), x
 
