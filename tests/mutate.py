@@ -19,7 +19,6 @@ import signal
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -29,7 +28,15 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-COPIED = ("involution_edu", "tests", "docs", "notebooks", "README.md", "CITATION.cff", "pyproject.toml")
+COPIED = (
+    "involution_edu",
+    "tests",
+    "docs",
+    "notebooks",
+    "README.md",
+    "CITATION.cff",
+    "pyproject.toml",
+)
 PYTEST = ("-x", "-q", "-n", "0", "-p", "no:cacheprovider")
 HEAVY = ("numba", "matplotlib.figure", "torch", "PIL.Image")  # imported once for all mutants
 TIMEOUT = 300  # seconds; a mutant may well never end
@@ -107,8 +114,6 @@ class Job:
             code = 3  # pytest's for an internal error
             try:
                 code = self._run()
-            except BaseException:
-                traceback.print_exc()
             finally:
                 sys.stdout.flush()
                 os._exit(code)
@@ -209,7 +214,9 @@ def main() -> int:
             print(f"{number}/{len(todo)} {outcome:10} {ended.file}: {ended.name}", flush=True)
     # A test that fails without a mutant catches nothing.
     used = {mutant.tests for mutant in todo if done[mutant.key][0] == CAUGHT}
-    broken = {tests: line for tests, _, code, line in run(args.jobs, [(t, None) for t in used]) if code}
+    broken = {
+        tests: line for tests, _, code, line in run(args.jobs, [(t, None) for t in used]) if code
+    }
     return report(mutants, done, broken)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from involution_edu.arguments import Pair
 from involution_edu.cases import AWKWARD
-from involution_edu.geometry import Geometry, make_geometry, overlaps
+from involution_edu.geometry import Geometry, make_geometry
 
 SIZES = {"size": st.integers(1, 30), "k": st.integers(1, 9)}
 TWO_SIZES, TWO_STEPS = pairs(1, 9), pairs(1, 5)
@@ -91,54 +91,3 @@ def test_geometry_is_immutable_and_a_key() -> None:
         geom.H = 3  # type: ignore[misc]
     same = Geometry(2, 4, 6, 5, 2, (3, 3), (1, 1), (1, 1), (1, 1))
     assert {geom: "found"}[same] == "found"
-
-
-@pytest.mark.parametrize("window", [(3, 4), (4, 3), (4, 4)])
-def test_same_needs_both_sizes_to_be_odd(window: Pair) -> None:
-    with pytest.raises(ValueError, match=rf'^padding is "same" with a window of {window[0]} x'):
-        make_geometry((1, 1, 9, 9), 1, window)
-
-
-@given(
-    size=TWO_SIZES,
-    out_size=TWO_SIZES,
-    window=TWO_STEPS,
-    stride=TWO_STEPS,
-    padding=pairs(0, 25),
-    dilation=TWO_STEPS,
-)
-def test_overlaps_are_the_pixels_inside_the_image(
-    size: Pair, out_size: Pair, window: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> None:
-    """Also where a whole tap is in the padding of a small image, or beyond it."""
-    found = list(overlaps(size, out_size, window, stride, padding, dilation))
-    taps = list(np.ndindex(window))
-    assert len(found) == len(taps)
-    for tap, (outputs, pixels) in zip(taps, found, strict=True):
-        for axis in range(2):
-            shift = tap[axis] * dilation[axis] - padding[axis]
-            under = [i * stride[axis] + shift for i in range(out_size[axis])]
-            inside = [i for i, h in enumerate(under) if 0 <= h < size[axis]]
-            assert list(range(out_size[axis]))[outputs[axis]] == inside
-            assert list(range(size[axis]))[pixels[axis]] == [under[i] for i in inside]
-
-
-def test_the_limit_counts_images_channels_and_padding() -> None:
-    largest = {"C": 2**14, "H": 2**8, "W": 2**7, "G": 1, "window": (1, 1)}
-    steps: dict[str, Pair] = {"stride": (1, 1), "dilation": (1, 1)}
-
-    def made(N: int, C: int, padding: Pair) -> Geometry:
-        return Geometry(N=N, **{**largest, "C": C}, **steps, padding=padding)  # type: ignore[arg-type]
-
-    assert made(2**19, 2**14, (0, 0)).N == 2**19  # 2^48 numbers
-    for N, C, padding in ((2**19 + 1, 2**14, (0, 0)), (2**19, 2**14 + 1, (0, 0)), (2**19, 2**14, (0, 1))):
-        with pytest.raises(ValueError, match=r"numbers with it, more than 281474976710656$"):
-            made(N, C, padding)
-
-
-@pytest.mark.parametrize("padding", [(0, 2), (2, 0)])
-def test_padding_on_two_sides_only(padding: Pair) -> None:
-    geom = make_geometry((1, 1, 3, 4), 1, (1, 1), padding=padding)
-    padded = geom.pad(np.ones(geom.x_shape))
-    assert padded.shape == (1, 1, 3 + 2 * padding[0], 4 + 2 * padding[1])
-    assert padded.sum() == 12
