@@ -14,7 +14,7 @@ A = np.array([[3.0, -4.0], [0.5, 1.0]])
 
 
 def test_the_error_is_the_largest_relative_to_the_largest() -> None:
-    other = A + [[0.0, 0.5], [0.0, -1.0]]
+    other = A + np.array([[0.0, 0.5], [0.0, -1.0]])
     assert scaled_error(other, A) == 0.25
     assert scaled_error(A, A) == 0
     assert scaled_error(A[:0], A[:0]) == 0
@@ -49,7 +49,8 @@ def test_every_seed_has_its_own_operands() -> None:
     for a, b, c, shape in zip(
         one, same, other, (geom.x_shape, geom.kernel_shape, geom.y_shape), strict=True
     ):
-        assert (a.shape, a.dtype) == (shape, np.float32)
+        assert a.shape == shape
+        assert a.dtype == np.dtype(np.float32)
         np.testing.assert_array_equal(a, b)
         assert not np.isin(a, c).any()
 
