@@ -39,7 +39,7 @@ COPIED = (
 )
 PYTEST = ("-x", "-q", "-n", "0", "-p", "no:cacheprovider")
 HEAVY = ("numba", "matplotlib.figure", "torch", "PIL.Image")  # imported once for all mutants
-TIMEOUT = 300  # seconds; a mutant may well never end
+TIMEOUT = 120  # seconds; a mutant may well never end
 CAUGHT, SURVIVED, EQUIVALENT, UNTESTED = "caught", "SURVIVED", "equivalent", "NOT TESTED"
 OUTCOMES = {0: SURVIVED, 1: CAUGHT}  # by pytest's exit code
 
