@@ -1,0 +1,61 @@
+"""The chosen pixels, against numbers laid out by hand."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from involution_edu.viz.picks import (
+    maximum_inside,
+    strongest_pixel,
+    telling_pixel,
+    varied_pixels,
+)
+
+
+def test_the_maximum_inside_leaves_out_each_border() -> None:
+    values = np.zeros((8, 7))
+    values[5, 2] = 1
+    values[1, 3] = values[6, 3] = values[4, 0] = values[4, 6] = 9  # just outside, on each side
+    assert maximum_inside(values, top=2, left=1) == (5, 2)
+
+
+def test_the_telling_pixel_is_the_one_changed_most_in_either_direction() -> None:
+    x = np.random.default_rng(0).standard_normal((1, 2, 16, 10))
+    y = x.copy()
+    y[0, 1, 7, 4] -= 5
+    y[0, 0, 8, 5] += 3
+    for i, j in (5, 4), (10, 4), (7, 2), (7, 7):  # outside of the middle quarter
+        y[0, :, i, j] += 9
+    assert telling_pixel(_trace(x=x, y=y)) == (7, 4)
+
+
+def test_the_strongest_pixel_has_the_largest_sum_of_features() -> None:
+    reduced = np.zeros((1, 2, 8, 12))
+    reduced[0, :, 3, 5] = 2, 2
+    reduced[0, :, 4, 6] = 3, 0  # one feature is larger, the sum is not
+    reduced[0, :, 5, 7] = -9
+    reduced[0, :, 1, 5] = reduced[0, :, 3, 2] = 9
+    assert strongest_pixel(_trace(reduced=reduced)) == (3, 5)
+
+
+def test_varied_pixels_differ_most_from_all_chosen_before() -> None:
+    """Distances to 0, 10 and 5.5, block by block: the lower blocks from right to left."""
+    kernels = np.array(
+        [
+            [0.0, 99.0, 1.0, 2.0],
+            [99.0, 99.0, 3.0, 10.0],
+            [5.0, 7.8, 9.0, 4.0],
+            [2.0, 11.0, 5.5, 12.0],
+        ]
+    )
+    trace = _trace(
+        kernels=kernels.reshape(1, 1, 4, 4, 1, 1), geom=SimpleNamespace(H_out=4, W_out=4)
+    )
+    assert varied_pixels(trace, (0, 0), 2, 2) == [(0, 0), (1, 3), (3, 2), (2, 1)]
+
+
+def _trace(**numbers: Any) -> Any:
+    return SimpleNamespace(**numbers)
