@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from itertools import pairwise
@@ -29,14 +29,31 @@ from ...arrays import Array
 from ...geometry import Geometry
 from . import layout
 
+LOG = logging.getLogger("involution_edu")
 FEW = 3  # channels in a group or taps in a window, up to which the few-channels path is faster
 MIN_PRODUCTS = 1 << 21  # minimum work per thread: less takes no longer than to wake the thread
+NOT_KEPT = (
+    "every process compiles it again, for the folders of the package and of the user cannot be "
+    "written: set the environment variable NUMBA_CACHE_DIR to one that can"
+)
 BAND_BYTES = 1 << 18  # of input read for one band: half of a common second-level cache
+
+
+def wrong_thread_count() -> str | None:
+    """Return what is wrong with NUMBA_NUM_THREADS: Numba raises or warns when it is imported."""
+    value = os.environ.get("NUMBA_NUM_THREADS", "1")
+    with suppress(ValueError):
+        if int(value) > 0:
+            return None
+    return f"NUMBA_NUM_THREADS is {value!r}; need an int >= 1: change or unset it"
 
 
 @cache
 def unavailable() -> str | None:
     """Return None, or why Numba cannot be used."""
+    if reason := wrong_thread_count():
+        LOG.warning("the numba backend is not used: %s", reason)
+        return reason
     try:
         import numba
 
@@ -173,6 +190,12 @@ NOTICE = 1.0  # seconds of compiling before a notice is logged
 _ready: set[tuple[Callable[..., None], np.dtype[Any]]] = set()
 
 
+def cache_folder(function: Callable[..., None]) -> str | None:
+    """Return the folder that keeps the compiled ``function``; None if none can be written."""
+    folder: str | None = getattr(function, "stats").cache_path  # noqa: B009 - a dispatcher
+    return folder
+
+
 def _compile(function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """Compile ``function`` by a call without tasks; log a notice once if that is slow.
 
@@ -184,11 +207,12 @@ def _compile(function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     def watch(start: float) -> None:
         while not done.wait(0.1):
             if time.process_time() - start > NOTICE:
-                logging.getLogger("involution_edu").warning(
-                    "preparing the numba backend's %s for %s: it is compiled once and kept for "
-                    "later",
+                folder = cache_folder(function)
+                LOG.warning(
+                    "preparing the numba backend's %s for %s: %s",
                     function.__name__,
                     dtype,
+                    f"it is compiled once and kept in {folder}" if folder else NOT_KEPT,
                 )
                 return
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from llvmlite import ir
@@ -20,10 +19,10 @@ from numba import njit
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, register_model
 
+from .kept import KeptCode
+
 BYTES = 32  # of one vector: the widest that every x86-64 since 2013 has
 I32 = ir.IntType(32)
-
-
 F = TypeVar("F", bound=Callable[..., Any])
 # Python's lock is released; a product and a sum are fused, as in `fma`, also outside vectors.
 OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
@@ -33,10 +32,7 @@ def compiled(function: F) -> F:
     """Compile ``function`` when it is first called, and keep the result on disk if possible."""
     dispatcher = njit(**OPTIONS)(function)
     with suppress(RuntimeError):  # no folder for it: every process compiles again
-        dispatcher.enable_caching()
-        # Numba compiles again when the function's own file changes; it should for this file too.
-        kept = dispatcher._cache._cache_file
-        kept._source_stamp = (kept._source_stamp, Path(__file__).stat().st_mtime)
+        dispatcher._cache = KeptCode(function, __file__)
     return cast(F, dispatcher)
 
 

@@ -23,6 +23,7 @@ from ...geometry import Geometry
 from ..cuda import versions
 from ..cuda.versions import TASKS, Launch, Version, highest_that_fits, plan, result_shape
 from ..gpu import why_no_gpu
+from ..numba_cpu import wrong_thread_count
 
 # The versions that are also written in Python; they move the same numbers as those in CUDA C++.
 VERSIONS = versions.VERSIONS[:3]
@@ -51,9 +52,11 @@ def _one_line(error: object) -> str:
 
 def simulated() -> bool:
     """Return whether Numba's simulator replaces the GPU, and NumPy arrays CuPy's."""
+    if wrong_thread_count():
+        return False
     try:
         from numba import config
-    except ImportError:
+    except Exception:  # noqa: BLE001 - `unavailable` has the reason
         return False
     return bool(config.ENABLE_CUDASIM)
 
