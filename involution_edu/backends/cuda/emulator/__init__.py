@@ -30,11 +30,11 @@ FAILURES = {
 # The C function that launches the CUDA kernel of a given name.
 ENTRY = """
 extern "C" int launch_{index}(
-    unsigned blocks, unsigned wide, unsigned tall, std::size_t bytes, int order, unsigned seed,
-    void* const* arrays) {{
+    unsigned first, unsigned blocks, unsigned wide, unsigned tall, std::size_t bytes, int order,
+    unsigned seed, void* const* arrays) {{
   using T = {storage};
   return host::launch(
-      blocks, dim3{{wide, tall}}, bytes, static_cast<host::Order>(order), seed, {name},
+      first, blocks, dim3{{wide, tall}}, bytes, static_cast<host::Order>(order), seed, {name},
       {operands}, static_cast<T*>(arrays[{count}]), *static_cast<const Sizes*>(arrays[{count} + 1]));
 }}
 """
@@ -120,6 +120,7 @@ class Program:
         *arrays: np.ndarray[Any, Any],
         order: str = "forward",
         seed: int = 0,
+        first: int = 0,
     ) -> None:
         """Run ``launch`` and fill the result.
 
@@ -131,6 +132,8 @@ class Program:
             Of the threads of a block, between two barriers.
         seed : int
             Of the shuffling.
+        first : int
+            The block to begin with; those before it are left out.
 
         Raises
         ------
@@ -141,6 +144,7 @@ class Program:
         wide, tall = launch.block
         pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
         outcome = function(
+            ctypes.c_uint(first),
             ctypes.c_uint(launch.grid),
             ctypes.c_uint(wide),
             ctypes.c_uint(tall),
