@@ -54,14 +54,9 @@ class Diagnosis(Lines):
 
     def lines(self) -> Iterator[str]:
         """Yield what is installed, which backends run, and the problems with their fixes."""
-        facts = {
-            "system": self.system,
-            "python": self.python,
-            "cores": self.cores,
-            "numba threads": self.numba_threads,
-            "numba cache": self.numba_cache,
-        }
-        for name, value in (facts | self.versions).items():
+        for name in ("system", "python", "cores", "numba_threads", "numba_cache"):
+            yield f"{name.replace('_', ' '):15} {getattr(self, name) or '-'}"
+        for name, value in self.versions.items():
             yield f"{name:15} {value or '-'}"
         yield ""
         for rung in LADDER:
@@ -82,11 +77,8 @@ class Diagnosis(Lines):
 def examine() -> Diagnosis:
     """Look at the installation and run every backend on two small cases."""
     versions = {name: _version(name) for name in (*REQUIRED, *OPTIONAL)}
-    problems = [
-        f"{name} is not installed: pip install {name}"
-        for name in REQUIRED
-        if versions[name] is None
-    ]
+    absent = [name for name in REQUIRED if versions[name] is None]
+    problems = [f"{name} is not installed: pip install {name}" for name in absent]
     reasons = available_backends()
     backends = {rung.name: reasons[rung.name] or _failure(rung) for rung in LADDER}
     problems += [
@@ -96,9 +88,8 @@ def examine() -> Diagnosis:
     ]
     threads, cache = (None, None) if backends["numba"] else _numba()
     if cache and not _writable(Path(cache)):
-        problems.append(
-            f"numba recompiles in every process: {cache} cannot be written; {CACHE_FIX}"
-        )
+        problem = f"numba recompiles in every process: {cache} cannot be written; {CACHE_FIX}"
+        problems.append(problem)
     elif not (cache or backends["numba"]):
         problems.append(f"numba keeps no compiled code: {NOT_KEPT}")
     return Diagnosis(

@@ -239,7 +239,7 @@ def test_kinks_are_skipped_and_counted() -> None:
 
 @pytest.mark.parametrize("training", [True, False])
 def test_every_module_is_in_the_mode_of_its_case(training: bool) -> None:
-    made = [make_network(training, seed=0)[0]]
+    made: list[nn.Module] = [make_network(training, seed=0)[0]]
     made += [make_layer(case, 0)[0] for case, row in LAYERS.items() if row[1] is training]
     assert len(made) > 1
     modes = [module.training for layer in made for _, module in layer.named_modules()]

@@ -80,9 +80,8 @@ _threads: ContextVar[int | None] = ContextVar("involution_edu_threads", default=
 def use_threads(count: int) -> Iterator[None]:
     """Use ``count`` threads inside the ``with`` block, from 1 to `max_threads`."""
     if not 1 <= as_int("count", count) <= max_threads():
-        raise ArgumentError(
-            "count", f"is {count}", f"at most {max_threads()}, the threads there are"
-        )
+        need = f"at most {max_threads()}, the threads there are"
+        raise ArgumentError("count", f"is {count}", need)
     token = _threads.set(count)
     try:
         yield
@@ -108,8 +107,7 @@ def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
         _add_products(few_channels.Y, layout.padded(geom, x.dtype, x), kernel, y, geom)
     else:
         y = np.empty(geom.y_shape, x.dtype)
-        row = geom.C_g * geom.padded_size[1] * geom.stride[0]
-        _share(channels.forward, geom, geom.H_out, row, x, kernel, y)
+        _share(channels.forward, geom, geom.H_out, _row(geom), x, kernel, y)
     return y
 
 
@@ -136,9 +134,13 @@ def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
         _add_products(few_channels.KERNEL, laid, dkernel, dy, geom)
     else:
         dkernel = np.empty(geom.kernel_shape, dy.dtype)
-        row = geom.C_g * geom.padded_size[1] * geom.stride[0]
-        _share(pixels.backward_kernel, geom, geom.H_out, row, dy, laid, dkernel)
+        _share(pixels.backward_kernel, geom, geom.H_out, _row(geom), dy, laid, dkernel)
     return dkernel
+
+
+def _row(geom: Geometry) -> int:
+    """Return the numbers of x that a row of outputs reads for the first time."""
+    return geom.C_g * geom.padded_size[1] * geom.stride[0]
 
 
 def _few_channels(geom: Geometry) -> bool:
@@ -154,19 +156,15 @@ def _add_products(target: int, x: Array, kernel: Array, y: Array, geom: Geometry
 
 
 def _share(
-    function: Callable[..., None],
-    geom: Geometry,
-    height: int,
-    row: int,
-    *arrays: Array,
+    function: Callable[..., None], geom: Geometry, height: int, row: int, *arrays: Array,
     options: tuple[int, ...] = (),
-) -> None:
+) -> None:  # fmt: skip
     """Run ``function`` on all tasks, cutting ``height`` rows of ``row`` numbers into bands."""
     products = math.prod(geom.y_shape) * math.prod(geom.window)
     threads = max(1, min(_threads.get() or max_threads(), products // MIN_PRODUCTS))
     groups = geom.N * geom.G
-    rows = BAND_BYTES // (row * arrays[0].itemsize) - geom.extent[0]
-    rows = max(rows, geom.extent[0])  # a band needs extent - 1 rows of its neighbours as well
+    # A band needs extent - 1 rows of its neighbours as well.
+    rows = max(BAND_BYTES // (row * arrays[0].itemsize) - geom.extent[0], geom.extent[0])
     if groups < 2 * threads:
         rows = min(rows, -(-height * groups // (2 * threads)))
     rows = max(1, min(rows, height))
@@ -181,7 +179,7 @@ def _share(
     others = [
         _pool().submit(function, *arguments, *cut) for cut in pairwise(cuts[1:]) if cut[0] < cut[1]
     ]
-    function(*arguments, cuts[0], cuts[1])
+    function(*arguments, *cuts[:2])
     for other in others:
         other.result()
 

@@ -66,25 +66,9 @@ def unavailable() -> str | None:
 
 
 class Program:
-    """A source compiled for the C++ names given, such as ``"forward_v1<float, 7>"``.
+    """A source compiled for C++ names such as ``"forward_v1<float, 7>"``, in a folder.
 
-    Parameters
-    ----------
-    names : sequence of str
-        The CUDA kernels to compile.
-    folder : path
-        Folder for the compiled library.
-    source : str, optional
-        CUDA C++; that of `cuda_source` if not given.
-    options : sequence of str
-        More options for g++.
-    prelude : str
-        C++ to put before the source, after ``cuda_host.h``.
-
-    Raises
-    ------
-    RuntimeError
-        If g++ is absent or refuses the source; the message has g++'s own.
+    ``prelude`` is C++ to put before the source, after ``cuda_host.h``.
     """
 
     def __init__(
@@ -115,44 +99,26 @@ class Program:
         self.names = list(names)
 
     def run(
-        self,
-        launch: Launch,
-        *arrays: np.ndarray[Any, Any],
-        order: str = "forward",
-        seed: int = 0,
-        first: int = 0,
+        self, launch: Launch, *arrays: Any, order: str = "forward", seed: int = 0, first: int = 0
     ) -> None:
-        """Run ``launch`` and fill the result.
+        """Run ``launch`` on the contiguous operands, the result and the sizes; fill the result.
 
-        Parameters
-        ----------
-        *arrays : ndarray
-            The contiguous operands, the result, and the sizes from `struct_of_sizes`.
-        order : {"forward", "reverse", "shuffled"}
-            Of the threads of a block, between two barriers.
-        seed : int
-            Of the shuffling.
-        first : int
-            The block to begin with; those before it are left out.
-
-        Raises
-        ------
-        RuntimeError
-            If threads miss a barrier or write beyond the block's shared memory.
+        Between two barriers the threads of a block run in ``order``, one of `ORDERS`. Blocks
+        before the one called ``first`` are left out. A `RuntimeError` says if threads miss a
+        barrier or write beyond the block's shared memory.
         """
         function = getattr(self.library, f"launch_{self.names.index(launch.name)}")
+        function.argtypes = [
+            *[ctypes.c_uint] * 4,
+            ctypes.c_size_t,
+            ctypes.c_int,
+            ctypes.c_uint,
+            ctypes.c_void_p,
+        ]
         wide, tall = launch.block
         pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
-        outcome = function(
-            ctypes.c_uint(first),
-            ctypes.c_uint(launch.grid),
-            ctypes.c_uint(wide),
-            ctypes.c_uint(tall),
-            ctypes.c_size_t(launch.shared),
-            ctypes.c_int(ORDERS.index(order)),
-            ctypes.c_uint(seed),
-            pointers,
-        )
+        sizes = (first, launch.grid, wide, tall, launch.shared, ORDERS.index(order), seed)
+        outcome = function(*sizes, pointers)
         if outcome:
             raise RuntimeError(f"{launch.name} on {launch}: {FAILURES[outcome]}")
 
