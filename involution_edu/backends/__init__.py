@@ -36,17 +36,10 @@ from .cuda.versions import TASKS, Version
 class Backend(Protocol):
     """The functions of a backend's module."""
 
-    def forward(self, x: Array, kernel: Array, geom: Geometry) -> Array:
-        """Return y (N, C, H_out, W_out)."""
-
-    def backward_input(self, dy: Array, kernel: Array, geom: Geometry) -> Array:
-        """Return dx (N, C, H, W)."""
-
-    def backward_kernel(self, dy: Array, x: Array, geom: Geometry) -> Array:
-        """Return dkernel (N, G, K_h, K_w, H_out, W_out)."""
-
-    def unavailable(self) -> str | None:
-        """Return None if this backend can run here, else the reason and the fix."""
+    forward: Callable[[Array, Array, Geometry], Array]
+    backward_input: Callable[[Array, Array, Geometry], Array]
+    backward_kernel: Callable[[Array, Array, Geometry], Array]
+    unavailable: Callable[[], str | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,23 @@ from .cuda.versions import (
     result_shape,
     struct_of_sizes,
 )
-from .gpu import why_no_gpu
 
 DEFAULT_SHARED = 48 * 1024  # bytes of shared memory that a block gets without asking
+
+
+def why_no_gpu() -> str | None:
+    """Return None if CuPy can use a GPU here, else the reason and the fix."""
+    try:
+        import cupy
+    except ImportError as error:
+        return f"cupy cannot be imported ({error}): pip install cupy-cuda13x, with an NVIDIA GPU"
+    try:
+        devices = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return f"no CUDA driver ({error}): install NVIDIA's driver, on a machine with its GPU"
+    if devices == 0:
+        return "no GPU is visible: unset CUDA_VISIBLE_DEVICES"
+    return None
 
 
 @cache

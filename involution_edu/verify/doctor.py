@@ -92,16 +92,10 @@ def examine() -> Diagnosis:
         problems.append(problem)
     elif not (cache or backends["numba"]):
         problems.append(f"numba keeps no compiled code: {NOT_KEPT}")
-    return Diagnosis(
-        system=platform.platform(),
-        python=f"{platform.python_version()} ({sys.executable})",
-        versions={"involution_edu": __version__, **versions},
-        cores=_cores(),
-        numba_threads=threads,
-        numba_cache=cache,
-        backends=backends,
-        problems=tuple(problems),
-    )
+    python = f"{platform.python_version()} ({sys.executable})"
+    versions = {"involution_edu": __version__, **versions}
+    settings = _cores(), threads, cache
+    return Diagnosis(platform.platform(), python, versions, *settings, backends, tuple(problems))
 
 
 def _version(package: str) -> str | None:

@@ -75,21 +75,16 @@ class GradientReport(Lines):
         for (backend, subject, dtype), group in groupby(self.reports, key):
             cases = list(group)
             yield f"{backend}: {subject} in {dtype}, {len(cases)} cases"
-            yield (
-                f"{'tensor':17} {'compared with':18} {'checked':>7} {'of':>6} {'kinks':>5} "
-                f"{'error':>8} {'allowed':>7}"
-            )
+            yield ("tensor            compared with      checked     of kinks    error allowed")
             rows: dict[tuple[str, str], list[Check]] = {}
             for check in (check for report in cases for check in report.checks):
                 rows.setdefault((check.tensor, check.method), []).append(check)
             for (tensor, method), checks in rows.items():
-                yield (
-                    f"{tensor:17} {method:18} {sum(c.checked for c in checks):>7} "
-                    f"{sum(c.entries for c in checks):>6} {sum(c.skipped for c in checks):>5} "
-                    f"{number(max(c.error for c in checks)):>8} "
-                    f"{number(checks[0].tolerance):>7}  "
-                    f"{'FAIL' if any(c.wrong for c in checks) else 'ok'}"
-                )
+                counts = ("checked", 7), ("entries", 6), ("skipped", 5)
+                sums = " ".join(f"{sum(getattr(c, n) for c in checks):>{w}}" for n, w in counts)
+                error, allowed = number(max(c.error for c in checks)), number(checks[0].tolerance)
+                verdict = "FAIL" if any(c.wrong for c in checks) else "ok"
+                yield f"{tensor:17} {method:18} {sums} {error:>8} {allowed:>7}  {verdict}"
             wrong = ((r.case, check) for r in cases for check in r.checks if check.wrong)
             for case, check in islice(wrong, 1):
                 yield wrapped(

@@ -75,40 +75,24 @@ _SHARED = _each(
 )
 VERSIONS = (
     Version(
-        "v1",
-        "one thread for each result, straight from the equation",
-        _each("K² of x + K² of kernel", "K² of dy + K² of kernel", "C_g of dy + C_g of x"),
-        {},
-        64,
+        "v1", "one thread for each result, straight from the equation",
+        _each("K² of x + K² of kernel", "K² of dy + K² of kernel", "C_g of dy + C_g of x"), {}, 64,
     ),
     Version(
-        "v2",
-        "a tile with its margin in shared memory, read again there by K² neighbours",
-        _each(
-            "halo of x + K² of kernel",
-            "halo of dy + K² of kernel",
-            "(C_g of dy + C_g·halo of x) / K",
-        ),
-        _each(1, 1, 1),
-        64,
+        "v2", "a tile with its margin in shared memory, read again there by K² neighbours",
+        _each("halo of x + K² of kernel", "halo of dy + K² of kernel",
+              "(C_g of dy + C_g·halo of x) / K"),
+        _each(1, 1, 1), 64,
     ),
     Version(
-        "v3",
-        "a kernel entry read once for 16 channels; all K² of dkernel summed side by side",
-        _SHARED,
-        _each(16, 16, 4),
-        128,
+        "v3", "a kernel entry read once for 16 channels; all K² of dkernel summed side by side",
+        _SHARED, _each(16, 16, 4), 128,
     ),
     Version(
-        "v4",
-        "a thread owns 2 x 2 pixels, whose windows share its reads of the tile",
-        _SHARED,
-        _each(16, 16, 8),
-        168,
-        threads=(8, 16),
-        pairs=_each((2, 2), (2, 2), (1, 2)),
+        "v4", "a thread owns 2 x 2 pixels, whose windows share its reads of the tile",
+        _SHARED, _each(16, 16, 8), 168, threads=(8, 16), pairs=_each((2, 2), (2, 2), (1, 2)),
     ),
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,16 +151,11 @@ def plan(
 ) -> Launch:
     """Return the launch of a version of ``task``; ``features`` is the C_r of `FUSED`."""
     if max(geom.padded_size) > MAX_IMAGE:
-        h, w = geom.padded_size
-        raise ArgumentError(
-            "x", f"has {h} x {w} pixels with its padding", f"at most {MAX_IMAGE} each way"
-        )
+        got = "has {} x {} pixels with its padding".format(*geom.padded_size)
+        raise ArgumentError("x", got, f"at most {MAX_IMAGE} each way")
     if not version.takes(geom):
-        raise ArgumentError(
-            "version",
-            f"is {version.name} for {geom}",
-            f"stride 1 and a square window of {', '.join(map(str, WINDOWS))} without dilation",
-        )
+        need = f"stride 1 and a square window of {', '.join(map(str, WINDOWS))} without dilation"
+        raise ArgumentError("version", f"is {version.name} for {geom}", need)
     name = name_expression(task, version, dtype, compiled_window(geom))
     shape = result_shape(task, geom)
     if task not in version.channels:
@@ -232,13 +211,9 @@ def _with_margin(task: str, tile: Pair, geom: Geometry) -> Pair:
 
 
 def highest_that_fits(
-    task: str,
-    versions: Sequence[Version],
-    geom: Geometry,
-    dtype: np.dtype[Any],
-    limit: tuple[int, str],
-    features: int = 0,
-) -> tuple[Version, Launch]:
+    task: str, versions: Sequence[Version], geom: Geometry, dtype: np.dtype[Any],
+    limit: tuple[int, str], features: int = 0,
+) -> tuple[Version, Launch]:  # fmt: skip
     """Return the last of the versions that takes ``geom`` and whose tile fits, and its launch.
 
     ``limit`` is the bytes of shared memory that a block can have, and where: "on this GPU".
@@ -248,8 +223,5 @@ def highest_that_fits(
     for version, planned in reversed(plans):
         if planned.shared <= limit[0]:
             return version, planned
-    raise ArgumentError(
-        planned.name,
-        f"needs {planned.shared} bytes of shared memory for {geom}",
-        f"at most {limit[0]} {limit[1]}: use an earlier version",
-    )
+    got = f"needs {planned.shared} bytes of shared memory for {geom}"
+    raise ArgumentError(planned.name, got, f"at most {limit[0]} {limit[1]}: use an earlier version")

@@ -22,7 +22,7 @@ from ...arrays import Array
 from ...geometry import Geometry
 from ..cuda import versions
 from ..cuda.versions import TASKS, Launch, Version, highest_that_fits, plan, result_shape
-from ..gpu import why_no_gpu
+from ..cupy_raw import why_no_gpu
 from ..numba_cpu import wrong_thread_count
 
 # The versions that are also written in Python; they move the same numbers as those in CUDA C++.

@@ -30,7 +30,7 @@ FAILURES = {
 # The C function that launches the CUDA kernel of a given name.
 ENTRY = """
 extern "C" int launch_{index}(
-    unsigned first, unsigned blocks, unsigned wide, unsigned tall, std::size_t bytes, int order,
+    unsigned first, unsigned blocks, unsigned wide, unsigned tall, unsigned bytes, unsigned order,
     unsigned seed, void* const* arrays) {{
   using T = {storage};
   return host::launch(
@@ -52,17 +52,17 @@ def unavailable() -> str | None:
     """Return None, or why nothing can be compiled here."""
     if shutil.which("g++") is None:
         return "g++ is not installed: install GCC 12 or newer"
-    probe = subprocess.run(
-        ["g++", "-std=c++17", "-fsyntax-only", "-include", HERE / "cuda_host.h", "-x", "c++", "-"],
-        check=False,
-        capture_output=True,
-        text=True,
-        input="",
-    )
-    if probe.returncode:
-        first = next((line for line in probe.stderr.splitlines() if "error" in line), "no reason")
+    if errors := _compile("-fsyntax-only", HERE / "cuda_host.h"):
+        first = next((line for line in errors.splitlines() if "error" in line), "no reason")
         return f"g++ cannot compile for this machine ({first}): install GCC 12 or newer"
     return None
+
+
+def _compile(*options: str | Path) -> str:
+    """Run g++; return what it says if it fails."""
+    command = ["g++", "-std=c++17", *options]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    return (done.stderr or "no reason") if done.returncode else ""
 
 
 class Program:
@@ -72,29 +72,18 @@ class Program:
     """
 
     def __init__(
-        self,
-        names: Sequence[str],
-        folder: Path,
-        *,
-        source: str | None = None,
-        options: Sequence[str] = (),
-        prelude: str = "",
-    ) -> None:
+        self, names: Sequence[str], folder: Path, *, source: str | None = None,
+        options: Sequence[str] = (), prelude: str = "",
+    ) -> None:  # fmt: skip
         if reason := unavailable():
             raise RuntimeError(reason)
         entries = (_entry(index, name) for index, name in enumerate(names))
         code = "\n".join(['#include "cuda_host.h"', prelude, source or cuda_source(), *entries])
         path, library = folder / "involution_host.cpp", folder / "involution_host.so"
         path.write_text(code, encoding="utf-8")
-        command = ["g++", "-std=c++17", "-O1", "-fno-strict-aliasing", "-fPIC", "-shared"]
-        done = subprocess.run(
-            [*command, *options, "-I", HERE, path, "-o", library],
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise RuntimeError(f"g++ refuses the source: {done.stderr}")
+        flags = ("-O1", "-fno-strict-aliasing", "-fPIC", "-shared", *options)
+        if errors := _compile(*flags, "-I", HERE, path, "-o", library):
+            raise RuntimeError(f"g++ refuses the source: {errors}")
         self.library = ctypes.CDLL(str(library))
         self.names = list(names)
 
@@ -108,18 +97,10 @@ class Program:
         barrier or write beyond the block's shared memory.
         """
         function = getattr(self.library, f"launch_{self.names.index(launch.name)}")
-        function.argtypes = [
-            *[ctypes.c_uint] * 4,
-            ctypes.c_size_t,
-            ctypes.c_int,
-            ctypes.c_uint,
-            ctypes.c_void_p,
-        ]
         wide, tall = launch.block
         pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
         sizes = (first, launch.grid, wide, tall, launch.shared, ORDERS.index(order), seed)
-        outcome = function(*sizes, pointers)
-        if outcome:
+        if outcome := function(*map(ctypes.c_uint, sizes), pointers):
             raise RuntimeError(f"{launch.name} on {launch}: {FAILURES[outcome]}")
 
 
