@@ -152,19 +152,18 @@ def _add_products(target: int, x: Array, kernel: Array, y: Array, geom: Geometry
     from .few_channels import X, add_products
 
     height, row = (1, 1) if target == X else (geom.H_out, 4 * geom.W_out)
-    _share(add_products, geom, height, row, x, kernel, y, options=(target,))
+    _share(add_products, geom, height, row, x, kernel, y, target)
 
 
 def _share(
-    function: Callable[..., None], geom: Geometry, height: int, row: int, *arrays: Array,
-    options: tuple[int, ...] = (),
-) -> None:  # fmt: skip
+    function: Callable[..., None], geom: Geometry, height: int, row: int, *operands: Any
+) -> None:
     """Run ``function`` on all tasks, cutting ``height`` rows of ``row`` numbers into bands."""
     products = math.prod(geom.y_shape) * math.prod(geom.window)
     threads = max(1, min(_threads.get() or max_threads(), products // MIN_PRODUCTS))
     groups = geom.N * geom.G
     # A band needs extent - 1 rows of its neighbours as well.
-    rows = max(BAND_BYTES // (row * arrays[0].itemsize) - geom.extent[0], geom.extent[0])
+    rows = max(BAND_BYTES // (row * operands[0].itemsize) - geom.extent[0], geom.extent[0])
     if groups < 2 * threads:
         rows = min(rows, -(-height * groups // (2 * threads)))
     rows = max(1, min(rows, height))
@@ -172,13 +171,13 @@ def _share(
     cuts = [tasks * t // threads for t in range(threads + 1)]
     (s_h, s_w), (h, w) = geom.stride, geom.padded_size
     stride = min(s_h, h), min(s_w, w)  # a longer one gives the same outputs, but takes memory
-    writeable = [np.require(a, requirements="W") for a in arrays]  # else Numba compiles it again
-    arguments = (*writeable, *options, stride, geom.padding, geom.dilation, rows)
-    if (function, arrays[0].dtype) not in _ready:
+    # Arrays that cannot be written would have another type, for which Numba compiles it again.
+    arrays = (np.require(a, requirements="W") for a in operands[:3])
+    arguments = (*arrays, *operands[3:], stride, geom.padding, geom.dilation, rows)
+    if (function, operands[0].dtype) not in _ready:
         _compile(function, arguments)
-    others = [
-        _pool().submit(function, *arguments, *cut) for cut in pairwise(cuts[1:]) if cut[0] < cut[1]
-    ]
+    shares = (cut for cut in pairwise(cuts[1:]) if cut[0] < cut[1])
+    others = [_pool().submit(function, *arguments, *cut) for cut in shares]
     function(*arguments, *cuts[:2])
     for other in others:
         other.result()
@@ -206,12 +205,9 @@ def _compile(function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         while not done.wait(0.1):
             if time.process_time() - start > NOTICE:
                 folder = cache_folder(function)
-                LOG.warning(
-                    "preparing the numba backend's %s for %s: %s",
-                    function.__name__,
-                    dtype,
-                    f"it is compiled once and kept in {folder}" if folder else NOT_KEPT,
-                )
+                kept = f"it is compiled once and kept in {folder}" if folder else NOT_KEPT
+                name = function.__name__
+                LOG.warning("preparing the numba backend's %s for %s: %s", name, dtype, kept)
                 return
 
     Thread(target=watch, args=(time.process_time(),), daemon=True).start()
