@@ -101,19 +101,18 @@ def available_backends() -> dict[str, str | None]:
 
 def on_numpy_arrays() -> dict[str, str | None]:
     """Return each backend's name with None if it can run here on NumPy arrays, else why not."""
-    other = {
-        r.name: f"takes CuPy arrays: --backends {r.name} runs it"
-        for r in LADDER
-        if r.arrays != "numpy"
-    }
-    return {name: reason or other.get(name) for name, reason in available_backends().items()}
+    reasons = available_backends()
+    for rung in LADDER:
+        if rung.arrays != "numpy" and reasons[rung.name] is None:
+            reasons[rung.name] = f"takes CuPy arrays: --backends {rung.name} runs it"
+    return reasons
 
 
-def resolve(spec: str) -> Backend:
+def resolve(spec: str, argument: str = "backends") -> Backend:
     """Return the backend, or the one version of it, that is called ``spec``.
 
     That is ``NAME`` or ``NAME:VERSION``, such as "numba", "cupy:v3" or "numba_cuda:v2"; a
-    `BackendUnavailable` is raised if it cannot run here.
+    `BackendUnavailable` is raised if it cannot run here. Other errors are about ``argument``.
 
     >>> resolve("shifts").__name__
     'involution_edu.backends.shifts'
@@ -123,7 +122,14 @@ def resolve(spec: str) -> Backend:
     involution_edu.arguments.ArgumentError: backends is 'cupy:v9'; need one of 'cupy',
     'cupy:v1', 'cupy:v2', 'cupy:v3', 'cupy:v4'
     """
-    return _usable(spec, "backends")
+    backend = load(rung_of(spec, argument))
+    name, colon, _ = spec.partition(":")
+    if colon:
+        versions = {f"{name}:{v.name}": v for v in getattr(backend, "VERSIONS", ())}
+        backend = _one_version(backend, versions[as_choice(argument, spec, (name, *versions))])
+    if reason := backend.unavailable():
+        raise BackendUnavailable(f"backend {spec!r} cannot run here: {reason}")
+    return backend
 
 
 def rung_of(spec: str, argument: str = "backends") -> Rung:
@@ -134,17 +140,6 @@ def rung_of(spec: str, argument: str = "backends") -> Rung:
     names = ", ".join(repr(rung.name) for rung in LADDER)
     need = f"'auto' or one of {names}" if argument == "backend" else f"one of {names}"
     raise ArgumentError(argument, f"is {spec!r}", need)
-
-
-def _usable(spec: str, argument: str) -> Backend:
-    backend = load(rung_of(spec, argument))
-    name, colon, _ = spec.partition(":")
-    if colon:
-        versions = {f"{name}:{v.name}": v for v in getattr(backend, "VERSIONS", ())}
-        backend = _one_version(backend, versions[as_choice(argument, spec, (name, *versions))])
-    if reason := backend.unavailable():
-        raise BackendUnavailable(f"backend {spec!r} cannot run here: {reason}")
-    return backend
 
 
 def _one_version(module: Any, version: Version) -> Any:
@@ -176,14 +171,11 @@ def select(name: str = "auto", arrays: str = "numpy") -> Backend:
         rungs = [rung for rung in reversed(LADDER) if rung.arrays == arrays]
         usable = (r for r in rungs if not load(r).unavailable() and arrays_taken(r) == arrays)
         name = next(usable, rungs[0]).name
-    backend = _usable(name, "backend")
+    backend = resolve(name, "backend")
     if (taken := arrays_taken(rung_of(name))) != arrays:
-        need, move = MOVES[taken]
-        raise WrongTypeError(
-            "x",
-            f"is a {MOVES[arrays][0]} array",
-            f"a {need} array for backend {name!r}, such as {move}(x)",
-        )
+        kind, move = MOVES[taken]
+        need = f"a {kind} array for backend {name!r}, such as {move}(x)"
+        raise WrongTypeError("x", f"is a {MOVES[arrays][0]} array", need)
     return backend
 
 
