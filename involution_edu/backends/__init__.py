@@ -18,7 +18,7 @@ arrays are never moved to a GPU, nor CuPy arrays to the processor.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -36,17 +36,10 @@ from .cuda.versions import TASKS, Version
 class Backend(Protocol):
     """The functions of a backend's module."""
 
-    def forward(self, x: Array, kernel: Array, geom: Geometry) -> Array:
-        """Return y (N, C, H_out, W_out)."""
-
-    def backward_input(self, dy: Array, kernel: Array, geom: Geometry) -> Array:
-        """Return dx (N, C, H, W)."""
-
-    def backward_kernel(self, dy: Array, x: Array, geom: Geometry) -> Array:
-        """Return dkernel (N, G, K_h, K_w, H_out, W_out)."""
-
-    def unavailable(self) -> str | None:
-        """Return None if this backend can run here, else the reason and the fix."""
+    forward: Callable[[Array, Array, Geometry], Array]
+    backward_input: Callable[[Array, Array, Geometry], Array]
+    backward_kernel: Callable[[Array, Array, Geometry], Array]
+    unavailable: Callable[[], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +60,8 @@ LADDER = (
     Rung("windows", "windows", "every window laid out as a view, one einsum"),
     Rung("shifts", "shifts", "K_h·K_w shifted multiply-adds, no window ever copied"),
     Rung("numba", "numba_cpu", "the loops compiled, run on all cores"),
-    Rung(
-        "numba_cuda",
-        "numba_cuda",
-        "CUDA in Python: the code of one thread of the GPU",
-        arrays="cupy",
-    ),
-    Rung("cupy", "cupy_raw", "CUDA C++: a thread of the GPU for each pixel", arrays="cupy"),
+    Rung("numba_cuda", "numba_cuda", "CUDA in Python: the code of one thread of the GPU", "cupy"),
+    Rung("cupy", "cupy_raw", "CUDA C++: a thread of the GPU for each pixel", "cupy"),
 )
 
 _chosen: ContextVar[str] = ContextVar("involution_edu_backend", default="auto")
@@ -113,32 +101,19 @@ def available_backends() -> dict[str, str | None]:
 
 def on_numpy_arrays() -> dict[str, str | None]:
     """Return each backend's name with None if it can run here on NumPy arrays, else why not."""
-    return {
-        rung.name: load(rung).unavailable()
-        or (
-            None if rung.arrays == "numpy" else f"takes CuPy arrays: --backends {rung.name} runs it"
-        )
-        for rung in LADDER
-    }
+    reasons = available_backends()
+    for rung in LADDER:
+        if rung.arrays != "numpy" and reasons[rung.name] is None:
+            reasons[rung.name] = f"takes CuPy arrays: --backends {rung.name} runs it"
+    return reasons
 
 
-def resolve(spec: str) -> Backend:
+def resolve(spec: str, argument: str = "backends") -> Backend:
     """Return the backend, or the one version of it, that is called ``spec``.
 
-    Parameters
-    ----------
-    spec : str
-        ``NAME`` or ``NAME:VERSION``, such as "numba", "cupy:v3" or "numba_cuda:v2".
+    That is ``NAME`` or ``NAME:VERSION``, such as "numba", "cupy:v3" or "numba_cuda:v2"; a
+    `BackendUnavailable` is raised if it cannot run here. Other errors are about ``argument``.
 
-    Raises
-    ------
-    ArgumentError
-        If there is no such backend or version.
-    BackendUnavailable
-        If it cannot run here.
-
-    Examples
-    --------
     >>> resolve("shifts").__name__
     'involution_edu.backends.shifts'
     >>> resolve("cupy:v9")
@@ -147,21 +122,6 @@ def resolve(spec: str) -> Backend:
     involution_edu.arguments.ArgumentError: backends is 'cupy:v9'; need one of 'cupy',
     'cupy:v1', 'cupy:v2', 'cupy:v3', 'cupy:v4'
     """
-    return _usable(spec, "backends")
-
-
-def rung_of(spec: str, argument: str = "backends") -> Rung:
-    """Return the row of the ladder that ``spec`` names; an error is about ``argument``."""
-    name = str(spec).partition(":")[0]
-    for rung in LADDER:
-        if rung.name == name:
-            return rung
-    names = ", ".join(repr(rung.name) for rung in LADDER)
-    need = f"'auto' or one of {names}" if argument == "backend" else f"one of {names}"
-    raise ArgumentError(argument, f"is {spec!r}", need)
-
-
-def _usable(spec: str, argument: str) -> Backend:
     backend = load(rung_of(spec, argument))
     name, colon, _ = spec.partition(":")
     if colon:
@@ -172,11 +132,22 @@ def _usable(spec: str, argument: str) -> Backend:
     return backend
 
 
+def rung_of(spec: str, argument: str = "backends") -> Rung:
+    """Return the row of the ladder that ``spec`` names; an error is about ``argument``."""
+    for rung in LADDER:
+        if rung.name == str(spec).partition(":")[0]:
+            return rung
+    names = ", ".join(repr(rung.name) for rung in LADDER)
+    need = f"'auto' or one of {names}" if argument == "backend" else f"one of {names}"
+    raise ArgumentError(argument, f"is {spec!r}", need)
+
+
 def _one_version(module: Any, version: Version) -> Any:
     """Return a backend that launches this version only, and says with ``takes`` which sizes fit."""
     tasks = {task: partial(module.launch, task, version=version) for task in TASKS}
-    takes = partial(module.fits, version)
-    return SimpleNamespace(**tasks, unavailable=module.unavailable, takes=takes)
+    return SimpleNamespace(
+        **tasks, unavailable=module.unavailable, takes=partial(module.fits, version)
+    )
 
 
 def arrays_taken(rung: Rung) -> str:
@@ -189,43 +160,22 @@ def arrays_taken(rung: Rung) -> str:
 
 
 def select(name: str = "auto", arrays: str = "numpy") -> Backend:
-    """Return the backend called ``name``.
+    """Return the backend called ``name``, as `resolve`; it is handed arrays of the kind ``arrays``.
 
-    Parameters
-    ----------
-    name : str
-        As for `resolve`: it runs or raises and never falls back. Or "auto": the choice of the
-        surrounding `use_backend`, else the highest rung that can run here on such arrays.
-    arrays : {"numpy", "cupy"}
-        The kind of array it will be handed.
-
-    Raises
-    ------
-    ValueError
-        If no backend has this name.
-    BackendUnavailable
-        If it has one that cannot run here.
-    TypeError
-        If that backend takes the other kind of array.
+    "auto" is the choice of the surrounding `use_backend`, else the highest rung that can run
+    here on such arrays, "numpy" or "cupy". A backend that is named never falls back to another.
     """
     if name == "auto":
         name = _chosen.get()
     if name == "auto":
         rungs = [rung for rung in reversed(LADDER) if rung.arrays == arrays]
-        usable = (
-            rung
-            for rung in rungs
-            if load(rung).unavailable() is None and arrays_taken(rung) == arrays
-        )
+        usable = (r for r in rungs if not load(r).unavailable() and arrays_taken(r) == arrays)
         name = next(usable, rungs[0]).name
-    backend = _usable(name, "backend")
+    backend = resolve(name, "backend")
     if (taken := arrays_taken(rung_of(name))) != arrays:
-        need, move = MOVES[taken]
-        raise WrongTypeError(
-            "x",
-            f"is a {MOVES[arrays][0]} array",
-            f"a {need} array for backend {name!r}, such as {move}(x)",
-        )
+        kind, move = MOVES[taken]
+        need = f"a {kind} array for backend {name!r}, such as {move}(x)"
+        raise WrongTypeError("x", f"is a {MOVES[arrays][0]} array", need)
     return backend
 
 
@@ -236,10 +186,7 @@ MOVES = {"numpy": ("NumPy", "cupy.asnumpy"), "cupy": ("CuPy", "cupy.asarray")}
 class FusingBackend(Protocol):
     """A backend that can also generate the kernels itself, for inference."""
 
-    def generate_and_apply(
-        self, x: Array, features: Array, weight: Array, bias: Array, geom: Geometry
-    ) -> Array:
-        """Return y (N, C, H_out, W_out); the kernel is never in memory."""
+    generate_and_apply: Callable[..., Array]
 
 
 def fusing(x: Array, geom: Geometry, features: int) -> FusingBackend | None:

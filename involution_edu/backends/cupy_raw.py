@@ -7,7 +7,7 @@ stream that is current there. Sizes are arguments, so that each C++ name compile
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from .cuda import fused
 from .cuda.versions import (
     TASKS,
     VERSIONS,
-    Launch,
     Version,
     cuda_source,
     highest_that_fits,
@@ -26,9 +25,23 @@ from .cuda.versions import (
     result_shape,
     struct_of_sizes,
 )
-from .gpu import why_no_gpu
 
 DEFAULT_SHARED = 48 * 1024  # bytes of shared memory that a block gets without asking
+
+
+def why_no_gpu() -> str | None:
+    """Return None if CuPy can use a GPU here, else the reason and the fix."""
+    try:
+        import cupy
+    except ImportError as error:
+        return f"cupy cannot be imported ({error}): pip install cupy-cuda13x, with an NVIDIA GPU"
+    try:
+        devices = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return f"no CUDA driver ({error}): install NVIDIA's driver, on a machine with its GPU"
+    if devices == 0:
+        return "no GPU is visible: unset CUDA_VISIBLE_DEVICES"
+    return None
 
 
 @cache
@@ -45,42 +58,16 @@ def unavailable() -> str | None:
     return None
 
 
-def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
-    """Return y (N, C, H_out, W_out)."""
-    return launch("forward", x, kernel, geom)
-
-
-def backward_input(dy: Array, kernel: Array, geom: Geometry) -> Array:
-    """Return dx (N, C, H, W)."""
-    return launch("backward_input", dy, kernel, geom)
-
-
-def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
-    """Return dkernel (N, G, K_h, K_w, H_out, W_out)."""
-    return launch("backward_kernel", dy, x, geom)
-
-
 def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = None) -> Array:
-    """Return the result of ``task`` on the contiguous CuPy arrays ``a`` and ``b``.
+    """Return the result of ``task`` on contiguous CuPy arrays, by the highest version that fits.
 
-    Parameters
-    ----------
-    task : str
-        "forward", "backward_input" or "backward_kernel".
-    version : Version, optional
-        A row of `versions.VERSIONS`; the highest whose tile fits into the GPU if not given.
-
-    Raises
-    ------
-    ValueError
-        If the tile of ``version`` is too large for the GPU, if it does not take such a window or
-        stride, or if the image is too large for any version.
-    RuntimeError
-        If CUDA refuses the launch; the message has the sizes. A fault while it runs shows up
-        later, as with everything on a stream.
+    A `RuntimeError` has the sizes if CUDA refuses the launch. A fault while it runs shows up
+    later, as with everything on a stream.
     """
-    versions = VERSIONS if version is None else (version,)
-    return _run(task, versions, (a, b), geom)
+    return _run(task, VERSIONS if version is None else (version,), (a, b), geom)
+
+
+forward, backward_input, backward_kernel = (partial(launch, task) for task in TASKS)
 
 
 def fits(version: Version, geom: Geometry, dtype: np.dtype[Any]) -> bool:
@@ -101,27 +88,14 @@ def fuses(x: Any, geom: Geometry, features: int) -> bool:
 def generate_and_apply(
     x: Any, features: Any, weight: Any, bias: Any, geom: Geometry, version: Version | None = None
 ) -> Array:
-    """Return y without a kernel in memory.
+    """Return y; the kernel is never in memory.
 
     .. code-block:: text
 
         kernel[n, g, u, v, i, j] = bias[o] + sum over m of weight[o, m] * features[n, m, i, j]
         y = involution(x, kernel),  o = (g*K_h + u)*K_w + v
 
-    Parameters
-    ----------
-    x : cupy.ndarray, shape (N, C, H, W)
-    features : cupy.ndarray, shape (N, C_r, H_out, W_out)
-    weight : cupy.ndarray, shape (G*K_h*K_w, C_r)
-    bias : cupy.ndarray, shape (G*K_h*K_w,)
-        All of one dtype and on one GPU.
-    version : Version, optional
-        A row of `fused.VERSIONS`; the highest that takes ``geom`` and fits if not given.
-
-    Raises
-    ------
-    ValueError, RuntimeError
-        As `launch`.
+    ``features`` is (N, C_r, H_out, W_out), ``weight`` (G*K_h*K_w, C_r).
     """
     import cupy
 
@@ -149,17 +123,13 @@ def _run(
         if result.size:  # CUDA refuses a grid of no blocks
             arguments = (*operands, result, struct_of_sizes(geom, features))
             try:
-                _start(planned, device.id, arguments)
+                function = _function(planned.name, device.id)
+                if planned.shared > DEFAULT_SHARED:
+                    function.max_dynamic_shared_size_bytes = planned.shared
+                function((planned.grid,), planned.block, arguments, shared_mem=planned.shared)
             except Exception as error:
                 raise RuntimeError(f"{planned} failed for {geom}: {error}") from error
     return result
-
-
-def _start(planned: Launch, device: int, arguments: tuple[Any, ...]) -> None:
-    function = _function(planned.name, device)
-    if planned.shared > DEFAULT_SHARED:
-        function.max_dynamic_shared_size_bytes = planned.shared
-    function((planned.grid,), planned.block, arguments, shared_mem=planned.shared)
 
 
 @cache

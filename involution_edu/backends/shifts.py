@@ -15,13 +15,9 @@ import numpy as np
 
 from ..arrays import Array
 from ..geometry import Geometry
+from .loops import unavailable  # noqa: F401 - as those, this runs everywhere
 
 BLOCK = 1 << 16  # numbers of y to work on at a time
-
-
-def unavailable() -> str | None:
-    """Return None: this rung needs only NumPy."""
-    return None
 
 
 def _blocks(geom: Geometry) -> Iterator[slice]:
@@ -36,18 +32,22 @@ def _flat(a: Array, geom: Geometry) -> Array:
     return a.reshape(geom.N * geom.G, geom.C_g, *a.shape[2:])
 
 
-def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
-    """Return y (N, C, H_out, W_out)."""
-    y = np.zeros(geom.y_shape, x.dtype)
-    x, kernel = _flat(geom.pad(x), geom), kernel.reshape(-1, *geom.kernel_shape[2:])
+def _views(x: Array, geom: Geometry) -> Iterator[tuple[slice, int, int, Array]]:
+    """Yield for every block and tap (u, v) the pixels of x that it reads, (groups, C_g, H_out, W_out)."""
+    x = _flat(geom.pad(x), geom)
     for block in _blocks(geom):
-        sums = _flat(y, geom)[block]
-        product = np.empty_like(sums)
         for v in range(geom.window[1]):
             shifted = np.ascontiguousarray(x[block, ..., geom.pixels_under(0, v)[1]])
             for u in range(geom.window[0]):
-                rows = geom.pixels_under(u, v)[0]
-                sums += np.multiply(kernel[block, None, u, v], shifted[:, :, rows], out=product)
+                yield block, u, v, shifted[:, :, geom.pixels_under(u, v)[0]]
+
+
+def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
+    """Return y (N, C, H_out, W_out)."""
+    y = np.zeros(geom.y_shape, x.dtype)
+    sums, kernel = _flat(y, geom), kernel.reshape(-1, *geom.kernel_shape[2:])
+    for block, u, v, pixels in _views(x, geom):
+        sums[block] += kernel[block, None, u, v] * pixels
     return y
 
 
@@ -73,14 +73,7 @@ def backward_input(dy: Array, kernel: Array, geom: Geometry) -> Array:
 def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
     """Return dkernel (N, G, K_h, K_w, H_out, W_out)."""
     dkernel = np.empty(geom.kernel_shape, dy.dtype)
-    x, dy = _flat(geom.pad(x), geom), _flat(dy, geom)
-    for block in _blocks(geom):
-        dk = dkernel.reshape(-1, *geom.kernel_shape[2:])[block]
-        product = np.empty_like(dy[block])
-        for v in range(geom.window[1]):
-            shifted = np.ascontiguousarray(x[block, ..., geom.pixels_under(0, v)[1]])
-            for u in range(geom.window[0]):
-                rows = geom.pixels_under(u, v)[0]
-                np.multiply(dy[block], shifted[:, :, rows], out=product)
-                product.sum(axis=1, out=dk[:, u, v])
+    dk, dy = dkernel.reshape(-1, *geom.kernel_shape[2:]), _flat(dy, geom)
+    for block, u, v, pixels in _views(x, geom):
+        (dy[block] * pixels).sum(axis=1, out=dk[block, u, v])
     return dkernel

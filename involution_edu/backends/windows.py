@@ -12,11 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..arrays import Array
 from ..geometry import Geometry
-
-
-def unavailable() -> str | None:
-    """Return None: this rung needs only NumPy."""
-    return None
+from .loops import unavailable  # noqa: F401 - as those, this runs everywhere
 
 
 def windows(x: Array, geom: Geometry) -> Array:

@@ -27,29 +27,16 @@ ROUNDS = 7
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The largest difference of a backend from the reference in one tensor.
-
-    Attributes
-    ----------
-    backend, reference, dtype : str
-    tensor : str
-        "y", "dx" or "dkernel"; of a whole network "logits", "loss" or "gradients".
-    cases : int
-        Number of geometries, or tensors of a network, that were compared.
-    worst : str
-        The one with the largest error.
-    error, tolerance : float
-        max|a - reference| / max|reference| in that case, and the largest allowed.
-    """
+    """The largest difference of a backend from the reference in one tensor."""
 
     backend: str
     reference: str
     dtype: str
-    tensor: str
-    cases: int
-    worst: str
-    error: float
-    tolerance: float
+    tensor: str  # "y", "dx" or "dkernel"; of a whole network "logits", "loss" or "gradients"
+    cases: int  # geometries, or tensors of a network, that were compared
+    worst: str  # the one with the largest error
+    error: float  # max|a - reference| / max|reference| there
+    tolerance: float  # the largest error allowed
 
     @property
     def agrees(self) -> bool:
@@ -59,17 +46,13 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The shortest of several times in milliseconds, in float32.
-
-    ``backward_ms`` is for dx and dkernel together; ``speedup`` is over the windows, forward and
-    backward added.
-    """
+    """The shortest of several times in milliseconds, in float32."""
 
     backend: str
     case: str
     forward_ms: float
-    backward_ms: float
-    speedup: float
+    backward_ms: float  # of dx and dkernel together
+    speedup: float  # over the windows, forward and backward added
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +71,9 @@ class Comparison(Lines):
     def lines(self) -> Iterator[str]:
         """Yield the errors of every backend, its times, and a line for each disagreement."""
         yield from agreement_lines(self.agreements)
-        yield ""
-        yield f"Milliseconds in float32, the shortest of {ROUNDS}; backward is dx and dkernel"
+        yield f"\nMilliseconds in float32, the shortest of {ROUNDS}; backward is dx and dkernel"
         for case, timings in groupby(self.timings, attrgetter("case")):
-            yield ""
-            yield case
-            yield "backend        forward   backward   speed-up over windows"
+            yield f"\n{case}\nbackend        forward   backward   speed-up over windows"
             for t in timings:
                 yield f"{t.backend:13} {t.forward_ms:8.2f} {t.backward_ms:10.2f} {t.speedup:9.1f} x"
         yield ""
@@ -163,23 +143,20 @@ def _agreements(
                         errors.setdefault((name, tensor), []).append((error, case))
         for (name, tensor), found in errors.items():
             error, worst = max(found, key=itemgetter(0))
-            yield Agreement(
-                name, reference, str(dtype), tensor, len(found), worst, error, tolerance
-            )
+            counts = len(found), worst, error, tolerance
+            yield Agreement(name, reference, str(dtype), tensor, *counts)
 
 
 def _error(a: Array, reference: Array) -> float:
-    if (a.shape, a.dtype) != (reference.shape, reference.dtype):
-        return math.inf
-    return scaled_error(a, reference)
+    same = (a.shape, a.dtype) == (reference.shape, reference.dtype)
+    return scaled_error(a, reference) if same else math.inf
 
 
 def _times(backends: Mapping[str, Backend], case: str, geom: Geometry) -> Iterator[Timing]:
     """Time the forward and the backward pass of all backends, in turns."""
     x, kernel, dy = random_operands(geom, "float32", seed=0)
     timed = {name: backend for name, backend in backends.items() if takes(backend, geom, x.dtype)}
-    forward = dict.fromkeys(timed, math.inf)
-    backward = dict.fromkeys(timed, math.inf)
+    forward, backward = (dict.fromkeys(timed, math.inf) for _ in range(2))
     for round_ in range(1 + ROUNDS):
         for name, backend in timed.items():
             start = time.perf_counter()
@@ -199,8 +176,7 @@ def _times(backends: Mapping[str, Backend], case: str, geom: Geometry) -> Iterat
 
 def agreement_lines(agreements: Sequence[Agreement]) -> Iterator[str]:
     """Yield a table of errors: a row for each backend, reference and dtype."""
-    yield "Errors: max|a - reference| / max|reference|, the worst of all cases"
-    yield ""
+    yield "Errors: max|a - reference| / max|reference|, the worst of all cases\n"
     yield "backend       against  dtype    cases         y       dx  dkernel  allowed"
     columns = attrgetter("backend", "reference", "dtype", "cases", "tolerance")
     for (backend, reference, dtype, cases, tolerance), group in groupby(agreements, columns):
@@ -210,10 +186,8 @@ def agreement_lines(agreements: Sequence[Agreement]) -> Iterator[str]:
             for name in ("y", "dx", "dkernel")
         )
         verdict = "ok" if all(a.agrees for a in tensors.values()) else "FAIL"
-        yield (
-            f"{backend:13} {reference:8} {dtype:8} {cases:>5}  {errors} "
-            f"{number(tolerance):>8}  {verdict}"
-        )
+        row = f"{backend:13} {reference:8} {dtype:8} {cases:>5}  {errors}"
+        yield f"{row} {number(tolerance):>8}  {verdict}"
 
 
 def verdict_lines(agreements: Sequence[Agreement]) -> Iterator[str]:
@@ -229,6 +203,5 @@ def verdict_lines(agreements: Sequence[Agreement]) -> Iterator[str]:
 
 
 def absence_lines(absent: Mapping[str, str]) -> Iterator[str]:
-    """Yield a line for each backend that is absent, with the reason."""
-    for name, reason in absent.items():
-        yield wrapped(f"{name} is absent: {reason}")
+    """Return a line for each backend that is absent, with the reason."""
+    return (wrapped(f"{name} is absent: {reason}") for name, reason in absent.items())

@@ -20,30 +20,16 @@ STEP_TOLERANCE = 1e-8
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The check of one gradient against the forward pass.
+    """The check of one gradient against the forward pass."""
 
-    Attributes
-    ----------
-    tensor : str
-        The gradient's name: "dkernel", "dx", or the name of a parameter.
-    method : str
-        "central difference" or "adjoint identity".
-    entries, checked, skipped : int
-        Entries of the tensor, those compared, and those left out because of a kink.
-    error, tolerance : float
-        Largest difference relative to the largest reference, and the largest allowed.
-    wrong : str or None
-        The first wrong entry with both values; None if there are no errors.
-    """
-
-    tensor: str
-    method: str
-    entries: int
+    tensor: str  # "dkernel", "dx", or the name of a parameter
+    method: str  # "central difference" or "adjoint identity"
+    entries: int  # of the tensor; checked and skipped: compared, and left out because of a kink
     checked: int
     skipped: int
-    error: float
-    tolerance: float
-    wrong: str | None
+    error: float  # largest difference relative to the largest reference
+    tolerance: float  # the largest error allowed
+    wrong: str | None  # the first wrong entry with both values; None if there are no errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +99,9 @@ def adjoint_identity(
 
 
 def _wrong_kind(tensor: str, gradient: Array, a: Array) -> str | None:
-    if (gradient.shape, gradient.dtype) == (a.shape, a.dtype):
-        return None
-    return f"{tensor} is {gradient.dtype} {gradient.shape}; need {a.dtype} {a.shape}"
+    same = (gradient.shape, gradient.dtype) == (a.shape, a.dtype)
+    need = f"{tensor} is {gradient.dtype} {gradient.shape}; need {a.dtype} {a.shape}"
+    return None if same else need
 
 
 def dot(a: Array, b: Array) -> float:

@@ -67,10 +67,7 @@ class GradientReport(Lines):
     @property
     def ok(self) -> bool:
         """Whether no check failed."""
-        return not self._failed()
-
-    def _failed(self) -> int:
-        return sum(check.wrong is not None for r in self.reports for check in r.checks)
+        return not any(check.wrong for r in self.reports for check in r.checks)
 
     def lines(self) -> Iterator[str]:
         """Yield a row for every gradient of every backend, and its first failure."""
@@ -78,21 +75,16 @@ class GradientReport(Lines):
         for (backend, subject, dtype), group in groupby(self.reports, key):
             cases = list(group)
             yield f"{backend}: {subject} in {dtype}, {len(cases)} cases"
-            yield (
-                f"{'tensor':17} {'compared with':18} {'checked':>7} {'of':>6} {'kinks':>5} "
-                f"{'error':>8} {'allowed':>7}"
-            )
+            yield ("tensor            compared with      checked     of kinks    error allowed")
             rows: dict[tuple[str, str], list[Check]] = {}
             for check in (check for report in cases for check in report.checks):
                 rows.setdefault((check.tensor, check.method), []).append(check)
             for (tensor, method), checks in rows.items():
-                yield (
-                    f"{tensor:17} {method:18} {sum(c.checked for c in checks):>7} "
-                    f"{sum(c.entries for c in checks):>6} {sum(c.skipped for c in checks):>5} "
-                    f"{number(max(c.error for c in checks)):>8} "
-                    f"{number(checks[0].tolerance):>7}  "
-                    f"{'FAIL' if any(c.wrong for c in checks) else 'ok'}"
-                )
+                counts = ("checked", 7), ("entries", 6), ("skipped", 5)
+                sums = " ".join(f"{sum(getattr(c, n) for c in checks):>{w}}" for n, w in counts)
+                error, allowed = number(max(c.error for c in checks)), number(checks[0].tolerance)
+                verdict = "FAIL" if any(c.wrong for c in checks) else "ok"
+                yield f"{tensor:17} {method:18} {sums} {error:>8} {allowed:>7}  {verdict}"
             wrong = ((r.case, check) for r in cases for check in r.checks if check.wrong)
             for case, check in islice(wrong, 1):
                 yield wrapped(
@@ -100,7 +92,8 @@ class GradientReport(Lines):
                     f"{number(check.error)}, allowed {number(check.tolerance)}"
                 )
             yield ""
-        failed, total = self._failed(), sum(len(r.checks) for r in self.reports)
+        wrongs = [check.wrong for r in self.reports for check in r.checks]
+        failed, total = len(wrongs) - wrongs.count(None), len(wrongs)
         yield f"{failed} of {total} checks failed." if failed else f"All {total} checks passed."
 
 
@@ -162,36 +155,14 @@ def check_operator(
 
 
 def check_layer(layer: nn.Module, x: Array, *, entries: int = 1000, seed: int = 0) -> list[Check]:
-    """Check ``layer.backward`` against ``layer.forward``: every parameter, and ``x``.
+    """Check ``layer.backward`` against ``layer.forward``: every parameter, and ``x``, in float64.
 
     The layer is copied first, so that its gradients and running averages stay as they are. The
-    two branches of an `nn.Involution2d` are also checked alone, dx_apply with the kernel kept
-    fixed and dx_generate with the operator's input kept fixed, before their sum dx.
+    checks come in backward order: dkernel (of an involution), the parameters from last to first,
+    dx. The two branches of an `nn.Involution2d` are also checked alone, dx_apply with the kernel
+    kept fixed and dx_generate with the operator's input kept fixed, before their sum dx. Kinks are
+    detected in `nn.ReLU` and `nn.MaxPool2d` modules only.
 
-    Parameters
-    ----------
-    layer : Module
-        In float64, in training or in evaluation mode. Kinks are detected in its `nn.ReLU` and
-        `nn.MaxPool2d` modules only.
-    x : ndarray, float64
-        The input of the layer.
-    entries, seed : int
-        As in `check_operator`.
-
-    Returns
-    -------
-    list of Check
-        In backward order: dkernel (of an involution), the parameters from last to first, dx.
-
-    Raises
-    ------
-    TypeError
-        If ``x`` is not float64: rounding in float32 is larger than the effect of a small step.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from involution_edu import nn
     >>> layer = nn.Involution2d(8, kernel_size=3, groups=2, rng=0, dtype=float)
     >>> checks = check_layer(layer, np.random.default_rng(0).standard_normal((2, 8, 4, 5)))
     >>> print(*(check.tensor for check in checks), sep=", ")
@@ -201,9 +172,8 @@ def check_layer(layer: nn.Module, x: Array, *, entries: int = 1000, seed: int = 
     []
     """
     if x.dtype != np.float64:
-        raise WrongTypeError(
-            "x", f"has dtype {x.dtype}", f"float64, which resolves steps of {STEP}"
-        )
+        need = f"float64, which resolves steps of {STEP}"
+        raise WrongTypeError("x", f"has dtype {x.dtype}", need)
     layer, x = copy.deepcopy(layer), x.copy()
     for _, module in layer.named_modules():
         if isinstance(module, nn.Involution2d):
@@ -233,18 +203,9 @@ def check_all(
 ) -> GradientReport:
     """Check backends on every awkward case, and layers on every row of `LAYERS`.
 
+    ``backends`` are ``NAME`` or ``NAME:VERSION``; all that run here on NumPy arrays if not given.
     Layers are checked on the rungs for NumPy arrays only. The last two cases are a network of the
     other layers, which need no backend.
-
-    Parameters
-    ----------
-    backends : iterable of str, optional
-        ``NAME`` or ``NAME:VERSION`` of each; all that run here on NumPy arrays if not given.
-
-    Raises
-    ------
-    ArgumentError, BackendUnavailable
-        If there is no such backend or it cannot run here.
     """
     if backends is None:
         backends = [name for name, reason in on_numpy_arrays().items() if reason is None]
@@ -284,12 +245,14 @@ def _branches(
     layer: nn.Involution2d, x: Array, dy: Array, kinked: Sequence[nn.ReLU | nn.MaxPool2d]
 ) -> list[tuple[Differences, str, Array, Array]]:
     """Return dkernel, dx_generate and dx_apply of ``layer``, each with its differences."""
-    apply = partial(involution, stride=layer.stride, dilation=layer.dilation)
+    options: Any = {"stride": layer.stride, "dilation": layer.dilation}
     kernel = layer.generate_kernel(x)
     held = layer.project(x).copy()  # a copy: it may be x itself, which the steps change
-    dheld, dkernel = involution_backward(
-        dy, held, kernel, stride=layer.stride, dilation=layer.dilation
-    )
+    dheld, dkernel = involution_backward(dy, held, kernel, **options)
+
+    def apply(x: Array, kernel: Array) -> Array:
+        return involution(x, kernel, **options)
+
     linear = partial(Differences, dy=dy, step=1.0, tolerance=TOLERANCE[x.dtype])
     product = linear(lambda: apply(held, kernel))
     generated = Differences(lambda: apply(held, layer.generate_kernel(x)), dy, kinked)

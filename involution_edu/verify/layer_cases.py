@@ -14,18 +14,14 @@ LAYERS: dict[str, tuple[tuple[int, int, int, int], bool, dict[str, Any]]] = {
     "3x3": ((2, 8, 4, 5), True, {"groups": 2}),
     "evaluation mode": ((1, 8, 5, 4), False, {"groups": 2}),
     "stride 2, odd sizes": ((2, 8, 5, 7), True, {"groups": 4, "stride": 2}),
-    "3x5, stride (1, 3), dilation (2, 1)": (
-        (1, 8, 6, 7),
-        True,
-        {"kernel_size": (3, 5), "groups": 1, "stride": (1, 3), "dilation": (2, 1)},
-    ),
+    "3x5, stride (1, 3), dilation (2, 1)": ((1, 8, 6, 7), True, {
+        "kernel_size": (3, 5), "groups": 1, "stride": (1, 3), "dilation": (2, 1)
+    }),
     "a group per channel, no BatchNorm": ((1, 4, 5, 4), True, {"groups": 4, "sigma": "relu"}),
-    "6 channels of 8, no sigma": (
-        (2, 8, 3, 4),
-        True,
-        {"out_channels": 6, "groups": 3, "sigma": "identity"},
-    ),
-}
+    "6 channels of 8, no sigma": ((2, 8, 3, 4), True, {
+        "out_channels": 6, "groups": 3, "sigma": "identity"
+    }),
+}  # fmt: skip
 
 
 def make_layer(case: str, seed: int) -> tuple[nn.Involution2d, Array]:

@@ -14,13 +14,7 @@ from ..geometry import Geometry
 
 
 def on_numpy(spec: str) -> Any:
-    """Return the `Backend` called ``NAME`` or ``NAME:VERSION``, with functions of NumPy arrays.
-
-    Raises
-    ------
-    ArgumentError, BackendUnavailable
-        As `backends.resolve`.
-    """
+    """Return the `Backend` called ``NAME`` or ``NAME:VERSION``, with functions of NumPy arrays."""
     backend = resolve(spec)
     if arrays_taken(rung_of(spec)) == "numpy":
         return backend
@@ -46,8 +40,5 @@ def simulated(spec: str) -> bool:
 def results(backend: Backend, operands: Sequence[Any], geom: Geometry) -> dict[str, Array]:
     """Return y, dx and dkernel by name from (x, kernel, dy)."""
     x, kernel, dy = operands
-    return {
-        "y": backend.forward(x, kernel, geom),
-        "dx": backend.backward_input(dy, kernel, geom),
-        "dkernel": backend.backward_kernel(dy, x, geom),
-    }
+    dx, dkernel = backend.backward_input(dy, kernel, geom), backend.backward_kernel(dy, x, geom)
+    return {"y": backend.forward(x, kernel, geom), "dx": dx, "dkernel": dkernel}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import mmap
 import os
 import re
 import subprocess
@@ -21,9 +23,12 @@ from cuda_checks import (
     TOLERANCES,
     check_fused_on_host,
     check_on_host,
+    operands_and_results,
 )
 
-from involution_edu.backends.cuda import emulator, fused
+from involution_edu.arrays import Array
+from involution_edu.backends import loops
+from involution_edu.backends.cuda import emulator, fused, versions
 from involution_edu.backends.cuda.fused import fusing_pays
 from involution_edu.backends.cuda.versions import (
     MAX_IMAGE,
@@ -37,6 +42,7 @@ from involution_edu.backends.cuda.versions import (
     plan,
     struct_of_sizes,
 )
+from involution_edu.cases import random_operands, scaled_error
 from involution_edu.geometry import Geometry, make_geometry
 
 V1, V2, V3, V4 = VERSIONS
@@ -102,6 +108,133 @@ def test_nan_and_inf_arrive_where_the_equation_puts_them(program: emulator.Progr
         assert np.argwhere(~np.isfinite(dx)).tolist() == [
             [0, 1, 0, 0], [0, 1, 0, 1], [0, 1, 1, 0], [0, 1, 1, 1]
         ]  # fmt: skip
+
+
+NAN_CASES = {
+    "6x8": make_geometry((2, 4, 6, 8), 2, 3),
+    "7x9, 5x5": make_geometry((1, 3, 7, 9), 1, 5),
+    "9x10, 7x7, no padding": make_geometry((1, 2, 9, 10), 1, 7, padding="valid"),
+    "9x12, stride 2": make_geometry((1, 4, 9, 12), 2, 3, stride=2),
+    "8x9, 3x5, dilation 2": make_geometry((1, 2, 8, 9), 1, (3, 5), dilation=2),
+}
+
+
+def check_nan(program: emulator.Program, task: str, version: Version, geom: Geometry) -> None:
+    """Fail unless NaN arrives where the loops have it: 0 times an entry that is not read hides it."""
+    rng = np.random.default_rng(1)
+    x, kernel, dy = random_operands(geom, "float32", seed=1)
+    for a in (x, kernel, dy):
+        a[rng.random(a.shape) < 0.01] = np.nan
+    operands = {"forward": (x, kernel), "backward_input": (dy, kernel), "backward_kernel": (dy, x)}
+    want = getattr(loops, task)(*operands[task], geom)
+    assert 0 < np.isnan(want).sum() < want.size
+    got = np.zeros_like(want)
+    program.run(plan(task, version, geom, FLOAT), *operands[task], got, struct_of_sizes(geom))
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(want), "NaN is elsewhere")
+    np.testing.assert_allclose(np.nan_to_num(got), np.nan_to_num(want), 0, 1e-4)
+
+
+@needs.compiler
+@pytest.mark.parametrize("case", NAN_CASES)
+@pytest.mark.parametrize("task", TASKS)
+def test_nan_is_not_taken_from_a_neighbour(task: str, case: str, program: emulator.Program) -> None:
+    for version in VERSIONS:
+        if version.takes(NAN_CASES[case]):
+            check_nan(program, task, version, NAN_CASES[case])
+
+
+NAN_FAULTS = {
+    "dx takes entries of the next row": (
+        " && j + v + q < W_out;", ";", "backward_input", V4, "9x10, 7x7, no padding",
+    ),
+    "dx takes entries of the row before": (
+        "0 <= j + v + q && ", "", "backward_input", V4, "7x9, 5x5",
+    ),
+    "dx takes entries of the next tap": (
+        "row = 0 <= i + t && i + t < H_out;", "row = 0 <= i + t;", "backward_input", V4,
+        "9x10, 7x7, no padding",
+    ),
+    "y leaves out the products with the padding": (
+        "          if (r < count) {\n            A row[K + 1];",
+        "          if (r < count && (h0 >= 0 || t > 0)) {\n            A row[K + 1];",
+        "forward", V4, "7x9, 5x5",
+    ),
+}  # fmt: skip
+
+
+@needs.compiler
+@pytest.mark.parametrize("name", NAN_FAULTS)
+def test_planted_faults_of_nan_are_caught(name: str, tmp_path: Path) -> None:
+    """The first three are right for finite numbers: they multiply by a 0 of the tile."""
+    right, wrong, task, version, case = NAN_FAULTS[name]
+    source = cuda_source()
+    assert source.count(right) == 1
+    launch = plan(task, version, NAN_CASES[case], FLOAT)
+    program = emulator.Program([launch.name], tmp_path, source=source.replace(right, wrong))
+    with pytest.raises(AssertionError, match="NaN is elsewhere"):
+        check_nan(program, task, version, NAN_CASES[case])
+
+
+def reserved(shape: tuple[int, ...]) -> Array:
+    """Return an array of zeros in float16 that takes memory only where it is written."""
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000  # MAP_NORESERVE
+    array: Array = np.frombuffer(mmap.mmap(-1, 2 * math.prod(shape), flags), np.float16)
+    return array.reshape(shape)
+
+
+def check_far(program: emulator.Program, task: str, version: Version) -> None:
+    """Fail unless the last 64 of 2^30 + 64 images are right: beyond 2^32 numbers in each array."""
+    near, far = (make_geometry((n, 4, 1, 1), 1, 3) for n in (64, 2**30 + 64))
+    operands, results = operands_and_results(near, HALF)
+    arrays = []
+    for a in operands[task]:
+        arrays.append(reserved((far.N, *a.shape[1:])))
+        arrays[-1][-64:] = a
+    got = reserved((far.N, *results[task].shape[1:]))
+    launch, last = (plan(task, version, geom, HALF) for geom in (far, near))
+    program.run(launch, *arrays, got, struct_of_sizes(far), first=launch.grid - last.grid)
+    error = scaled_error(got[-64:].astype(np.float64), results[task])
+    assert error <= TOLERANCES[HALF], f"{launch.name} is wrong by {error:.1e}"
+
+
+@needs.compiler
+@needs.linux
+def test_more_than_2_32_numbers(program: emulator.Program) -> None:
+    for task in TASKS:
+        for version in VERSIONS:
+            check_far(program, task, version)
+
+
+@needs.compiler
+@needs.linux
+@pytest.mark.parametrize(
+    ("right", "wrong", "version"),
+    [
+        ("static_cast<long long>(blockIdx.x) * blockDim.x", "blockIdx.x * blockDim.x", V1),
+        ("long long thread_index() {", "int thread_index() {", V1),
+        ("const long long o = thread_index();", "const int o = thread_index();", V1),
+        ("const long long nc = at.ng * C_g + r0;", "const int nc = at.ng * C_g + r0;", V3),
+        ("const long long nc = tile.at.ng * C_g", "const int nc = tile.at.ng * C_g", V4),
+    ],
+)
+@pytest.mark.parametrize("task", TASKS)
+def test_indices_of_32_bits_are_caught(
+    task: str, right: str, wrong: str, version: Version, tmp_path: Path
+) -> None:
+    name = name_expression(task, version, HALF, 3)
+    source = cuda_source()
+    assert right in source
+    program = emulator.Program([name], tmp_path, source=source.replace(right, wrong))
+    with pytest.raises(AssertionError, match="is wrong by"):
+        check_far(program, task, version)
+
+
+def test_more_blocks_than_a_launch_can_have() -> None:
+    assert plan("forward", V2, make_geometry((2**31 - 1, 1, 1, 1), 1, 1), FLOAT).grid == 2**31 - 1
+    with pytest.raises(
+        ValueError, match=r"^x has shape \(1073741824, 2, 1, 1\); need fewer images"
+    ):
+        plan("forward", V2, make_geometry((2**30, 2, 1, 1), 2, 1), FLOAT)
 
 
 @dataclass(frozen=True)
@@ -245,6 +378,22 @@ def test_planted_faults_are_caught(name: str, tmp_path: Path) -> None:
         check(program, version=fault.version, geom=geom, dtype=fault.dtype)
 
 
+@needs.compiler
+def test_a_tile_of_dx_for_the_stride_as_it_was_given_is_caught(tmp_path: Path) -> None:
+    """The fault is in the plan: the source has the stride cut to the size of the image."""
+    path = Path(versions.__file__)
+    source, geom = path.read_text(encoding="utf-8"), CASES["5x6, 3x3, stride 9, no padding"]
+    assert source.count("// min(s, padded) + 1") == 1
+    planted = {"__name__": versions.__name__, "__package__": versions.__package__}
+    code = source.replace("// min(s, padded) + 1", "// s + 1")
+    exec(compile(code, path, "exec"), planted)  # noqa: S102
+    launch = planted["plan"]("backward_input", V2, geom, FLOAT)  # type: ignore[operator]
+    program = emulator.Program([launch.name], tmp_path)
+    (dy, kernel), dx = operands_and_results(geom, FLOAT)[0]["backward_input"], np.ones(geom.x_shape)
+    with pytest.raises(RuntimeError, match="wrote beyond its shared memory"):
+        program.run(launch, dy, kernel, dx.astype(FLOAT), struct_of_sizes(geom))
+
+
 def sanitized(tmp_path: Path, source: str, names: list[str]) -> subprocess.CompletedProcess[str]:
     """Run what is called so on every case with the address and undefined-behaviour sanitizers."""
     path = tmp_path / "source.cu"
@@ -297,15 +446,23 @@ def test_sanitizers_find_nothing(tmp_path: Path) -> None:
             "runtime error",
         ),
         ("columns % PAIR == 0 && address", "address", "backward_kernel_v4", "misaligned address"),
+        ("min(tap0 + t, taps - 1)", "tap0 + t", "backward_kernel_v3<float, 0>", "use-after-poison"),
     ],
-    ids=["reads beyond the image", "overflows an int", "reads pairs where rows are odd"],
+    ids=[
+        "reads beyond the image",
+        "overflows an int",
+        "reads pairs where rows are odd",
+        "reads beyond the tile",
+    ],
 )
 def test_sanitizers_find_a_fault(
     right: str, wrong: str, name: str, found: str, tmp_path: Path
 ) -> None:
     source = cuda_source()
     assert right in source
-    done = sanitized(tmp_path, source.replace(right, wrong), [f"{name}<float, 3>"])
+    done = sanitized(
+        tmp_path, source.replace(right, wrong), [name if "<" in name else f"{name}<float, 3>"]
+    )
     assert done.returncode != 0
     assert found in done.stderr
 

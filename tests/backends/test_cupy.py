@@ -261,6 +261,7 @@ def test_doctor_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
         "gives wrong numbers, off by 1.0e+00: involution-edu compare --backends cupy shows where"
     )
     assert doctor.examine().backends["cupy"] == wrong
+    assert doctor.examine().problems == (f"cupy: {wrong}",)
 
 
 @pytest.mark.usefixtures("cupy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import math
 import multiprocessing
@@ -11,8 +12,10 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,8 @@ from involution_edu.cases import TOLERANCE, operator_options, random_operands, s
 from involution_edu.geometry import Geometry, make_geometry
 
 pytestmark = needs.numba
+if numba_cpu.unavailable() is None:
+    from involution_edu.backends.numba_cpu import vectors
 
 # Whole vectors and remainders, in pixels and in channels; many bands and few.
 WIDE = {
@@ -132,6 +137,7 @@ def first_call(site: Path, cache: str, home: Path) -> tuple[bool, str]:
     from involution_edu.backends import numba_cpu
     from involution_edu.backends.numba_cpu import channels
     assert numba_cpu.unavailable() is None
+    numba_cpu.NOTICE = 0.0  # a fast processor compiles in less than a second
     x, kernel = np.ones((1, 16, 8, 9), "f"), np.ones((1, 1, 3, 3, 8, 9), "f")
     y = inv.involution(x, kernel, backend="numba")
     print(sum(channels.forward.stats.cache_hits.values()), int(y[0, 0, 4, 4]))
@@ -158,8 +164,11 @@ def test_compiled_code_is_cached_elsewhere_if_the_package_cannot_be_written(tmp_
     home.mkdir()
     found, notice = first_call(package.parent, "", home)
     assert not found
-    assert "preparing the numba backend's forward for float32" in notice
-    assert list(home.rglob("*.nbc")), "nothing was cached"
+    (kept,) = {file.parent for file in home.rglob("*.nbc")}
+    assert (
+        "preparing the numba backend's forward for float32: it is compiled once and kept in "
+        f"{kept}\n" in notice
+    )
     found, _ = first_call(package.parent, "", home)
     assert found
 
@@ -171,8 +180,110 @@ def test_no_folder_to_cache_compiled_code_is_no_error(tmp_path: Path) -> None:
     )
     home = tmp_path / "home"
     home.write_text("a file where Numba would put its folder")
-    found, _ = first_call(package.parent, "", home)
+    found, notice = first_call(package.parent, "", home)
     assert not found
+    assert f"the numba backend's forward for float32: {numba_cpu.NOT_KEPT}\n" in notice
+    assert "is kept" not in notice
+
+
+def test_a_damaged_file_of_compiled_code_is_replaced(tmp_path: Path) -> None:
+    package = installed_copy(tmp_path)
+    first_call(package.parent, str(tmp_path / "cache"), tmp_path)
+    for file in (tmp_path / "cache").rglob("*.nb?"):
+        file.write_bytes(b"")
+    found, notice = first_call(package.parent, str(tmp_path / "cache"), tmp_path)
+    assert not found
+    assert notice.count("is damaged (EOFError: Ran out of input): compiling again") == 1
+    found, notice = first_call(package.parent, str(tmp_path / "cache"), tmp_path)
+    assert found
+    assert "is damaged" not in notice
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda whole: b"",
+    "half": lambda whole: whole[: len(whole) // 2],
+    "random": lambda whole: np.random.default_rng(1).bytes(len(whole)),
+    "one bit": lambda whole: bytes([*whole[:-200], whole[-200] ^ 1, *whole[-199:]]),
+}
+
+
+def doubled(folder: Path, hits: int) -> None:
+    """Run a small compiled function as in a new process; it must come from the cache, or not."""
+    source = folder / "small.py"
+    if not source.exists():
+        source.write_text("def double(a):\n    a[0] *= 2\n")
+    sys.path.insert(0, str(folder))
+    sys.modules.pop("small", None)
+    function: Any = vectors.compiled(importlib.import_module("small").double)
+    sys.path.remove(str(folder))
+    for dtype in ("f4", "f8"):
+        a = np.array([4.0], dtype)
+        function(a)
+        assert a[0] == 8
+    assert sum(function.stats.cache_hits.values()) == hits
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        (name, damage)
+        for name, damage in product(["*.nbi", "*.1.nbc", "*.2.nbc"], DAMAGES)
+        if (name, damage) != ("*.nbi", "one bit")  # which loses an entry without an error
+    ],
+)
+def test_damaged_code_is_compiled_again_and_said_once(
+    name: str, damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    doubled(tmp_path, hits=0)
+    doubled(tmp_path, hits=2)
+    (file,) = tmp_path.rglob(name)
+    file.write_bytes(DAMAGES[damage](file.read_bytes()))
+    doubled(tmp_path, hits={"*.nbi": 0, "*.1.nbc": 0, "*.2.nbc": 1}[name])
+    (message,) = caplog.messages
+    assert message.startswith(f"compiled code in {file.parent} is damaged (")
+    doubled(tmp_path, hits=2 if name != "*.2.nbc" else 1)
+    doubled(tmp_path, hits=2)
+    assert len(caplog.messages) == 1
+
+
+def test_code_for_another_dtype_is_not_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two processes that compile at once may take the same name for two files."""
+    doubled(tmp_path, hits=0)
+    (file,), (other,) = tmp_path.rglob("*.1.nbc"), tmp_path.rglob("*.2.nbc")
+    file.write_bytes(other.read_bytes())
+    doubled(tmp_path, hits=0)
+    assert "is damaged (it is for" in caplog.text
+
+
+def test_code_that_cannot_be_kept_runs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    doubled(tmp_path, hits=0)
+    for file in tmp_path.rglob("*.nb?"):
+        file.unlink()
+        file.mkdir()
+    doubled(tmp_path, hits=0)
+    assert "compiled code cannot be kept in" in caplog.text
+
+
+@pytest.mark.parametrize("threads", ["0", "-3", "1.5", "many", ""])
+def test_a_wrong_number_of_threads_is_one_line(threads: str) -> None:
+    code = """
+    import numpy as np, involution_edu as inv
+    x = np.ones((1, 1, 2, 2))
+    inv.involution(x, np.ones((1, 1, 3, 3, 2, 2)))
+    try:
+        inv.involution(x, np.ones((1, 1, 3, 3, 2, 2)), backend="numba")
+    except inv.BackendUnavailable as error:
+        print(error)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, text=True,
+        env={**os.environ, "NUMBA_NUM_THREADS": threads},
+    )  # fmt: skip
+    reason = f"NUMBA_NUM_THREADS is {threads!r}; need an int >= 1: change or unset it\n"
+    assert done.stdout == f"backend 'numba' cannot run here: {reason}"
+    assert done.stderr == f"the numba backend is not used: {reason}"
 
 
 def test_a_quick_compilation_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:

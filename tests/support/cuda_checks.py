@@ -41,6 +41,7 @@ REALISTIC = {
     "33x45, 3x5, stride (2, 1), dilation (1, 3)": make_geometry(
         (1, 18, 33, 45), 1, (3, 5), (2, 1), (1, 3)
     ),
+    "5x6, 3x3, stride 9, no padding": make_geometry((1, 2, 5, 6), 1, 3, 9, padding="valid"),
     "45x33, 11x11, no padding": make_geometry((1, 3, 45, 33), 1, 11, padding="valid"),
 }
 CASES = {**AWKWARD, **REALISTIC}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import needs
 import numpy as np
 import pytest
 from checks import RUNNABLE
@@ -12,7 +13,6 @@ from faults import WRONG_INDICES, misread, rounded_to_half
 
 from involution_edu.arrays import Array
 from involution_edu.backends import BackendUnavailable, loops, numba_cpu, shifts
-from involution_edu.backends.cuda import emulator
 from involution_edu.cases import AWKWARD
 from involution_edu.geometry import Geometry, make_geometry
 from involution_edu.verify import compare as module
@@ -146,7 +146,7 @@ def test_only_the_backends_named_are_compared() -> None:
     assert not comparison.absent
 
 
-@pytest.mark.skipif(emulator.unavailable() is not None, reason=f"{emulator.unavailable()}")
+@needs.compiler
 @pytest.mark.usefixtures("small", "cupy")
 def test_a_version_is_compared_in_the_cases_that_it_takes() -> None:
     comparison = compare(["cupy:v3", "cupy:v4"])

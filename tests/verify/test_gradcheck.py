@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import needs
 import numpy as np
 import pytest
 from checks import RUNGS, RUNNABLE, first_wrong
@@ -11,7 +12,6 @@ from faults import WRONG_INDICES, mean_over_channels, misread, summed_across_cha
 
 from involution_edu.arrays import Array
 from involution_edu.backends import loops, select, shifts
-from involution_edu.backends.cuda import emulator
 from involution_edu.cases import AWKWARD, random_operands
 from involution_edu.geometry import Geometry, make_geometry
 from involution_edu.verify import gradcheck
@@ -44,7 +44,7 @@ def test_every_backend_and_layer_passes() -> None:
                 assert check.checked > 0 or report.case == "no images"
 
 
-@pytest.mark.skipif(emulator.unavailable() is not None, reason=f"{emulator.unavailable()}")
+@needs.compiler
 @pytest.mark.usefixtures("cupy")
 def test_a_version_for_a_gpu_is_checked_without_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["plain 3x3", "stride (1, 2)", "no images"]

@@ -14,7 +14,7 @@ from involution_edu import nn
 from involution_edu.arrays import Array
 from involution_edu.backends import loops, shifts, use_backend
 from involution_edu.geometry import make_geometry
-from involution_edu.verify.gradcheck import check_layer
+from involution_edu.verify.gradcheck import check_all, check_layer
 from involution_edu.verify.layer_cases import LAYERS, make_layer, make_network
 
 
@@ -69,6 +69,13 @@ def statistics_kept_fixed(self: nn.BatchNorm2d, dy: Array) -> Array:
     return RIGHT_NORM_BACKWARD(self, dy)
 
 
+def statistics_never_fixed(self: nn.BatchNorm2d, dy: Array) -> Array:
+    """Use the formula of training mode in evaluation mode too."""
+    dy, *kept, _ = self.saved(dy)
+    self.save(dy, *kept, True)
+    return RIGHT_NORM_BACKWARD(self, dy)
+
+
 def scale_forgotten(self: nn.BatchNorm2d, dy: Array) -> Array:
     return RIGHT_NORM_BACKWARD(self, dy) / self.weight.data[:, None, None]
 
@@ -107,6 +114,7 @@ LAYER_FAULTS: list[tuple[type[nn.Module], str, Callable[..., Array], str, str]] 
     (nn.ReLU, "backward", mask_ignored, "3x3", "conv1.bn.bias"),
     (nn.ReLU, "backward", mask_ignored, "a group per channel, no BatchNorm", "conv1.conv.weight"),
     (nn.BatchNorm2d, "backward", statistics_kept_fixed, "3x3", "conv1.conv.weight"),
+    (nn.BatchNorm2d, "backward", statistics_never_fixed, "evaluation mode", "conv1.conv.weight"),
     (nn.BatchNorm2d, "backward", scale_forgotten, "evaluation mode", "conv1.conv.weight"),
     (nn.AvgPool2d, "backward", share_forgotten, "stride 2, odd sizes", "dx_generate"),
 ]
@@ -229,6 +237,21 @@ def test_kinks_are_skipped_and_counted() -> None:
     assert checks["dx_apply"].skipped == 0
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_every_module_is_in_the_mode_of_its_case(training: bool) -> None:
+    made: list[nn.Module] = [make_network(training, seed=0)[0]]
+    made += [make_layer(case, 0)[0] for case, row in LAYERS.items() if row[1] is training]
+    assert len(made) > 1
+    modes = [module.training for layer in made for _, module in layer.named_modules()]
+    assert modes == [training] * len(modes)
+
+
+def test_a_fault_in_evaluation_mode_only_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nn.BatchNorm2d, "backward", statistics_never_fixed)
+    found = {r.case for r in check_all(["shifts"]).reports if any(c.wrong for c in r.checks)}
+    assert found == {"evaluation mode"}
+
+
 def test_bands_hide_no_kink() -> None:
     layer, x = make_layer("a group per channel, no BatchNorm", seed=0)
     layer.eval().band_rows = 1
@@ -249,7 +272,8 @@ def test_the_layer_and_x_stay_as_they_are() -> None:
     layer.conv1.parameters()[0].grad += 3
     before, kept = layer.state_dict(), x.copy()
     grads = [parameter.grad.copy() for parameter in layer.parameters()]
-    check_layer(layer, x, entries=5)
+    checks = check_layer(layer, x, entries=5)
+    assert [check.wrong for check in checks if check.wrong] == []  # the old gradients are not added
     np.testing.assert_equal(layer.state_dict(), before)
     np.testing.assert_array_equal(x, kept)
     np.testing.assert_equal([parameter.grad for parameter in layer.parameters()], grads)

@@ -12,22 +12,15 @@ from .versions import FUSED, Version, plan
 TASK = FUSED
 VERSIONS = (
     Version(
-        "v1",
-        "any window; each thread makes an entry of the kernel from global memory",
-        {TASK: "halo of x + K²/16 of (C_r of features + C_r of weight + bias)"},
-        {TASK: 16},
-        168,
+        "v1", "any window; each thread makes an entry of the kernel from global memory",
+        {TASK: "halo of x + K²/16 of (C_r of features + C_r of weight + bias)"}, {TASK: 16}, 168,
     ),
     Version(
-        "v2",
-        "x, features and weights in shared memory; a thread makes 28 entries at once",
-        {TASK: "halo of x + C_r/16 of features + weights once a block"},
-        {TASK: 16},
-        168,
-        threads=(4, 16),
-        pairs={TASK: (2, 2)},
+        "v2", "x, features and weights in shared memory; a thread makes 28 entries at once",
+        {TASK: "halo of x + C_r/16 of features + weights once a block"}, {TASK: 16}, 168,
+        threads=(4, 16), pairs={TASK: (2, 2)},
     ),
-)
+)  # fmt: skip
 # C_r, the channels of the features, for each channel of a group of at most 16: up to here one
 # launch needs fewer cycles than two wait for memory. Counted in fused.cu, not yet measured.
 PAYS = {np.dtype(np.float16): 0.5, np.dtype(np.float32): 2.0, np.dtype(np.float64): 2.0}
@@ -36,17 +29,11 @@ PAYS = {np.dtype(np.float16): 0.5, np.dtype(np.float32): 2.0, np.dtype(np.float6
 def fusing_pays(geom: Geometry, features: int, dtype: np.dtype[Any], shared_limit: int) -> bool:
     """Return whether one launch should beat two: few features, and v2 takes it and fits.
 
-    Examples
-    --------
     >>> from involution_edu.geometry import make_geometry
     >>> geom = make_geometry((8, 64, 56, 56), 4, 7)
     >>> [fusing_pays(geom, features, np.dtype("f4"), 227 * 1024) for features in (16, 64)]
     [True, False]
     """
-    few = features <= PAYS[dtype] * min(geom.C_g, 16)
-    highest = VERSIONS[-1]
-    return (
-        few
-        and highest.takes(geom)
-        and plan(TASK, highest, geom, dtype, features).shared <= shared_limit
-    )
+    if features > PAYS[dtype] * min(geom.C_g, 16) or not VERSIONS[-1].takes(geom):
+        return False
+    return plan(TASK, VERSIONS[-1], geom, dtype, features).shared <= shared_limit

@@ -37,35 +37,21 @@ MAX_GRID = 2**31 - 1  # blocks of one launch
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of the three CUDA kernels.
+    """One version of the three CUDA kernels; a dict has an entry for each task.
 
-    Attributes
-    ----------
-    name : str
-        The end of their names: ``v1`` of ``forward_v1``.
-    change : str
-        The difference from the version before it.
-    reads : dict
-        For each task, numbers read from global memory for each one written. ``halo`` is the size
-        of a tile with its margin over that of the tile; with stride 1 and 8 x 32 pixels,
-        (8 + K - 1)(32 + K - 1) / (8·32). K²/16 holds where C_g is a multiple of 16.
-    channels : dict
-        For each task with a tile in shared memory, the channels it holds at a time.
-    registers : int
-        Upper limit of a thread's registers in float32; none is spilled in any dtype.
-    threads : (int, int)
-        Upper limit of the rows and columns of threads in a block with a tile.
-    pairs : dict
-        For each task, the rows and columns of pixels that a thread owns, if more than one. Such
-        a version needs stride 1 and a window that is compiled in.
+    In ``reads``, ``halo`` is the size of a tile with its margin over that of the tile; with stride
+    1 and 8 x 32 pixels, (8 + K - 1)(32 + K - 1) / (8·32). K²/16 holds where C_g is a multiple of
+    16.
     """
 
-    name: str
-    change: str
-    reads: dict[str, str]
-    channels: dict[str, int]
-    registers: int
-    threads: Pair = (8, 32)
+    name: str  # the end of their names: v1 of forward_v1
+    change: str  # the difference from the version before it
+    reads: dict[str, str]  # numbers read from global memory for each one written
+    channels: dict[str, int]  # those that a tile in shared memory holds at a time
+    registers: int  # limit of a thread's in float32; none is spilled in any dtype
+    threads: Pair = (8, 32)  # limit of the rows and columns of threads in a block with a tile
+    # Rows and columns of pixels that a thread owns, if more than one. Such a version needs stride
+    # 1 and a window that is compiled in.
     pairs: dict[str, Pair] = field(default_factory=dict)
 
     @property
@@ -78,54 +64,35 @@ class Version:
         return not self.pairs or (geom.stride == (1, 1) and compiled_window(geom) != 0)
 
 
+def _each(forward: Any, backward_input: Any, backward_kernel: Any) -> dict[str, Any]:
+    return dict(zip(TASKS, (forward, backward_input, backward_kernel), strict=True))
+
+
+_SHARED = _each(
+    "halo of x + K²/16 of kernel",
+    "halo of dy + K²/16 of kernel",
+    "(C_g of dy + C_g·halo of x) / K²",
+)
 VERSIONS = (
     Version(
-        "v1",
-        "one thread for each result, straight from the equation",
-        {
-            "forward": "K² of x + K² of kernel",
-            "backward_input": "K² of dy + K² of kernel",
-            "backward_kernel": "C_g of dy + C_g of x",
-        },
-        {},
-        64,
+        "v1", "one thread for each result, straight from the equation",
+        _each("K² of x + K² of kernel", "K² of dy + K² of kernel", "C_g of dy + C_g of x"), {}, 64,
     ),
     Version(
-        "v2",
-        "a tile with its margin in shared memory, read again there by K² neighbours",
-        {
-            "forward": "halo of x + K² of kernel",
-            "backward_input": "halo of dy + K² of kernel",
-            "backward_kernel": "(C_g of dy + C_g·halo of x) / K",
-        },
-        dict.fromkeys(TASKS, 1),
-        64,
+        "v2", "a tile with its margin in shared memory, read again there by K² neighbours",
+        _each("halo of x + K² of kernel", "halo of dy + K² of kernel",
+              "(C_g of dy + C_g·halo of x) / K"),
+        _each(1, 1, 1), 64,
     ),
     Version(
-        "v3",
-        "a kernel entry read once for 16 channels; all K² of dkernel summed side by side",
-        {
-            "forward": "halo of x + K²/16 of kernel",
-            "backward_input": "halo of dy + K²/16 of kernel",
-            "backward_kernel": "(C_g of dy + C_g·halo of x) / K²",
-        },
-        {"forward": 16, "backward_input": 16, "backward_kernel": 4},
-        128,
+        "v3", "a kernel entry read once for 16 channels; all K² of dkernel summed side by side",
+        _SHARED, _each(16, 16, 4), 128,
     ),
     Version(
-        "v4",
-        "a thread owns 2 x 2 pixels, whose windows share its reads of the tile",
-        {
-            "forward": "halo of x + K²/16 of kernel",
-            "backward_input": "halo of dy + K²/16 of kernel",
-            "backward_kernel": "(C_g of dy + C_g·halo of x) / K²",
-        },
-        {"forward": 16, "backward_input": 16, "backward_kernel": 8},
-        168,
-        threads=(8, 16),
-        pairs={"forward": (2, 2), "backward_input": (2, 2), "backward_kernel": (1, 2)},
+        "v4", "a thread owns 2 x 2 pixels, whose windows share its reads of the tile",
+        _SHARED, _each(16, 16, 8), 168, threads=(8, 16), pairs=_each((2, 2), (2, 2), (1, 2)),
     ),
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +127,6 @@ def struct_of_sizes(geom: Geometry, features: int = 0) -> np.ndarray[Any, np.dty
 def name_expression(task: str, version: Version, dtype: np.dtype[Any], window: int) -> str:
     """Return the C++ name of a CUDA kernel; ``window`` is one of `WINDOWS`, or 0 for any.
 
-    Examples
-    --------
     >>> name_expression("forward", VERSIONS[2], np.dtype(np.float16), 7)
     'forward_v3<__half, 7>'
     """
@@ -176,38 +141,21 @@ def compiled_window(geom: Geometry) -> int:
 
 def result_shape(task: str, geom: Geometry) -> tuple[int, ...]:
     """Return the shape of the y, dx or dkernel that ``task`` computes."""
-    return {
-        "forward": geom.y_shape,
-        FUSED: geom.y_shape,
-        "backward_input": geom.x_shape,
-        "backward_kernel": geom.kernel_shape,
-    }[task]
+    if task == "backward_kernel":
+        return geom.kernel_shape
+    return geom.x_shape if task == "backward_input" else geom.y_shape
 
 
 def plan(
     task: str, version: Version, geom: Geometry, dtype: np.dtype[Any], features: int = 0
 ) -> Launch:
-    """Return the launch of a version of ``task``.
-
-    ``features`` is the number of channels that the kernels of `FUSED` are made of.
-
-    Raises
-    ------
-    ValueError
-        If the image is so large that its coordinates or blocks overflow C ints, or the version
-        does not take such a window or stride.
-    """
+    """Return the launch of a version of ``task``; ``features`` is the C_r of `FUSED`."""
     if max(geom.padded_size) > MAX_IMAGE:
-        h, w = geom.padded_size
-        raise ArgumentError(
-            "x", f"has {h} x {w} pixels with its padding", f"at most {MAX_IMAGE} each way"
-        )
+        got = "has {} x {} pixels with its padding".format(*geom.padded_size)
+        raise ArgumentError("x", got, f"at most {MAX_IMAGE} each way")
     if not version.takes(geom):
-        raise ArgumentError(
-            "version",
-            f"is {version.name} for {geom}",
-            f"stride 1 and a square window of {', '.join(map(str, WINDOWS))} without dilation",
-        )
+        need = f"stride 1 and a square window of {', '.join(map(str, WINDOWS))} without dilation"
+        raise ArgumentError("version", f"is {version.name} for {geom}", need)
     name = name_expression(task, version, dtype, compiled_window(geom))
     shape = result_shape(task, geom)
     if task not in version.channels:
@@ -252,50 +200,28 @@ def _area(rows: int, columns: int, wide: int, own: int) -> int:
 
 def _with_margin(task: str, tile: Pair, geom: Geometry) -> Pair:
     """Return the rows and columns of x, or of dy for ``backward_input``, that a tile reads."""
+    sizes = zip(tile, geom.extent, geom.stride, geom.padded_size, strict=True)
     if task == "backward_input":
         rows, columns = (
-            (size - 1 + extent - 1) // min(s, padded) + 1
-            for size, extent, s, padded in zip(
-                tile, geom.extent, geom.stride, geom.padded_size, strict=True
-            )
+            (size + extent - 2) // min(s, padded) + 1 for size, extent, s, padded in sizes
         )
     else:
-        rows, columns = (
-            (size - 1) * s + extent
-            for size, extent, s in zip(tile, geom.extent, geom.stride, strict=True)
-        )
+        rows, columns = ((size - 1) * s + extent for size, extent, s, _ in sizes)
     return rows, columns
 
 
 def highest_that_fits(
-    task: str,
-    versions: Sequence[Version],
-    geom: Geometry,
-    dtype: np.dtype[Any],
-    limit: tuple[int, str],
-    features: int = 0,
-) -> tuple[Version, Launch]:
+    task: str, versions: Sequence[Version], geom: Geometry, dtype: np.dtype[Any],
+    limit: tuple[int, str], features: int = 0,
+) -> tuple[Version, Launch]:  # fmt: skip
     """Return the last of the versions that takes ``geom`` and whose tile fits, and its launch.
 
-    Parameters
-    ----------
-    versions : sequence of Version
-        All of them, of which the first has no tile and always fits; or the one to launch.
-    limit : (int, str)
-        Bytes of shared memory that a block can have, and where: "on this GPU".
-
-    Raises
-    ------
-    ValueError
-        If none fits, and as `plan`.
+    ``limit`` is the bytes of shared memory that a block can have, and where: "on this GPU".
     """
     taking = [version for version in versions if version.takes(geom)] or versions
     plans = [(version, plan(task, version, geom, dtype, features)) for version in taking]
     for version, planned in reversed(plans):
         if planned.shared <= limit[0]:
             return version, planned
-    raise ArgumentError(
-        planned.name,
-        f"needs {planned.shared} bytes of shared memory for {geom}",
-        f"at most {limit[0]} {limit[1]}: use an earlier version",
-    )
+    got = f"needs {planned.shared} bytes of shared memory for {geom}"
+    raise ArgumentError(planned.name, got, f"at most {limit[0]} {limit[1]}: use an earlier version")

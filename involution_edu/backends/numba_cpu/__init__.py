@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from itertools import pairwise
@@ -29,14 +29,31 @@ from ...arrays import Array
 from ...geometry import Geometry
 from . import layout
 
+LOG = logging.getLogger("involution_edu")
 FEW = 3  # channels in a group or taps in a window, up to which the few-channels path is faster
 MIN_PRODUCTS = 1 << 21  # minimum work per thread: less takes no longer than to wake the thread
+NOT_KEPT = (
+    "every process compiles it again, for the folders of the package and of the user cannot be "
+    "written: set the environment variable NUMBA_CACHE_DIR to one that can"
+)
 BAND_BYTES = 1 << 18  # of input read for one band: half of a common second-level cache
+
+
+def wrong_thread_count() -> str | None:
+    """Return what is wrong with NUMBA_NUM_THREADS: Numba raises or warns when it is imported."""
+    value = os.environ.get("NUMBA_NUM_THREADS", "1")
+    with suppress(ValueError):
+        if int(value) > 0:
+            return None
+    return f"NUMBA_NUM_THREADS is {value!r}; need an int >= 1: change or unset it"
 
 
 @cache
 def unavailable() -> str | None:
     """Return None, or why Numba cannot be used."""
+    if reason := wrong_thread_count():
+        LOG.warning("the numba backend is not used: %s", reason)
+        return reason
     try:
         import numba
 
@@ -63,9 +80,8 @@ _threads: ContextVar[int | None] = ContextVar("involution_edu_threads", default=
 def use_threads(count: int) -> Iterator[None]:
     """Use ``count`` threads inside the ``with`` block, from 1 to `max_threads`."""
     if not 1 <= as_int("count", count) <= max_threads():
-        raise ArgumentError(
-            "count", f"is {count}", f"at most {max_threads()}, the threads there are"
-        )
+        need = f"at most {max_threads()}, the threads there are"
+        raise ArgumentError("count", f"is {count}", need)
     token = _threads.set(count)
     try:
         yield
@@ -91,8 +107,7 @@ def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
         _add_products(few_channels.Y, layout.padded(geom, x.dtype, x), kernel, y, geom)
     else:
         y = np.empty(geom.y_shape, x.dtype)
-        row = geom.C_g * geom.padded_size[1] * geom.stride[0]
-        _share(channels.forward, geom, geom.H_out, row, x, kernel, y)
+        _share(channels.forward, geom, geom.H_out, _row(geom), x, kernel, y)
     return y
 
 
@@ -119,9 +134,13 @@ def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
         _add_products(few_channels.KERNEL, laid, dkernel, dy, geom)
     else:
         dkernel = np.empty(geom.kernel_shape, dy.dtype)
-        row = geom.C_g * geom.padded_size[1] * geom.stride[0]
-        _share(pixels.backward_kernel, geom, geom.H_out, row, dy, laid, dkernel)
+        _share(pixels.backward_kernel, geom, geom.H_out, _row(geom), dy, laid, dkernel)
     return dkernel
+
+
+def _row(geom: Geometry) -> int:
+    """Return the numbers of x that a row of outputs reads for the first time."""
+    return geom.C_g * geom.padded_size[1] * geom.stride[0]
 
 
 def _few_channels(geom: Geometry) -> bool:
@@ -133,23 +152,18 @@ def _add_products(target: int, x: Array, kernel: Array, y: Array, geom: Geometry
     from .few_channels import X, add_products
 
     height, row = (1, 1) if target == X else (geom.H_out, 4 * geom.W_out)
-    _share(add_products, geom, height, row, x, kernel, y, options=(target,))
+    _share(add_products, geom, height, row, x, kernel, y, target)
 
 
 def _share(
-    function: Callable[..., None],
-    geom: Geometry,
-    height: int,
-    row: int,
-    *arrays: Array,
-    options: tuple[int, ...] = (),
+    function: Callable[..., None], geom: Geometry, height: int, row: int, *operands: Any
 ) -> None:
     """Run ``function`` on all tasks, cutting ``height`` rows of ``row`` numbers into bands."""
     products = math.prod(geom.y_shape) * math.prod(geom.window)
     threads = max(1, min(_threads.get() or max_threads(), products // MIN_PRODUCTS))
     groups = geom.N * geom.G
-    rows = BAND_BYTES // (row * arrays[0].itemsize) - geom.extent[0]
-    rows = max(rows, geom.extent[0])  # a band needs extent - 1 rows of its neighbours as well
+    # A band needs extent - 1 rows of its neighbours as well.
+    rows = max(BAND_BYTES // (row * operands[0].itemsize) - geom.extent[0], geom.extent[0])
     if groups < 2 * threads:
         rows = min(rows, -(-height * groups // (2 * threads)))
     rows = max(1, min(rows, height))
@@ -157,20 +171,26 @@ def _share(
     cuts = [tasks * t // threads for t in range(threads + 1)]
     (s_h, s_w), (h, w) = geom.stride, geom.padded_size
     stride = min(s_h, h), min(s_w, w)  # a longer one gives the same outputs, but takes memory
-    writeable = [np.require(a, requirements="W") for a in arrays]  # else Numba compiles it again
-    arguments = (*writeable, *options, stride, geom.padding, geom.dilation, rows)
-    if (function, arrays[0].dtype) not in _ready:
+    # Arrays that cannot be written would have another type, for which Numba compiles it again.
+    arrays = (np.require(a, requirements="W") for a in operands[:3])
+    arguments = (*arrays, *operands[3:], stride, geom.padding, geom.dilation, rows)
+    if (function, operands[0].dtype) not in _ready:
         _compile(function, arguments)
-    others = [
-        _pool().submit(function, *arguments, *cut) for cut in pairwise(cuts[1:]) if cut[0] < cut[1]
-    ]
-    function(*arguments, cuts[0], cuts[1])
+    shares = (cut for cut in pairwise(cuts[1:]) if cut[0] < cut[1])
+    others = [_pool().submit(function, *arguments, *cut) for cut in shares]
+    function(*arguments, *cuts[:2])
     for other in others:
         other.result()
 
 
 NOTICE = 1.0  # seconds of compiling before a notice is logged
 _ready: set[tuple[Callable[..., None], np.dtype[Any]]] = set()
+
+
+def cache_folder(function: Callable[..., None]) -> str | None:
+    """Return the folder that keeps the compiled ``function``; None if none can be written."""
+    folder: str | None = getattr(function, "stats").cache_path  # noqa: B009 - a dispatcher
+    return folder
 
 
 def _compile(function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
@@ -184,12 +204,10 @@ def _compile(function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     def watch(start: float) -> None:
         while not done.wait(0.1):
             if time.process_time() - start > NOTICE:
-                logging.getLogger("involution_edu").warning(
-                    "preparing the numba backend's %s for %s: it is compiled once and kept for "
-                    "later",
-                    function.__name__,
-                    dtype,
-                )
+                folder = cache_folder(function)
+                kept = f"it is compiled once and kept in {folder}" if folder else NOT_KEPT
+                name = function.__name__
+                LOG.warning("preparing the numba backend's %s for %s: %s", name, dtype, kept)
                 return
 
     Thread(target=watch, args=(time.process_time(),), daemon=True).start()

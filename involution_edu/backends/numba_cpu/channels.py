@@ -28,7 +28,7 @@ from .vectors import (
     store,
     transpose,
     zeros,
-)
+)  # fmt: skip
 
 AHEAD = 32  # kernel entries to fetch ahead of their use
 
@@ -159,8 +159,7 @@ def forward(
     x_u, x_v, x_j = d_h * pitch, d_w * depth, s_w * depth
     bands = (H_out + rows - 1) // rows
     for task in range(start, stop):
-        group, band = task // bands, task % bands  # group is n*G + g
-        i0 = band * rows
+        group, i0 = task // bands, task % bands * rows  # group is n*G + g
         i1 = min(i0 + rows, H_out)
         for h in range((i1 - i0) * s_h + extra_rows):
             row = i0 * s_h + h - p_h
@@ -229,8 +228,7 @@ def backward_input(
         column[w] = readers(w, K_w, s_w, p_w, d_w, W_out)
     bands = (H + rows - 1) // rows
     for task in range(start, stop):
-        group, band = task // bands, task % bands  # group is n*G + g
-        h0 = band * rows
+        group, h0 = task // bands, task % bands * rows  # group is n*G + g
         h1 = min(h0 + rows, H)
         i0 = max(0, (h0 + p_h - d_h * (K_h - 1) + s_h - 1) // s_h)
         i1 = min(H_out, (h1 - 1 + p_h) // s_h + 1)

@@ -62,14 +62,8 @@ def add_products(
                     column = v * d_w % s_w * (W // s_w) + v * d_w // s_w
                     x0 = (plane * H + i0 * s_h + u * d_h) * W + column
                     if target == Y:
-                        add_product(
-                            y, y0, W_out, kernel, k0, W_out, x, x0, x_i, count, W_out
-                        )  # fmt: skip
+                        add_product(y, y0, W_out, kernel, k0, W_out, x, x0, x_i, count, W_out)
                     elif target == X:
-                        add_product(
-                            x, x0, x_i, kernel, k0, W_out, y, y0, W_out, count, W_out
-                        )  # fmt: skip
+                        add_product(x, x0, x_i, kernel, k0, W_out, y, y0, W_out, count, W_out)
                     else:
-                        add_product(
-                            kernel, k0, W_out, y, y0, W_out, x, x0, x_i, count, W_out
-                        )  # fmt: skip
+                        add_product(kernel, k0, W_out, y, y0, W_out, x, x0, x_i, count, W_out)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from llvmlite import ir
@@ -20,10 +19,10 @@ from numba import njit
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, register_model
 
+from .kept import KeptCode
+
 BYTES = 32  # of one vector: the widest that every x86-64 since 2013 has
 I32 = ir.IntType(32)
-
-
 F = TypeVar("F", bound=Callable[..., Any])
 # Python's lock is released; a product and a sum are fused, as in `fma`, also outside vectors.
 OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
@@ -33,10 +32,7 @@ def compiled(function: F) -> F:
     """Compile ``function`` when it is first called, and keep the result on disk if possible."""
     dispatcher = njit(**OPTIONS)(function)
     with suppress(RuntimeError):  # no folder for it: every process compiles again
-        dispatcher.enable_caching()
-        # Numba compiles again when the function's own file changes; it should for this file too.
-        kept = dispatcher._cache._cache_file
-        kept._source_stamp = (kept._source_stamp, Path(__file__).stat().st_mtime)
+        dispatcher._cache = KeptCode(function, __file__)
     return cast(F, dispatcher)
 
 
@@ -72,8 +68,17 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any
     return builder.gep(data, [index])
 
 
-def _as_vector(context: Any, builder: Any, pointer: Any, dtype: Any) -> Any:
-    return builder.bitcast(pointer, context.get_value_type(Vector(dtype)).as_pointer())
+def _read(context: Any, builder: Any, array_type: Any, *place: Any) -> Any:
+    """Return the vector that begins at ``place``, an array and an index."""
+    kind = context.get_value_type(Vector(array_type.dtype)).as_pointer()
+    pointer = builder.bitcast(_pointer(context, builder, array_type, *place), kind)
+    return builder.load(pointer, align=array_type.dtype.bitwidth // 8)
+
+
+def _write(context: Any, builder: Any, value: Any, array_type: Any, *place: Any) -> None:
+    kind = context.get_value_type(Vector(array_type.dtype)).as_pointer()
+    pointer = builder.bitcast(_pointer(context, builder, array_type, *place), kind)
+    builder.store(value, pointer, align=array_type.dtype.bitwidth // 8)
 
 
 @intrinsic
@@ -113,9 +118,7 @@ def load(typing: Any, array: Any, index: Any) -> Any:
     """Return array[index], array[index + 1], ... as a vector."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, signature.args[0], *args)
-        vector = _as_vector(context, builder, pointer, array.dtype)
-        return builder.load(vector, align=array.dtype.bitwidth // 8)
+        return _read(context, builder, signature.args[0], *args)
 
     return Vector(array.dtype)(array, types.intp), codegen
 
@@ -125,9 +128,7 @@ def store(typing: Any, value: Any, array: Any, index: Any) -> Any:
     """Write the vector ``value`` to array[index], array[index + 1], ..."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, signature.args[1], *args[1:])
-        vector = _as_vector(context, builder, pointer, array.dtype)
-        builder.store(args[0], vector, align=array.dtype.bitwidth // 8)
+        _write(context, builder, args[0], signature.args[1], *args[1:])
         return context.get_dummy_value()
 
     return types.void(value, array, types.intp), codegen
@@ -188,13 +189,10 @@ def transpose(
         source_t, _, _, target_t, _, _ = signature.args
         array, index, pitch_, out, out_index, out_pitch = args
         count = lanes_of(source.dtype)
-        align = source.dtype.bitwidth // 8
         rows = []
         for r in range(count):
             at = builder.add(index, builder.mul(pitch_, pitch_.type(r)))
-            pointer = _pointer(context, builder, source_t, array, at)
-            vector = _as_vector(context, builder, pointer, source.dtype)
-            rows.append(builder.load(vector, align=align))
+            rows.append(_read(context, builder, source_t, array, at))
         step = 1
         while step < count:
             low, high = (
@@ -212,8 +210,7 @@ def transpose(
             step *= 2
         for r, row in enumerate(rows):
             at = builder.add(out_index, builder.mul(out_pitch, out_pitch.type(r)))
-            pointer = _pointer(context, builder, target_t, out, at)
-            builder.store(row, _as_vector(context, builder, pointer, source.dtype), align=align)
+            _write(context, builder, row, target_t, out, at)
         return context.get_dummy_value()
 
     i = types.intp

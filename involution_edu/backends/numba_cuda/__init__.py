@@ -12,7 +12,7 @@ and every thread takes about half a millisecond.
 from __future__ import annotations
 
 import warnings
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ from ...arrays import Array
 from ...geometry import Geometry
 from ..cuda import versions
 from ..cuda.versions import TASKS, Launch, Version, highest_that_fits, plan, result_shape
-from ..gpu import why_no_gpu
+from ..cupy_raw import why_no_gpu
+from ..numba_cpu import wrong_thread_count
 
 # The versions that are also written in Python; they move the same numbers as those in CUDA C++.
 VERSIONS = versions.VERSIONS[:3]
@@ -51,44 +52,19 @@ def _one_line(error: object) -> str:
 
 def simulated() -> bool:
     """Return whether Numba's simulator replaces the GPU, and NumPy arrays CuPy's."""
+    if wrong_thread_count():
+        return False
     try:
         from numba import config
-    except ImportError:
+    except Exception:  # noqa: BLE001 - `unavailable` has the reason
         return False
     return bool(config.ENABLE_CUDASIM)
 
 
-def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
-    """Return y (N, C, H_out, W_out)."""
-    return launch("forward", x, kernel, geom)
-
-
-def backward_input(dy: Array, kernel: Array, geom: Geometry) -> Array:
-    """Return dx (N, C, H, W)."""
-    return launch("backward_input", dy, kernel, geom)
-
-
-def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
-    """Return dkernel (N, G, K_h, K_w, H_out, W_out)."""
-    return launch("backward_kernel", dy, x, geom)
-
-
 def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = None) -> Array:
-    """Return the result of ``task`` on the contiguous arrays ``a`` and ``b``.
+    """Return the result of ``task`` on contiguous arrays, by the highest version that fits.
 
-    Parameters
-    ----------
-    task : str
-        "forward", "backward_input" or "backward_kernel".
-    version : Version, optional
-        A row of `VERSIONS`; the highest whose tile fits into the GPU if not given.
-
-    Raises
-    ------
-    ValueError
-        If the tile of ``version`` is too large, or the image for any version.
-    RuntimeError
-        If Numba or CUDA refuses the launch; the message has the sizes.
+    A `RuntimeError` has the sizes if Numba or CUDA refuses the launch.
     """
     choice = VERSIONS if version is None else (version,)
     limit = MAX_SHARED, "in Numba"
@@ -98,6 +74,9 @@ def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = 
         return run(_cuda_kernel(task, version, a.dtype, geom.window), planned, task, a, b, geom)
     except Exception as error:
         raise RuntimeError(f"{planned} failed for {geom}: {_one_line(error)}") from error
+
+
+forward, backward_input, backward_kernel = (partial(launch, task) for task in TASKS)
 
 
 def fits(version: Version, geom: Geometry, dtype: np.dtype[Any]) -> bool:

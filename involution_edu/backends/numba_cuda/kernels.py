@@ -310,13 +310,12 @@ def backward_kernel_tiled(T: Any, S: Any, CHANNELS: int, K_h: int, K_w: int) -> 
 def cuda_kernel_of(task: str, channels: int | None, T: Any, S: Any, window: Pair) -> CudaKernel:
     """Return the CUDA kernel of a task, with a tile of ``channels`` channels or without a tile."""
     if channels is None:
-        direct = {
+        return {
             "forward": forward_direct,
             "backward_input": backward_input_direct,
             "backward_kernel": backward_kernel_direct,
-        }
-        return direct[task](S)
+        }[task](S)
     if task == "backward_kernel":
         return backward_kernel_tiled(T, S, channels, *window)
-    tiled = {"forward": forward_tiled, "backward_input": backward_input_tiled}
-    return tiled[task](T, S, channels)
+    tiled = forward_tiled if task == "forward" else backward_input_tiled
+    return tiled(T, S, channels)

@@ -30,11 +30,11 @@ FAILURES = {
 # The C function that launches the CUDA kernel of a given name.
 ENTRY = """
 extern "C" int launch_{index}(
-    unsigned blocks, unsigned wide, unsigned tall, std::size_t bytes, int order, unsigned seed,
-    void* const* arrays) {{
+    unsigned first, unsigned blocks, unsigned wide, unsigned tall, unsigned bytes, unsigned order,
+    unsigned seed, void* const* arrays) {{
   using T = {storage};
   return host::launch(
-      blocks, dim3{{wide, tall}}, bytes, static_cast<host::Order>(order), seed, {name},
+      first, blocks, dim3{{wide, tall}}, bytes, static_cast<host::Order>(order), seed, {name},
       {operands}, static_cast<T*>(arrays[{count}]), *static_cast<const Sizes*>(arrays[{count} + 1]));
 }}
 """
@@ -52,104 +52,55 @@ def unavailable() -> str | None:
     """Return None, or why nothing can be compiled here."""
     if shutil.which("g++") is None:
         return "g++ is not installed: install GCC 12 or newer"
-    probe = subprocess.run(
-        ["g++", "-std=c++17", "-fsyntax-only", "-include", HERE / "cuda_host.h", "-x", "c++", "-"],
-        check=False,
-        capture_output=True,
-        text=True,
-        input="",
-    )
-    if probe.returncode:
-        first = next((line for line in probe.stderr.splitlines() if "error" in line), "no reason")
+    if errors := _compile("-fsyntax-only", HERE / "cuda_host.h"):
+        first = next((line for line in errors.splitlines() if "error" in line), "no reason")
         return f"g++ cannot compile for this machine ({first}): install GCC 12 or newer"
     return None
 
 
+def _compile(*options: str | Path) -> str:
+    """Run g++; return what it says if it fails."""
+    command = ["g++", "-std=c++17", *options]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    return (done.stderr or "no reason") if done.returncode else ""
+
+
 class Program:
-    """A source compiled for the C++ names given, such as ``"forward_v1<float, 7>"``.
+    """A source compiled for C++ names such as ``"forward_v1<float, 7>"``, in a folder.
 
-    Parameters
-    ----------
-    names : sequence of str
-        The CUDA kernels to compile.
-    folder : path
-        Folder for the compiled library.
-    source : str, optional
-        CUDA C++; that of `cuda_source` if not given.
-    options : sequence of str
-        More options for g++.
-    prelude : str
-        C++ to put before the source, after ``cuda_host.h``.
-
-    Raises
-    ------
-    RuntimeError
-        If g++ is absent or refuses the source; the message has g++'s own.
+    ``prelude`` is C++ to put before the source, after ``cuda_host.h``.
     """
 
     def __init__(
-        self,
-        names: Sequence[str],
-        folder: Path,
-        *,
-        source: str | None = None,
-        options: Sequence[str] = (),
-        prelude: str = "",
-    ) -> None:
+        self, names: Sequence[str], folder: Path, *, source: str | None = None,
+        options: Sequence[str] = (), prelude: str = "",
+    ) -> None:  # fmt: skip
         if reason := unavailable():
             raise RuntimeError(reason)
         entries = (_entry(index, name) for index, name in enumerate(names))
         code = "\n".join(['#include "cuda_host.h"', prelude, source or cuda_source(), *entries])
         path, library = folder / "involution_host.cpp", folder / "involution_host.so"
         path.write_text(code, encoding="utf-8")
-        command = ["g++", "-std=c++17", "-O1", "-fno-strict-aliasing", "-fPIC", "-shared"]
-        done = subprocess.run(
-            [*command, *options, "-I", HERE, path, "-o", library],
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise RuntimeError(f"g++ refuses the source: {done.stderr}")
+        flags = ("-O1", "-fno-strict-aliasing", "-fPIC", "-shared", *options)
+        if errors := _compile(*flags, "-I", HERE, path, "-o", library):
+            raise RuntimeError(f"g++ refuses the source: {errors}")
         self.library = ctypes.CDLL(str(library))
         self.names = list(names)
 
     def run(
-        self,
-        launch: Launch,
-        *arrays: np.ndarray[Any, Any],
-        order: str = "forward",
-        seed: int = 0,
+        self, launch: Launch, *arrays: Any, order: str = "forward", seed: int = 0, first: int = 0
     ) -> None:
-        """Run ``launch`` and fill the result.
+        """Run ``launch`` on the contiguous operands, the result and the sizes; fill the result.
 
-        Parameters
-        ----------
-        *arrays : ndarray
-            The contiguous operands, the result, and the sizes from `struct_of_sizes`.
-        order : {"forward", "reverse", "shuffled"}
-            Of the threads of a block, between two barriers.
-        seed : int
-            Of the shuffling.
-
-        Raises
-        ------
-        RuntimeError
-            If threads miss a barrier or write beyond the block's shared memory.
+        Between two barriers the threads of a block run in ``order``, one of `ORDERS`. Blocks
+        before the one called ``first`` are left out. A `RuntimeError` says if threads miss a
+        barrier or write beyond the block's shared memory.
         """
         function = getattr(self.library, f"launch_{self.names.index(launch.name)}")
         wide, tall = launch.block
         pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
-        outcome = function(
-            ctypes.c_uint(launch.grid),
-            ctypes.c_uint(wide),
-            ctypes.c_uint(tall),
-            ctypes.c_size_t(launch.shared),
-            ctypes.c_int(ORDERS.index(order)),
-            ctypes.c_uint(seed),
-            pointers,
-        )
-        if outcome:
+        sizes = (first, launch.grid, wide, tall, launch.shared, ORDERS.index(order), seed)
+        if outcome := function(*map(ctypes.c_uint, sizes), pointers):
             raise RuntimeError(f"{launch.name} on {launch}: {FAILURES[outcome]}")
 
 

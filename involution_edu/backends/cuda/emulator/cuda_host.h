@@ -17,6 +17,13 @@
 #include <random>
 #include <vector>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(memory, bytes)
+#define ASAN_UNPOISON_MEMORY_REGION(memory, bytes)
+#endif
+
 #define __global__
 #define __device__
 #define __shared__
@@ -85,20 +92,24 @@ inline bool run_block(Order order, std::mt19937& random) {
   return true;
 }
 
-// Launch `kernel` on a row of blocks with `bytes` of shared memory each.
+// Launch `kernel` on a row of blocks with `bytes` of shared memory each, from block `first` on. With
+// the address sanitizer, reading beyond those bytes is an error too.
 template <typename Kernel, typename... Arguments>
 Outcome launch(
-    unsigned blocks, dim3 block, std::size_t bytes, Order order, unsigned seed, Kernel kernel,
-    Arguments... arguments) {
+    unsigned first, unsigned blocks, dim3 block, std::size_t bytes, Order order, unsigned seed,
+    Kernel kernel, Arguments... arguments) {
   char* memory = reinterpret_cast<char*>(shared);
   const std::vector<char> guard(GUARD_BYTES, '\xff');
   std::mt19937 random(seed);
   blockDim = block;
   body = [=] { kernel(arguments...); };
-  for (unsigned b = 0; b < blocks; ++b) {
+  for (unsigned b = first; b < blocks; ++b) {
     blockIdx = {b};
     std::memset(memory, 0xff, bytes + GUARD_BYTES);  // NaN in every floating-point type
-    if (!run_block(order, random)) return BARRIER_MISSED;
+    ASAN_POISON_MEMORY_REGION(memory + bytes, GUARD_BYTES);
+    const bool met = run_block(order, random);
+    ASAN_UNPOISON_MEMORY_REGION(memory + bytes, GUARD_BYTES);
+    if (!met) return BARRIER_MISSED;
     if (std::memcmp(memory + bytes, guard.data(), GUARD_BYTES) != 0) return SHARED_OVERRUN;
   }
   return FINE;
