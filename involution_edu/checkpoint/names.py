@@ -2,47 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
+from .pickles import Unknown
 from .tensors import Fault, Tensor, quoted
 
-WRAPPERS = ("state_dict", "model", "model_state_dict")  # where training programs put the weights
-# DataParallel's; those of classifiers and detectors in the authors' programs.
-PREFIXES = {"module.": "", "backbone.": "", "head.fc.": "fc."}
+# Where training programs put the weights; the first that holds tensors is used.
+WRAPPERS = "state_dict", "model_state_dict", "model", "net", "params", "weights", "ema"
+# What wrappers of modules put before the names: DataParallel, torch.compile, Lightning, detectors.
+PREFIXES = "module", "_orig_mod", "model", "net", "backbone"
+MAX_PREFIXES = 8
 NAME_TABLE = "StructuredToParameterName@@"  # Paddle's second names, as a dict among the tensors
 
 
-def find_state(content: object) -> dict[str, Tensor]:
-    """Return the tensors by name, out of the dict that may be wrapped around them."""
+def find_state(content: object) -> tuple[dict[str, Tensor], str]:
+    """Return the tensors by name, and the wrappers around them, such as "ema.state_dict"."""
+    if isinstance(content, Unknown):
+        raise Fault(f"it {content}")
     if not isinstance(content, dict):
         raise Fault(f"it holds a {type(content).__name__}; need a dict of tensors")
-    wrapped = [content[name] for name in WRAPPERS if isinstance(content.get(name), dict)]
+    found, wrappers = _unwrapped(content)
     state = {}
-    for key, value in (wrapped or [content])[0].items():
-        if key == NAME_TABLE:
-            continue
-        if isinstance(value, tuple) and len(value) == 2:  # Paddle since 2.1: its name, the tensor
-            value = value[1]
-        if not isinstance(key, str) or not isinstance(value, Tensor):
+    for key, value in found.items():
+        tensor = _tensor(value)
+        if isinstance(key, Unknown):
+            raise Fault(f"its pickle has {key.name}; need str")
+        if isinstance(key, str) and tensor is not None:
+            state[key] = tensor
+        elif key != NAME_TABLE:
+            what = f"{value}" if isinstance(value, Unknown) else f"is a {type(value).__name__}"
             raise Fault(
-                f"its entry {quoted(key)} is a {type(value).__name__}; need a tensor, or the "
-                f"tensors under {' or '.join(map(repr, WRAPPERS))}"
+                f"its entry {quoted(key)} {what}; need a tensor, or the tensors under "
+                f"{WRAPPERS[0]!r}"
             )
-        state[key] = value
     if not state:
         raise Fault("it holds no tensor")
-    return state
+    return state, ".".join(wrappers)
 
 
-def without_prefixes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return ``state`` under the names that the models here use."""
+def _unwrapped(content: dict[Any, Any]) -> tuple[dict[Any, Any], tuple[str, ...]]:
+    """Return the dict of tensors and its wrappers; without tensors, the likeliest dict."""
+    inner = [
+        (name, *_unwrapped(content[name]))
+        for name in WRAPPERS
+        if isinstance(content.get(name), dict)
+    ]
+    with_tensors = [found for found in inner if any(map(_tensor, found[1].values()))]
+    if with_tensors or (inner and not any(map(_tensor, content.values()))):
+        name, state, wrappers = (with_tensors or inner)[0]
+        return state, (name, *wrappers)
+    return content, ()
+
+
+def _tensor(value: object) -> Tensor | None:
+    if isinstance(value, tuple) and len(value) == 2:  # Paddle since 2.1: its name, the tensor
+        value = value[1]
+    return value if isinstance(value, Tensor) else None
+
+
+def plain_names(
+    state: Mapping[str, Tensor], own: Collection[str] = ()
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Return ``state`` under the names that the models here use, and the prefixes dropped.
+
+    As few prefixes are dropped as lead to one of the names ``own``; or all.
+    """
     plain: dict[str, Tensor] = {}
+    dropped: dict[str, None] = {}
     for key, tensor in state.items():
-        name = key
-        for prefix, replacement in PREFIXES.items():
-            if name.startswith(prefix):
-                name = replacement + name.removeprefix(prefix)
+        shorter = _without_prefixes(key)
+        name = next((name for name in shorter if name in own), shorter[-1])
         if name in plain:
             raise Fault(f"it has two tensors for {quoted(name)}, one of them {quoted(key)}")
         plain[name] = tensor
-    return plain
+        if name != key:
+            dropped[key.removesuffix(name)] = None
+    return plain, list(dropped)
+
+
+def _without_prefixes(key: str) -> list[str]:
+    """Return the name with 0, 1, ... prefixes dropped; ``head.`` only before ``fc.``."""
+    parts = key.split(".", MAX_PREFIXES + 1)
+    known, all_known = 0, 0
+    while all_known < len(parts) - 1 and parts[all_known] in (*PREFIXES, "head"):
+        all_known += 1
+    while known < all_known and parts[known] in PREFIXES:
+        known += 1
+    count = all_known if parts[all_known] == "fc" else known
+    return [".".join(parts[start:]) for start in range(count + 1)]

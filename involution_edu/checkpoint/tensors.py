@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 MAX_BYTES = 1 << 30  # of a file, and of its arrays; RedNet-152 has 136 million
-MAX_HEADER = 1 << 24  # bytes of a header of safetensors; that of RedNet-152 has 160,000
+MAX_AXES = 64  # NumPy has arrays of no more
 MAX_MESSAGE = 300  # letters of the message of another library, which may quote the whole file
 # Bytes per number, by code; "bf16" is the upper half of a float32.
 ITEMSIZE = {
@@ -36,27 +36,87 @@ class Fault(Exception):
     """A defect of a file; `load_checkpoint` adds the name of the file."""
 
 
-@dataclass(eq=False)
-class Tensor:
-    """A tensor of a file, not read yet.
+def shortened(text: str) -> str:
+    """Return text on one line, escaped, of at most `MAX_MESSAGE` letters."""
+    text = " ".join(text[: 2 * MAX_MESSAGE].split())
+    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}..."
+
+
+def one_line(error: Exception) -> str:
+    """Return the message of a `Fault`, or type and message of another exception."""
+    text = f"{error}" if isinstance(error, Fault) else f"{type(error).__name__}: {error}"
+    return shortened(text)
+
+
+@dataclass
+class Plan:
+    """An array to be made: its size is known and agrees with the file.
 
     Attributes
     ----------
-    array : function of no argument
-        Returns its array, or raises if the file contradicts itself.
+    source : hashable
+        What the memory of several arrays belongs to, such as a storage of PyTorch.
+    source_bytes : int
+        Size of that memory.
     """
 
-    array: Callable[[], Numbers]
+    shape: tuple[int, ...]
+    code: str
+    read: Callable[[], Numbers]
+    source: Hashable = None
+    source_bytes: int = 0
+    nbytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.nbytes = math.prod(self.shape) * result_size(self.code)
 
 
-def array_of(
-    raw: bytes | memoryview, code: str, shape: object, *, fortran: bool = False, order: str = "<"
-) -> Numbers:
-    """Return a contiguous array: writable, in the byte order of this machine.
+@dataclass(eq=False)
+class Tensor:
+    """A tensor of a file; ``plan`` checks its sizes, or raises if the file contradicts itself."""
+
+    plan: Callable[[], Plan]
+
+
+def named(name: str, make: Callable[[], Any]) -> Any:
+    """Return ``make()``; an error names the tensor."""
+    try:
+        return make()
+    except Exception as error:
+        raise Fault(f"tensor {quoted(name)} {one_line(error)}") from error
+
+
+def arrays_of(state: Mapping[str, Tensor]) -> dict[str, Numbers]:
+    """Return the arrays by name; none is made before the sizes of all have been added up."""
+    plans: dict[str, Plan] = {}
+    sources: set[Hashable] = set()
+    arrays = stored = 0
+    for name, tensor in state.items():
+        plan = plans[name] = named(name, tensor.plan)
+        arrays += plan.nbytes
+        stored += 0 if plan.source in sources else plan.source_bytes
+        sources.add(plan.source)
+        if max(arrays, stored) > MAX_BYTES:
+            raise Fault(f"it unpacks to more than {MAX_BYTES} bytes; need no more")
+    return {name: named(name, plan.read) for name, plan in plans.items()}
+
+
+def plan_of(
+    size: int,
+    get: Callable[[], bytes | memoryview],
+    code: str,
+    shape: object,
+    *,
+    fortran: bool = False,
+    order: str = "<",
+) -> Plan:
+    """Return the plan of a contiguous array, writable and in the byte order of this machine.
 
     Parameters
     ----------
-    raw : bytes or memoryview
+    size : int
+        How many bytes ``get`` returns.
     code : str
         A key of `ITEMSIZE`.
     shape : object
@@ -68,20 +128,26 @@ def array_of(
 
     Examples
     --------
-    >>> array_of(bytes([0, 0, 128, 63]), "f4", (1, 1))
+    >>> plan_of(4, lambda: bytes([0, 0, 128, 63]), "f4", (1, 1)).read()
     array([[1.]], dtype=float32)
-    >>> array_of(bytes([63, 128]), "bf16", (1,), order=">")
+    >>> plan_of(2, lambda: bytes([63, 128]), "bf16", (1,), order=">").read()
     array([1.], dtype=float32)
     """
     sizes = as_shape(shape)
     need = math.prod(sizes) * ITEMSIZE[code]
-    if len(raw) != need:
-        raise Fault(f"has {len(raw)} bytes; need {need} for {code} of shape {quoted(sizes)}")
-    return numbers(raw, code, order).reshape(sizes, order="F" if fortran else "C")
+    if size != need:
+        raise Fault(f"has {size} bytes; need {need} for {code} of shape {quoted(sizes)}")
+
+    def read() -> Numbers:
+        return numbers(get(), code, order).reshape(sizes, order="F" if fortran else "C")
+
+    return Plan(sizes, code, read)
 
 
 def as_shape(shape: object) -> tuple[int, ...]:
-    """Return ``shape`` as a tuple of ints >= 0."""
+    """Return ``shape`` as a tuple of ints >= 0, few enough to multiply."""
+    if isinstance(shape, list | tuple) and len(shape) > MAX_AXES:
+        raise Fault(f"has {len(shape)} axes; need at most {MAX_AXES}")
     if not isinstance(shape, list | tuple) or not all(
         type(size) is int and 0 <= size < 1 << 48 for size in shape
     ):
@@ -89,11 +155,17 @@ def as_shape(shape: object) -> tuple[int, ...]:
     return tuple(shape)
 
 
+def result_size(code: str) -> int:
+    """Return the bytes per number of the array, not of the file."""
+    return 4 if code == "bf16" else ITEMSIZE[code]
+
+
 def numbers(raw: bytes | memoryview, code: str, order: str) -> Numbers:
     """Return ``raw`` as a new array of one axis; bfloat16 becomes float32."""
     if code == "bf16":
-        upper = np.frombuffer(raw, f"{order}u2").astype(np.uint32)
-        widened: Numbers = (upper << 16).view(np.float32)
+        bits = np.frombuffer(raw, f"{order}u2").astype(np.uint32)
+        bits <<= 16
+        widened: Numbers = bits.view(np.float32)
         return widened
     if code == "b1":
         return np.frombuffer(raw, np.uint8).astype(np.bool_)
