@@ -1,16 +1,4 @@
-"""Files of weights: PyTorch, Paddle, safetensors and NumPy; no code in a file is run.
-
->>> import tempfile
->>> from pathlib import Path
->>> from involution_edu import nn
->>> trained, other = (nn.Involution2d(16, kernel_size=3, rng=seed) for seed in (0, 1))
->>> path = Path(tempfile.mkdtemp()) / "layer.safetensors"
->>> save_checkpoint(path, trained.state_dict())
->>> load_weights(other, path)
-LoadReport(missing=(), surplus=(), reshaped=())
->>> bool((other.conv1.conv.weight.data == trained.conv1.conv.weight.data).all())
-True
-"""
+"""Files of weights: PyTorch, Paddle, safetensors and NumPy; no code in a file is run."""
 
 from __future__ import annotations
 
@@ -40,7 +28,6 @@ from .tensors import (
     Tensor,
     arrays_of,
     named,
-    one_line,
     quoted,
     shortened,
 )
@@ -105,20 +92,19 @@ class LoadReport:
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Numbers]:
     """Return the arrays of a file of weights, by their names in `involution_edu.models`.
 
-    The format is detected from the content: PyTorch's, of any version since 0.1.10, safetensors,
-    ``.npz``, or a pickle, read as Paddle's. Neither PyTorch nor Paddle is needed. No code in a
-    file is run: a name in a pickle that is no tensor nor plain container is never called, and is
-    refused among the weights.
+    The format is detected from the content: PyTorch's since 0.1.10, safetensors, ``.npz``, or a
+    pickle, read as Paddle's. Neither PyTorch nor Paddle is needed. No code in a file is run: a
+    name in a pickle that is no tensor nor plain container is never called.
 
-    - Of a dict with ``state_dict``, ``model_state_dict``, ``model``, ``net``, ``params``,
-      ``weights`` or ``ema``, only the first of them that holds tensors is read.
+    - The weights are all there is, or stand under ``state_dict``, ``model_state_dict``, ``model``,
+      ``net``, ``params``, ``weights`` or ``ema``; what stands beside them is ignored.
     - The prefixes ``module.``, ``_orig_mod.``, ``model.``, ``net.`` and ``backbone.`` are dropped,
-      in any order and repeated, and ``head.`` before ``fc.``.
-    - Paddle's ``_mean`` and ``_variance`` become ``running_mean`` and ``running_var``. A weight
-      (in, out) becomes (out, in) if it has two axes and its layer is not called an embedding: the
-      file does not say which layers are linear. `load_weights` asks the model instead.
+      and ``head.`` before ``fc.``.
+    - Paddle's ``_mean`` and ``_variance`` become ``running_mean`` and ``running_var``, and weights
+      (in, out) become (out, in), but for those of layers called embeddings: the file does not say
+      which layers are linear. `load_weights` asks the model instead.
     - bfloat16 becomes float32; the other dtypes are kept. Tensors that share memory in a PyTorch
-      file share it here, but for numbers that one tensor repeats.
+      file share it here.
 
     Parameters
     ----------
@@ -159,8 +145,8 @@ def load_weights(model: Module, path: str | os.PathLike[str], strict: bool = Tru
     strict : bool
         Whether the file must have every parameter and buffer of the model and no other. Only
         ``num_batches_tracked`` of batch normalisation, which affects no result, may be absent.
-        If False, what has the name and shape of the model's is loaded, such as the backbone from
-        a file of a detector, and the rest of the model is kept.
+        If False, what has the name and shape of the model's is loaded, such as the backbone of
+        a detector, and the rest of the model is kept.
 
     Returns
     -------
@@ -296,7 +282,7 @@ def _defects_of(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except Exception as error:
         raise CheckpointError(
-            "path", f"is {path}, which cannot be loaded: {one_line(error)}"
+            "path", f"is {path}, which cannot be loaded: {shortened(error)}"
         ) from error
 
 

@@ -17,12 +17,11 @@ NAME_TABLE = "StructuredToParameterName@@"  # Paddle's second names, as a dict a
 
 
 def find_state(content: object) -> tuple[dict[str, Tensor], str]:
-    """Return the tensors by name, and the wrappers around them, such as "ema.state_dict"."""
-    if isinstance(content, Unknown):
-        raise Fault(f"it {content}")
+    """Return the tensors by name, and the wrapper around them, or ""."""
     if not isinstance(content, dict):
-        raise Fault(f"it holds a {type(content).__name__}; need a dict of tensors")
-    found, wrappers = _unwrapped(content)
+        what = content if isinstance(content, Unknown) else f"holds a {type(content).__name__}"
+        raise Fault(f"it {what}; need a dict of tensors")
+    found, wrapper = _unwrapped(content)
     state = {}
     for key, value in found.items():
         tensor = _tensor(value)
@@ -31,28 +30,24 @@ def find_state(content: object) -> tuple[dict[str, Tensor], str]:
         if isinstance(key, str) and tensor is not None:
             state[key] = tensor
         elif key != NAME_TABLE:
-            what = f"{value}" if isinstance(value, Unknown) else f"is a {type(value).__name__}"
+            what = value if isinstance(value, Unknown) else f"is a {type(value).__name__}"
             raise Fault(
-                f"its entry {quoted(key)} {what}; need a tensor, or the tensors under "
-                f"{WRAPPERS[0]!r}"
+                f"its entry {quoted(key)} {what}; need a tensor, or the tensors under 'state_dict'"
             )
     if not state:
         raise Fault("it holds no tensor")
-    return state, ".".join(wrappers)
+    return state, wrapper
 
 
-def _unwrapped(content: dict[Any, Any]) -> tuple[dict[Any, Any], tuple[str, ...]]:
-    """Return the dict of tensors and its wrappers; without tensors, the likeliest dict."""
-    inner = [
-        (name, *_unwrapped(content[name]))
-        for name in WRAPPERS
-        if isinstance(content.get(name), dict)
-    ]
-    with_tensors = [found for found in inner if any(map(_tensor, found[1].values()))]
+def _unwrapped(content: dict[Any, Any]) -> tuple[dict[Any, Any], str]:
+    """Return the dict of tensors and its wrapper; without tensors, the likeliest dict."""
+    dicts = {name: content[name] for name in WRAPPERS if isinstance(content.get(name), dict)}
+    inner = [(name, _unwrapped(dicts[name])[0]) for name in dicts]
+    with_tensors = [(name, state) for name, state in inner if any(map(_tensor, state.values()))]
     if with_tensors or (inner and not any(map(_tensor, content.values()))):
-        name, state, wrappers = (with_tensors or inner)[0]
-        return state, (name, *wrappers)
-    return content, ()
+        name, state = (with_tensors or inner)[0]
+        return state, name
+    return content, ""
 
 
 def _tensor(value: object) -> Tensor | None:
@@ -69,16 +64,14 @@ def plain_names(
     As few prefixes are dropped as lead to one of the names ``own``; or all.
     """
     plain: dict[str, Tensor] = {}
-    dropped: dict[str, None] = {}
     for key, tensor in state.items():
         shorter = _without_prefixes(key)
         name = next((name for name in shorter if name in own), shorter[-1])
         if name in plain:
             raise Fault(f"it has two tensors for {quoted(name)}, one of them {quoted(key)}")
         plain[name] = tensor
-        if name != key:
-            dropped[key.removesuffix(name)] = None
-    return plain, list(dropped)
+    dropped = {key.removesuffix(name) for key, name in zip(state, plain, strict=True)}
+    return plain, sorted(dropped - {""})
 
 
 def _without_prefixes(key: str) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from .pickles import Settable, Text, ordered_dict, plain_tuple, read_pickle
+from .pickles import OrderedDict, Settable, Text, plain_tuple, read_pickle
 from .tensors import ITEMSIZE, Fault, Plan, Tensor, plan_of, quoted
 
 RENAMED = {"_mean": "running_mean", "_variance": "running_var"}
@@ -34,15 +34,15 @@ class PickledDtype(Settable):
         if not isinstance(self.state, tuple) or self.state[1] not in ("<", ">", "|"):
             raise Fault(f"has a dtype of state {quoted(self.state)}")
         # Paddle stores bfloat16, which NumPy does not have, as uint16.
-        return "bf16" if self.code == "u2" else self.code, ">" if self.state[1] == ">" else "<"
+        return "bf16" if self.code == "u2" else self.code, self.state[1].replace("|", "<")
 
 
 class PickledArray(Tensor, Settable):
-    """A NumPy array: created empty, then given its shape and bytes."""
+    """A NumPy array: created empty, then filled."""
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self, *_: object, state: Any = None) -> None:
         super().__init__(self._plan)
-        self.state: Any = None
+        self.state = state
 
     def set_state(self, state: Any) -> None:
         """Set (version, shape, dtype, whether the first axis varies fastest, bytes)."""
@@ -51,12 +51,12 @@ class PickledArray(Tensor, Settable):
     def _plan(self) -> Plan:
         match self.state:
             case (1, shape, PickledDtype() as dtype, bool() | int() as fortran, raw):
+                code, order = dtype.code_and_order()
                 if isinstance(raw, str | Text | memoryview):
-                    code, order = dtype.code_and_order()
                     get = (
-                        raw.tobytes
-                        if isinstance(raw, memoryview)
-                        else partial(raw.encode, "latin1")
+                        partial(raw.encode, "latin1")
+                        if not isinstance(raw, memoryview)
+                        else raw.tobytes
                     )
                     return plan_of(len(raw), get, code, shape, fortran=bool(fortran), order=order)
         raise Fault("has no bytes; need those of an array")
@@ -64,16 +64,12 @@ class PickledArray(Tensor, Settable):
 
 def from_buffer(raw: object, dtype: object, shape: Any, order: object, axes: Any = None) -> Tensor:
     """Stand in for NumPy's _frombuffer, of pickles of protocol 5."""
-    array = PickledArray()
-    array.state = (1, shape, dtype, order == "F", raw)
-    return array if axes is None else Tensor(partial(_turned, array, axes))
+    array = PickledArray(state=(1, shape, dtype, order == "F", raw))
+    return Tensor(partial(_turned, array, axes)) if order == "K" else array
 
 
 def encode(text: object, *_: object) -> object:
-    """Stand in for _codecs.encode, with which old pickles turn text into bytes, one for one.
-
-    The text is not converted until an array needs it: many copies could fill the memory.
-    """
+    """Stand in for _codecs.encode, of text to bytes; `PickledArray` does it, as copies add up."""
     return text
 
 
@@ -88,7 +84,7 @@ KNOWN = {
     "__builtin__ tuple": plain_tuple,
     "_codecs encode": encode,
     "builtins tuple": plain_tuple,
-    "collections OrderedDict": ordered_dict,
+    "collections OrderedDict": OrderedDict,
     "numpy dtype": PickledDtype,
     "numpy ndarray": "ndarray",
     **{f"{module}.multiarray _reconstruct": PickledArray for module in MODULES},
@@ -103,11 +99,8 @@ def read_paddle(data: bytes) -> object:
 
 def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return ``state`` under PyTorch's names."""
-    names = {key: key.rpartition(".") for key in state}
-    return {
-        prefix + dot + RENAMED.get(name, name): state[key]
-        for key, (prefix, dot, name) in names.items()
-    }
+    parts = ((*key.rpartition("."), tensor) for key, tensor in state.items())
+    return {prefix + dot + RENAMED.get(name, name): tensor for prefix, dot, name, tensor in parts}
 
 
 def turned(state: Mapping[str, Tensor], is_linear: Callable[[str], bool]) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickletools
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,20 +23,16 @@ MAX_NAME = 255  # bytes; longer text stays packed, as its characters could take 
 MAX_LONG = 16  # bytes of an int
 OPERATIONS = {ord(operation.code): operation for operation in pickletools.opcodes}
 FORMATS = {"uint1": "<B", "uint2": "<H", "int4": "<i", "uint4": "<I", "uint8": "<Q", "float8": ">d"}
-# Format of the length of an argument, by pickletools' code for it.
-LENGTHS = {
-    pickletools.TAKEN_FROM_ARGUMENT1: "<B",
-    pickletools.TAKEN_FROM_ARGUMENT4: "<I",
-    pickletools.TAKEN_FROM_ARGUMENT4U: "<I",
-    pickletools.TAKEN_FROM_ARGUMENT8U: "<Q",
-}
-EMPTY: dict[str, Callable[[], object]] = {
+LENGTHS = {"1": "<B", "4": "<I", "8": "<Q"}  # by the last letter of what the length is of
+MADE: dict[str, Callable[[], object]] = {
     "EMPTY_DICT": dict,
     "EMPTY_LIST": list,
     "EMPTY_SET": lambda: Unknown("builtins set"),
     "EMPTY_TUPLE": tuple,
+    "NEWFALSE": lambda: False,
+    "NEWTRUE": lambda: True,
+    "NONE": lambda: None,
 }
-CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 # How the instructions begin that push their argument.
 PUSHED = (
@@ -82,12 +78,10 @@ class Text:
 
 
 class OrderedDict(dict[object, object], Settable):
-    """A dict; its state, PyTorch's versions of modules, is ignored."""
+    """A dict, created empty; its state, PyTorch's versions of modules, is ignored."""
 
-
-def ordered_dict() -> OrderedDict:
-    """Stand in for collections.OrderedDict, which pickles create empty and fill afterwards."""
-    return OrderedDict()
+    def __init__(self) -> None:
+        super().__init__()
 
 
 def plain_tuple(items: object) -> object:
@@ -104,58 +98,52 @@ def read_pickle(
 
     ``known`` replaces the names in the pickle, "module name", which may call these functions with
     any arguments. ``load`` returns the object of a persistent id, stored outside the pickle.
-    Raises `Fault`, or an exception of almost any type if the pickle is damaged.
 
-    Examples
-    --------
     >>> import os, pickle
     >>> read_pickle(pickle.dumps({"a": [1, 2.5, (None,)]}, 4), {})
     ({'a': [1, 2.5, (None,)]}, 37)
     >>> print(read_pickle(pickle.dumps(os.getcwd, 4), {})[0])
     asks for 'posix getcwd', which is no tensor nor plain container
     """
-    return _Machine(known, load).run(data, start)
-
-
-def _instructions(data: bytes, at: int) -> Iterator[tuple[str, Any, int]]:
-    """Yield name, argument and end of each instruction; arguments of many bytes are not copied."""
-    view = memoryview(data)
+    machine, at = _Machine(known, load), start
     for _ in range(MAX_INSTRUCTIONS):
-        operation = OPERATIONS.get(view[at]) if at < len(view) else None
+        operation = OPERATIONS.get(data[at]) if at < len(data) else None
         if operation is None:
             raise Fault(f"its pickle has no instruction at byte {at}; it is damaged or cut short")
-        argument: Any = None
-        at += 1
-        if operation.arg is not None:
-            kind, size = operation.arg.name, operation.arg.n
-            if kind in FORMATS:
-                (argument,) = struct.unpack_from(FORMATS[kind], view, at)
-                at += size
-            elif size in LENGTHS:
-                (length,) = struct.unpack_from(LENGTHS[size], view, at)
-                at += struct.calcsize(LENGTHS[size])
-                argument = _decoded(kind, view[at : at + length], length)
-                at += length
-            elif operation.name == "GLOBAL":
-                end = data.index(b"\n", data.index(b"\n", at, at + MAX_NAME) + 1, at + MAX_NAME)
-                argument = str(view[at:end], "utf-8").replace("\n", " ")
-                at = end + 1
-        yield operation.name, argument, at
+        argument, at = _argument(data, at + 1, operation)
+        if operation.name == "STOP":
+            return machine.stack.pop(), at
+        machine.step(operation.name, argument)
     raise Fault(f"its pickle has more than {MAX_INSTRUCTIONS} instructions; need no more")
 
 
-def _decoded(kind: str, raw: memoryview, length: int) -> object:
+def _argument(data: bytes, at: int, operation: Any) -> tuple[Any, int]:
+    """Return the argument of an instruction, and its end; many bytes are not copied."""
+    kind = "" if operation.arg is None else operation.arg.name
+    if kind in FORMATS:
+        return struct.unpack_from(FORMATS[kind], data, at)[0], at + operation.arg.n
+    if operation.name == "GLOBAL":
+        middle = data.index(b"\n", at, at + MAX_NAME)
+        end = data.index(b"\n", middle + 1, middle + MAX_NAME)
+        return str(data[at:end], "utf-8").replace("\n", " "), end + 1
+    if kind[-1:] not in LENGTHS:
+        return None, at
+    form = LENGTHS[kind[-1]]
+    (length,) = struct.unpack_from(form, data, at)
+    at += struct.calcsize(form)
+    raw = memoryview(data)[at : at + length]
     if len(raw) < length:
         raise Fault("its pickle is cut short")
+    argument: object = raw
     if kind.startswith("long"):
         if length > MAX_LONG:
             raise Fault(f"its pickle has an int of {length} bytes; need at most {MAX_LONG}")
-        return int.from_bytes(raw, "little", signed=True)
-    if kind.startswith("string") and length <= MAX_NAME:  # text of Python 2
-        return str(raw, "latin1")
-    if kind.startswith("unicode"):
-        return str(raw, "utf-8", "surrogatepass") if length <= MAX_NAME else Text(raw)
-    return raw
+        argument = int.from_bytes(raw, "little", signed=True)
+    elif kind.startswith("string") and length <= MAX_NAME:  # text of Python 2
+        argument = str(raw, "latin1")
+    elif kind.startswith("unicode"):
+        argument = str(raw, "utf-8", "surrogatepass") if length <= MAX_NAME else Text(raw)
+    return argument, at + length
 
 
 class _Machine:
@@ -164,13 +152,6 @@ class _Machine:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, object] = {}
-
-    def run(self, data: bytes, start: int) -> tuple[Any, int]:
-        for name, argument, end in _instructions(data, start):
-            if name == "STOP":
-                return self.stack.pop(), end
-            self.step(name, argument)
-        raise AssertionError  # _instructions ends with an error
 
     def step(self, name: str, argument: Any) -> None:
         stack = self.stack
@@ -183,10 +164,8 @@ class _Machine:
                 stack.append(self.memo[argument])
             case _ if name.startswith(PUSHED):
                 stack.append(argument)
-            case _ if name in CONSTANTS:
-                stack.append(CONSTANTS[name])
-            case _ if name in EMPTY:
-                stack.append(EMPTY[name]())
+            case _ if name in MADE:
+                stack.append(MADE[name]())
             case "PROTO" | "FRAME":
                 pass
             case "MARK":
@@ -204,14 +183,11 @@ class _Machine:
             case "SETITEM" | "SETITEMS":
                 items = self.top(2) if name == "SETITEM" else self.since_mark()
                 self.fill(dict, _set_items, items)
-            case "GLOBAL":
-                stack.append(self.lookup(argument))
-            case "STACK_GLOBAL":
-                stack.append(self.lookup(" ".join(self.top(2))))
-            case "REDUCE" | "NEWOBJ":
-                self.call(*self.top(2))
-            case "NEWOBJ_EX":
-                self.call(*self.top(3)[:2])
+            case "GLOBAL" | "STACK_GLOBAL":
+                asked = argument if name == "GLOBAL" else " ".join(self.top(2))
+                stack.append(self.known[asked] if asked in self.known else Unknown(asked))
+            case "REDUCE" | "NEWOBJ" | "NEWOBJ_EX":
+                self.call(*self.top(3 if name == "NEWOBJ_EX" else 2)[:2])
             case "OBJ":
                 function, *arguments = self.since_mark()
                 self.call(function, tuple(arguments))
@@ -223,18 +199,15 @@ class _Machine:
             case _:
                 raise Fault(f"its pickle has the instruction {name}, which no tensor needs")
 
-    def lookup(self, name: str) -> object:
-        return self.known[name] if name in self.known else Unknown(name)
-
     def call(self, function: Any, arguments: Any) -> None:
         if isinstance(function, Unknown):
             self.stack.append(function)
-            return
-        if not callable(function):  # all callables are from the table
+        elif not callable(function):  # all callables are from the table
             raise Fault(f"its pickle calls a {type(function).__name__}")
-        if not isinstance(arguments, tuple):
+        elif not isinstance(arguments, tuple):
             raise Fault(f"its pickle calls with a {type(arguments).__name__}")
-        self.stack.append(function(*arguments))
+        else:
+            self.stack.append(function(*arguments))
 
     def top(self, count: int) -> list[Any]:
         """Pop ``count`` values."""

@@ -18,27 +18,18 @@ from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
 
-from .pickles import Unknown, ordered_dict, plain_tuple, read_pickle
+from .pickles import OrderedDict, Unknown, plain_tuple, read_pickle
 from .tensors import ITEMSIZE, Fault, Numbers, Plan, Tensor, as_shape, numbers, quoted, result_size
 
 OLD_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # in the first pickle before 1.6
 OLD_VERSION = 1001  # the second
-STORAGES = {
-    "BFloat16": "bf16",
-    "Bool": "b1",
-    "Byte": "u1",
-    "Char": "i1",
-    "Double": "f8",
-    "Float": "f4",
-    "Half": "f2",
-    "Int": "i4",
-    "Long": "i8",
-    "Short": "i2",
-}
-UNTYPED = "u1"  # bytes, of a dtype that each tensor gives
-DTYPES = {f"torch uint{8 * size}": f"u{size}" for size in (2, 4, 8)}  # those without a storage
-
-
+STORAGES = dict(
+    zip(
+        ["BFloat16", "Half", "Float", "Double", "Bool", "Byte", "Char", "Short", "Int", "Long"],
+        ["bf16", "f2", "f4", "f8", "b1", "u1", "i1", "i2", "i4", "i8"],
+        strict=True,
+    )
+)
 Read = Callable[[], bytes | memoryview]
 
 
@@ -56,7 +47,10 @@ class Storage:
     def numbers(self, code: str) -> Numbers:
         """Return the array, shared by all tensors of this storage."""
         if code not in self._numbers:
-            self._numbers[code] = numbers(self.read(), code, self.order)
+            raw = self.read()
+            if len(raw) != self.nbytes:  # views rely on it
+                raise Fault(f"has a storage of {len(raw)} bytes; need {self.nbytes}")
+            self._numbers[code] = numbers(raw, code, self.order)
         return self._numbers[code]
 
 
@@ -69,22 +63,19 @@ class Part:
     count: int
 
 
-def tensor(part: object, *arguments: Any) -> object:
+def tensor(part: object, *arguments: Any, dtype: object = None) -> object:
     """Stand in for torch._utils._rebuild_tensor_v2; gradients and hooks are ignored."""
-    return _tensor(part, None, *arguments[:3], *arguments[5:6])
-
-
-def tensor_of_bytes(part: object, *arguments: Any) -> object:
-    """Stand in for torch._utils._rebuild_tensor_v3, which names the dtype."""
-    return _tensor(part, *arguments[5:6], *arguments[:3], *arguments[6:7])
-
-
-def _tensor(part: object, code: object, *view: object) -> object:
     if isinstance(part, Unknown):
         return part
     if not isinstance(part, Part):
         raise Fault(f"its pickle makes a tensor of a {type(part).__name__}")
-    return Tensor(partial(_plan, part, part.storage.code if code is None else code, *view))
+    code = part.storage.code if dtype is None else dtype
+    return Tensor(partial(_plan, part, code, *arguments[:3], *arguments[5:6]))
+
+
+def tensor_of_bytes(part: object, *arguments: Any) -> object:
+    """Stand in for torch._utils._rebuild_tensor_v3, which names the dtype."""
+    return tensor(part, *arguments[:5], *arguments[6:], dtype=arguments[5])
 
 
 def _plan(
@@ -129,15 +120,15 @@ def parameter(data: object, *_: object) -> object:
 
 
 KNOWN = {
-    "collections OrderedDict": ordered_dict,
+    "collections OrderedDict": OrderedDict,
     "torch Size": plain_tuple,
     "torch._utils _rebuild_parameter": parameter,
     "torch._utils _rebuild_parameter_with_state": parameter,
     "torch._utils _rebuild_tensor": tensor,
     "torch._utils _rebuild_tensor_v2": tensor,
     "torch._utils _rebuild_tensor_v3": tensor_of_bytes,
-    "torch.storage UntypedStorage": UNTYPED,
-    **DTYPES,
+    "torch.storage UntypedStorage": "u1",  # bytes, of a dtype that each tensor gives
+    **{f"torch uint{8 * size}": f"u{size}" for size in (2, 4, 8)},
     **{f"torch {name}Storage": code for name, code in STORAGES.items()},
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import reprlib
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,29 +36,19 @@ class Fault(Exception):
     """A defect of a file; `load_checkpoint` adds the name of the file."""
 
 
-def shortened(text: str) -> str:
-    """Return text on one line, escaped, of at most `MAX_MESSAGE` letters."""
+def shortened(error: Exception | str) -> str:
+    """Return a message on one line, escaped; with the type of an exception that is no `Fault`."""
+    text = f"{error}" if isinstance(error, Fault | str) else f"{type(error).__name__}: {error}"
     text = " ".join(text[: 2 * MAX_MESSAGE].split())
     text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
     return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}..."
-
-
-def one_line(error: Exception) -> str:
-    """Return the message of a `Fault`, or type and message of another exception."""
-    text = f"{error}" if isinstance(error, Fault) else f"{type(error).__name__}: {error}"
-    return shortened(text)
 
 
 @dataclass
 class Plan:
     """An array to be made: its size is known and agrees with the file.
 
-    Attributes
-    ----------
-    source : hashable
-        What the memory of several arrays belongs to, such as a storage of PyTorch.
-    source_bytes : int
-        Size of that memory.
+    ``source`` is what the memory of several arrays belongs to, of ``source_bytes``.
     """
 
     shape: tuple[int, ...]
@@ -66,10 +56,6 @@ class Plan:
     read: Callable[[], Numbers]
     source: Hashable = None
     source_bytes: int = 0
-    nbytes: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.nbytes = math.prod(self.shape) * result_size(self.code)
 
 
 @dataclass(eq=False)
@@ -84,17 +70,17 @@ def named(name: str, make: Callable[[], Any]) -> Any:
     try:
         return make()
     except Exception as error:
-        raise Fault(f"tensor {quoted(name)} {one_line(error)}") from error
+        raise Fault(f"tensor {quoted(name)} {shortened(error)}") from error
 
 
 def arrays_of(state: Mapping[str, Tensor]) -> dict[str, Numbers]:
     """Return the arrays by name; none is made before the sizes of all have been added up."""
     plans: dict[str, Plan] = {}
     sources: set[Hashable] = set()
-    arrays = stored = 0
+    arrays = stored = 0  # bytes
     for name, tensor in state.items():
         plan = plans[name] = named(name, tensor.plan)
-        arrays += plan.nbytes
+        arrays += math.prod(plan.shape) * result_size(plan.code)
         stored += 0 if plan.source in sources else plan.source_bytes
         sources.add(plan.source)
         if max(arrays, stored) > MAX_BYTES:
@@ -113,21 +99,9 @@ def plan_of(
 ) -> Plan:
     """Return the plan of a contiguous array, writable and in the byte order of this machine.
 
-    Parameters
-    ----------
-    size : int
-        How many bytes ``get`` returns.
-    code : str
-        A key of `ITEMSIZE`.
-    shape : object
-        A list or tuple of ints, unchecked.
-    fortran : bool
-        Whether the first axis varies fastest.
-    order : {"<", ">"}
-        Least or most significant byte first.
+    ``get`` returns its ``size`` bytes; ``code`` is a key of `ITEMSIZE`; ``shape`` is unchecked;
+    with ``fortran`` the first axis varies fastest; ``order`` is that of the bytes, "<" or ">".
 
-    Examples
-    --------
     >>> plan_of(4, lambda: bytes([0, 0, 128, 63]), "f4", (1, 1)).read()
     array([[1.]], dtype=float32)
     >>> plan_of(2, lambda: bytes([63, 128]), "bf16", (1,), order=">").read()

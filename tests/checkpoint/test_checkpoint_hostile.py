@@ -108,7 +108,7 @@ HOSTILE = {
     "a call with too much": (pickled(Call(Name("collections OrderedDict"), (1,))), "TypeError"),
     "the state of a function": (
         pickled(Filled(Name("collections OrderedDict"), {"__class__": 1})),
-        "fills a function",
+        "fills a type",
     ),
     "the state of a list": (pickled(Filled([], {"__class__": 1})), "fills a list"),
     "items of a tuple": (b"\x80\x02)X\x01\0\0\0aNs.", "fills a tuple"),

@@ -154,7 +154,7 @@ def bombs() -> Iterator[tuple[str, bytes]]:
         "wide texts": b"\x8c\xff\xf0\x9f\x98\x80" + b"a" * 251,
         "astral text": b"X\0\0\1\0\xf0\x9f\x98\x80" + b"a" * 65_532,
     }.items():  # fmt: skip
-        yield f"many {name}", repeated(unit, 20 * MILLION // len(unit))
+        yield f"many {name}", repeated(unit, 8 * MILLION // len(unit))
     collide = b"".join(
         b"\x8a\x10" + (i * ((1 << 61) - 1)).to_bytes(16, "little") + b"N" for i in range(50_000)
     )
