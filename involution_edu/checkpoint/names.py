@@ -13,6 +13,7 @@ WRAPPERS = "state_dict", "model_state_dict", "model", "net", "params", "weights"
 # What wrappers of modules put before the names: DataParallel, torch.compile, Lightning, detectors.
 PREFIXES = "module", "_orig_mod", "model", "net", "backbone"
 MAX_PREFIXES = 8
+MAX_TENSORS = 20_000  # RedNet-152 has 1,301
 NAME_TABLE = "StructuredToParameterName@@"  # Paddle's second names, as a dict among the tensors
 
 
@@ -22,6 +23,8 @@ def find_state(content: object) -> tuple[dict[str, Tensor], str]:
         what = content if isinstance(content, Unknown) else f"holds a {type(content).__name__}"
         raise Fault(f"it {what}; need a dict of tensors")
     found, wrapper = _unwrapped(content)
+    if len(found) > MAX_TENSORS:
+        raise Fault(f"it has {len(found)} tensors; need at most {MAX_TENSORS}")
     state = {}
     for key, value in found.items():
         tensor = _tensor(value)
