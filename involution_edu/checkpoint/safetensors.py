@@ -33,7 +33,7 @@ def read_safetensors(data: bytes) -> dict[str, Tensor]:
             f"its header claims {length} bytes; need at most {MAX_HEADER}, and not more than "
             f"the {len(data) - 8} that follow"
         )
-    header = json.loads(data[8 : 8 + length], object_pairs_hook=_unique)
+    header = json.loads(str(data[8 : 8 + length], "utf-8"), object_pairs_hook=_unique)
     if not isinstance(header, dict):
         raise Fault(f"its header is a {type(header).__name__}; need an object")
     header.pop(METADATA, None)
