@@ -1,20 +1,11 @@
-"""Files of weights: PyTorch, Paddle, safetensors and NumPy; no code in a file is run.
-
->>> import tempfile
->>> from pathlib import Path
->>> from involution_edu import nn
->>> trained, other = (nn.Involution2d(16, kernel_size=3, rng=seed) for seed in (0, 1))
->>> path = Path(tempfile.mkdtemp()) / "layer.safetensors"
->>> save_checkpoint(path, trained.state_dict())
->>> load_weights(other, path)
->>> bool((other.conv1.conv.weight.data == trained.conv1.conv.weight.data).all())
-True
-"""
+"""Files of weights: PyTorch, Paddle, safetensors and NumPy; no code in a file is run."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
@@ -23,17 +14,35 @@ import numpy as np
 
 from ..arguments import ArgumentError, WrongTypeError
 from ..files import written_whole
-from ..nn import Module
-from .names import find_state, without_prefixes
+from ..nn import Linear, Module
+from .names import find_state, plain_names
 from .npz import read_npz, write_npz
-from .paddle import as_torch, read_paddle
+from .paddle import read_paddle, renamed, turned
+from .pytorch import OLD_MAGIC, is_pickle, read_old_torch, read_torch
 from .safetensors import read_safetensors, write_safetensors
-from .tensors import ITEMSIZE, MAX_BYTES, MAX_MESSAGE, Fault, Numbers, Tensor, quoted
-from .torch_zip import is_pickle, read_torch
+from .tensors import (
+    ITEMSIZE,
+    MAX_BYTES,
+    Fault,
+    Numbers,
+    Tensor,
+    arrays_of,
+    named,
+    quoted,
+    shortened,
+)
 
-__all__ = ["CheckpointError", "load_checkpoint", "load_weights", "save_checkpoint"]
+__all__ = ["CheckpointError", "LoadReport", "load_checkpoint", "load_weights", "save_checkpoint"]
 
-BEFORE_1_6 = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # first bytes of PyTorch's older files
+MAX_ENTRIES = 20_000  # of a zip file
+# First bytes, in lower case, of files that are taken for weights, and what they are.
+OTHERS = {
+    b"version https://git-lfs": "a pointer of Git LFS, not the file; fetch it with git lfs pull",
+    b"<!doctype html": "a web page; the download has failed",
+    b"<html": "a web page; the download has failed",
+    b"\x89hdf": "an HDF5 file, as Keras writes; save the weights as .npz there",
+    b"\x1f\x8b": "packed by gzip; unpack it first",
+}
 WRITERS = {".npz": write_npz, ".safetensors": write_safetensors}
 
 
@@ -51,22 +60,49 @@ class CheckpointError(ArgumentError):
     ...     inv.load_checkpoint(path)
     ... except inv.CheckpointError as error:
     ...     print(str(error).partition("loaded: ")[2])
-    it is no file of PyTorch since 1.6, Paddle, safetensors or NumPy (.npz)
+    it is no file of PyTorch, Paddle, safetensors or NumPy (.npz)
     """
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What `load_weights` left out.
+
+    Attributes
+    ----------
+    missing : tuple of str
+        Names of the model that the file lacks, which keep their values.
+    surplus : tuple of str
+        Names of the file that the model lacks.
+    reshaped : tuple of (str, shape in the file, shape in the model)
+        Tensors of another shape, which keep their values.
+
+    Examples
+    --------
+    >>> import involution_edu as inv
+    >>> inv.checkpoint.LoadReport(missing=("fc.bias",)).missing
+    ('fc.bias',)
+    """
+
+    missing: tuple[str, ...] = ()
+    surplus: tuple[str, ...] = ()
+    reshaped: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...] = ()
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Numbers]:
     """Return the arrays of a file of weights, by their names in `involution_edu.models`.
 
-    The format is detected from the content: PyTorch's zip format (since 1.6), safetensors,
-    ``.npz``, or a pickle, read as Paddle's. Neither PyTorch nor Paddle is needed. No code in a
-    file is run: a pickle of more than tensors and plain containers is refused. PyTorch's older
-    formats are not read; load such a file with PyTorch and save it again with ``torch.save``.
+    The format is detected from the content: PyTorch's since 0.1.10, safetensors, ``.npz``, or a
+    pickle, read as Paddle's. Neither PyTorch nor Paddle is needed. No code in a file is run: a
+    name in a pickle that is no tensor nor plain container is never called.
 
-    - Of a dict with ``state_dict``, ``model`` or ``model_state_dict``, only that entry is read.
-    - The prefixes ``module.`` and ``backbone.`` are dropped, and ``head.fc.`` becomes ``fc.``.
-    - Paddle's ``_mean`` and ``_variance`` become ``running_mean`` and ``running_var``, and the
-      weight of its linear layers (in, out) becomes (out, in).
+    - The weights are all there is, or stand under ``state_dict``, ``model_state_dict``, ``model``,
+      ``net``, ``params``, ``weights`` or ``ema``; what stands beside them is ignored.
+    - The prefixes ``module.``, ``_orig_mod.``, ``model.``, ``net.`` and ``backbone.`` are dropped,
+      and ``head.`` before ``fc.``.
+    - Paddle's ``_mean`` and ``_variance`` become ``running_mean`` and ``running_var``, and weights
+      (in, out) become (out, in), but for those of layers called embeddings: the file does not say
+      which layers are linear. `load_weights` asks the model instead.
     - bfloat16 becomes float32; the other dtypes are kept. Tensors that share memory in a PyTorch
       file share it here.
 
@@ -92,42 +128,36 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Numbers]:
         ...
     FileNotFoundError: path is missing.pth; there is no such file
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"path is {path}; there is no such file")
-    if path.is_dir():
-        raise IsADirectoryError(f"path is {path}, a folder; need a file of weights")
-    if not path.is_file():  # reading a pipe would wait for its writer
-        raise CheckpointError("path", f"is {path}, a pipe or a device", "a regular file")
-    if path.stat().st_size > MAX_BYTES:
-        raise CheckpointError(
-            "path", f"is {path}, of {path.stat().st_size} bytes", f"at most {MAX_BYTES}"
-        )
-    data = path.read_bytes()
-    try:
-        return _arrays(without_prefixes(_tensors(data)))
-    except Exception as error:
-        # The decoders of zip files, JSON and NumPy headers raise almost any exception on damage.
-        raise CheckpointError(
-            "path", f"is {path}, which cannot be loaded: {_message(error)}"
-        ) from error
+    data = _bytes(path)
+    with _defects_of(path):
+        return arrays_of(_tensors(data, (), _looks_linear)[0])
 
 
-def load_weights(model: Module, path: str | os.PathLike[str]) -> None:
+def load_weights(model: Module, path: str | os.PathLike[str], strict: bool = True) -> LoadReport:
     """Load the weights of a file into ``model``, which is unchanged after any error.
 
-    The file must have every parameter and buffer of the model and no other. Only
-    ``num_batches_tracked`` of batch normalisation, which affects no result, may be absent.
+    The names are read as by `load_checkpoint`, but prefixes that the model itself has are kept.
 
     Parameters
     ----------
     model : Module
     path : str or path
+    strict : bool
+        Whether the file must have every parameter and buffer of the model and no other. Only
+        ``num_batches_tracked`` of batch normalisation, which affects no result, may be absent.
+        If False, what has the name and shape of the model's is loaded, such as the backbone of
+        a detector, and the rest of the model is kept.
+
+    Returns
+    -------
+    report : LoadReport
+        What was left out; empty if ``strict``.
 
     Raises
     ------
     OSError, CheckpointError
-        As `load_checkpoint`; and if a tensor is missing, surplus or of another shape.
+        As `load_checkpoint`; and if a tensor is missing, surplus or of another shape, or, if not
+        ``strict``, no tensor fits.
 
     Examples
     --------
@@ -137,26 +167,50 @@ def load_weights(model: Module, path: str | os.PathLike[str]) -> None:
     >>> path = Path(tempfile.mkdtemp()) / "linear.npz"
     >>> inv.save_checkpoint(path, {"weight": np.ones((2, 3)), "bias": np.zeros(2)})
     >>> model = inv.nn.Linear(3, 2)
-    >>> inv.load_weights(model, path)
+    >>> report = inv.load_weights(model, path)
     >>> model(np.ones((1, 3), np.float32))
     array([[3., 3.]], dtype=float32)
 
-    Weights of another model are an error:
+    Weights of another model are an error, unless what fits is enough:
 
+    >>> other = inv.nn.Sequential(fc=inv.nn.Linear(3, 2), last=inv.nn.Linear(2, 2))
+    >>> inv.save_checkpoint(path, {"fc.weight": np.ones((2, 3)), "fc.bias": np.zeros(3)}, force=True)
     >>> try:
-    ...     inv.load_weights(inv.nn.Linear(3, 5), path)
+    ...     inv.load_weights(other, path)
     ... except inv.CheckpointError as error:
     ...     print(str(error).partition("model: ")[2])
-    state['weight'] has shape (2, 3); need the shape in state_dict() = (5, 3)
+    state lacks last.bias, last.weight; need the names of state_dict(); 1 of its 2 tensors fit,
+    which strict=False loads
+    >>> inv.load_weights(other, path, strict=False)
+    LoadReport(missing=('last.weight', 'last.bias'), surplus=(), reshaped=(('fc.bias', (3,), (2,)),))
     """
-    state = load_checkpoint(path)
-    for name, array in model.state_dict().items():
-        if name.rpartition(".")[2] == "num_batches_tracked":
-            state.setdefault(name, array)
+    data = _bytes(path)
+    own = model.state_dict()
+    linear = {
+        f"{prefix}weight" for prefix, module in model.named_modules() if isinstance(module, Linear)
+    }
+    with _defects_of(path):
+        state, read_from = _tensors(data, own, linear.__contains__)
+        shapes = {name: named(name, state[name].plan).shape for name in own if name in state}
+        fitting = {name: state[name] for name in shapes if shapes[name] == own[name].shape}
+        arrays = arrays_of(state if strict else fitting)
+    absent = [name for name in own if name not in state]
+    counts = {name for name in absent if name.rpartition(".")[2] == "num_batches_tracked"}
+    kept = counts if strict else own.keys() - fitting.keys()
+    fit = f"{len(fitting)} of its {len(state)} tensors fit{read_from}"
     try:
-        model.load_state_dict(state)
+        if not fitting and not strict:
+            raise ArgumentError("state", f"has no tensor such as {quoted(next(iter(own)))}")
+        model.load_state_dict({**arrays, **{name: own[name] for name in kept}})
     except (TypeError, ValueError) as error:
-        raise CheckpointError("path", f"is {path}, which is of another model: {error}") from error
+        hint = f"; {fit}" + (", which strict=False loads" if fitting and strict else "")
+        got = f"is {path}, which is of another model: {shortened(str(error))}{hint}"
+        raise CheckpointError("path", got) from error
+    return LoadReport(
+        tuple(name for name in absent if name not in counts),
+        tuple(name for name in state if name not in own),
+        tuple((name, shapes[name], own[name].shape) for name in shapes if name not in fitting),
+    )
 
 
 def save_checkpoint(
@@ -202,9 +256,57 @@ def save_checkpoint(
         WRITERS[path.suffix](temporary, state)
 
 
-def _tensors(data: bytes) -> dict[str, Tensor]:
-    """Return the tensors of a file of any format, not read yet."""
+def _looks_linear(name: str) -> bool:
+    """Return whether a weight of Paddle is taken for that of a linear layer, without a model."""
+    return name.rpartition(".")[2] == "weight" and "emb" not in name.lower()
+
+
+def _bytes(path: str | os.PathLike[str]) -> bytes:
+    """Return the content of a regular file of limited size."""
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"path is {path}; there is no such file")
+    if path.is_dir():
+        raise IsADirectoryError(f"path is {path}, a folder; need a file of weights")
+    if not path.is_file():  # reading a pipe would wait for its writer
+        raise CheckpointError("path", f"is {path}, a pipe or a device", "a regular file")
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise CheckpointError("path", f"is {path}, of {size} bytes", f"at most {MAX_BYTES}")
+    return path.read_bytes()
+
+
+@contextmanager
+def _defects_of(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Name the file in any error: decoders of zip, JSON and NumPy raise almost all on damage."""
+    try:
+        yield
+    except Exception as error:
+        raise CheckpointError(
+            "path", f"is {path}, which cannot be loaded: {shortened(error)}"
+        ) from error
+
+
+def _tensors(
+    data: bytes, own: Collection[str], is_linear: Callable[[str], bool]
+) -> tuple[dict[str, Tensor], str]:
+    """Return the tensors of a file of any format, not read yet, and where they were found.
+
+    ``own`` are the names of the model; ``is_linear`` tells which weights belong to linear layers.
+    """
+    content, paddle = _content(data)
+    state, wrapper = find_state(content)
+    state, prefixes = plain_names(renamed(state) if paddle else state, own)
+    found = [f"under {quoted(wrapper)}"] if wrapper else []
+    found += [f"without the prefix {quoted(prefix)}" for prefix in prefixes[:2]]
+    read_from = f" (read {', '.join(found)})" if found else ""
+    return turned(state, is_linear) if paddle else state, read_from
+
+
+def _content(data: bytes) -> tuple[object, bool]:
+    """Return what a file of any format holds, and whether it is Paddle's."""
     if data.startswith(b"PK\3\4"):
+        if data.count(b"PK\1\2") > MAX_ENTRIES:
+            raise Fault(f"it is a zip file of more than {MAX_ENTRIES} entries; need no more")
         try:
             archive = ZipFile(BytesIO(data))
         except BadZipFile as error:
@@ -212,34 +314,18 @@ def _tensors(data: bytes) -> dict[str, Tensor]:
         total = sum(info.file_size for info in archive.infolist())  # entries may overlap
         if total > MAX_BYTES:
             raise Fault(f"it unpacks to {total} bytes; need at most {MAX_BYTES}")
-        if any(map(is_pickle, archive.namelist())):
-            return find_state(read_torch(archive))
-        return find_state(read_npz(archive))
-    if data.startswith(BEFORE_1_6) or data[257:262] == b"ustar":
-        raise Fault("it is of PyTorch before 1.6; load it there and torch.save it with a newer one")
+        torch = any(map(is_pickle, archive.namelist()))
+        return (read_torch if torch else read_npz)(archive), False
+    if OLD_MAGIC in data[:32]:
+        return read_old_torch(data), False
+    if data[257:262] == b"ustar":
+        raise Fault("it is of PyTorch before 0.1.10; torch.load it and torch.save it anew")
     if data[8:9] == b"{":  # before pickles: the length of a header may begin like one
-        return find_state(read_safetensors(data))
+        return read_safetensors(data), False
     if data.startswith(b"\x80"):
-        return as_torch(find_state(read_paddle(data)))
-    raise Fault("it is no file of PyTorch since 1.6, Paddle, safetensors or NumPy (.npz)")
-
-
-def _arrays(state: Mapping[str, Tensor]) -> dict[str, Numbers]:
-    arrays: dict[str, Numbers] = {}
-    total = 0
-    for name, tensor in state.items():
-        try:
-            arrays[name] = tensor.array()
-        except Exception as error:
-            raise Fault(f"tensor {quoted(name)} {_message(error)}") from error
-        total += arrays[name].nbytes
-        if total > MAX_BYTES:
-            raise Fault(f"it unpacks to more than {MAX_BYTES} bytes; need no more")
-    return arrays
-
-
-def _message(error: Exception) -> str:
-    """Return the message of a `Fault`, or type and message of another exception."""
-    text = f"{error}" if isinstance(error, Fault) else f"{type(error).__name__}: {error}"
-    line = " ".join(text.split())
-    return line if len(line) <= MAX_MESSAGE else f"{line[:MAX_MESSAGE]}..."
+        return read_paddle(data), True
+    start = data[:1000].lstrip().lower()
+    for begin, what in OTHERS.items():
+        if start.startswith(begin):
+            raise Fault(f"it is {what}")
+    raise Fault("it is no file of PyTorch, Paddle, safetensors or NumPy (.npz)")

@@ -2,47 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
+from .pickles import Unknown
 from .tensors import Fault, Tensor, quoted
 
-WRAPPERS = ("state_dict", "model", "model_state_dict")  # where training programs put the weights
-# DataParallel's; those of classifiers and detectors in the authors' programs.
-PREFIXES = {"module.": "", "backbone.": "", "head.fc.": "fc."}
+# Where training programs put the weights; the first that holds tensors is used.
+WRAPPERS = "state_dict", "model_state_dict", "model", "net", "params", "weights", "ema"
+# What wrappers of modules put before the names: DataParallel, torch.compile, Lightning, detectors.
+PREFIXES = "module", "_orig_mod", "model", "net", "backbone"
+MAX_PREFIXES = 8
+MAX_TENSORS = 20_000  # RedNet-152 has 1,301
 NAME_TABLE = "StructuredToParameterName@@"  # Paddle's second names, as a dict among the tensors
 
 
-def find_state(content: object) -> dict[str, Tensor]:
-    """Return the tensors by name, out of the dict that may be wrapped around them."""
+def find_state(content: object) -> tuple[dict[str, Tensor], str]:
+    """Return the tensors by name, and the wrapper around them, or ""."""
     if not isinstance(content, dict):
-        raise Fault(f"it holds a {type(content).__name__}; need a dict of tensors")
-    wrapped = [content[name] for name in WRAPPERS if isinstance(content.get(name), dict)]
+        what = content if isinstance(content, Unknown) else f"holds a {type(content).__name__}"
+        raise Fault(f"it {what}; need a dict of tensors")
+    found, wrapper = _unwrapped(content)
+    if len(found) > MAX_TENSORS:
+        raise Fault(f"it has {len(found)} tensors; need at most {MAX_TENSORS}")
     state = {}
-    for key, value in (wrapped or [content])[0].items():
-        if key == NAME_TABLE:
-            continue
-        if isinstance(value, tuple) and len(value) == 2:  # Paddle since 2.1: its name, the tensor
-            value = value[1]
-        if not isinstance(key, str) or not isinstance(value, Tensor):
+    for key, value in found.items():
+        tensor = _tensor(value)
+        if isinstance(key, Unknown):
+            raise Fault(f"its pickle has {key.name}; need str")
+        if isinstance(key, str) and tensor is not None:
+            state[key] = tensor
+        elif key != NAME_TABLE:
+            what = value if isinstance(value, Unknown) else f"is a {type(value).__name__}"
             raise Fault(
-                f"its entry {quoted(key)} is a {type(value).__name__}; need a tensor, or the "
-                f"tensors under {' or '.join(map(repr, WRAPPERS))}"
+                f"its entry {quoted(key)} {what}; need a tensor, or the tensors under 'state_dict'"
             )
-        state[key] = value
     if not state:
         raise Fault("it holds no tensor")
-    return state
+    return state, wrapper
 
 
-def without_prefixes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return ``state`` under the names that the models here use."""
+def _unwrapped(content: dict[Any, Any]) -> tuple[dict[Any, Any], str]:
+    """Return the dict of tensors and its wrapper; without tensors, the likeliest dict."""
+    dicts = {name: content[name] for name in WRAPPERS if isinstance(content.get(name), dict)}
+    inner = [(name, _unwrapped(dicts[name])[0]) for name in dicts]
+    with_tensors = [(name, state) for name, state in inner if any(map(_tensor, state.values()))]
+    if with_tensors or (inner and not any(map(_tensor, content.values()))):
+        name, state = (with_tensors or inner)[0]
+        return state, name
+    return content, ""
+
+
+def _tensor(value: object) -> Tensor | None:
+    if isinstance(value, tuple) and len(value) == 2:  # Paddle since 2.1: its name, the tensor
+        value = value[1]
+    return value if isinstance(value, Tensor) else None
+
+
+def plain_names(
+    state: Mapping[str, Tensor], own: Collection[str] = ()
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Return ``state`` under the names that the models here use, and the prefixes dropped.
+
+    As few prefixes are dropped as lead to one of the names ``own``; or all.
+    """
     plain: dict[str, Tensor] = {}
     for key, tensor in state.items():
-        name = key
-        for prefix, replacement in PREFIXES.items():
-            if name.startswith(prefix):
-                name = replacement + name.removeprefix(prefix)
+        shorter = _without_prefixes(key)
+        name = next((name for name in shorter if name in own), shorter[-1])
         if name in plain:
             raise Fault(f"it has two tensors for {quoted(name)}, one of them {quoted(key)}")
         plain[name] = tensor
-    return plain
+    dropped = {key.removesuffix(name) for key, name in zip(state, plain, strict=True)}
+    return plain, sorted(dropped - {""})
+
+
+def _without_prefixes(key: str) -> list[str]:
+    """Return the name with 0, 1, ... prefixes dropped; ``head.`` only before ``fc.``."""
+    parts = key.split(".", MAX_PREFIXES + 1)
+    known, all_known = 0, 0
+    while all_known < len(parts) - 1 and parts[all_known] in (*PREFIXES, "head"):
+        all_known += 1
+    while known < all_known and parts[known] in PREFIXES:
+        known += 1
+    count = all_known if parts[all_known] == "fc" else known
+    return [".".join(parts[start:]) for start in range(count + 1)]

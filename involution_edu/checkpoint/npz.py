@@ -10,9 +10,11 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from numpy.lib import format as npy
 
-from .tensors import ITEMSIZE, Fault, Numbers, Tensor, array_of, quoted
+from .tensors import ITEMSIZE, Fault, Numbers, Plan, Tensor, plan_of, quoted
 
-HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+# Bytes of the length of the header, and NumPy's parser, by version of the npy format.
+HEADERS = {(1, 0): (2, npy.read_array_header_1_0), (2, 0): (4, npy.read_array_header_2_0)}
+MAX_HEADER = 10_000  # bytes; NumPy's own limit, which it checks after reading
 SUFFIX = ".npy"
 # Python's zipfile cannot limit the size that the others, bzip2 and LZMA, unpack to.
 COMPRESSIONS = ZIP_STORED, ZIP_DEFLATED
@@ -30,26 +32,34 @@ def read_npz(archive: ZipFile) -> dict[str, Tensor]:
         if not name.endswith(SUFFIX):
             raise Fault(f"it has the entry {quoted(name)}; need names that end in {SUFFIX}")
     return {
-        info.filename.removesuffix(SUFFIX): Tensor(partial(_read_npy, archive, info))
+        info.filename.removesuffix(SUFFIX): Tensor(partial(_plan, archive, info))
         for info in members
     }
 
 
-def _read_npy(archive: ZipFile, info: ZipInfo) -> Numbers:
+def _plan(archive: ZipFile, info: ZipInfo) -> Plan:
     with archive.open(info) as packed:
-        # With a size: read() unpacks everything, even beyond the declared size.
-        unpacked = packed.read(info.file_size)
-    file = BytesIO(unpacked)
-    version = npy.read_magic(file)
-    if version not in HEADERS:
-        raise Fault(f"has version {version} of the npy format; need 1.0 or 2.0")
-    shape, fortran, dtype = HEADERS[version](file)
+        version = npy.read_magic(packed)
+        if version not in HEADERS:
+            raise Fault(f"has version {version} of the npy format; need 1.0 or 2.0")
+        width, parse = HEADERS[version]
+        prefix = packed.read(width)
+        if (length := int.from_bytes(prefix, "little")) > MAX_HEADER:
+            raise Fault(f"has a header of {length} bytes; need at most {MAX_HEADER}")
+        shape, fortran, dtype = parse(BytesIO(prefix + packed.read(length)))
+        start = packed.tell()
     code = dtype.str[1:]
     if code not in ITEMSIZE:
         raise Fault(f"has dtype {dtype}; need one of numbers")
+
+    def get() -> bytes:
+        with archive.open(info) as packed:
+            packed.read(start)
+            # With a size: read() unpacks everything, even beyond the declared size.
+            return packed.read(info.file_size - start)
+
     order = ">" if dtype.str[0] == ">" else "<"
-    raw = memoryview(unpacked)[file.tell() :]
-    return array_of(raw, code, shape, fortran=fortran, order=order)
+    return plan_of(info.file_size - start, get, code, shape, fortran=fortran, order=order)
 
 
 def write_npz(path: Path, state: Mapping[str, Numbers]) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .tensors import ITEMSIZE, MAX_HEADER, Fault, Numbers, Tensor, array_of, quoted
+from .tensors import ITEMSIZE, Fault, Numbers, Tensor, plan_of, quoted
 
 DTYPES = {
     "BF16": "bf16",
@@ -22,6 +22,7 @@ DTYPES = {
     **{f"{code[0].upper()}{8 * size}": code for code, size in ITEMSIZE.items() if code[0] in "fiu"},
 }
 METADATA = "__metadata__"
+MAX_HEADER = 1 << 22  # bytes; that of RedNet-152 has 160,000
 
 
 def read_safetensors(data: bytes) -> dict[str, Tensor]:
@@ -32,7 +33,7 @@ def read_safetensors(data: bytes) -> dict[str, Tensor]:
             f"its header claims {length} bytes; need at most {MAX_HEADER}, and not more than "
             f"the {len(data) - 8} that follow"
         )
-    header = json.loads(data[8 : 8 + length], object_pairs_hook=_unique)
+    header = json.loads(str(data[8 : 8 + length], "utf-8"), object_pairs_hook=_unique)
     if not isinstance(header, dict):
         raise Fault(f"its header is a {type(header).__name__}; need an object")
     header.pop(METADATA, None)
@@ -44,7 +45,8 @@ def read_safetensors(data: bytes) -> dict[str, Tensor]:
     ):
         if start != end:
             raise Fault(f"tensor {quoted(name)} begins at byte {start}; need {end}, the next")
-        tensors[name] = Tensor(partial(array_of, numbers[start:stop], code, shape))
+        raw = numbers[start:stop]
+        tensors[name] = Tensor(partial(plan_of, len(raw), raw.tobytes, code, shape))
         end = stop
     if end != len(numbers):
         raise Fault(f"its tensors end at byte {end}; need {len(numbers)}, the end of the file")

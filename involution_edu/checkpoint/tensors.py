@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .. import arguments
 
 MAX_BYTES = 1 << 30  # of a file, and of its arrays; RedNet-152 has 136 million
-MAX_HEADER = 1 << 24  # bytes of a header of safetensors; that of RedNet-152 has 160,000
+MAX_AXES = 64  # NumPy has arrays of no more
 MAX_MESSAGE = 300  # letters of the message of another library, which may quote the whole file
 # Bytes per number, by code; "bf16" is the upper half of a float32.
 ITEMSIZE = {
@@ -31,52 +31,92 @@ class Fault(Exception):
     """A defect of a file; `load_checkpoint` adds the name of the file."""
 
 
-@dataclass(eq=False)
-class Tensor:
-    """A tensor of a file, not read yet.
+def shortened(error: Exception | str) -> str:
+    """Return a message on one line, escaped; with the type of an exception that is no `Fault`."""
+    text = f"{error}" if isinstance(error, Fault | str) else f"{type(error).__name__}: {error}"
+    text = " ".join(text[: 2 * MAX_MESSAGE].split())
+    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}..."
 
-    Attributes
-    ----------
-    array : function of no argument
-        Returns its array, or raises if the file contradicts itself.
+
+@dataclass
+class Plan:
+    """An array to be made: its size is known and agrees with the file.
+
+    ``source`` is what the memory of several arrays belongs to, of ``source_bytes``.
     """
 
-    array: Callable[[], Numbers]
+    shape: tuple[int, ...]
+    code: str
+    read: Callable[[], Numbers]
+    source: Hashable = None
+    source_bytes: int = 0
 
 
-def array_of(
-    raw: bytes | memoryview, code: str, shape: object, *, fortran: bool = False, order: str = "<"
-) -> Numbers:
-    """Return a contiguous array: writable, in the byte order of this machine.
+@dataclass(eq=False)
+class Tensor:
+    """A tensor of a file; ``plan`` checks its sizes, or raises if the file contradicts itself."""
 
-    Parameters
-    ----------
-    raw : bytes or memoryview
-    code : str
-        A key of `ITEMSIZE`.
-    shape : object
-        A list or tuple of ints, unchecked.
-    fortran : bool
-        Whether the first axis varies fastest.
-    order : {"<", ">"}
-        Least or most significant byte first.
+    plan: Callable[[], Plan]
 
-    Examples
-    --------
-    >>> array_of(bytes([0, 0, 128, 63]), "f4", (1, 1))
+
+def named(name: str, make: Callable[[], Any]) -> Any:
+    """Return ``make()``; an error names the tensor."""
+    try:
+        return make()
+    except Exception as error:
+        raise Fault(f"tensor {quoted(name)} {shortened(error)}") from error
+
+
+def arrays_of(state: Mapping[str, Tensor]) -> dict[str, Numbers]:
+    """Return the arrays by name; none is made before the sizes of all have been added up."""
+    plans: dict[str, Plan] = {}
+    sources: set[Hashable] = set()
+    arrays = stored = 0  # bytes
+    for name, tensor in state.items():
+        plan = plans[name] = named(name, tensor.plan)
+        arrays += math.prod(plan.shape) * result_size(plan.code)
+        stored += 0 if plan.source in sources else plan.source_bytes
+        sources.add(plan.source)
+        if max(arrays, stored) > MAX_BYTES:
+            raise Fault(f"it unpacks to more than {MAX_BYTES} bytes; need no more")
+    return {name: named(name, plan.read) for name, plan in plans.items()}
+
+
+def plan_of(
+    size: int,
+    get: Callable[[], bytes | memoryview],
+    code: str,
+    shape: object,
+    *,
+    fortran: bool = False,
+    order: str = "<",
+) -> Plan:
+    """Return the plan of a contiguous array, writable and in the byte order of this machine.
+
+    ``get`` returns its ``size`` bytes; ``code`` is a key of `ITEMSIZE`; ``shape`` is unchecked;
+    with ``fortran`` the first axis varies fastest; ``order`` is that of the bytes, "<" or ">".
+
+    >>> plan_of(4, lambda: bytes([0, 0, 128, 63]), "f4", (1, 1)).read()
     array([[1.]], dtype=float32)
-    >>> array_of(bytes([63, 128]), "bf16", (1,), order=">")
+    >>> plan_of(2, lambda: bytes([63, 128]), "bf16", (1,), order=">").read()
     array([1.], dtype=float32)
     """
     sizes = as_shape(shape)
     need = math.prod(sizes) * ITEMSIZE[code]
-    if len(raw) != need:
-        raise Fault(f"has {len(raw)} bytes; need {need} for {code} of shape {quoted(sizes)}")
-    return numbers(raw, code, order).reshape(sizes, order="F" if fortran else "C")
+    if size != need:
+        raise Fault(f"has {size} bytes; need {need} for {code} of shape {quoted(sizes)}")
+
+    def read() -> Numbers:
+        return numbers(get(), code, order).reshape(sizes, order="F" if fortran else "C")
+
+    return Plan(sizes, code, read)
 
 
 def as_shape(shape: object) -> tuple[int, ...]:
-    """Return ``shape`` as a tuple of ints >= 0."""
+    """Return ``shape`` as a tuple of ints >= 0, few enough to multiply."""
+    if isinstance(shape, list | tuple) and len(shape) > MAX_AXES:
+        raise Fault(f"has {len(shape)} axes; need at most {MAX_AXES}")
     if not isinstance(shape, list | tuple) or not all(
         type(size) is int and 0 <= size < 1 << 48 for size in shape
     ):
@@ -84,11 +124,17 @@ def as_shape(shape: object) -> tuple[int, ...]:
     return tuple(shape)
 
 
+def result_size(code: str) -> int:
+    """Return the bytes per number of the array, not of the file."""
+    return 4 if code == "bf16" else ITEMSIZE[code]
+
+
 def numbers(raw: bytes | memoryview, code: str, order: str) -> Numbers:
     """Return ``raw`` as a new array of one axis; bfloat16 becomes float32."""
     if code == "bf16":
-        upper = np.frombuffer(raw, f"{order}u2").astype(np.uint32)
-        widened: Numbers = (upper << 16).view(np.float32)
+        bits = np.frombuffer(raw, f"{order}u2").astype(np.uint32)
+        bits <<= 16
+        widened: Numbers = bits.view(np.float32)
         return widened
     if code == "b1":
         return np.frombuffer(raw, np.uint8).astype(np.bool_)

@@ -56,15 +56,15 @@ SOUND = {
 
 WEIGHT = "tensor 'fc.weight'"
 BAD = {
-    "an empty file": (b"", "is no file of PyTorch since 1.6, Paddle, safetensors or NumPy (.npz)"),
+    "an empty file": (b"", "is no file of PyTorch, Paddle, safetensors or NumPy (.npz)"),
     "text": (b"import os; os.system('touch RAN')\n" * 20, "is no file of"),
     "one array": (npy_file(npy_header()), "is no file of"),
     "an empty zip file": (npz_file({}), "is no file of"),
     "PyTorch before 1.6": (
         pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2),
-        "is of PyTorch before 1.6; load it there",
+        "it is damaged or cut short",
     ),
-    "PyTorch before 0.1.10": (bytes(257) + b"ustar\x0000" + bytes(300), "is of PyTorch before 1.6"),
+    "PyTorch before 0.1.10": (bytes(257) + b"ustar\x0000" + bytes(300), "is of PyTorch before 0.1.10"),
     **{
         f"{name}, half of it": (data[: len(data) // 2], "cannot be loaded: ")
         for name, data in SOUND.items()
@@ -96,7 +96,6 @@ BAD = {
     "a view from before": (torch_of(offset=-1), f"{WEIGHT} has shape [-1]; need whole numbers"),
     "negative strides": (torch_of(stride=(-3, 1)), f"{WEIGHT} has shape (-3, 1); need whole"),
     "strides that jump": (torch_of(stride=(1 << 40, 1)), "need a view of its storage of 6 numbers"),
-    "a view that repeats": (torch_of(size=(9, 9), stride=(0, 0)), "need a view of its storage of"),
     "a huge shape of nothing": (torch_of(size=(1 << 40, 0), stride=(1, 1)), "of another model"),
     "a stride too few": (torch_of(stride=(1,)), WEIGHT),
     "a shape of text": (torch_of(size="23"), f"{WEIGHT} has shape '23'; need whole numbers >= 0"),
@@ -134,8 +133,8 @@ BAD = {
     # safetensors
     "a header longer than the file": (safetensors_file(length=10_000), "header claims 10000 bytes"),
     "an oversized header": (
-        safetensors_file(b"{" + b" " * (1 << 24)),
-        "header claims 16777217 bytes; need at most 16777216",
+        safetensors_file(b"{" + b" " * (1 << 22)),
+        "header claims 4194305 bytes; need at most 4194304",
     ),
     "a header of 2**63": (safetensors_file(length=1 << 63), "header claims 9223372036854775808"),
     "a header that is no JSON": (safetensors_file(b'{"a": }'), "JSONDecodeError"),

@@ -97,7 +97,7 @@ HOSTILE = {
     "a module alone": (pickled(Name("os ")), "'os '"),
     "INST": (b"\x80\x02(X\x09\0\0\0touch RANios\nsystem\n.", "instruction INST"),
     "OBJ": (b"\x80\x02(cos\nsystem\nX\x09\0\0\0touch RANo.", "asks for 'os system'"),
-    "NEWOBJ": (b"\x80\x02ccollections\nOrderedDict\n)\x81.", "instruction NEWOBJ"),
+    "NEWOBJ": (b"\x80\x02cos\nsystem\n(X\x09\0\0\0touch RANt\x81.", "asks for 'os system'"),
     "EXT1": (b"\x80\x02\x82\x01.", "instruction EXT1"),
     "PERSID": (b"\x80\x02Pos.system\n.", "instruction PERSID"),
     "a call of text": (pickled(Call("os.system", (TOUCH,))), "calls a str"),
@@ -108,7 +108,7 @@ HOSTILE = {
     "a call with too much": (pickled(Call(Name("collections OrderedDict"), (1,))), "TypeError"),
     "the state of a function": (
         pickled(Filled(Name("collections OrderedDict"), {"__class__": 1})),
-        "fills a function",
+        "fills a type",
     ),
     "the state of a list": (pickled(Filled([], {"__class__": 1})), "fills a list"),
     "items of a tuple": (b"\x80\x02)X\x01\0\0\0aNs.", "fills a tuple"),
@@ -121,8 +121,8 @@ HOSTILE = {
     "a name without end": (pickled(Code(ENDLESS + b"h\0h\0\x93")), "TypeError"),
     "lists nested deeply": (pickled(nested(b"](", b"e")), "holds a list; need a dict"),
     "nothing": (b"\x80\x02.", "IndexError"),
-    "no end": (b"\x80\x02N", "ValueError"),
-    "no such instruction": (b"\x80\x02\xff.", "ValueError"),
+    "no end": (b"\x80\x02N", "no instruction at byte 3; it is damaged or cut short"),
+    "no such instruction": (b"\x80\x02\xff.", "no instruction at byte 2"),
     "a mark that is not there": (b"\x80\x02t.", "IndexError"),
     "a memory that is not there": (b"\x80\x02h\x07.", "KeyError: 7"),
     "an empty stack": (b"\x80\x02\x87.", "takes from an empty stack"),
@@ -196,8 +196,8 @@ def local_header(name: str, size: int, checksum: int) -> bytes:
 
 # Small files that would fill the memory, and what the answer names; None if they may be loaded.
 BOMBS = {
-    "declared text": (b"\x80\x02\x8d" + struct.pack("<Q", 1 << 40) + b"ab.", "ValueError"),
-    "declared bytes": (b"\x80\x04\x8e" + struct.pack("<Q", 1 << 62) + b"ab.", "ValueError"),
+    "declared text": (b"\x80\x02\x8d" + struct.pack("<Q", 1 << 40) + b"ab.", "is cut short"),
+    "declared bytes": (b"\x80\x04\x8e" + struct.pack("<Q", 1 << 62) + b"ab.", "is cut short"),
     "a large place in the memory": (b"\x80\x02Nr\xff\xff\xff\x7f.", "holds a NoneType"),
     "many copies of a tuple": (
         pickled(
@@ -217,9 +217,9 @@ BOMBS = {
                 + b"h\1h\0R" * 2_000
             )
         ),
-        "holds a str",
+        "holds a Text",
     ),
-    "one number for a huge tensor": (torch_of(size=(1 << 40,), stride=(0,)), "need a view"),
+    "one number for a huge tensor": (torch_of(size=(1 << 40,), stride=(0,)), "unpacks to more than"),
     "a huge shape": (paddle_of(shape=(1 << 20, 1 << 20)), "has 24 bytes; need 4398046511104"),
     "a huge shape of npy": (npz_of(npy_header(shape="(1048576, 1048576)")), "has 24 bytes; need"),
     "many times one array": (
@@ -253,7 +253,7 @@ BOMBS = {
                 ("DoubleStorage", 1_000_000), ("LongStorage", 1_000_000),
             )
         }, {"0": bytes(8_000_000)}),
-        "has 'archive/data/0' both as f4 and as i4",
+        "has storage '0' both as 2000000 f4 and as 2000000 i4",
     ),
 }  # fmt: skip
 
@@ -262,7 +262,8 @@ BOMBS = {
 def test_small_files_take_little_memory(
     bomb: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("involution_edu.checkpoint.MAX_BYTES", 1 << 24)
+    for module in ("checkpoint", "checkpoint.tensors"):
+        monkeypatch.setattr(f"involution_edu.{module}.MAX_BYTES", 1 << 24)
     data, named = BOMBS[bomb]
     path.write_bytes(data)
     tracemalloc.start()

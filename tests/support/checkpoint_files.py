@@ -137,6 +137,16 @@ def torch_file(
     return buffer.getvalue()
 
 
+def old_torch_file(
+    content: Any = None, *, count: int = 6, keys: Any = ("0",), body: bytes = SIX.tobytes()
+) -> bytes:
+    """Return a file of the format before 1.6, by default of the same tensor."""
+    content = {"fc.weight": torch_tensor(count=count)} if content is None else content
+    raw = content if isinstance(content, bytes) else pickled(content)
+    start = pickled(0x1950A86A20F9469CFC6C) + pickled(1001) + pickled({"little_endian": True})
+    return start + raw + pickled(list(keys)) + struct.pack("<q", count) + body
+
+
 # Paddle
 
 

@@ -1,0 +1,220 @@
+"""PyTorch's ``.pth`` and ``.pt``: a pickle, and the bytes of each storage.
+
+A storage is a flat array of numbers. A tensor is a view of it, given by offset, shape and strides.
+Since PyTorch 1.6 a zip file holds them; before, and in many published weights since, they follow
+each other: three short pickles about the writer, the pickle, one of the keys of the storages, and
+for each storage the count of its numbers and their bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from zipfile import ZIP_STORED, ZipFile
+
+import numpy as np
+
+from .pickles import OrderedDict, Unknown, plain_tuple, read_pickle
+from .tensors import ITEMSIZE, Fault, Numbers, Plan, Tensor, as_shape, numbers, quoted, result_size
+
+OLD_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # in the first pickle before 1.6
+OLD_VERSION = 1001  # the second
+STORAGES = dict(
+    zip(
+        ["BFloat16", "Half", "Float", "Double", "Bool", "Byte", "Char", "Short", "Int", "Long"],
+        ["bf16", "f2", "f4", "f8", "b1", "u1", "i1", "i2", "i4", "i8"],
+        strict=True,
+    )
+)
+Read = Callable[[], bytes | memoryview]
+
+
+@dataclass(eq=False)
+class Storage:
+    """The flat array behind one or several tensors, read at first use."""
+
+    code: str
+    count: int
+    order: str
+    nbytes: int  # in the file
+    read: Read
+    _numbers: dict[str, Numbers] = field(default_factory=dict, repr=False)
+
+    def numbers(self, code: str) -> Numbers:
+        """Return the array, shared by all tensors of this storage."""
+        if code not in self._numbers:
+            raw = self.read()
+            if len(raw) != self.nbytes:  # views rely on it
+                raise Fault(f"has a storage of {len(raw)} bytes; need {self.nbytes}")
+            self._numbers[code] = numbers(raw, code, self.order)
+        return self._numbers[code]
+
+
+@dataclass
+class Part:
+    """A range of a storage."""
+
+    storage: Storage
+    start: int
+    count: int
+
+
+def tensor(part: object, *arguments: Any, dtype: object = None) -> object:
+    """Stand in for torch._utils._rebuild_tensor_v2; gradients and hooks are ignored."""
+    if isinstance(part, Unknown):
+        return part
+    if not isinstance(part, Part):
+        raise Fault(f"its pickle makes a tensor of a {type(part).__name__}")
+    code = part.storage.code if dtype is None else dtype
+    return Tensor(partial(_plan, part, code, *arguments[:3], *arguments[5:6]))
+
+
+def tensor_of_bytes(part: object, *arguments: Any) -> object:
+    """Stand in for torch._utils._rebuild_tensor_v3, which names the dtype."""
+    return tensor(part, *arguments[:5], *arguments[6:], dtype=arguments[5])
+
+
+def _plan(
+    part: Part, code: Any, offset: object, shape: object, strides: object, bits: Any = None
+) -> Plan:
+    """Return the plan of a view inside its part of the storage; ``bits`` may ask for -x."""
+    storage = part.storage
+    if not isinstance(code, str) or code not in ITEMSIZE:
+        raise Fault(f"has dtype {quoted(getattr(code, 'name', code))}; need one of numbers")
+    if storage.nbytes != storage.count * ITEMSIZE[storage.code]:
+        raise Fault(f"has a storage of {storage.nbytes} bytes; need {storage.count} {storage.code}")
+    size, stride, (start,) = as_shape(shape), as_shape(strides), as_shape([offset])
+    scale = ITEMSIZE[code] // ITEMSIZE[storage.code]  # above 1 for bytes
+    begin, stop = part.start // scale, (part.start + part.count) // scale
+    last = begin + start + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    count: int = math.prod(size)
+    if count and last >= stop:
+        raise Fault(
+            f"has offset {start}, shape {quoted(size)} and strides {quoted(stride)}; "
+            f"need a view of its storage of {stop - begin} numbers"
+        )
+
+    def read() -> Numbers:
+        if not count:
+            return np.empty(size, numbers(b"", code, "<").dtype)
+        flat = storage.numbers(code)[begin + start :]
+        steps = [step * flat.itemsize for step in stride]
+        view = np.lib.stride_tricks.as_strided(flat, size, steps)
+        if isinstance(bits, dict) and bits.get("neg"):
+            return -view
+        # One number at several places: as a view, changing one would change the others.
+        repeats = any(n > 1 and step == 0 for n, step in zip(size, stride, strict=True))
+        return view.copy() if repeats else view
+
+    held = storage.count // scale * result_size(code)
+    return Plan(size, code, read, (storage, code), held)
+
+
+def parameter(data: object, *_: object) -> object:
+    """Stand in for torch._utils._rebuild_parameter."""
+    return data
+
+
+KNOWN = {
+    "collections OrderedDict": OrderedDict,
+    "torch Size": plain_tuple,
+    "torch._utils _rebuild_parameter": parameter,
+    "torch._utils _rebuild_parameter_with_state": parameter,
+    "torch._utils _rebuild_tensor": tensor,
+    "torch._utils _rebuild_tensor_v2": tensor,
+    "torch._utils _rebuild_tensor_v3": tensor_of_bytes,
+    "torch.storage UntypedStorage": "u1",  # bytes, of a dtype that each tensor gives
+    **{f"torch uint{8 * size}": f"u{size}" for size in (2, 4, 8)},
+    **{f"torch {name}Storage": code for name, code in STORAGES.items()},
+}
+
+
+@dataclass
+class _Storages:
+    """The storages that a pickle asks for, by key; ``find`` returns the bytes and how to read."""
+
+    find: Callable[[str], tuple[int, Read]]
+    order: str = "<"
+    made: dict[str, Storage] = field(default_factory=dict)
+
+    def load(self, identity: Any) -> object:
+        """Return the object of a persistent id, which is a storage or a part of one."""
+        match identity:
+            case ("storage" | "module", Unknown() as unknown, *_):
+                return unknown
+            case ("storage", str(code), str(key), str(), int(count), *view) if code in ITEMSIZE:
+                if key not in self.made:
+                    self.made[key] = Storage(code, count, self.order, *self.find(key))
+                kept = self.made[key]
+                if (kept.code, kept.count) != (code, count):  # PyTorch refuses to write this
+                    raise Fault(
+                        f"it has storage {quoted(key)} both as {kept.count} {kept.code} and as "
+                        f"{count} {code}"
+                    )
+                _, start, length = view[0] if view and view[0] is not None else (None, 0, count)
+                if sum(as_shape([start, length])) <= count:
+                    return Part(kept, start, length)
+        raise Fault(f"its pickle asks for {quoted(identity)}; need a storage")
+
+
+def read_torch(archive: ZipFile) -> object:
+    """Return the argument of `torch.save`, with a `Tensor` for each tensor."""
+    entries = {info.filename: info for info in archive.infolist()}
+    pickle, *others = [name for name in entries if is_pickle(name)]
+    if others:
+        raise Fault("it has more than one data.pkl")
+    folder = pickle.removesuffix("data.pkl")
+    if f"{folder}constants.pkl" in entries:
+        raise Fault(
+            "it is a TorchScript archive; torch.jit.load it, and torch.save its state_dict()"
+        )
+    if any(info.compress_type != ZIP_STORED for info in entries.values()):
+        raise Fault("it has compressed entries, which PyTorch never writes")
+    for info in entries.values():
+        if not info.CRC:  # zero with torch.serialization.set_crc32_options(False)
+            del info.CRC  # zipfile checks none then
+
+    def find(key: str) -> tuple[int, Read]:
+        entry = f"{folder}data/{key}"
+        if entry not in entries:
+            raise Fault(f"it lacks {quoted(entry)}")
+        return entries[entry].file_size, partial(archive.read, entries[entry])
+
+    big = f"{folder}byteorder" in entries and archive.read(f"{folder}byteorder") == b"big"
+    storages = _Storages(find, ">" if big else "<")
+    return read_pickle(archive.read(pickle), KNOWN, storages.load)[0]
+
+
+def read_old_torch(data: bytes) -> object:
+    """Return the argument of `torch.save` from a file of the format before 1.6."""
+    _, at = read_pickle(data, {})
+    version, at = read_pickle(data, {}, start=at)
+    if version != OLD_VERSION:
+        raise Fault(f"it is of version {quoted(version)} of PyTorch's format; need {OLD_VERSION}")
+    _, at = read_pickle(data, {}, start=at)  # sizes of C's types where it was written
+    parts: dict[str, memoryview] = {}
+    storages = _Storages(lambda key: (0, lambda: parts[key]))
+    content, at = read_pickle(data, KNOWN, storages.load, at)
+    keys, at = read_pickle(data, {}, start=at)
+    for key in keys:
+        storage = storages.made[key]
+        (count,) = struct.unpack_from("<q", data, at)
+        at += 8
+        storage.nbytes = count * ITEMSIZE[storage.code]
+        parts[key] = memoryview(data)[at : at + storage.nbytes]
+        if count != storage.count or len(parts[key]) < storage.nbytes:
+            raise Fault(
+                f"its storage {quoted(key)} has {len(parts[key])} bytes of {quoted(count)} numbers;"
+                f" need {storage.count} {storage.code}"
+            )
+        at += storage.nbytes
+    return content
+
+
+def is_pickle(entry: str) -> bool:
+    """Return whether this is the entry of the pickle in a file of PyTorch."""
+    return entry.count("/") == 1 and entry.endswith("/data.pkl")
