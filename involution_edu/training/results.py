@@ -155,7 +155,7 @@ class Ablation:
 
     def by_value(self, factor: str) -> dict[int, list[Row]]:
         """Return the rows of each value of ``factor`` whose other factors are as in `CENTRE`."""
-        settings = sorted(self.by_setting().items(), key=lambda item: astuple(item[0]))
+        settings = sorted(self.by_setting().items(), key=lambda item: getattr(item[0], factor))
         centre = {factor: getattr(CENTRE, factor)}
         return {getattr(s, factor): rows for s, rows in settings if replace(s, **centre) == CENTRE}
 

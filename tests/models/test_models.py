@@ -130,6 +130,8 @@ def test_every_weight_has_the_seed_and_the_dtype(make: Any) -> None:
         np.testing.assert_array_equal(parameter.data, twin.named_parameters()[name].data)
         if parameter.data.ndim == 4:
             assert (parameter.data != other.named_parameters()[name].data).any(), name
+    first = [p.data.flat[0] for p in model.parameters() if p.data.ndim == 4]
+    assert len({*first}) == len(first)  # one generator, not the same seed for every layer
 
 
 def test_a_block_of_equal_channels_and_stride_2_has_a_shortcut() -> None:
