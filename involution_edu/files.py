@@ -1,4 +1,4 @@
-"""Writing of files: whole or not at all."""
+"""Files: written whole or not at all, read within limits, and their names on a terminal."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from .arguments import ArgumentError
 
 
 def check_writable(*paths: Path, force: bool = False, choice: str = "another file") -> None:
@@ -79,3 +81,39 @@ def written_whole(path: Path, *, force: bool = False) -> Iterator[Path]:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
+
+
+def read_text_bounded(path: Path, name: str, max_bytes: int, max_lines: int) -> str:
+    """Return the UTF-8 text of a regular file of limited size; ``name`` is the argument's.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ArgumentError
+        If it is a pipe or a device, too large, or not text.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
+        raise ArgumentError(name, f"is {path}, a pipe or a device", "a file of its own")
+    with path.open("rb") as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes or content.count(b"\n") > max_lines:
+        need = f"at most {max_bytes:,} bytes and {max_lines:,} lines"
+        raise ArgumentError(name, f"is {path}, which is larger", need)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ArgumentError(name, f"is {path}, which is not text ({error})", "UTF-8") from error
+
+
+def shown(text: str, most: int = 80) -> str:
+    r"""Return ``text`` for a terminal: control characters escaped, the middle left out if long.
+
+    Examples
+    --------
+    >>> print(shown("two\nlines"), shown("0123456789", 5))
+    two\nlines 01…89
+    """
+    half = most // 2
+    text = text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 
+from ..arguments import ArgumentError, as_int
 from ..progress import progress_bar
-from .command import Command, Result
+from .command import Command, Result, add_training
+
+
+MAXIMA = {"k": 63, "group_channels": 1024, "reduction": 1024, "seeds": 1000, "jobs": 1024}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -23,13 +27,8 @@ def add_arguments(parser: ArgumentParser) -> None:
             f"--{name}", type=_numbers, default=[], metavar="N,N,...", help=f"{text}; values to try"
         )
     parser.add_argument(
-        "--seeds",
-        type=int,
-        default=3,
-        metavar="N",
-        help="number of seeds for each value (default: 3)",
+        "--seeds", type=int, default=3, metavar="N", help="seeds for each value (default: 3)"
     )
-    parser.add_argument("--epochs", type=int, metavar="N", help="(default: the task's)")
     parser.add_argument(
         "--out",
         dest="path",
@@ -37,11 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="NAME",
         help="name of the .csv, .md and .png files (default: ablation-TASK)",
     )
-    there = parser.add_mutually_exclusive_group()
-    there.add_argument(
-        "--resume", action="store_true", help="keep the rows of the .csv and add missing ones"
-    )
-    there.add_argument("--force", action="store_true", help="replace the files")
+    add_training(parser, "keep the rows of the .csv and add missing ones")
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="processes on this machine (default: 1)"
     )
@@ -63,7 +58,13 @@ def run(args: Namespace) -> Result:
     """Train a network for each setting and seed."""
     from ..training.ablation import ablate, settings_of
 
+    for name, most in MAXIMA.items():  # beyond, a run fills the memory or does not end
+        value = getattr(args, name)
+        for n, one in enumerate(value) if isinstance(value, list) else [(None, value)]:
+            as_int(name if n is None else f"{name}[{n}]", one, 1, most)
     name = Path(f"ablation-{args.task}") if args.path is None else args.path
+    if name.name in ("", ".."):
+        raise ArgumentError("path", f"is {name}, a folder", "a name, for three files")
     return ablate(
         args.task,
         settings_of(args.k, args.group_channels, args.reduction),

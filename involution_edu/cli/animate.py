@@ -12,12 +12,7 @@ from .command import Command, Message, Result, add_image, add_out_dir, seed
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument(
-        "scene",
-        nargs="?",
-        metavar="SCENE",
-        help="a name that --list shows",
-    )
+    parser.add_argument("scene", nargs="?", metavar="SCENE", help="a name that --list shows")
     add_image(parser)
     parser.add_argument("--list", action="store_true", help="list the scenes and what each shows")
     parser.add_argument(
@@ -27,11 +22,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="gif, apng, webp, mp4 (needs ffmpeg) or html, a page to step through (default: gif)",
     )
     add_out_dir(parser, "the animation and its poster")
-    parser.add_argument(
-        "--seed",
-        type=seed,
-        help="seed of the random weights, a whole number below 2**31 (default: 202)",
-    )
+    about = "of the random weights, a whole number below 2**31 (default: 202)"
+    parser.add_argument("--seed", type=seed, help=about)
 
 
 def run(args: Namespace) -> Result:

@@ -12,12 +12,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add what the command takes."""
     add_image(parser)
     add_out_dir(parser, "the pictures")
-    parser.add_argument(
-        "--seed",
-        type=seed,
-        default=0,
-        help="of the noise, a whole number below 2**31 (default: 0)",
-    )
+    about = "of the noise, a whole number below 2**31 (default: 0)"
+    parser.add_argument("--seed", type=seed, default=0, help=about)
     parser.add_argument(
         "--pixel",
         type=int,

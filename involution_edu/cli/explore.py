@@ -5,19 +5,13 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from .command import Command, Result, seed
+from .command import PHOTO, Command, Result, add_force, add_image, seed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument(
-        "image",
-        nargs="?",
-        type=Path,
-        metavar="IMAGE",
-        help="a photo (PNG, JPEG, ...; default: a portrait that ships with matplotlib); for digits "
-        "the picture of one, dark ink on light paper, filling it (default: one of scikit-learn's)",
-    )
+    digit = "the picture of one, dark ink on light paper, filling it (default: scikit-learn's)"
+    add_image(parser, f"{PHOTO}; for digits {digit}")
     parser.add_argument(
         "--model",
         default="salt-and-pepper",
@@ -44,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="the page (default: explorer.html)",
     )
-    parser.add_argument("--force", action="store_true", help="replace a page that exists")
+    add_force(parser, "replace a page that exists")
     parser.add_argument(
         "--size",
         type=int,

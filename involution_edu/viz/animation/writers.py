@@ -100,7 +100,8 @@ def _write_mp4(path: Path, images: list[PILImage], frames: list[Frame]) -> None:
     width, height = images[0].size
     source = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {VIDEO_RATE} -i -"
     target = "-c:v libx264 -tune animation -crf 24 -pix_fmt yuv420p -f mp4"
-    command = [*f"ffmpeg -y -loglevel error {source} {target}".split(), str(path)]
+    command = f"ffmpeg -y -loglevel error {source} {target}".split()
+    command.append(f"file:{path}")  # else a folder "-x" is an option
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as ffmpeg:
         assert ffmpeg.stdin is not None
         assert ffmpeg.stderr is not None
