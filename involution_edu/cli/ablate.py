@@ -9,8 +9,7 @@ from ..arguments import ArgumentError, as_int
 from ..progress import progress_bar
 from .command import Command, Result, add_training
 
-
-MAXIMA = {"k": 63, "group_channels": 1024, "reduction": 1024, "seeds": 1000, "jobs": 1024}
+MAXIMA = {"k": 63, "group_channels": 1024, "reduction": 1024}  # larger ones fill the memory
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -29,22 +28,14 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--seeds", type=int, default=3, metavar="N", help="seeds for each value (default: 3)"
     )
-    parser.add_argument(
-        "--out",
-        dest="path",
-        type=Path,
-        metavar="NAME",
-        help="name of the .csv, .md and .png files (default: ablation-TASK)",
-    )
+    files = "name of the .csv, .md and .png files (default: ablation-TASK)"
+    parser.add_argument("--out", dest="path", type=Path, metavar="NAME", help=files)
     add_training(parser, "keep the rows of the .csv and add missing ones")
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="processes on this machine (default: 1)"
     )
-    parser.add_argument(
-        "--dask",
-        metavar="ADDRESS",
-        help="scheduler of a Dask cluster whose workers do the runs, such as tcp://10.0.0.1:8786",
-    )
+    workers = "scheduler of a Dask cluster that does the runs, such as tcp://10.0.0.1:8786"
+    parser.add_argument("--dask", metavar="ADDRESS", help=workers)
 
 
 def _numbers(text: str) -> list[int]:
@@ -58,23 +49,22 @@ def run(args: Namespace) -> Result:
     """Train a network for each setting and seed."""
     from ..training.ablation import ablate, settings_of
 
-    for name, most in MAXIMA.items():  # beyond, a run fills the memory or does not end
-        value = getattr(args, name)
-        for n, one in enumerate(value) if isinstance(value, list) else [(None, value)]:
-            as_int(name if n is None else f"{name}[{n}]", one, 1, most)
+    for factor, most in MAXIMA.items():
+        for n, value in enumerate(getattr(args, factor)):
+            as_int(f"{factor}[{n}]", value, 1, most)
     name = Path(f"ablation-{args.task}") if args.path is None else args.path
     if name.name in ("", ".."):
         raise ArgumentError("path", f"is {name}, a folder", "a name, for three files")
     return ablate(
         args.task,
         settings_of(args.k, args.group_channels, args.reduction),
-        seeds=args.seeds,
+        seeds=as_int("seeds", args.seeds, 1, 1000),
         epochs=args.epochs,
         path=name.with_name(f"{name.name}.csv"),
         command=typed(args),
         resume=args.resume,
         force=args.force,
-        jobs=args.jobs,
+        jobs=as_int("jobs", args.jobs, 1, 1024),
         dask=args.dask,
         progress=progress_bar(),
     )
@@ -84,9 +74,9 @@ def typed(args: Namespace) -> str:
     """Return the command that reproduces the table."""
     words = ["involution-edu ablate", f"--task {args.task}"]
     words += [
-        f"--{name.replace('_', '-')} {','.join(map(str, values))}"
-        for name in ("k", "group_channels", "reduction")
-        if (values := getattr(args, name))
+        f"--{factor.replace('_', '-')} {','.join(map(str, values))}"
+        for factor in MAXIMA
+        if (values := getattr(args, factor))
     ]
     words.append(f"--seeds {args.seeds}")
     if args.epochs is not None:

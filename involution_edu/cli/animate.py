@@ -7,7 +7,7 @@ from textwrap import fill, indent
 
 from ..arguments import ArgumentError
 from ..progress import progress_bar
-from .command import Command, Message, Result, add_image, add_out_dir, seed
+from .command import Command, Message, Result, add_image, add_out_dir, add_seed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -22,14 +22,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="gif, apng, webp, mp4 (needs ffmpeg) or html, a page to step through (default: gif)",
     )
     add_out_dir(parser, "the animation and its poster")
-    about = "of the random weights, a whole number below 2**31 (default: 202)"
-    parser.add_argument("--seed", type=seed, help=about)
+    add_seed(parser, "the random weights", 202)
 
 
 def run(args: Namespace) -> Result:
     """Draw a scene, or list the scenes."""
     from ..viz.animation.animate import animate
-    from ..viz.animation.scenes import SCENES, SEED
+    from ..viz.animation.scenes import SCENES
 
     if args.list:
         captions = {name: scene.caption for name, scene in SCENES.items()}
@@ -43,7 +42,7 @@ def run(args: Namespace) -> Result:
         format=args.format,
         out_dir=args.out_dir,
         force=args.force,
-        seed=SEED if args.seed is None else args.seed,
+        seed=args.seed,
         progress=progress_bar(),
     )
     written = [str(path) for path in files]

@@ -82,6 +82,12 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def add_seed(parser: ArgumentParser, about: str, default: int = 0) -> None:
+    """Add the seed of random numbers."""
+    about = f"of {about}, a whole number below 2**31 (default: {default})"
+    parser.add_argument("--seed", type=seed, default=default, metavar="SEED", help=about)
+
+
 PHOTO = "a photo (PNG, JPEG, ...; default: a portrait that ships with matplotlib)"
 
 

@@ -19,13 +19,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--against", choices=MODELS, metavar="MODEL", help="compare it with this one, by stages"
     )
-    parser.add_argument(
-        "--size",
-        type=int,
-        default=IMAGENET_SIZE,
-        metavar="PIXELS",
-        help=f"rows and columns of the image (default: {IMAGENET_SIZE})",
-    )
+    side = f"rows and columns of the image (default: {IMAGENET_SIZE})"
+    parser.add_argument("--size", type=int, default=IMAGENET_SIZE, metavar="PIXELS", help=side)
 
 
 def run(args: Namespace) -> Result:

@@ -29,13 +29,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="of the weights, the order of the pictures and the augmentation; each network is "
         "trained once with each seed (default: 0)",
     )
-    parser.add_argument(
-        "--out",
-        dest="out_dir",
-        type=Path,
-        metavar="DIR",
-        help="folder for checkpoints, logs and curves (default: trained-TASK)",
-    )
+    folder = "folder for checkpoints, logs and curves (default: trained-TASK)"
+    parser.add_argument("--out", dest="out_dir", type=Path, metavar="DIR", help=folder)
     add_training(parser, "continue from the checkpoints in the folder")
 
 
