@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .arguments import ArgumentError
@@ -42,9 +42,11 @@ def check_writable(*paths: Path, force: bool = False, choice: str = "another fil
         temporary = _beside(path)
         try:  # permissions do not tell: root ignores them, and /proc has none
             temporary.touch()
-            temporary.unlink()
         except OSError as error:
             raise OSError(f"{path} cannot be made ({error.strerror}); choose {choice}") from error
+        finally:  # also if a signal arrives
+            with suppress(OSError):
+                temporary.unlink()
 
 
 @contextmanager
@@ -97,13 +99,18 @@ def read_text_bounded(path: Path, name: str, max_bytes: int, max_lines: int) -> 
         raise ArgumentError(name, f"is {path}, a pipe or a device", "a file of its own")
     with path.open("rb") as file:
         content = file.read(max_bytes + 1)
-    if len(content) > max_bytes or content.count(b"\n") > max_lines:
-        need = f"at most {max_bytes:,} bytes and {max_lines:,} lines"
-        raise ArgumentError(name, f"is {path}, which is larger", need)
+    larger = ArgumentError(
+        name, f"is {path}, which is larger", f"at most {max_bytes:,} bytes and {max_lines:,} lines"
+    )
+    if len(content) > max_bytes:
+        raise larger
     try:
-        return content.decode("utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ArgumentError(name, f"is {path}, which is not text ({error})", "UTF-8") from error
+    if len(text.splitlines()) > max_lines:
+        raise larger
+    return text
 
 
 def shown(text: str, most: int = 80) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import needs
 import pytest
 
-from involution_edu.files import check_writable, written_whole
+from involution_edu.files import check_writable, read_text_bounded, shown, written_whole
 
 
 def test_a_check_leaves_nothing(tmp_path: Path) -> None:
@@ -73,3 +74,36 @@ def test_an_error_with_the_temporary_name_names_the_file(tmp_path: Path) -> None
 def test_an_error_of_another_file_is_unchanged(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"other\.txt"), written_whole(tmp_path / "a.txt"):
         (tmp_path / "other.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"x" * 41, "which is larger; need at most 40 bytes and 3 lines"),
+        (b"a\nb\nc\nd", "which is larger; need at most 40 bytes and 3 lines"),
+        (b"a\x0cb\x0cc\x0cd", "which is larger; need at most 40 bytes and 3 lines"),
+        (b"\xff", "which is not text"),
+    ],
+)
+def test_a_text_is_read_within_limits(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes(b"a\nb\nc\n")
+    assert read_text_bounded(path, "labels", 40, 3) == "a\nb\nc\n"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_text_bounded(path, "labels", 40, 3)
+    assert str(caught.value).startswith(f"labels is {path}, ")
+
+
+@needs.posix
+def test_a_text_is_not_read_from_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(ValueError, match="a pipe or a device; need a file"):
+            read_text_bounded(path, "labels", 40, 3)
+
+
+def test_names_are_shown_escaped_and_short() -> None:
+    assert shown("Fjörð 中文") == "Fjörð 中文"
+    assert shown("\x1b[2J\u202e\udcff") == r"\x1b[2J\u202e\udcff"
+    assert len(shown("long" * 999)) == 81

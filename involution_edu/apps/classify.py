@@ -12,7 +12,7 @@ import numpy as np
 from ..arguments import ArgumentError, as_choice
 from ..arrays import Array
 from ..checkpoint import CheckpointError, load_weights
-from ..files import check_writable, written_whole
+from ..files import check_writable, read_text_bounded, shown, written_whole
 from ..images import Photo, load_photo, photo_to_x
 from ..models import MODELS
 from ..nn import Module, no_grad
@@ -21,6 +21,7 @@ from ..nn.losses import softmax
 CLASSES = 1000  # of ImageNet
 SHORT_SIDE, CROP = 256, 224  # pixels
 FULL_SIZE = 1 << 31
+MAX_LABELS = 50_000  # more than any network has
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class Classification:
 
     def text(self) -> str:
         """Return a line for each class."""
-        lines = [f"{self.model} on the centre crop of {self.image}:"]
-        lines += [f"{100 * g.probability:6.1f} %  {g.label}" for g in self.guesses]
+        lines = [f"{self.model} on the centre crop of {shown(self.image)}:"]
+        lines += [f"{100 * g.probability:6.1f} %  {shown(g.label)}" for g in self.guesses]
         if self.picture is not None:
             lines.append(f"Kernels of every stage: {self.picture}")
         return "\n".join(lines)
@@ -159,12 +160,8 @@ def middle(photo: Photo) -> Photo:
 
 
 def _read_labels(labels: Path) -> list[str]:
-    try:
-        lines = labels.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise ArgumentError(
-            "labels", f"is {labels}, which is not text ({error})", "UTF-8"
-        ) from error
-    if not lines or not all(line.strip() for line in lines):
+    text = read_text_bounded(labels, "labels", MAX_LABELS * 100, MAX_LABELS)
+    lines = [line.strip() for line in text.splitlines()]
+    if not all(lines or [""]):
         raise ArgumentError("labels", f"is {labels}, with an empty line", "a name on every line")
-    return [line.strip() for line in lines]
+    return lines
