@@ -38,10 +38,10 @@ def load_photo(
     is applied, and of an animation the first frame is read. A photo that is small enough keeps
     every pixel.
 
-    Only the formats in `FORMATS`, and HEIF where pillow-heif is installed, are read: some others
-    are programs, or hold a file of any format. An image has at most Pillow's
-    ``MAX_IMAGE_PIXELS``, about 89 million, which is checked before it is decoded; reading takes at
-    most 20 bytes of memory for each of its pixels, which are 1.8 GB, and for most formats 12.
+    Only `FORMATS`, and HEIF where pillow-heif is installed, are read: some others are programs, or
+    hold a file of any format. An image has at most Pillow's ``MAX_IMAGE_PIXELS``, about 89 million,
+    checked before it is decoded; reading takes at most 20 bytes of memory for each pixel, which
+    are 1.8 GB, and for most formats 13.
 
     Parameters
     ----------
@@ -220,7 +220,8 @@ def _rgb(image: PILImage, to_srgb: Any) -> PILImage:
     boxes = [(0, y, image.width, min(y + rows, image.height)) for y in range(0, image.height, rows)]
     low, span = 0.0, 65535.0  # of 16-bit grey
     if image.mode == "F":  # no agreed range: the darkest is black, the brightest white
-        ends = [(part.min(), part.max()) for part in (_values(image.crop(box)) for box in boxes)]
+        parts = (np.asarray(image.crop(box), np.float64) for box in boxes)
+        ends = [(part.min(), part.max()) for part in parts]
         low, span = np.min(ends), np.ptp(ends)  # in float64: the span may overflow float32
         if not np.isfinite(span):
             raise ValueError("it holds infinity or NaN")
@@ -228,7 +229,7 @@ def _rgb(image: PILImage, to_srgb: Any) -> PILImage:
     for box in boxes:
         band, alpha = image.crop(box), None
         if image.mode[0] in "IF":
-            values, clear = _values(band), image.info.get("transparency")
+            values, clear = np.asarray(band, np.float64), image.info.get("transparency")
             band = Image.fromarray(_bytes((values - low) / (span or 1.0) * 255))
             if clear is not None:
                 alpha = Image.fromarray(np.uint8(255) * (values != clear))
@@ -241,10 +242,6 @@ def _rgb(image: PILImage, to_srgb: Any) -> PILImage:
             band = Image.alpha_composite(Image.new("RGBA", band.size, "white"), band)
         result.paste(band.convert("RGB"), box)
     return result
-
-
-def _values(image: PILImage) -> NDArray[np.float64]:
-    return np.asarray(image, np.float64)
 
 
 def _bytes(grey: NDArray[Any]) -> Photo:

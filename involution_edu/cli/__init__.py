@@ -1,6 +1,6 @@
 """The command ``involution-edu``: parse its arguments, run one of `COMMANDS`, print the result.
 
-To add a command, write a module with a `Command` named ``COMMAND`` and add its name to the table.
+To add a command, write a module with a `Command` named ``COMMAND`` and add its name to `NAMES`.
 Import heavy modules inside its ``run``: every start of the program imports all of them.
 
 Exit codes: 0 success, 1 a check failed, 2 a mistake in the arguments, 130 interrupted, 143 ended.

@@ -25,6 +25,7 @@ from involution_edu.cli import COMMANDS, main
 from involution_edu.geometry import Geometry
 from involution_edu.progress import clear_progress, progress_bar
 from involution_edu.verify import doctor, gradcheck
+from involution_edu.viz.animation.scenes import SEED
 
 
 @pytest.fixture
@@ -367,3 +368,7 @@ def test_every_example_is_understood() -> None:
     for command in COMMANDS:
         argv = command.example.partition(" >")[0].split()
         assert cli.make_parser().parse_args(argv).run is command.run
+
+
+def test_the_default_seed_of_animate_is_the_library_s() -> None:
+    assert cli.make_parser().parse_args(["animate", "groups"]).seed == SEED
