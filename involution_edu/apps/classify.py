@@ -101,8 +101,8 @@ def classify(
     >>> classify("cat.jpg", "rednet18", "weights.pth")
     Traceback (most recent call last):
         ...
-    involution_edu.arguments.ArgumentError: model is 'rednet18'; need one of rednet26, rednet38,
-    rednet50, rednet101, rednet152, resnet26, resnet38, resnet50, resnet101, resnet152
+    involution_edu.arguments.ArgumentError: model is 'rednet18'; need one of 'rednet26', 'rednet38',
+    'rednet50', 'rednet101', 'rednet152', 'resnet26', 'resnet38', 'resnet50', 'resnet101', 'resnet152'
     """
     as_choice("model", model, MODELS)
     if out is not None:

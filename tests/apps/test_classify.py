@@ -116,7 +116,7 @@ def test_the_command(
     [
         ({"image": "none.png"}, "image is none.png; there is no such file"),
         ({"image": "labels.txt"}, "image is labels.txt, which cannot be read"),
-        ({"model": "rednet27"}, "model is 'rednet27'; need one of rednet26, rednet38"),
+        ({"model": "rednet27"}, "model is 'rednet27'; need one of 'rednet26', 'rednet38'"),
         ({"weights": "none.pth"}, "path is none.pth; there is no such file"),
         ({"weights": "labels.txt"}, "path is labels.txt, which cannot be loaded"),
         ({"model": "resnet26"}, "path is w.safetensors, which is of another model: state lacks"),

@@ -237,7 +237,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("multiply dot.png", "image has one colour everywhere; need two or more"),
         ("multiply --out nowhere", "nowhere is not a folder"),
         ("multiply --out full", "multiply.png exists; pass --force"),
-        ("multiply --seed -1", "'-1' is no whole number"),
+        ("multiply --seed -1", "'-1' is not a whole number"),
     ],
 )
 def test_a_mistake_is_answered_in_one_line(
