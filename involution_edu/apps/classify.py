@@ -123,11 +123,11 @@ def classify(
         figure = stage_maps(record_stages(network, x), photo)
         with written_whole(Path(out), force=force) as temporary:
             figure.savefig(temporary, format="png")
-    guesses = tuple(
-        Guess(number, f"class {number}" if names is None else names[number], probability[number])
-        for number in np.argsort(-probability, kind="stable")[:top].tolist()
-    )
-    return Classification(str(image), model, guesses, None if out is None else Path(out))
+    guesses = []
+    for number in np.argsort(-probability, kind="stable")[:top].tolist():
+        label = f"class {number}" if names is None else names[number]
+        guesses.append(Guess(number, label, float(probability[number])))
+    return Classification(str(image), model, tuple(guesses), None if out is None else Path(out))
 
 
 def logits_of(network: Module, x: Array, path: str | os.PathLike[str]) -> Array:
