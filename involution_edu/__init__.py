@@ -9,7 +9,7 @@
 (1, 32, 9, 12)
 """
 
-from . import models, nn
+from . import _interrupt, models, nn  # noqa: F401 - the first of all
 from .backends import BackendUnavailable, available_backends, use_backend
 from .checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
 from .geometry import Geometry

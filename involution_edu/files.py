@@ -1,4 +1,4 @@
-"""Writing of files: whole or not at all."""
+"""Files: written whole or not at all, read within limits, and their names on a terminal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from .arguments import ArgumentError
 
 
 def check_writable(*paths: Path, force: bool = False, choice: str = "another file") -> None:
@@ -24,6 +26,8 @@ def check_writable(*paths: Path, force: bool = False, choice: str = "another fil
             raise IsADirectoryError(f"{path} is a folder; choose {choice}")
         if os.path.lexists(path) and not force:
             raise FileExistsError(f"{path} exists; pass --force to replace it or choose {choice}")
+        if path.exists() and not path.is_file():  # replacing a device would break the machine
+            raise OSError(f"{path} is a pipe or a device; choose {choice}")
         temporary = _beside(path)
         try:  # permissions do not tell: root ignores them, and /proc has none
             temporary.touch(exist_ok=False)
@@ -82,3 +86,44 @@ def all_written(*paths: Path, force: bool = False) -> Iterator[tuple[Path, ...]]
 def _beside(path: Path) -> Path:
     """Return a hidden path in the folder of ``path``, of a random name that no other writer has."""
     return path.with_name(f".{path.stem[:40]}-{secrets.token_hex(8)}{path.suffix}")
+
+
+def read_text_bounded(path: Path, name: str, max_bytes: int, max_lines: int) -> str:
+    """Return the UTF-8 text of a regular file of limited size; ``name`` is the argument's.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    ArgumentError
+        If it is a pipe or a device, too large, or not text.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
+        raise ArgumentError(name, f"is {path}, a pipe or a device", "a file of its own")
+    with path.open("rb") as file:
+        content = file.read(max_bytes + 1)
+    larger = ArgumentError(
+        name, f"is {path}, which is larger", f"at most {max_bytes:,} bytes and {max_lines:,} lines"
+    )
+    if len(content) > max_bytes:
+        raise larger
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ArgumentError(name, f"is {path}, which is not text ({error})", "UTF-8") from error
+    if len(text.splitlines()) > max_lines:
+        raise larger
+    return text
+
+
+def shown(text: str, most: int = 80) -> str:
+    r"""Return ``text`` for a terminal: control characters escaped, the middle left out if long.
+
+    Examples
+    --------
+    >>> print(shown("two\nlines"), shown("0123456789", 5))
+    two\nlines 01…89
+    """
+    half = most // 2
+    text = text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

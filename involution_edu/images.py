@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
+from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +24,13 @@ Photo = NDArray[np.uint8]
 MEAN = np.array([123.675, 116.28, 103.53])
 STD = np.array([58.395, 57.12, 57.375])
 
+FORMATS = "PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF"
+BAND = 1 << 20  # pixels converted at a time
 
-def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]:
+
+def load_photo(
+    path: Path | None, longest_side: int, *, srgb: bool = True
+) -> tuple[Photo, str | None]:
     """Read a photo as red, green and blue bytes, scaled down to ``longest_side`` pixels.
 
     Grey, palette, CMYK and 16-bit files become 8-bit RGB, and so do floating-point numbers, scaled
@@ -30,12 +38,20 @@ def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]
     is applied, and of an animation the first frame is read. A photo that is small enough keeps
     every pixel.
 
+    Only `FORMATS`, and HEIF where pillow-heif is installed, are read: some others are programs, or
+    hold a file of any format. An image has at most Pillow's ``MAX_IMAGE_PIXELS``, about 89 million,
+    checked before it is decoded; reading takes at most 20 bytes of memory for each pixel, which
+    are 1.8 GB, and for most formats 13.
+
     Parameters
     ----------
     path : Path or None
-        An image file that Pillow reads; None is the portrait that ships with matplotlib.
+        An image file; None is the portrait that ships with matplotlib.
     longest_side : int
         Maximum of rows and columns of the result, in pixels.
+    srgb : bool
+        Whether the colours of a file with an ICC profile are converted to sRGB. A damaged profile,
+        or one for another kind of image, is ignored.
 
     Returns
     -------
@@ -48,7 +64,7 @@ def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]
     FileNotFoundError, IsADirectoryError, PermissionError
         If there is no file to read.
     ValueError
-        If it is a pipe or a device, not an image, damaged, too large to unpack, or of 32-bit
+        If it is a pipe or a device, of another format, damaged, too large to unpack, or of 32-bit
         integers, which have no agreed range.
 
     Examples
@@ -59,7 +75,7 @@ def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]
     >>> photo.shape, notice
     ((72, 61, 3), 'Scaled down from 600 x 512 pixels to 72 x 61.')
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     source = sample_photo() if path is None else path
     if not source.exists():
@@ -72,13 +88,7 @@ def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(source) as opened:
-                if opened.format == "EPS":
-                    raise ValueError("EPS is a program, not pixels")
-                # PNG and PPM have at most 16 bits, but Pillow may give them the mode of 32.
-                if opened.mode == "I" and opened.format not in {"PNG", "PPM"}:
-                    raise ValueError("its integers are of 32 bits or signed: no agreed range")
-                image = _upright_rgb(opened)
+            image, (width, height) = _decoded(source, longest_side, srgb)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise ArgumentError(
             "image", f"is {source}, of more than {Image.MAX_IMAGE_PIXELS} pixels", "fewer"
@@ -87,14 +97,12 @@ def load_photo(path: Path | None, longest_side: int) -> tuple[Photo, str | None]
         raise PermissionError(f"image is {source}, which may not be read; need a file") from None
     except Exception as error:
         # Pillow's decoders raise almost any exception on a damaged file.
-        reason = "no known format" if isinstance(error, UnidentifiedImageError) else error
         raise ArgumentError(
             "image",
-            f"is {source}, which cannot be read ({reason})",
-            "a whole image file such as a PNG or JPEG",
+            f"is {source}, which cannot be read ({error})",
+            f"a whole image file: {', '.join(FORMATS)}",
         ) from error
 
-    width, height = image.size
     scale = longest_side / max(width, height)
     if scale >= 1:
         return np.asarray(image), None
@@ -145,23 +153,95 @@ def x_to_photo(x: Array) -> Photo:
     return _bytes(x[0].transpose(1, 2, 0) * STD + MEAN)
 
 
-def _upright_rgb(image: PILImage) -> PILImage:
-    """Return ``image`` decoded, upright and as 8-bit RGB."""
-    from PIL import Image, ImageOps
+def _decoded(source: Path, longest_side: int, srgb: bool) -> tuple[PILImage, tuple[int, int]]:
+    """Return the image upright and as 8-bit RGB, and its width and height in the file.
 
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # 16-bit grey; 65535 = 255 * 257
-        return Image.fromarray(_bytes(np.asarray(image) / 257)).convert("RGB")
+    A JPEG may be decoded to fewer pixels, at least 2048 and eight times ``longest_side``.
+    """
+    from PIL import ExifTags, ImageOps
+
+    with _opened(source) as image:
+        # PNG and PPM have at most 16 bits, but Pillow may give them the mode of 32.
+        if image.mode == "I" and image.format not in {"PNG", "PPM"}:
+            raise ValueError("its integers are of 32 bits or signed: no agreed range")
+        size = image.size
+        drafted = image.draft(image.mode, (max(8 * longest_side, 2048),) * 2)
+        image.load()
+        size = size if drafted else image.size  # a TIFF is turned when it is loaded
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        rgb = _rgb(image, _to_srgb(image) if srgb else None)
+    if orientation != 1:
+        rgb.getexif()[ExifTags.Base.Orientation] = orientation
+        ImageOps.exif_transpose(rgb, in_place=True)
+    return rgb, size[::-1] if orientation in (5, 6, 7, 8) else size
+
+
+def _opened(source: Path) -> PILImage:
+    """Open a file of one of `FORMATS`, or HEIF.
+
+    Without a list, Pillow may start a program: Ghostscript for EPS, also inside an IPTC file.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    with source.open("rb") as file:
+        head = file.read(40)  # of HEIF: a size, "ftyp", and brands such as "heic" and "hevc"
+    Image.init()
+    formats = [name for name in FORMATS if name in Image.OPEN]
+    if head[4:8] == b"ftyp" and (b"hei" in head or b"hev" in head):
+        try:
+            import_module("pillow_heif").register_heif_opener()
+        except ImportError:
+            raise ValueError("HEIF: pip install pillow-heif, or convert it to JPEG") from None
+        formats = ["HEIF"]
+    try:
+        return Image.open(source, formats=formats)
+    except UnidentifiedImageError:
+        raise ValueError("no known format") from None
+
+
+def _to_srgb(image: PILImage) -> Any:
+    """Return the transform from the ICC profile of an image to sRGB, or None."""
+    from PIL import ImageCms
+
+    grey = image.mode in {"1", "L", "LA"} or image.mode.startswith("I")
+    mode = "L" if grey else "CMYK" if image.mode == "CMYK" else "RGB"
+    if (profile := image.info.get("icc_profile")) and image.mode not in {"F", "LAB"}:
+        with suppress(ImageCms.PyCMSError, ImportError):  # damaged, or of another kind of image
+            target = ImageCms.createProfile("sRGB")
+            return ImageCms.buildTransform(BytesIO(profile), target, mode, "RGB")
+    return None
+
+
+def _rgb(image: PILImage, to_srgb: Any) -> PILImage:
+    """Return a decoded image as 8-bit RGB, converted in bands of rows to save memory."""
+    from PIL import Image
+
+    rows = max(1, BAND // image.width)
+    boxes = [(0, y, image.width, min(y + rows, image.height)) for y in range(0, image.height, rows)]
+    low, span = 0.0, 65535.0  # of 16-bit grey
     if image.mode == "F":  # no agreed range: the darkest is black, the brightest white
-        values = np.asarray(image, np.float64)  # max - min may overflow float32
-        if not np.isfinite(values).all():
+        parts = (np.asarray(image.crop(box), np.float64) for box in boxes)
+        ends = [(part.min(), part.max()) for part in parts]
+        low, span = np.min(ends), np.ptp(ends)  # in float64: the span may overflow float32
+        if not np.isfinite(span):
             raise ValueError("it holds infinity or NaN")
-        span = float(np.ptp(values)) or 1.0
-        return Image.fromarray(_bytes((values - values.min()) / span * 255)).convert("RGB")
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return image.convert("RGB")
+    result = Image.new("RGB", image.size)
+    for box in boxes:
+        band, alpha = image.crop(box), None
+        if image.mode[0] in "IF":
+            values, clear = np.asarray(band, np.float64), image.info.get("transparency")
+            band = Image.fromarray(_bytes((values - low) / (span or 1.0) * 255))
+            if clear is not None:
+                alpha = Image.fromarray(np.uint8(255) * (values != clear))
+        elif image.has_transparency_data:
+            band = band.convert("RGBA")
+            alpha = band.getchannel("A")
+        band = to_srgb.apply(band.convert(to_srgb.input_mode)) if to_srgb else band.convert("RGB")
+        if alpha is not None:
+            band.putalpha(alpha)
+            band = Image.alpha_composite(Image.new("RGBA", band.size, "white"), band)
+        result.paste(band.convert("RGB"), box)
+    return result
 
 
 def _bytes(grey: NDArray[Any]) -> Photo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +28,8 @@ def progress_bar() -> Progress:
         if bar is None:
             from tqdm.auto import tqdm
 
-            bar = tqdm(desc=what, total=total or None, disable=None, miniters=1, dynamic_ncols=True)
+            off = None if sys.stderr else True  # closed; None: if it is no terminal
+            bar = tqdm(desc=what, total=total or None, disable=off, miniters=1, dynamic_ncols=True)
             _bars.append(bar)
         bar.set_description_str(what, refresh=False)
         bar.update(done - bar.n)

@@ -9,7 +9,13 @@ from pathlib import Path
 import needs
 import pytest
 
-from involution_edu.files import all_written, check_writable, written_whole
+from involution_edu.files import (
+    all_written,
+    check_writable,
+    read_text_bounded,
+    shown,
+    written_whole,
+)
 
 
 def test_a_check_leaves_nothing(tmp_path: Path) -> None:
@@ -136,3 +142,36 @@ def test_a_long_name_can_be_written(tmp_path: Path) -> None:
     with written_whole(path) as temporary:
         temporary.write_text("all of it")
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"x" * 41, "which is larger; need at most 40 bytes and 3 lines"),
+        (b"a\nb\nc\nd", "which is larger; need at most 40 bytes and 3 lines"),
+        (b"a\x0cb\x0cc\x0cd", "which is larger; need at most 40 bytes and 3 lines"),
+        (b"\xff", "which is not text"),
+    ],
+)
+def test_a_text_is_read_within_limits(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes(b"a\nb\nc\n")
+    assert read_text_bounded(path, "labels", 40, 3) == "a\nb\nc\n"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_text_bounded(path, "labels", 40, 3)
+    assert str(caught.value).startswith(f"labels is {path}, ")
+
+
+@needs.posix
+def test_a_text_is_not_read_from_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(ValueError, match="a pipe or a device; need a file"):
+            read_text_bounded(path, "labels", 40, 3)
+
+
+def test_names_are_shown_escaped_and_short() -> None:
+    assert shown("Fjörð 中文") == "Fjörð 中文"
+    assert shown("\x1b[2J\u202e\udcff") == r"\x1b[2J\u202e\udcff"
+    assert len(shown("long" * 999)) == 81

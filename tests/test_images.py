@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import needs
 import numpy as np
 import pytest
-from PIL import Image
+from odd_images import png_of
+from PIL import Image, ImageCms
 
 from involution_edu.images import MEAN, STD, load_photo, photo_to_x, sample_photo, x_to_photo
 
@@ -175,7 +177,7 @@ def test_files_that_are_no_images_are_refused(tmp_path: Path) -> None:
         message = str(caught.value)
         assert message.startswith(f"image is {path}, which cannot be read (")
         assert "\n" not in message
-        assert ("EPS is a program, not pixels" in message) == name.endswith(".eps")
+        assert "PNG, JPEG, WEBP" in message
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
@@ -205,6 +207,34 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="a pipe or a device; need a file of its own"):
         load_photo(tmp_path / "pipe", 72)
+
+
+def test_a_transparent_grey_of_16_bits_is_white(tmp_path: Path) -> None:
+    grey = np.array([0, 263, 51400, 65535], ">u2").tobytes()
+    path = tmp_path / "photo.png"
+    path.write_bytes(png_of(16, 0, grey, (b"tRNS", b"\1\7")))  # 263
+    np.testing.assert_array_equal(pixels(path), [[(0,) * 3, WHITE, (200,) * 3, WHITE]])
+
+
+def test_a_profile_is_converted_to_srgb(tmp_path: Path) -> None:
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, blue = profile.index(b"rXYZ"), profile.index(b"bXYZ")
+    profile[red], profile[blue] = b"br"  # exchanges the two colours
+    image = Image.new("RGB", (2, 1), RED)
+    for suffix in (".png", ".tiff"):
+        path = saved(tmp_path, image, suffix, icc_profile=bytes(profile))
+        np.testing.assert_array_equal(pixels(path), [[BLUE, BLUE]])
+        np.testing.assert_array_equal(load_photo(path, 9, srgb=False)[0], [[RED, RED]])
+    image.putalpha(51)
+    path = saved(tmp_path, image, icc_profile=bytes(profile))
+    np.testing.assert_array_equal(pixels(path), [[(204, 204, 255)] * 2])
+
+
+def test_heif_names_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    path = damaged(tmp_path / "photo.heic", b"\0\0\0\x18ftypheic" + bytes(99))
+    with pytest.raises(ValueError, match="HEIF: pip install pillow-heif, or convert it to JPEG"):
+        load_photo(path, 72)
 
 
 @pytest.mark.parametrize("limit", [600, 1000])  # Pillow raises above 2 * limit, and warns above it

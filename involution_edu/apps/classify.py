@@ -12,7 +12,7 @@ import numpy as np
 from ..arguments import ArgumentError, as_choice
 from ..arrays import Array
 from ..checkpoint import CheckpointError, load_weights
-from ..files import check_writable, written_whole
+from ..files import check_writable, read_text_bounded, shown, written_whole
 from ..images import Photo, load_photo, photo_to_x
 from ..models import MODELS
 from ..nn import Module, no_grad
@@ -21,6 +21,7 @@ from ..nn.losses import softmax
 CLASSES = 1000  # of ImageNet
 SHORT_SIDE, CROP = 256, 224  # pixels
 FULL_SIZE = 1 << 31
+MAX_LABELS = 50_000  # more than any network has
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class Classification:
 
     def text(self) -> str:
         """Return a line for each class."""
-        lines = [f"{self.model} on the centre crop of {self.image}:"]
-        lines += [f"{100 * g.probability:6.1f} %  {g.label}" for g in self.guesses]
+        lines = [f"{self.model} on the centre crop of {shown(self.image)}:"]
+        lines += [f"{100 * g.probability:6.1f} %  {shown(g.label)}" for g in self.guesses]
         if self.picture is not None:
             lines.append(f"Kernels of every stage: {self.picture}")
         return "\n".join(lines)
@@ -100,8 +101,8 @@ def classify(
     >>> classify("cat.jpg", "rednet18", "weights.pth")
     Traceback (most recent call last):
         ...
-    involution_edu.arguments.ArgumentError: model is 'rednet18'; need one of rednet26, rednet38,
-    rednet50, rednet101, rednet152, resnet26, resnet38, resnet50, resnet101, resnet152
+    involution_edu.arguments.ArgumentError: model is 'rednet18'; need one of 'rednet26', 'rednet38',
+    'rednet50', 'rednet101', 'rednet152', 'resnet26', 'resnet38', 'resnet50', 'resnet101', 'resnet152'
     """
     as_choice("model", model, MODELS)
     if out is not None:
@@ -122,11 +123,11 @@ def classify(
         figure = stage_maps(record_stages(network, x), photo)
         with written_whole(Path(out), force=force) as temporary:
             figure.savefig(temporary, format="png")
-    guesses = tuple(
-        Guess(number, f"class {number}" if names is None else names[number], probability[number])
-        for number in np.argsort(-probability, kind="stable")[:top].tolist()
-    )
-    return Classification(str(image), model, guesses, None if out is None else Path(out))
+    guesses = []
+    for number in np.argsort(-probability, kind="stable")[:top].tolist():
+        label = f"class {number}" if names is None else names[number]
+        guesses.append(Guess(number, label, float(probability[number])))
+    return Classification(str(image), model, tuple(guesses), None if out is None else Path(out))
 
 
 def logits_of(network: Module, x: Array, path: str | os.PathLike[str]) -> Array:
@@ -159,12 +160,8 @@ def middle(photo: Photo) -> Photo:
 
 
 def _read_labels(labels: Path) -> list[str]:
-    try:
-        lines = labels.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise ArgumentError(
-            "labels", f"is {labels}, which is not text ({error})", "UTF-8"
-        ) from error
-    if not lines or not all(line.strip() for line in lines):
+    text = read_text_bounded(labels, "labels", MAX_LABELS * 100, MAX_LABELS)
+    lines = [line.strip() for line in text.splitlines()]
+    if not all(lines or [""]):
         raise ArgumentError("labels", f"is {labels}, with an empty line", "a name on every line")
-    return [line.strip() for line in lines]
+    return lines

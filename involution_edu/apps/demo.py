@@ -8,7 +8,7 @@ from textwrap import fill
 from typing import Any
 
 from ..arguments import ArgumentError, Pair, as_int, as_pair
-from ..files import check_writable, written_whole
+from ..files import check_writable, shown, written_whole
 from ..images import Photo, load_photo
 from ..models.salt_and_pepper import NOISE_SHARE
 from ..progress import Progress, no_progress
@@ -32,31 +32,14 @@ MAX_SIZE = 288  # the animation has room for a photo of that size at one pixel f
 
 @dataclass(frozen=True, eq=False)
 class Demo:
-    """Result of `run`.
-
-    Attributes
-    ----------
-    name : str
-        The photo as the text calls it.
-    photo : ndarray, shape (H, W, 3), uint8
-        The input of the layer: the photo after scaling, with the noise.
-    notice : str or None
-        The sizes before and after, if the photo was scaled.
-    seed : int
-        Of the noise.
-    trace : Trace
-        Every number of the run.
-    pixel : (int, int)
-        Row and column of the pixel that the text explains.
-    files : tuple of Path
-    """
+    """Result of `run`: the noisy photo, every number of the layer, and the pixel explained."""
 
     name: str
-    photo: Photo
-    notice: str | None
-    seed: int
+    photo: Photo  # the input of the layer, (H, W, 3): scaled, with the noise
+    notice: str | None  # of the scaling
+    seed: int  # of the noise
     trace: Trace
-    pixel: Pair
+    pixel: Pair  # row and column
     files: tuple[Path, ...]
     ok = True
 
@@ -65,13 +48,13 @@ class Demo:
         rows, columns = self.photo.shape[:2]
         return "\n".join(
             [
-                f"Involution on {escaped(self.name)}, {rows} x {columns} pixels (rows x columns).",
+                f"Involution on {self.name}, {rows} x {columns} pixels (rows x columns).",
                 *([self.notice] if self.notice else []),
                 fill(ABOUT.format(seed=self.seed), 80),
                 "",
                 walkthrough(self.trace, self.photo, self.pixel),
                 "",
-                f"Wrote {', '.join(escaped(str(file)) for file in self.files)}",
+                f"Wrote {', '.join(shown(str(file), 4096) for file in self.files)}",
             ]
         )
 
@@ -124,7 +107,7 @@ def run(
     Parameters
     ----------
     image : path, optional
-        Any image that Pillow reads; if not given, the portrait that ships with matplotlib.
+        As `load_photo` reads; if not given, the portrait that ships with matplotlib.
     out_dir : path
         An existing folder.
     force : bool
@@ -144,7 +127,8 @@ def run(
     ValueError
         If the image cannot be used, or ``pixel`` is outside.
     OSError
-        If a file cannot be read or written. All files are written, or none.
+        If a file cannot be read or written. Each file is written whole or not at all, and none
+        before all are drawn.
     ArithmeticError
         If the operator's output is not the sum of its products.
 
@@ -193,12 +177,7 @@ def page_of(trace: Trace, name: str, seed: int) -> Page:
 
 def name_of(image: Path | None) -> str:
     """Return the name of a photo for texts."""
-    return "the sample portrait" if image is None else image.name
-
-
-def escaped(name: str) -> str:
-    """Return ``name`` with backslash escapes for line breaks and the like."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+    return "the sample portrait" if image is None else shown(image.name)
 
 
 def _write(demo: Demo, scene: Overview, force: bool, progress: Progress) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from ..arguments import ArgumentError, as_int
 from ..arrays import Array
 from ..checkpoint import load_weights
-from ..files import check_writable
+from ..files import check_writable, shown
 from ..images import Photo, load_photo, photo_to_x
 from ..models import MODELS, pretrained
 from ..nn import Module
@@ -24,7 +24,7 @@ from ..viz.explorer import explorer
 from ..viz.html import Page
 from ..viz.recording import involution_names
 from .classify import CLASSES, FULL_SIZE, logits_of
-from .demo import escaped, name_of, page_of
+from .demo import name_of, page_of
 
 REDNETS = {name: make for name, make in MODELS.items() if name.startswith("rednet")}
 NAMES = "salt-and-pepper", "digits", *REDNETS
@@ -35,37 +35,21 @@ DIGIT = 8  # pixels a side
 
 @dataclass(frozen=True, eq=False)
 class Explored:
-    """Result of `run`.
+    """Result of `run`: the page, and every number on it."""
 
-    Attributes
-    ----------
-    about : str
-        The layer and the picture on the page, in one sentence.
-    notice : str or None
-        What to know about the picture, such as that it was scaled.
-    trace : Trace
-        Every number on the page.
-    file : Path
-    model : str
-    layer : str or None
-        Name of the layer in the model; None if it is the model.
-    weights : str
-        "shipped" with the package, "random", or the path of their file.
-    """
-
-    about: str
-    notice: str | None
+    about: str  # the layer and the picture, in one sentence
+    notice: str | None  # such as that the picture was scaled
     trace: Trace
     file: Path
     model: str
-    layer: str | None
-    weights: str
+    layer: str | None  # its name in the model; None if it is the model
+    weights: str  # "shipped" with the package, "random", or the path of their file
     ok = True
 
     def text(self) -> str:
         """Return the page's subject and its path."""
-        wrote = f"Wrote {escaped(str(self.file))}; open it in a browser."
-        return "\n".join([escaped(self.about), *([self.notice] if self.notice else []), wrote])
+        wrote = f"Wrote {shown(str(self.file), 4096)}; open it in a browser."
+        return "\n".join([self.about, *([self.notice] if self.notice else []), wrote])
 
     def data(self) -> dict[str, Any]:
         """Return the path and size of the page, and its subject."""
@@ -93,28 +77,11 @@ def run(
 ) -> Explored:
     """Run an involution layer on a picture and write a page to explore it.
 
-    Parameters
-    ----------
-    image : path, optional
-        Any image that Pillow reads. If not given, the portrait that ships with matplotlib; for
-        the digits, one of scikit-learn's that the network was not trained on.
-    model : str
-        One of `NAMES`: "salt-and-pepper", the layer of the demo on a photo with such noise;
-        "digits", the trained small RedNet; or a RedNet of ImageNet.
-    layer : str, optional
-        An involution of the network; if not given, the first.
-    path : path, optional
-        Weights of a RedNet of ImageNet, in any format that `load_checkpoint` reads; if not given,
-        they are random.
-    out : path
-        The page.
-    force : bool
-        Replace the page if it exists.
-    size : int, optional
-        Longest side of the photo given to the model, in pixels: 8 to 128, if not given 64. None
-        for digits, which have 8 x 8.
-    seed : int
-        Of the noise, of random weights, and of the choice of scikit-learn's digit.
+    ``model`` is one of `NAMES`: the layer of the demo on a photo with noise, the small RedNet
+    trained on digits, or a RedNet of ImageNet with the weights at ``path`` or random ones. Without
+    an ``image``, it is the portrait that ships with matplotlib, or one of scikit-learn's digits
+    that the network was not trained on. ``layer`` is an involution of the network, if not given
+    the first, and ``size`` the longest side of the photo, 8 to 128 pixels; digits have 8 x 8.
 
     Raises
     ------
@@ -191,7 +158,7 @@ def _digit_of(image: Path) -> tuple[Array, str, str | None]:
     """Return the input of the network, its name, and a warning if it looks wrong."""
     x = digit_to_x(load_photo(image, FULL_SIZE)[0])
     dark = "More than half of it is dark; the network was trained on dark ink on light paper."
-    return x, f"the digit in {image.name}", dark if x.mean() > 0.5 else None
+    return x, f"the digit in {name_of(image)}", dark if x.mean() > 0.5 else None
 
 
 def _test_digit(seed: int) -> tuple[Array, str, None]:
@@ -220,7 +187,7 @@ def _network(model: str, x: Array, path: str | Path | None, seed: int) -> tuple[
         return network, f"{model} with random weights (seed {seed}), not trained"
     load_weights(network, path)
     logits_of(network, x, path)
-    return network, f"{model} with the weights of {Path(path).name}"
+    return network, f"{model} with the weights of {shown(Path(path).name)}"
 
 
 def _page(trace: Trace, about: str, layer: str) -> Page:

@@ -1,62 +1,50 @@
 """The command ``involution-edu``: parse its arguments, run one of `COMMANDS`, print the result.
 
-To add a command, write a module with a `Command` named ``COMMAND`` and add the module to the table.
-Import heavy modules inside its ``run``: every start of the program imports the table.
+To add a command, write a module with a `Command` named ``COMMAND`` and add its name to `NAMES`.
+Import heavy modules inside its ``run``: every start of the program imports all of them.
 
-Exit codes: 0 success, 1 a check failed, 2 a mistake in the arguments, 130 interrupted.
+Exit codes: 0 success, 1 a check failed, 2 a mistake in the arguments, 130 interrupted, 143 ended.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any, NoReturn
 
 from .. import __version__
 from ..arguments import ArgumentError
 from ..backends import BackendUnavailable
+from ..files import shown
 from ..progress import clear_progress
-from . import (
-    ablate,
-    animate,
-    bench,
-    classify,
-    compare,
-    complexity,
-    demo,
-    doctor,
-    explore,
-    gradcheck,
-    notebooks,
-    train,
-)
 from .command import Command, as_json
 
-COMMANDS: tuple[Command, ...] = (
-    demo.COMMAND,
-    animate.COMMAND,
-    explore.COMMAND,
-    compare.COMMAND,
-    gradcheck.COMMAND,
-    complexity.COMMAND,
-    classify.COMMAND,
-    bench.COMMAND,
-    train.COMMAND,
-    ablate.COMMAND,
-    doctor.COMMAND,
-    notebooks.COMMAND,
+NAMES = (
+    "demo animate explore compare gradcheck complexity classify bench train ablate doctor notebooks"
+)
+COMMANDS: tuple[Command, ...] = tuple(
+    import_module(f"{__name__}.{name}").COMMAND for name in NAMES.split()
 )
 PROGRAM = "involution-edu"
 ASCII = str.maketrans({"·": "*", "×": "x", "Σ": "sum", "−": "-", "→": "->", "…": "..."})
+MAX_ERROR = 2000  # characters, which fill a small terminal
 
 
 class _Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Exit with code 2 and one line instead of argparse's usage and error."""
-        self.exit(2, f"{PROGRAM}: error: {_one_line(message)} (try: {self.prog} --help)\n")
+        sys.exit(_fail(f"{message} (try: {self.prog} --help)"))
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        """Print the help or the version; argparse's method ignores that it cannot."""
+        _print(message)
 
 
 def make_parser() -> ArgumentParser:
@@ -88,26 +76,57 @@ def make_parser() -> ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
-        try:
-            return _run(make_parser().parse_args(argv))
-        finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()
+        with _as_program():
+            if not Path(__file__).is_file():  # some files of the package must be real ones
+                archive = Path(__file__).parents[2]
+                return _fail(f"the package is imported from inside {archive}; unpack that first")
+            try:
+                return _run(make_parser().parse_args(argv))
+            finally:
+                if sys.stdout is not None:
+                    sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.stderr.write(f"{PROGRAM}: interrupted\n")
+        _say(f"{PROGRAM}: interrupted\n")
         return 130
     except BrokenPipeError:  # the reader, such as head, has closed the pipe
-        _silence_stdout()
+        _silence(sys.stdout)
         return 141
     except OSError as error:  # such as a full disk behind the standard output
-        if sys.stdout is not None:
-            _silence_stdout()
+        _silence(sys.stdout)
         return _fail(f"the output cannot be written: {error.strerror}")
 
 
-def _silence_stdout() -> None:
-    """Send what is still buffered for stdout to the null device, or Python fails at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+@contextmanager
+def _as_program() -> Iterator[None]:
+    """Let signals raise, so that temporary files are removed, and matplotlib need no window."""
+
+    def end(number: int, frame: object) -> NoReturn:
+        signal.signal(number, signal.SIG_IGN)  # not again while files are removed
+        sys.exit(128 + number)
+
+    handlers: dict[str, Any] = {"SIGTERM": end, "SIGHUP": end}  # Windows has no SIGHUP
+    handlers["SIGINT"] = signal.default_int_handler  # see `_interrupt`
+    changed = []
+    for name, handler in handlers.items():
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            with suppress(ValueError):  # not in the main thread
+                signal.signal(number, handler)
+                changed.append(number)
+    window = os.environ.pop("MPLBACKEND", None)
+    try:
+        yield
+    finally:
+        if window is not None:
+            os.environ["MPLBACKEND"] = window
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _silence(stream: IO[str] | None) -> None:
+    """Send what is still buffered to the null device, or Python fails at exit."""
+    with suppress(AttributeError, OSError, ValueError):  # closed, or without a descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # type: ignore[union-attr]
 
 
 def _run(args: Namespace) -> int:
@@ -123,28 +142,36 @@ def _run(args: Namespace) -> int:
         return _fail(error)
     except (OSError, BackendUnavailable) as error:
         return _fail(error)
-    _print(as_json(result) if args.json is True else result.text())
+    except MemoryError as error:
+        return _fail(f"not enough memory ({error})")
+    _print((as_json(result) if args.json is True else result.text()) + "\n")
     return 0 if result.ok else 1
 
 
 def _fail(error: Exception | str) -> int:
-    sys.stderr.write(f"{PROGRAM}: error: {_one_line(error)}\n")
+    if isinstance(error, OSError) and error.filename is not None:
+        error = f"{error.filename}: {error.strerror}"
+    _say(f"{PROGRAM}: error: {shown(' '.join(str(error).split()), MAX_ERROR)}\n")
     return 2
 
 
-def _one_line(error: Exception | str) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        error = f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split())
+def _say(text: str) -> None:
+    """Write ``text`` to stderr if that can be written."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (AttributeError, OSError):  # closed before the program began, or a full disk
+        _silence(sys.stderr)
 
 
 def _print(text: str) -> None:
-    """Write ``text`` to stdout, with characters that its encoding lacks replaced."""
+    """Write ``text`` to stdout; escape control characters, replace those its encoding lacks."""
     if sys.stdout is None:  # closed before the program began
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    text = "\n".join(shown(line, len(line)) for line in text.split("\n"))
     encoding = sys.stdout.encoding or "utf-8"
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
         text = text.translate(ASCII).encode(encoding, "replace").decode(encoding)
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(text)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..arguments import ArgumentError
 from ..progress import progress_bar
-from .command import Command, Result
+from .command import Command, Result, add_training
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -24,33 +24,16 @@ def add_arguments(parser: ArgumentParser) -> None:
             f"--{name}", type=_numbers, default=[], metavar="N,N,...", help=f"{text}; values to try"
         )
     parser.add_argument(
-        "--seeds",
-        type=int,
-        default=3,
-        metavar="N",
-        help="number of seeds for each value (default: 3)",
+        "--seeds", type=int, default=3, metavar="N", help="seeds for each value (default: 3)"
     )
-    parser.add_argument("--epochs", type=int, metavar="N", help="(default: the task's)")
-    parser.add_argument(
-        "--out",
-        dest="path",
-        type=Path,
-        metavar="NAME",
-        help="name of the .csv, .md and .png files (default: ablation-TASK)",
-    )
-    there = parser.add_mutually_exclusive_group()
-    there.add_argument(
-        "--resume", action="store_true", help="keep the rows of the .csv and add missing ones"
-    )
-    there.add_argument("--force", action="store_true", help="replace the files")
+    files = "name of the .csv, .md and .png files (default: ablation-TASK)"
+    parser.add_argument("--out", dest="path", type=Path, metavar="NAME", help=files)
+    add_training(parser, "keep the rows of the .csv and add missing ones")
     parser.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="processes on this machine (default: 1)"
     )
-    parser.add_argument(
-        "--dask",
-        metavar="ADDRESS",
-        help="scheduler of a Dask cluster whose workers do the runs, such as tcp://10.0.0.1:8786",
-    )
+    workers = "scheduler of a Dask cluster that does the runs, such as tcp://10.0.0.1:8786"
+    parser.add_argument("--dask", metavar="ADDRESS", help=workers)
 
 
 def _numbers(text: str) -> list[int]:
@@ -86,9 +69,9 @@ def typed(args: Namespace) -> str:
     """Return the command that reproduces the table."""
     words = ["involution-edu ablate", f"--task {args.task}"]
     words += [
-        f"--{name.replace('_', '-')} {','.join(map(str, values))}"
-        for name in ("k", "group_channels", "reduction")
-        if (values := getattr(args, name))
+        f"--{factor.replace('_', '-')} {','.join(map(str, values))}"
+        for factor in ("k", "group_channels", "reduction")
+        if (values := getattr(args, factor))
     ]
     words.append(f"--seeds {args.seeds}")
     if args.epochs is not None:

@@ -7,17 +7,12 @@ from textwrap import fill, indent
 
 from ..arguments import ArgumentError
 from ..progress import progress_bar
-from .command import Command, Message, Result, add_image, add_out_dir, seed
+from .command import Command, Message, Result, add_image, add_out_dir, add_seed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument(
-        "scene",
-        nargs="?",
-        metavar="SCENE",
-        help="a name that --list shows",
-    )
+    parser.add_argument("scene", nargs="?", metavar="SCENE", help="a name that --list shows")
     add_image(parser)
     parser.add_argument("--list", action="store_true", help="list the scenes and what each shows")
     parser.add_argument(
@@ -27,17 +22,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="gif, apng, webp, mp4 (needs ffmpeg) or html, a page to step through (default: gif)",
     )
     add_out_dir(parser, "the animation and its poster")
-    parser.add_argument(
-        "--seed",
-        type=seed,
-        help="seed of the random weights, a whole number below 2**31 (default: 202)",
-    )
+    add_seed(parser, "the random weights", 202)
 
 
 def run(args: Namespace) -> Result:
     """Draw a scene, or list the scenes."""
     from ..viz.animation.animate import animate
-    from ..viz.animation.scenes import SCENES, SEED
+    from ..viz.animation.scenes import SCENES
 
     if args.list:
         captions = {name: scene.caption for name, scene in SCENES.items()}
@@ -51,7 +42,7 @@ def run(args: Namespace) -> Result:
         format=args.format,
         out_dir=args.out_dir,
         force=args.force,
-        seed=SEED if args.seed is None else args.seed,
+        seed=args.seed,
         progress=progress_bar(),
     )
     written = [str(path) for path in files]

@@ -10,7 +10,7 @@ from ..arguments import ArgumentError
 from ..bench.presets import PRESETS
 from ..files import check_writable, written_whole
 from ..progress import progress_bar
-from .command import Command, Result, as_json
+from .command import Command, Result, add_force, as_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="write the record to FILE as well; - prints it instead of text",
     )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it, as .png or .svg")
-    parser.add_argument("--force", action="store_true", help="replace files that exist")
+    add_force(parser)
 
 
 def _file_or_stdout(text: str) -> Path | bool:

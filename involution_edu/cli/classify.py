@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from .command import Command, Result
+from .command import Command, Result, add_force
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -32,12 +32,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="text with the name of each class on its own line (default: numbers, 1000 classes)",
     )
     parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        help="draw the kernels of every stage, as .png",
+        "--out", type=Path, metavar="FILE", help="draw the kernels of every stage, as .png"
     )
-    parser.add_argument("--force", action="store_true", help="replace the picture if it exists")
+    add_force(parser, "replace the picture if it exists")
 
 
 def run(args: Namespace) -> Result:

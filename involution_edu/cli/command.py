@@ -82,25 +82,37 @@ def seed(text: str) -> int:
     return int(text)
 
 
-def add_image(parser: ArgumentParser) -> None:
+def add_seed(parser: ArgumentParser, about: str, default: int = 0) -> None:
+    """Add the seed of random numbers."""
+    about = f"of {about}, a whole number below 2**31 (default: {default})"
+    parser.add_argument("--seed", type=seed, default=default, metavar="SEED", help=about)
+
+
+PHOTO = "a photo (PNG, JPEG, ...; default: a portrait that ships with matplotlib)"
+
+
+def add_image(parser: ArgumentParser, about: str = PHOTO) -> None:
     """Add the photo that a command draws or explains."""
-    parser.add_argument(
-        "image",
-        nargs="?",
-        type=Path,
-        metavar="IMAGE",
-        help="a photo to use (PNG, JPEG, ...); the default is a portrait that ships with matplotlib",
-    )
+    parser.add_argument("image", nargs="?", type=Path, metavar="IMAGE", help=about)
+
+
+def add_force(parser: Any, about: str = "replace files that exist") -> None:
+    """Add whether files may be replaced."""
+    parser.add_argument("--force", action="store_true", help=about)
 
 
 def add_out_dir(parser: ArgumentParser, holds: str) -> None:
     """Add the output folder, and whether files in it may be replaced."""
+    about = f"folder for {holds} (default: the current one)"
     parser.add_argument(
-        "--out",
-        dest="out_dir",
-        type=Path,
-        default=Path(),
-        metavar="DIR",
-        help=f"folder for {holds} (default: the current one)",
+        "--out", dest="out_dir", type=Path, default=Path(), metavar="DIR", help=about
     )
-    parser.add_argument("--force", action="store_true", help="replace files that exist")
+    add_force(parser)
+
+
+def add_training(parser: ArgumentParser, resume: str) -> None:
+    """Add the length of a training, and what happens to the files of an earlier one."""
+    parser.add_argument("--epochs", type=int, metavar="N", help="(default: the task's)")
+    there = parser.add_mutually_exclusive_group()
+    there.add_argument("--resume", action="store_true", help=resume)
+    add_force(there, "replace the files")

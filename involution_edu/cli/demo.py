@@ -5,19 +5,14 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ..progress import progress_bar
-from .command import Command, Result, add_image, add_out_dir, seed
+from .command import Command, Result, add_image, add_out_dir, add_seed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the command takes."""
     add_image(parser)
     add_out_dir(parser, "the pictures")
-    parser.add_argument(
-        "--seed",
-        type=seed,
-        default=0,
-        help="of the noise, a whole number below 2**31 (default: 0)",
-    )
+    add_seed(parser, "the noise")
     parser.add_argument(
         "--pixel",
         type=int,

@@ -5,19 +5,13 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from .command import Command, Result, seed
+from .command import PHOTO, Command, Result, add_force, add_image, add_seed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument(
-        "image",
-        nargs="?",
-        type=Path,
-        metavar="IMAGE",
-        help="a photo (PNG, JPEG, ...; default: a portrait that ships with matplotlib); for digits "
-        "the picture of one, dark ink on light paper, filling it (default: one of scikit-learn's)",
-    )
+    digit = "the picture of one, dark ink on light paper, filling it (default: scikit-learn's)"
+    add_image(parser, f"{PHOTO}; for digits {digit}")
     parser.add_argument(
         "--model",
         default="salt-and-pepper",
@@ -25,39 +19,16 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="salt-and-pepper, a layer trained to remove such noise, on a noisy photo (the default); "
         "digits, a small trained RedNet; rednet26, rednet38, rednet50, rednet101 or rednet152",
     )
-    parser.add_argument(
-        "--layer",
-        metavar="NAME",
-        help="an involution of the network, such as layer1.0.conv2 (default: the first)",
-    )
-    parser.add_argument(
-        "--weights",
-        dest="path",
-        type=Path,
-        metavar="FILE",
-        help="of rednet26 to rednet152, as classify takes them (default: random weights)",
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("explorer.html"),
-        metavar="FILE",
-        help="the page (default: explorer.html)",
-    )
-    parser.add_argument("--force", action="store_true", help="replace a page that exists")
-    parser.add_argument(
-        "--size",
-        type=int,
-        metavar="PIXELS",
-        help="longest side of the photo given to the model, 8 to 128 (default: 64)",
-    )
-    parser.add_argument(
-        "--seed",
-        type=seed,
-        default=0,
-        help="of the noise, random weights or the digit chosen, a whole number below 2**31 "
-        "(default: 0)",
-    )
+    layers = "an involution of the network, such as layer1.0.conv2 (default: the first)"
+    parser.add_argument("--layer", metavar="NAME", help=layers)
+    weights = "of rednet26 to rednet152, as classify takes them (default: random weights)"
+    parser.add_argument("--weights", dest="path", type=Path, metavar="FILE", help=weights)
+    page = Path("explorer.html")
+    parser.add_argument("--out", type=Path, default=page, metavar="FILE", help=f"(default: {page})")
+    add_force(parser, "replace a page that exists")
+    side = "longest side of the photo given to the model, 8 to 128 (default: 64)"
+    parser.add_argument("--size", type=int, metavar="PIXELS", help=side)
+    add_seed(parser, "the noise, random weights or the digit chosen")
 
 
 def run(args: Namespace) -> Result:

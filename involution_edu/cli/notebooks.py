@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..progress import progress_bar
-from .command import Command, Message, Result
+from .command import Command, Message, Result, add_force
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -16,7 +16,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     choice.add_argument(
         "--refresh", action="store_true", help="run them all in place and keep the new outputs"
     )
-    parser.add_argument("--force", action="store_true", help="replace copies that exist")
+    add_force(parser, "replace copies that exist")
 
 
 def run(args: Namespace) -> Result:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..progress import progress_bar
 from ..training.tasks import TASKS
-from .command import Command, Result, seed
+from .command import Command, Result, add_training, seed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -29,19 +29,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="of the weights, the order of the pictures and the augmentation; each network is "
         "trained once with each seed (default: 0)",
     )
-    parser.add_argument("--epochs", type=int, metavar="N", help="(default: the task's)")
-    parser.add_argument(
-        "--out",
-        dest="out_dir",
-        type=Path,
-        metavar="DIR",
-        help="folder for checkpoints, logs and curves (default: trained-TASK)",
-    )
-    there = parser.add_mutually_exclusive_group()
-    there.add_argument(
-        "--resume", action="store_true", help="continue from the checkpoints in the folder"
-    )
-    there.add_argument("--force", action="store_true", help="replace the files in the folder")
+    folder = "folder for checkpoints, logs and curves (default: trained-TASK)"
+    parser.add_argument("--out", dest="out_dir", type=Path, metavar="DIR", help=folder)
+    add_training(parser, "continue from the checkpoints in the folder")
 
 
 def run(args: Namespace) -> Result:

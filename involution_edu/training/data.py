@@ -133,7 +133,7 @@ def _photo(name: str, longest_side: int) -> Photo:
     """Read a photo in scikit-image's folder; its own loader may download files."""
     import skimage
 
-    return load_photo(Path(skimage.__file__).parent / "data" / name, longest_side)[0]
+    return load_photo(Path(skimage.__file__).parent / "data" / name, longest_side, srgb=False)[0]
 
 
 def _grey(name: str, longest_side: int) -> Array:

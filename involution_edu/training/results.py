@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import asdict, astuple, dataclass, field, fields, replace
-from itertools import islice
 from math import isfinite
 from pathlib import Path
 from statistics import fmean
@@ -13,6 +12,7 @@ from typing import Any
 
 from ..arguments import ArgumentError
 from ..checkpoint.tensors import quoted
+from ..files import read_text_bounded
 from .loop import Epoch
 from .tasks import TASKS
 
@@ -194,18 +194,13 @@ class Ablation:
 def read_rows(path: Path, task: str) -> list[Row]:
     """Return the rows of a table written by `ablate`; `ArgumentError` if it is none of ``task``."""
     try:
-        if not path.is_file():  # reading a pipe would wait for its writer
-            raise ValueError("it is a pipe or a device")
-        with path.open("rb") as stream:
-            table = stream.read(MAX_TABLE + 1)
-        if len(table) > MAX_TABLE:
-            raise ValueError(f"it has more than {MAX_TABLE:,} bytes")
-        lines = list(islice(csv.reader(io.StringIO(table.decode(), newline="")), MAX_ROWS + 2))
-        if len(lines) > MAX_ROWS + 1:
-            raise ValueError(f"it has more than {MAX_ROWS:,} rows")
+        table = read_text_bounded(path, "path", MAX_TABLE, MAX_ROWS)
+        lines = list(csv.reader(io.StringIO(table, newline="")))
         if lines[:1] != [[column.name for column in fields(Row)]]:
             raise ValueError(f"its columns are {quoted(lines[:1])}")
         return [_row(cells, task) for cells in lines[1:]]
+    except ArgumentError:
+        raise
     except (ValueError, csv.Error) as error:
         got = f"is {path}, which cannot be read ({error})"
         raise ArgumentError("path", got, f"a table of an ablation of {task}") from error

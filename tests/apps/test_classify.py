@@ -116,7 +116,7 @@ def test_the_command(
     [
         ({"image": "none.png"}, "image is none.png; there is no such file"),
         ({"image": "labels.txt"}, "image is labels.txt, which cannot be read"),
-        ({"model": "rednet27"}, "model is 'rednet27'; need one of rednet26, rednet38"),
+        ({"model": "rednet27"}, "model is 'rednet27'; need one of 'rednet26', 'rednet38'"),
         ({"weights": "none.pth"}, "path is none.pth; there is no such file"),
         ({"weights": "labels.txt"}, "path is labels.txt, which cannot be loaded"),
         ({"model": "resnet26"}, "path is w.safetensors, which is of another model: state lacks"),
@@ -124,6 +124,8 @@ def test_the_command(
         ({"labels": "photo.png"}, "labels is photo.png, which is not text"),
         ({"labels": "empty.txt"}, "labels is empty.txt, with an empty line"),
         ({"labels": "gap.txt"}, "labels is gap.txt, with an empty line"),
+        ({"labels": "/dev/zero"}, "labels is /dev/zero, a pipe or a device; need a file"),
+        ({"labels": "many.txt"}, "labels is many.txt, which is larger; need at most 5,000,000 byt"),
         ({"labels": "six.txt"}, "'fc.weight'] has shape (7, 2048)"),
         ({"out": "w.safetensors"}, "w.safetensors exists; pass --force"),
         ({"out": "stages.jpg"}, "out is stages.jpg; need a name that ends in .png"),
@@ -142,6 +144,7 @@ def test_a_mistake_is_answered_in_one_line(
 ) -> None:
     monkeypatch.chdir(folder)
     Path("empty.txt").touch()
+    Path("many.txt").write_text("a\n" * 50_001)
     Path("gap.txt").write_text("a\n\nb\n", encoding="utf-8")
     Path("six.txt").write_text("a\n" * 6, encoding="utf-8")
     if changes.get("weights") == "huge.npz":
@@ -156,6 +159,16 @@ def test_a_mistake_is_answered_in_one_line(
     assert (out, err.count("\n")) == ("", 1)
     assert named in err
     assert sorted(folder.iterdir()) == before
+
+
+def test_labels_and_names_are_shown_escaped_and_short() -> None:
+    guess = classify.Guess(0, "\x1b[31mred\u202e" + "long" * 99, 0.5)
+    text = classify.Classification("a\nb.png", "rednet26", (guess,), None).text()
+    assert text.replace("\n", "").isprintable()
+    first, second = text.splitlines()
+    assert first.endswith(r"crop of a\nb.png:")
+    assert r"\x1b[31mred\u202elong" in second
+    assert len(second) < 120
 
 
 def test_the_kernel_sums_are_the_output_of_a_white_image() -> None:

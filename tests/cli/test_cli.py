@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,6 +25,7 @@ from involution_edu.cli import COMMANDS, main
 from involution_edu.geometry import Geometry
 from involution_edu.progress import clear_progress, progress_bar
 from involution_edu.verify import doctor, gradcheck
+from involution_edu.viz.animation.scenes import SEED
 
 
 @pytest.fixture
@@ -79,6 +78,16 @@ MISTAKES = [
     ("demo photo.png --seed -1", "--seed: '-1' is not a whole number >= 0"),
     ("demo photo.png --seed 1e3", "--seed: '1e3' is not a whole number >= 0"),
     ("demo photo.png --seed ²", "--seed: '²' is not a whole number >= 0"),
+    ("complexity rednet26 --size 1000000", "size is 1000000; need an int <= 10000"),
+    ("ablate --k 3,100001", "k[1] is 100001; need an int <= 63"),
+    ("ablate --k 1001", "k[0] is 1001; need an int <= 63"),
+    ("ablate --reduction 1000000", "reduction[0] is 1000000; need an int <= 1024"),
+    ("ablate --k 3 --seeds 50000000", "seeds is 50000000; need an int <= 1000"),
+    ("ablate --k 3 --jobs 99999", "jobs is 99999; need an int <= 1024"),
+    ("ablate --k 3 --out .", "path is ., a folder; need a name"),
+    ("ablate --k 3 --out ..", "path is .., a folder; need a name"),
+    ("demo missing\x1b[2J\u202e.png", r"image is missing\x1b[2J\u202e.png; there is"),
+    (f"demo {'m' * 5000}.png", "…"),
     ("demo missing.png", "image is missing.png; there is no such file"),
     ("demo folder", "image is folder, a folder; need a file"),
     ("demo text.png", "image is text.png, which cannot be read"),
@@ -150,6 +159,7 @@ def test_a_fault_of_the_program_keeps_its_traceback(
 @pytest.mark.parametrize(
     ("error", "line"),
     [
+        (MemoryError("unable to allocate 9 GiB"), "not enough memory (unable to allocate 9 GiB)"),
         (OSError(28, "No space\nleft", "big.gif"), "big.gif: No space left"),
         (ArgumentError("pixel[1]", "is -1", "an int\n>= 0"), "pixel[1] is -1; need an int >= 0"),
         (WrongTypeError("seed", "is 1.5", "an int"), "seed is 1.5; need an int"),
@@ -360,71 +370,5 @@ def test_every_example_is_understood() -> None:
         assert cli.make_parser().parse_args(argv).run is command.run
 
 
-# As a process of its own.
-
-
-def command(*argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "involution_edu", *argv],
-        check=False,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=120,
-        **options,
-    )
-
-
-def test_version_without_heavy_imports() -> None:
-    code = (
-        "import sys; from involution_edu.cli import main\n"
-        "try: main(['--version'])\n"
-        "except SystemExit as end: code = end.code\n"
-        "print(code, [m for m in ('numba', 'matplotlib', 'PIL', 'cupy', 'tqdm') if m in sys.modules])"
-    )
-    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert out.stdout == f"involution-edu {inv.__version__}\n0 []\n"
-
-
-def test_a_process_answers_a_mistake(tmp_path: Path) -> None:
-    done = command("demo", "missing.png", cwd=tmp_path, stdout=subprocess.PIPE)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "involution-edu: error: image is missing.png; there is no such file\n"
-
-
-def test_a_process_with_ascii_output(folder: Path) -> None:
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = command("demo", "photo.png", stdout=subprocess.PIPE, env=environment)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "Involution on photo.png, 12 x 9 pixels" in done.stdout
-
-
-@pytest.fixture
-def closed_pipe() -> Iterator[int]:
-    """Yield the write end of a pipe whose read end is closed."""
-    read, write = os.pipe()
-    os.close(read)
-    yield write
-    os.close(write)
-
-
-def test_a_closed_pipe_prints_no_error(closed_pipe: int) -> None:
-    done = command("doctor", stdout=closed_pipe)
-    assert (done.returncode, done.stderr) == (141, "")
-    done = command("--help", stdout=closed_pipe)  # printed by argparse, which may hide the error
-    assert done.returncode in (0, 141)
-    assert done.stderr == ""
-
-
-def test_output_that_cannot_be_written_is_one_line() -> None:
-    commands = [
-        f"exec {sys.executable} -m involution_edu doctor {end}" for end in (">&-", ">/dev/full")
-    ]
-    for command in commands:
-        if command.endswith("/dev/full") and not Path("/dev/full").exists():
-            continue
-        done = subprocess.run(
-            ["sh", "-c", command], check=False, capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == 2, command
-        assert done.stderr.count("\n") == 1
-        assert "error: the output cannot be written: " in done.stderr
+def test_the_default_seed_of_animate_is_the_library_s() -> None:
+    assert cli.make_parser().parse_args(["animate", "groups"]).seed == SEED

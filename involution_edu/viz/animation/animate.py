@@ -52,7 +52,8 @@ def animate(
     ValueError
         If the scene or the format is unknown, or the image cannot be used.
     OSError
-        If a file cannot be read or written. Either both files are written or neither is.
+        If a file cannot be read or written. Each file is written whole or not at all, and none
+        before both are drawn.
 
     Examples
     --------
