@@ -245,7 +245,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
         ("--k 3 --epochs 0", "epochs is 0; need an int >= 1"),
         ("--k 3 --jobs 0", "jobs is 0; need an int >= 1"),
         ("--group-channels 3", "group_channels is 3; need a divisor of the 16 channels"),
-        ("--reduction 99", "reduction is 99; need 1 to channels = 16"),
+        ("--reduction 99", "reduction is 99; need an int <= 16"),
         ("--k 3 --task nothing", "task is 'nothing'; need one of 'digits', 'mnist', 'textures'"),
         ("--k 3 --task denoise", "task is 'denoise'; need one of 'digits', 'mnist', 'textures'"),
         ("", "k is empty, and so are the others; need a value of one"),
@@ -301,7 +301,7 @@ BAD_TABLES = {
 def test_a_hostile_table_is_refused_in_a_short_line(name: str, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("\n".join(BAD_TABLES[name]), newline="")
-    with pytest.raises(ValueError, match=r"^path is .*a\.csv, which cannot be read \(it") as caught:
+    with pytest.raises(ValueError, match=r"^path is .*a\.csv, which (cannot be read \(it|is larger; need)") as caught:
         read_rows(path, "dots")
     message = str(caught.value).replace(str(path), "")
     assert len(message) < 500
@@ -311,7 +311,7 @@ def test_a_hostile_table_is_refused_in_a_short_line(name: str, tmp_path: Path) -
 def test_only_a_regular_file_is_read_as_a_table(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")  # opening it would wait for a writer
     for path in (tmp_path / "pipe.csv", Path("/dev/zero")):
-        with pytest.raises(ValueError, match="is .*, a pipe or a device"):
+        with pytest.raises(ValueError, match=r"is .*, a pipe or a device"):
             read_rows(path, "dots")
 
 
