@@ -207,7 +207,8 @@ def main() -> int:
         results = run(args.jobs, [(mutant.tests, mutant) for mutant in todo])
         for number, (_, ended, code, line) in enumerate(results, 1):
             assert ended is not None
-            done[ended.key] = OUTCOMES.get(code, UNTESTED), line
+            crashed = code < 0  # by a signal, such as for a read beyond an array
+            done[ended.key] = CAUGHT if crashed else OUTCOMES.get(code, UNTESTED), line
             stream.write(json.dumps([ended.key, *done[ended.key]]) + "\n")
             stream.flush()
             outcome = done[ended.key][0]
