@@ -81,8 +81,7 @@ def scaled_error(a: Array, reference: Array, scale: Array | None = None) -> floa
         raise ArgumentError("a", f"is {a.dtype} {a.shape}", need)
     if reference.size == 0:
         return 0.0
-    difference = np.abs(a - reference)
-    if np.isnan(difference).any():
-        return float("inf")
     scale = np.abs(reference).max() if scale is None else scale
-    return float((difference / np.where(scale == 0, 1, scale).astype(np.float64)).max())
+    with np.errstate(invalid="ignore"):  # of Inf - Inf and Inf / Inf
+        error = np.abs(a - reference) / np.where(scale == 0, 1, scale).astype(np.float64)
+    return float("inf") if np.isnan(error).any() else float(error.max())

@@ -26,6 +26,7 @@ def test_a_single_number_that_is_not_finite_is_an_infinite_error(value: float) -
     other = A.copy()
     other[1, 0] = value
     assert scaled_error(other, A) == math.inf
+    assert scaled_error(A, other) == math.inf
 
 
 @pytest.mark.parametrize("other", [A[:1], A.ravel(), A.astype(np.float32)], ids=str)
