@@ -1,6 +1,6 @@
 """The command ``involution-edu``: parse its arguments, run one of `COMMANDS`, print the result.
 
-To add a command, write a module with a `Command` named ``COMMAND`` and add its name to `NAMES`.
+To add a command, write a module with a `Command` named ``COMMAND`` and add it to `COMMANDS`.
 Import heavy modules inside its ``run``: every start of the program imports all of them.
 
 Exit codes: 0 success, 1 a check failed, 2 a mistake in the arguments, 130 interrupted, 143 ended.
@@ -15,7 +15,6 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -24,13 +23,26 @@ from ..arguments import ArgumentError
 from ..backends import BackendUnavailable
 from ..files import shown
 from ..progress import clear_progress
+from . import (
+    ablate,
+    animate,
+    bench,
+    classify,
+    compare,
+    complexity,
+    demo,
+    doctor,
+    explore,
+    gradcheck,
+    notebooks,
+    train,
+)
 from .command import Command, as_json
 
-NAMES = (
-    "demo animate explore compare gradcheck complexity classify bench train ablate doctor notebooks"
-)
 COMMANDS: tuple[Command, ...] = tuple(
-    import_module(f"{__name__}.{name}").COMMAND for name in NAMES.split()
+    module.COMMAND
+    for module in (demo, animate, explore, compare, gradcheck, complexity)
+    + (classify, bench, train, ablate, doctor, notebooks)
 )
 PROGRAM = "involution-edu"
 ASCII = str.maketrans({"·": "*", "×": "x", "Σ": "sum", "−": "-", "→": "->", "…": "..."})
