@@ -41,8 +41,20 @@ from .command import Command, as_json
 
 COMMANDS: tuple[Command, ...] = tuple(
     module.COMMAND
-    for module in (demo, animate, explore, compare, gradcheck, complexity)
-    + (classify, bench, train, ablate, doctor, notebooks)
+    for module in (
+        demo,
+        animate,
+        explore,
+        compare,
+        gradcheck,
+        complexity,
+        classify,
+        bench,
+        train,
+        ablate,
+        doctor,
+        notebooks,
+    )
 )
 PROGRAM = "involution-edu"
 ASCII = str.maketrans({"·": "*", "×": "x", "Σ": "sum", "−": "-", "→": "->", "…": "..."})
