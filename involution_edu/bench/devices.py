@@ -93,10 +93,8 @@ class Gpu(Processor):
         import cupy
 
         device, runtime, host = cupy.cuda.Device(), cupy.cuda.runtime, super().machine()
-        cuda = {
-            "CUDA": runtime.runtimeGetVersion(),
-            "the driver's CUDA": runtime.driverGetVersion(),
-        }
+        cuda = {"CUDA": runtime.runtimeGetVersion()}
+        cuda["the driver's CUDA"] = runtime.driverGetVersion()
         versions = {name: f"{n // 1000}.{n % 1000 // 10}" for name, n in cuda.items()}
         return replace(
             host,
@@ -111,8 +109,7 @@ def background_load() -> Callable[[], float | None]:
     start, before = time.perf_counter(), _seconds_of_others()
 
     def cores() -> float | None:
-        now = _seconds_of_others()
-        if before is None or now is None:
+        if before is None or (now := _seconds_of_others()) is None:
             return None
         return round(max(0.0, now - before) / (time.perf_counter() - start), 2)
 

@@ -1,6 +1,7 @@
 """The memory that a call needs beside operands and results: the resident memory of a new process.
 
-NumPy, Numba and PyTorch each have their own allocator, so theirs could not be compared.
+NumPy, Numba and PyTorch each have their own allocator; the maximum resident memory of the process
+counts for all. A new process for each contender has no memory of another's.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def in_new_process(function: Callable[..., Any], *given: Any) -> Any:
         check=False,
         capture_output=True,
         input=pickle.dumps((function, *given)),
-        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"},  # larger blocks are freed at once
+        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"},  # bytes: more is not kept
     )
     if done.returncode != 0:
         message = done.stderr.decode(errors="replace").strip()
@@ -69,7 +70,7 @@ def rise(call: Callable[[], Any], results: int) -> int:
 
 
 def steady_rise(call: Callable[[], Any]) -> int:
-    """Return how far memory rises in a second call above that before the first: with what is kept."""
+    """Return how far memory rises in a second call over that before the first: kept memory too."""
     before = _status("VmRSS")
     call()
     return max(0, _during(call)[1] - before)

@@ -39,7 +39,8 @@ class Network:
 
 def make_rednet(depth: int, dtype: Any) -> models.ResidualNetwork:
     """Return a RedNet with statistics typical of mid-training."""
-    # In a new one blocks pass their input on, and with statistics of no image numbers grow.
+    # In a new one every block passes its input on unchanged, and the running statistics belong to
+    # no image: the numbers would grow from block to block.
     model = models.rednet(depth, rng=0, dtype=dtype)
     norms = {name: m for name, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)}
     for name, norm in norms.items():

@@ -30,8 +30,7 @@ def save_plot(record: Record, path: Path) -> None:
     style |= {"axes.labelcolor": _hex(INK), "text.color": _hex(INK), "grid.linewidth": 0.6}
     style |= {"axes.edgecolor": _hex(LINE), "grid.color": _hex(LINE)}
     style |= {"xtick.color": _hex(MUTED), "ytick.color": _hex(MUTED)}
-    # The salt: the same file from the same record.
-    style |= {"axes.grid": True, "svg.hashsalt": "involution_edu"}
+    style |= {"axes.grid": True, "svg.hashsalt": "involution_edu"}  # a fixed salt: the same file
     axes = [row for row, _ in groupby(record.scaling, lambda row: row.axis)]
     with rc_context(style):
         bars = max(4.5, 0.22 * len(record.measurements) / len(TASKS)) if record.measurements else 0
@@ -74,11 +73,10 @@ def _roofline(ax: Any, record: Record) -> None:
     """Draw every contender below the peak rates of copying memory and of multiply-adds."""
     copy, peak = record.peak("copy"), record.peak("multiply-add")
     points: dict[str, list[tuple[float, float]]] = {}
-    for row in record.measurements:
-        if row.task == "forward":
-            geom = record.shapes[row.shape]
-            point = flops(geom) / traffic(geom), gflops(row, geom)
-            points.setdefault(row.contender, []).append(point)
+    for row in (row for row in record.measurements if row.task == "forward"):
+        geom = record.shapes[row.shape]
+        point = flops(geom) / traffic(geom), gflops(row, geom)
+        points.setdefault(row.contender, []).append(point)
     intensities = np.geomspace(0.5, 4 * peak / copy, 200)
     ax.plot(intensities, np.minimum(peak, copy * intensities), color=_hex(INK), linewidth=2)
     slope = math.degrees(math.atan(copy))  # along the line, whatever the scales

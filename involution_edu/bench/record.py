@@ -52,7 +52,7 @@ class Measurement:
     task: str  # "both" is the forward pass and both gradients
     ms: float  # the shortest of ``calls`` times
     calls: int
-    memory: int | None  # bytes beside operands and results, or beside weights and images
+    memory: int | None  # bytes beside operands and results; of a network, weights and images
 
 
 @dataclass(frozen=True, slots=True)

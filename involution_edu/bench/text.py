@@ -73,7 +73,7 @@ def _aligned(table: Table) -> Iterator[str]:
     lines = [table[0], *table[1]]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for first, *rest in lines:
-        cells = (f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))
+        cells = map(str.rjust, rest, widths[1:])
         yield f"{first:{widths[0]}}  {'  '.join(cells)}"
     yield ""
 
