@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -13,29 +13,17 @@ import numpy as np
 from ..arrays import Array
 from ..backends.cuda.versions import TASKS
 from ..cases import scaled_error, tolerance
-from ..geometry import Geometry, make_geometry
+from ..geometry import make_geometry
 from ..verify.compare import Agreement
-from .contenders import (
-    BOTH,
-    DEFINITION,
-    FUSED,
-    TENSORS,
-    Contender,
-    Job,
-    contender,
-    make_operands,
-    one_line,
-)
+from .contenders import BOTH, DEFINITION, FUSED, TENSORS, Contender, make_operands, one_line
+from .contenders import contender as named
 from .devices import Processor
 from .presets import Case, label
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The errors by shape, for each contender, reference, dtype, tensor and tolerance.
-
-    ``absent`` has the reasons of the contenders that failed.
-    """
+    """Errors by shape of each contender, reference, dtype, tensor, tolerance; why some failed."""
 
     errors: dict[tuple[Any, ...], dict[str, float]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
@@ -58,19 +46,24 @@ class Check:
             if rival.name in {reference.name, *self.absent}:
                 continue
             try:
-                found = list(_results(rival.job(on_device, geom)))
+                found: list[tuple[str, Array]] = []
+                for task, call in rival.job(on_device, geom).items():
+                    parts = zip(TASKS, call(), strict=True) if task == BOTH else [(task, call())]
+                    found += [(part, _on_host(a)) for part, a in parts]
             except Exception as error:
                 if not rival.may_fail:
                     raise
                 self.absent[rival.name] = f"fails on {label(geom)}, {dtype} with {one_line(error)}"
                 continue
             for task, a in found:
-                key = rival.name, reference.name, str(dtype), TENSORS[task]
-                allowed, off = (
-                    _tolerance(rival, task, dtype, geom),
-                    _error(a, expected(task), dtype),
-                )
-                self.add(*key, allowed, shape=label(geom), error=off)
+                allowed, wanted = rival.half_tolerance, expected(task)
+                if dtype != np.float16:  # FUSED: two sums, one after the other
+                    terms = max(geom.C_g, math.prod(geom.window))
+                    allowed = (2 if task == FUSED else 1) * tolerance(dtype, terms)
+                right = (a.shape, a.dtype) == (wanted.shape, dtype)
+                off = scaled_error(a.astype(np.float32), wanted) if right else math.inf
+                key = rival.name, reference.name, str(dtype), TENSORS[task], allowed
+                self.add(*key, shape=label(geom), error=off)
 
     def agreements(self) -> list[Agreement]:
         """Return the worst error of each contender in each tensor."""
@@ -93,21 +86,20 @@ def check_all(
     device: Processor,
     step: Callable[[str], None],
 ) -> Check:
-    """Compare all contenders on ``cases``, and the rungs also on those that are ``varied``.
-
-    The loops would take minutes here. So on the processor every rung is compared with them on small
-    shapes of the same windows and channels per group; the first correct rung is then the reference.
-    """
+    """Compare all contenders on ``cases``, and the rungs also on those that are ``varied``."""
     check = Check()
     present = {**dict.fromkeys(varied, rungs), **dict.fromkeys(cases, contenders)}
     if device.reference is None:
-        loops = contender(DEFINITION)
-        for case in dict.fromkeys((_small(geom), dtype) for geom, dtype in present):
-            check.compare(rungs.values(), loops, case, device)
+        # The loops would take minutes on these shapes. On small ones of the same windows and
+        # channels per group they check every rung; the first correct rung is the reference here.
+        loops = named(DEFINITION)
+        small = (((1, 2 * geom.C_g, 6, 5), geom.window, dtype) for geom, dtype in present)
+        for shape, window, dtype in dict.fromkeys(small):
+            check.compare(rungs.values(), loops, (make_geometry(shape, 2, window), dtype), device)
         refused = check.refused()
         reference = next((rung for name, rung in rungs.items() if name not in refused), None)
     else:
-        reference = contender(device.reference)
+        reference = named(device.reference)
     if reference is None:
         reason = "no backend is correct here, so there is no reference"
         check.absent.update({name: reason for name in contenders if name not in rungs})
@@ -118,32 +110,9 @@ def check_all(
     return check
 
 
-def _small(geom: Geometry) -> Geometry:
-    """Return a small geometry with two groups like those of ``geom``."""
-    return make_geometry((1, 2 * geom.C_g, 6, 5), 2, geom.window)
-
-
-def _results(job: Job) -> Iterator[tuple[str, Array]]:
-    for task, call in job.items():
-        found = zip(TASKS, call(), strict=True) if task == BOTH else [(task, call())]
-        yield from ((part, _on_host(a)) for part, a in found)
-
-
 def _on_host(a: Any) -> Array:
     """Return a NumPy array of what may be one of CuPy or a tensor of PyTorch."""
     if hasattr(a, "detach"):
         a = a.detach().cpu().numpy()
     found: Array = a if isinstance(a, np.ndarray) else a.get()
     return found
-
-
-def _tolerance(contender: Contender, task: str, dtype: np.dtype[Any], geom: Geometry) -> float:
-    if dtype == np.float16:
-        return contender.half_tolerance
-    terms = max(geom.C_g, math.prod(geom.window))
-    return (2 if task == FUSED else 1) * tolerance(dtype, terms)  # two sums, one after the other
-
-
-def _error(a: Array, expected: Array, dtype: np.dtype[Any]) -> float:
-    right = (a.shape, a.dtype) == (expected.shape, dtype)
-    return scaled_error(a.astype(np.float32), expected) if right else math.inf

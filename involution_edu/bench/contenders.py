@@ -6,25 +6,16 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
+from .. import backends
 from ..arguments import ArgumentError
 from ..arrays import Array, array_module
-from ..backends import (
-    LADDER,
-    Backend,
-    BackendUnavailable,
-    arrays_taken,
-    available_backends,
-    cupy_raw,
-    numba_cpu,
-    numba_cuda,
-    resolve,
-)
+from ..backends import LADDER, Backend, arrays_taken, cupy_raw, numba_cpu, numba_cuda
 from ..backends.cuda import fused
 from ..backends.cuda.versions import TASKS, VERSIONS
 from ..cases import HALF_TOLERANCE, random_operands
@@ -37,12 +28,9 @@ BOTH, FUSED = "both", fused.TASK
 CPU_TASKS, GPU_TASKS = ("forward", BOTH), (*TASKS, FUSED)
 # The tensor that a task computes; BOTH computes those of TASKS.
 TENSORS = {"forward": "y", "backward_input": "dx", "backward_kernel": "dkernel", FUSED: "y"}
-ON_GPU = "takes CuPy arrays: --preset gpu times it"
-SLOW = "takes minutes on these shapes; all rungs are compared with it on small ones"
 REDUCTION = 4  # channels of x for one of the features that kernels are generated from
 ONE_LAUNCH, TWO_LAUNCHES = "cupy fused", "cupy unfused"
-# PyTorch rounds every product to float16 before the sum, two launches every entry of the kernel:
-# each of 49 by up to 2^-11.
+# PyTorch rounds each product to float16, two launches each entry of the kernel: 49 by up to 2^-11.
 ROUNDING_TOLERANCE = 4e-3
 
 Job = Mapping[str, Call]  # a call for each task, its operands bound
@@ -51,17 +39,13 @@ Prepare = Callable[[Sequence[Any], Any], Job]  # of operands, and their Geometry
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One implementation to be timed: a peer, or NAME or NAME:VERSION of a backend.
-
-    Those of ``tasks`` that its `Job` has are timed. If it ``may_fail``, an exception is reported as
-    the reason of its absence. ``half_tolerance`` is the error allowed in float16.
-    """
+    """One implementation to be timed: a peer, or NAME or NAME:VERSION of a backend."""
 
     name: str
     prepare: Prepare
-    tasks: tuple[str, ...] = CPU_TASKS
-    may_fail: bool = False
-    half_tolerance: float = HALF_TOLERANCE
+    tasks: tuple[str, ...] = CPU_TASKS  # those that its `Job` has are timed
+    may_fail: bool = False  # an exception is the reason of its absence
+    half_tolerance: float = HALF_TOLERANCE  # the error allowed in float16
 
     def job(self, operands: Sequence[Any], size: Geometry | Batch) -> Job:
         """Return a call for each of the tasks."""
@@ -75,10 +59,7 @@ def threads() -> int:
 
 
 def make_operands(size: Geometry | Batch, dtype: Any) -> list[Array]:
-    """Return random x, kernel, dy, and the features, weight and bias that generate a kernel.
-
-    For a `Batch` return random images and their labels.
-    """
+    """Return x, kernel, dy, features, weight and bias; of a `Batch` images and labels; random."""
     if isinstance(size, Batch):
         images = np.random.default_rng(0).standard_normal(size.shape)
         return [images.astype(dtype), np.arange(size.images)]
@@ -102,64 +83,57 @@ def contender(name: str, tasks: tuple[str, ...] = CPU_TASKS) -> Contender:
     """Return the peer or the backend called ``name``."""
     if name in PEERS:
         return Contender(name, PEERS[name], tasks, True, ROUNDING_TOLERANCE)
-    return Contender(name, partial(_backend_job, resolve(name)), tasks, tasks != CPU_TASKS)
+    job = partial(_backend_job, backends.resolve(name))
+    return Contender(name, job, tasks, may_fail=tasks != CPU_TASKS)
 
 
 def contenders(
     arrays: str, specs: Sequence[str] | None, peers: Sequence[str]
 ) -> tuple[list[Contender], dict[str, str]]:
-    """Return the backends on this kind of array, then the peers; and the reasons of absence.
-
-    ArgumentError if one of ``specs``, each NAME or NAME:VERSION, is no backend on such arrays;
-    BackendUnavailable if one of them cannot run here, or none is there at all.
-    """
+    """Return the backends on this kind of array, then the peers; and the reasons of absence."""
     on_gpu = arrays == "cupy"
     tasks = TASKS if on_gpu else CPU_TASKS
     names = [rung.name for rung in LADDER[1:] if arrays_taken(rung) == arrays]
-    absent = {} if on_gpu else {DEFINITION: SLOW}
+    slow = "takes minutes on these shapes; all rungs are compared with it on small ones"
+    absent = {} if on_gpu else {DEFINITION: slow}
     layers: list[Contender] = []
     for spec in specs or ():
         if spec.partition(":")[0] not in names:
             need = f"some of {', '.join(map(repr, names))}"
             raise ArgumentError("backends", f"is {spec!r}", need)
     if specs is None:
-        reasons = available_backends()
+        reasons = backends.available_backends()
         for name in names if on_gpu else [rung.name for rung in LADDER[1:]]:
-            if reason := reasons[name] or (None if name in names else ON_GPU):
-                absent[name] = reason
+            if reasons[name] or name not in names:
+                absent[name] = reasons[name] or "takes CuPy arrays: --preset gpu times it"
         specs = names = [name for name in names if name not in absent]
         if on_gpu and not names:
-            raise BackendUnavailable(f"the benchmark of a GPU cannot run here: {absent['cupy']}")
+            why = f"the benchmark of a GPU cannot run here: {absent['cupy']}"
+            raise backends.BackendUnavailable(why)
         if on_gpu:
             versions = {"cupy": VERSIONS, "numba_cuda": numba_cuda.VERSIONS}
             specs = [f"{name}:{version.name}" for name in names for version in versions[name]]
-            layers = _layers() if "cupy" in names else []
+            if "cupy" in names:
+                two_launches = partial(_backend_job, backends.resolve("cupy"))
+                layers = [
+                    Contender(ONE_LAUNCH, _one_launch, (FUSED,), True, 2 * HALF_TOLERANCE),
+                    Contender(TWO_LAUNCHES, two_launches, (FUSED,), True, ROUNDING_TOLERANCE),
+                ]
     found = [contender(spec, tasks) for spec in dict.fromkeys(specs)] + layers
     if peers and (reason := torch_unavailable(cuda=on_gpu)) is not None:
         return found, absent | dict.fromkeys(peers, reason)
     return found + [contender(name, tasks) for name in peers], absent
 
 
-def _layers() -> list[Contender]:
-    """Return y from the features, without and with a kernel in memory."""
-
-    def one_launch(operands: Sequence[Array], geom: Geometry) -> Job:
-        x, _, _, features, weight, bias = operands
-        return {FUSED: lambda: cupy_raw.generate_and_apply(x, features, weight, bias, geom)}
-
-    return [
-        Contender(ONE_LAUNCH, one_launch, (FUSED,), True, 2 * HALF_TOLERANCE),
-        replace(contender("cupy", (FUSED,)), name=TWO_LAUNCHES, half_tolerance=ROUNDING_TOLERANCE),
-    ]
+def _one_launch(operands: Sequence[Array], geom: Geometry) -> Job:
+    x, _, _, features, weight, bias = operands
+    return {FUSED: partial(cupy_raw.generate_and_apply, x, features, weight, bias, geom)}
 
 
 def _backend_job(backend: Backend, operands: Sequence[Any], geom: Geometry) -> Job:
     x, kernel, dy, *generator = operands
-    job = {
-        "forward": partial(backend.forward, x, kernel, geom),
-        "backward_input": partial(backend.backward_input, dy, kernel, geom),
-        "backward_kernel": partial(backend.backward_kernel, dy, x, geom),
-    }
+    pairs = zip(TASKS, ((x, kernel), (dy, kernel), (dy, x)), strict=True)
+    job = {task: partial(getattr(backend, task), *pair, geom) for task, pair in pairs}
     return {
         **job,
         BOTH: lambda: tuple(call() for call in job.values()),
@@ -203,11 +177,11 @@ def torch_eager(operands: Sequence[Array], geom: Geometry) -> Job:
     x, kernel, dy = map(torch.from_dlpack, operands[:3])
     leaves = x.detach().requires_grad_(), kernel.detach().requires_grad_()
 
+    graph = cache(lambda: unfold_multiply_sum(*leaves, geom))
+
     def both() -> tuple[Any, ...]:
         y = unfold_multiply_sum(*leaves, geom)
         return y.detach(), *torch.autograd.grad(y, leaves, dy)
-
-    graph = cache(lambda: unfold_multiply_sum(*leaves, geom))
 
     def gradient(leaf: Any) -> Any:
         return torch.autograd.grad(graph(), leaf, dy, retain_graph=True)[0]

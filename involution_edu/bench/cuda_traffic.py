@@ -17,15 +17,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from ..backends.cuda import emulator, fused
-from ..backends.cuda.versions import (
-    TASKS,
-    VERSIONS,
-    cuda_source,
-    plan,
-    result_shape,
-    struct_of_sizes,
-)
+from ..backends.cuda import emulator, fused, versions
+from ..backends.cuda.versions import TASKS, VERSIONS, plan, result_shape
 from ..cases import random_operands
 from ..geometry import Geometry, make_geometry
 
@@ -75,10 +68,7 @@ extern "C" void take_counts(unsigned long long* taken) {
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Numbers read and written for each number of the result.
-
-    ``least`` is the minimum for global memory: all operands read and the result written once.
-    """
+    """Numbers read and written for each number of the result."""
 
     task: str
     version: str
@@ -86,7 +76,7 @@ class Traffic:
     global_writes: float
     shared_reads: float
     shared_writes: float
-    least: float
+    least: float  # for global memory: all operands read and the result written once
 
     @property
     def excess(self) -> float:
@@ -108,14 +98,15 @@ def measure(geom: Geometry = STAGE) -> list[Traffic]:
     plans = {(task, v.name): plan(task, v, geom, DTYPE) for task in TASKS for v in VERSIONS}
     for v in fused.VERSIONS:
         plans[fused.TASK, v.name] = plan(fused.TASK, v, geom, DTYPE, FEATURES)
-    launches = [replace(p, name=p.name.replace("<float", "<Counted")) for p in plans.values()]
-    names, source = [launch.name for launch in launches], cuda_source() + AFTER
-    found = []
+    for key, p in plans.items():
+        plans[key] = replace(p, name=p.name.replace("<float", "<Counted"))
+    names, source = [p.name for p in plans.values()], versions.cuda_source() + AFTER
+    found, sizes = [], versions.struct_of_sizes(geom, FEATURES)
     with TemporaryDirectory() as folder:
         program = emulator.Program(names, Path(folder), source=source, prelude=COUNTED)
-        for (task, version), launch in zip(plans, launches, strict=True):
+        for (task, version), launch in plans.items():
             result = np.empty(result_shape(task, geom), DTYPE)
-            program.run(launch, *operands[task], result, struct_of_sizes(geom, FEATURES))
+            program.run(launch, *operands[task], result, sizes)
             counts = (ctypes.c_ulonglong * 4)()
             program.library.take_counts(counts)
             least = (sum(a.size for a in operands[task]) + result.size) / result.size
@@ -131,10 +122,9 @@ def table(found: list[Traffic]) -> Iterator[str]:
     yield f"{'':22}{'global memory':>24}{'least':>10}{'shared memory':>24}"
     yield f"{'':22}{'read':>12}{'written':>12}{'':10}{'read':>12}{'written':>12}"
     for t in found:
-        yield (
-            f"{t.task + ' ' + t.version:22}{t.global_reads:12.2f}{t.global_writes:12.2f}"
-            f"{t.least:10.2f}{t.shared_reads:12.2f}{t.shared_writes:12.2f}"
-        )
+        in_global = f"{t.global_reads:12.2f}{t.global_writes:12.2f}{t.least:10.2f}"
+        in_shared = f"{t.shared_reads:12.2f}{t.shared_writes:12.2f}"
+        yield f"{t.task + ' ' + t.version:22}{in_global}{in_shared}"
 
 
 def main() -> int:

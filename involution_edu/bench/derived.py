@@ -16,29 +16,23 @@ from .presets import FIVE, INFERENCE, THEIRS, TRAINING, label
 from .record import Measurement, Record
 
 TASKS = {"forward": "forward", BOTH: "forward and both gradients"}
-# The contender whose time is divided by each time: the first of these that was measured. v1
-# reads as the authors' CUDA kernels do, a thread for each result.
+# The first that was measured counts; v1 reads as the authors' CUDA kernels do.
 BASELINES = ("cupy:v1", THEIRS, "windows")
 FIXED_BASELINES = {FUSED: TWO_LAUNCHES, INFERENCE: THEIRS, TRAINING: THEIRS}
 
 
 def flops(geom: Geometry, task: str = "forward") -> int:
-    """Return the operations of a task: a multiply and an add for every product.
-
-    Each gradient has as many products as the forward pass.
-    """
+    """Return the operations: a multiply and an add for each product, as many in each gradient."""
     return 2 * math.prod(geom.y_shape) * math.prod(geom.window) * (3 if task == BOTH else 1)
 
 
 def traffic(geom: Geometry, task: str = "forward", dtype: Any = np.float32) -> int:
-    """Return the bytes that a task must move.
-
-    x or dx, kernel or dkernel, and y or dy: each is read once or written once. Without a kernel
-    in memory, the features, weight and bias that generate one are read instead of it.
-    """
+    """Return the bytes that a task must move: each operand and result is read or written once."""
     features, entries = geom.C // REDUCTION, geom.G * math.prod(geom.window)
     pixels = geom.N * geom.H_out * geom.W_out
-    kernel = features * pixels + entries * (features + 1) if task == FUSED else entries * pixels
+    kernel = entries * pixels
+    if task == FUSED:  # features, weight and bias are read instead
+        kernel = features * pixels + entries * (features + 1)
     numbers = math.prod(geom.x_shape) + kernel + math.prod(geom.y_shape)
     return int(np.dtype(dtype).itemsize) * numbers
 

@@ -23,13 +23,11 @@ from .timing import Clock, GpuClock, processor_clock
 
 COPIED = 1 << 29  # bytes of the array whose copying is the peak of a GPU
 MIN_CALLS = 4  # between two events of the GPU's clock
-PACKAGES = ("numpy", "numba", "numba-cuda", "torch")
 
 
 class Processor:
     """All cores, on NumPy arrays."""
 
-    arrays = "numpy"
     reference: str | None = None  # a backend to compare with, unless the contenders have one
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -46,20 +44,23 @@ class Processor:
     def machine(self) -> Machine:
         """Return the processor, the system and the versions of packages; no names or paths."""
         affinity = getattr(os, "sched_getaffinity", None)
+        table = Path("/proc/cpuinfo")
+        lines = table.read_text().splitlines() if table.exists() else []
+        names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+        versions = {name: _version(name) for name in ("numpy", "numba", "numba-cuda", "torch")}
         return Machine(
-            processor=_processor(),
+            processor=next(names, platform.processor() or "unknown"),
             cores=(len(affinity(0)) if affinity else os.cpu_count()) or 1,
             threads=threads(),
             system=f"{platform.system()} {platform.machine()}",
             python=platform.python_version(),
-            versions={"involution_edu": __version__, **{name: _version(name) for name in PACKAGES}},
+            versions={"involution_edu": __version__, **versions},
         )
 
 
 class Gpu(Processor):
     """CuPy's current GPU."""
 
-    arrays = "cupy"
     reference = "numba"
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -83,21 +84,18 @@ class Gpu(Processor):
         target = cupy.empty(source.shape, np.float32)
         copy = partial(target.data.copy_from_device_async, source.data, source.nbytes)
         multiply = partial(cupy.multiply, source, 1, out=target)
+        calls = {"cudaMemcpyAsync": copy, "an elementwise CUDA kernel of CuPy": multiply}
         moved = 2 * source.nbytes  # read and written
-        return [
-            PeakMethod("copy", "cudaMemcpyAsync", moved, [copy] * MIN_CALLS),
-            PeakMethod("copy", "an elementwise CUDA kernel of CuPy", moved, [multiply] * MIN_CALLS),
-        ]
+        return [PeakMethod("copy", name, moved, [c] * MIN_CALLS) for name, c in calls.items()]
 
     def machine(self) -> Machine:
         """Return the description of the GPU; `Machine.cores` is its multiprocessors."""
         import cupy
 
-        device, runtime = cupy.cuda.Device(), cupy.cuda.runtime
-        numbers = runtime.runtimeGetVersion(), runtime.driverGetVersion()
-        cuda = zip(("CUDA", "the driver's CUDA"), numbers, strict=True)
-        versions = {name: f"{n // 1000}.{n % 1000 // 10}" for name, n in cuda}
-        host = super().machine()
+        device, runtime, host = cupy.cuda.Device(), cupy.cuda.runtime, super().machine()
+        cuda = {"CUDA": runtime.runtimeGetVersion()}
+        cuda["the driver's CUDA"] = runtime.driverGetVersion()
+        versions = {name: f"{n // 1000}.{n % 1000 // 10}" for name, n in cuda.items()}
         return replace(
             host,
             processor=runtime.getDeviceProperties(device.id)["name"].decode(),
@@ -111,8 +109,7 @@ def background_load() -> Callable[[], float | None]:
     start, before = time.perf_counter(), _seconds_of_others()
 
     def cores() -> float | None:
-        now = _seconds_of_others()
-        if before is None or now is None:
+        if before is None or (now := _seconds_of_others()) is None:
             return None
         return round(max(0.0, now - before) / (time.perf_counter() - start), 2)
 
@@ -126,13 +123,6 @@ def _seconds_of_others() -> float | None:
     user, nice, system, _, _, irq, softirq = map(int, table.read_text().split()[1:8])
     everyone = (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
     return everyone - sum(os.times()[:4])
-
-
-def _processor() -> str:
-    table = Path("/proc/cpuinfo")
-    lines = table.read_text().splitlines() if table.exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or "unknown")
 
 
 def _version(package: str) -> str | None:

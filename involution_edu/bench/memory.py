@@ -1,7 +1,7 @@
-"""The memory that a call needs beside its operands and its results.
+"""The memory that a call needs beside operands and results: the resident memory of a new process.
 
 NumPy, Numba and PyTorch each have their own allocator; the maximum resident memory of the process
-serves them all. Each contender has a new process, which returns freed memory at once.
+counts for all. A new process for each contender has no memory of another's.
 """
 
 from __future__ import annotations
@@ -19,14 +19,12 @@ import numpy as np
 from ..geometry import Geometry
 from .contenders import contender
 
-STATUS = Path("/proc/self/status")
 RESET = Path("/proc/self/clear_refs")  # writing 5 resets the maximum to the current value
 CALL = """
 import pickle, sys
 function, *given = pickle.load(sys.stdin.buffer)
 sys.stdout.buffer.write(pickle.dumps(function(*given)))
 """
-SETTINGS = {"MALLOC_MMAP_THRESHOLD_": "65536"}  # bytes: larger blocks are not kept when freed
 
 
 def memory_unavailable() -> str | None:
@@ -43,7 +41,7 @@ def in_new_process(function: Callable[..., Any], *given: Any) -> Any:
         check=False,
         capture_output=True,
         input=pickle.dumps((function, *given)),
-        env={**os.environ, **SETTINGS},
+        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"},  # bytes: more is not kept
     )
     if done.returncode != 0:
         message = done.stderr.decode(errors="replace").strip()
@@ -72,14 +70,10 @@ def rise(call: Callable[[], Any], results: int) -> int:
 
 
 def steady_rise(call: Callable[[], Any]) -> int:
-    """Return how far the memory rises in a second call above its value before the first.
-
-    So memory that a call keeps counts as well, such as what a backward pass would read.
-    """
+    """Return how far memory rises in a second call over that before the first: kept memory too."""
     before = _status("VmRSS")
     call()
-    _, highest = _during(call)
-    return max(0, highest - before)
+    return max(0, _during(call)[1] - before)
 
 
 def _during(call: Callable[[], Any]) -> tuple[int, int]:
@@ -92,5 +86,5 @@ def _during(call: Callable[[], Any]) -> tuple[int, int]:
 
 def _status(field: str) -> int:
     """Return a row of the process's status, which is in kB of 1024 bytes, as bytes."""
-    line = next(row for row in STATUS.read_text().splitlines() if row.startswith(f"{field}:"))
-    return 1024 * int(line.split()[1])
+    rows = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(row.split()[1]) for row in rows if row.startswith(f"{field}:"))

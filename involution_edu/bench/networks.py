@@ -30,22 +30,17 @@ SGD: dict[str, Any] = {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-4}
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network: ``infer(x)`` gives logits, ``step(x, labels)`` the loss before a step of SGD.
+    """A network of this package or of PyTorch."""
 
-    ``gradients()`` are those of the last step, by name.
-    """
-
-    infer: Callable[[Array], Array]
-    step: Callable[[Array, Any], float]
-    gradients: Callable[[], dict[str, Array]]
+    infer: Callable[[Array], Array]  # of x: the logits
+    step: Callable[[Array, Any], float]  # of x and labels: the loss before a step of SGD
+    gradients: Callable[[], dict[str, Array]]  # of the last step, by name
 
 
 def make_rednet(depth: int, dtype: Any) -> models.ResidualNetwork:
-    """Return a RedNet with statistics typical of mid-training.
-
-    In a new one every block passes its input on unchanged, and the running statistics belong to
-    no image: the numbers would grow from block to block.
-    """
+    """Return a RedNet with statistics typical of mid-training."""
+    # In a new one every block passes its input on unchanged, and the running statistics belong to
+    # no image: the numbers would grow from block to block.
     model = models.rednet(depth, rng=0, dtype=dtype)
     norms = {name: m for name, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)}
     for name, norm in norms.items():
@@ -75,10 +70,8 @@ def ours(depth: int, dtype: Any) -> Network:
         optimizer.step()
         return loss
 
-    def gradients() -> dict[str, Array]:
-        return {name: p.grad for name, p in model.named_parameters().items()}
-
-    return Network(infer, step, gradients)
+    parameters = model.named_parameters()
+    return Network(infer, step, lambda: {name: p.grad for name, p in parameters.items()})
 
 
 def theirs(depth: int, dtype: Any) -> Network:
@@ -109,10 +102,8 @@ def theirs(depth: int, dtype: Any) -> Network:
         optimizer.step()
         return float(loss.detach())
 
-    def gradients() -> dict[str, Array]:
-        return {name: p.grad.numpy() for name, p in model.named_parameters()}
-
-    return Network(infer, step, gradients)
+    parameters = dict(model.named_parameters())
+    return Network(infer, step, lambda: {name: p.grad.numpy() for name, p in parameters.items()})
 
 
 Make = Callable[[int, Any], Network]  # of depth and dtype
@@ -121,21 +112,19 @@ CONTENDERS: dict[str, Make] = {OURS: ours, THEIRS: theirs}
 
 def contender(name: str, depth: int) -> Contender:
     """Return a contender for every `Batch`, its network made."""
-    prepare = partial(_job, CONTENDERS[name](depth, SINGLE))
-    return Contender(name, prepare, (INFERENCE, TRAINING), name == THEIRS)
+    network = CONTENDERS[name](depth, SINGLE)
 
+    def prepare(operands: Sequence[Any], batch: Batch) -> Job:
+        x, labels = operands
+        if batch.task == INFERENCE:
+            return {INFERENCE: partial(network.infer, x)}
+        return {TRAINING: partial(network.step, x, labels)}
 
-def _job(network: Network, operands: Sequence[Any], batch: Batch) -> Job:
-    x, labels = operands
-    calls = {INFERENCE: lambda: network.infer(x), TRAINING: lambda: network.step(x, labels)}
-    return {batch.task: calls[batch.task]}
+    return Contender(name, prepare, (INFERENCE, TRAINING), may_fail=name == THEIRS)
 
 
 def compare(batch: Batch) -> tuple[list[str], list[Agreement], dict[str, str]]:
-    """Compare logits in float32; in float64, on small images, a training step as well.
-
-    Return the contenders to be timed, the errors, and the reason if PyTorch is missing.
-    """
+    """Return the contenders to be timed, their errors, and the reason if PyTorch is missing."""
     theirs, reason = {}, torch_unavailable()
     if reason is None:
         try:
@@ -154,6 +143,7 @@ def compare(batch: Batch) -> tuple[list[str], list[Agreement], dict[str, str]]:
 
 
 def _numbers(make: Make, batch: Batch) -> dict[tuple[np.dtype[Any], str], dict[str, Array]]:
+    """Return logits in float32; in float64, on small images, those of a training step as well."""
     x, _ = make_operands(replace(batch, images=1), SINGLE)
     small, labels = make_operands(replace(batch, images=2, size=CHECKED), DOUBLE)
     logits, network = make(batch.depth, SINGLE).infer(x), make(batch.depth, DOUBLE)
@@ -168,8 +158,7 @@ def _numbers(make: Make, batch: Batch) -> dict[tuple[np.dtype[Any], str], dict[s
 
 def network_memory(name: str, batches: Sequence[Batch]) -> list[dict[str, int]]:
     """Return the bytes that each of the batches needs beside the weights and the images."""
-    depth = batches[0].depth
-    made = contender(name, depth)
+    made = contender(name, depth := batches[0].depth)
 
     def call(batch: Batch) -> Call:
         return made.job(make_operands(batch, SINGLE), batch)[batch.task]

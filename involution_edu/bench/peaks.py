@@ -1,7 +1,4 @@
-"""The peak rates of the processor: how fast it copies memory, and how fast it multiplies and adds.
-
-Each peak is measured by several methods; the fastest counts.
-"""
+"""The peak rates of the processor, in copying memory and in multiply-adds, by several methods."""
 
 from __future__ import annotations
 
@@ -25,11 +22,11 @@ LENGTH = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class PeakMethod:
-    """A method to measure a peak rate: each call has ``amount`` bytes or operations."""
+    """A method to measure a peak rate."""
 
     peak: str
     name: str
-    amount: float
+    amount: float  # bytes or operations of each call
     work: Sequence[Call]
 
 
@@ -81,5 +78,4 @@ def _compiled_chains() -> Callable[[Any, int], int]:
             store(a, numbers, (k + 2) * n)  # or the compiler would drop the loop
         return n  # type: ignore[no-any-return]
 
-    function: Callable[[Any, int], int] = chains
-    return function
+    return chains  # type: ignore[no-any-return]

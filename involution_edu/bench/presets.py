@@ -9,7 +9,6 @@ import numpy as np
 
 from ..geometry import Geometry, make_geometry
 
-CHANNELS_PER_GROUP = 16
 THREADS = "threads"
 OURS, THEIRS = "involution_edu", "torch eager"  # the contenders of whole networks, and their tasks
 INFERENCE, TRAINING = "inference", "training step"
@@ -35,19 +34,12 @@ SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def square(images: int, channels: int, size: int, window: int) -> Geometry:
-    """Return the geometry of ``images`` square images under square windows."""
-    shape = images, channels, size, size
-    return make_geometry(shape, channels // CHANNELS_PER_GROUP, window)
+    """Return the geometry of ``images`` square images under square windows, C_g = 16."""
+    return make_geometry((images, channels, size, size), channels // 16, window)
 
 
 def label(size: Geometry | Batch) -> str:
-    """Return the name of a shape.
-
-    Examples
-    --------
-    >>> label(square(8, 64, 56, 7)), label(Batch(50, (224, 224), 8, INFERENCE))
-    ('8 × 64 × 56 × 56, K = 7', 'RedNet-50, 8 × 3 × 224 × 224')
-    """
+    """Return the name of a shape."""
     if isinstance(size, Batch):
         return f"RedNet-{size.depth}, {' × '.join(map(str, size.shape))}"
     k_h, k_w = size.window
@@ -65,19 +57,14 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """The meaning of one value of ``--preset``.
-
-    Every contender is timed on all ``shapes`` in all ``dtypes``, for a maximum of ``rounds``
-    turns; ``peers`` take part where PyTorch is installed. With ``scaling``, sizes and threads are
-    varied. ``batches`` are tasks of a whole network.
-    """
+    """The meaning of one value of ``--preset``."""
 
     shapes: tuple[Geometry, ...] = ()
     dtypes: tuple[str, ...] = ("float32",)
-    peers: tuple[str, ...] = ()
-    scaling: bool = False
-    batches: tuple[Batch, ...] = ()
-    rounds: int = 12
+    peers: tuple[str, ...] = ()  # where PyTorch is installed
+    scaling: bool = False  # whether sizes and threads are varied
+    batches: tuple[Batch, ...] = ()  # tasks of a whole network
+    rounds: int = 12  # maximum of turns
     on_gpu: bool = False
 
     @property
@@ -90,9 +77,8 @@ class Preset:
 STAGES = tuple(square(8, c, s, 7) for c, s in ((64, 56), (128, 28), (256, 14), (512, 7)))
 FIVE = (*STAGES, square(8, 32, 112, 3))
 REDNET50 = (*FIVE, square(1, 64, 56, 7), square(1, 64, 224, 7))
-WHOLE = tuple(
-    Batch(50, (224, 224), *case) for case in ((1, INFERENCE), (8, INFERENCE), (8, TRAINING))
-)
+TIMED = (1, INFERENCE), (8, INFERENCE), (8, TRAINING)  # images and task
+WHOLE = tuple(Batch(50, (224, 224), images, task) for images, task in TIMED)
 
 
 def sweeps(threads: int) -> tuple[Sweep, ...]:

@@ -44,21 +44,15 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """The time of one task of one contender on one shape, which is that of a network's images too.
+    """The time of one task of one contender on one shape."""
 
-    ``task`` is "forward", "both" (the forward pass and both gradients), one that a GPU runs alone,
-    or one of a whole network. ``ms`` is the shortest of ``calls`` times in milliseconds; ``memory``
-    is bytes beside operands and results, or beside weights and images, including activations kept
-    for a backward pass.
-    """
-
-    shape: str
+    shape: str  # of a whole network: that of its images
     dtype: str
     contender: str
-    task: str
-    ms: float
+    task: str  # "both" is the forward pass and both gradients
+    ms: float  # the shortest of ``calls`` times
     calls: int
-    memory: int | None
+    memory: int | None  # bytes beside operands and results; of a network, weights and images
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +69,19 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The measurements of one run; the result of the command ``bench``.
-
-    ``background_load`` is how many cores other processes kept busy meanwhile, if that is known;
-    ``absent`` has the reason for each contender, or column, that is missing.
-    """
+    """The measurements of one run; the result of the command ``bench``."""
 
     date: str
     preset: str
     seconds: float
-    background_load: float | None
+    background_load: float | None  # cores that other processes kept busy
     machine: Machine
     peaks: tuple[Peak, ...]
     shapes: dict[str, Geometry]
     agreements: tuple[Agreement, ...]
     measurements: tuple[Measurement, ...]
     scaling: tuple[Scaling, ...]
-    absent: dict[str, str]
+    absent: dict[str, str]  # the reason for each contender, or column, that is missing
     networks: tuple[Measurement, ...] = ()
 
     @property
@@ -105,9 +95,9 @@ class Record:
 
     def text(self) -> str:
         """Return the record for a terminal of 80 columns."""
-        from .text import record_text
+        from .text import record_lines
 
-        return record_text(self)
+        return "\n".join(record_lines(self))
 
     def data(self) -> dict[str, Any]:
         """Return the record with its geometric means; `from_json` reads it back."""

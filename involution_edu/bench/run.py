@@ -25,6 +25,7 @@ from .record import Measurement, Peak, Record, Scaling
 from .timing import BUDGET, Stopwatch, take_turns
 
 Memory = Mapping[tuple[str, str, str], int]  # of (shape, contender, task), in bytes
+Measure = Callable[[str, Sequence[Any]], list[dict[str, int]]]  # of a contender, by size and task
 
 
 def run_benchmark(
@@ -38,17 +39,14 @@ def run_benchmark(
 ) -> Record:
     """Check and time the contenders on the shapes of a preset, at most in ``rounds`` turns.
 
-    ``backends`` are NAME or NAME:VERSION of those to be timed beside the peers; by default all
-    that can run here, on a GPU in every version. The ``device`` is by default the processor, or
-    CuPy's current GPU if the preset is for one. What cannot be run raises as in `contenders`.
+    ``backends``, each NAME or NAME:VERSION, are by default all that can run here. ArgumentError
+    names one that does not take such arrays, BackendUnavailable one that cannot run.
     """
     plan = PRESETS[as_choice("preset", preset, PRESETS)]
     rounds = as_int("rounds", plan.rounds if rounds is None else rounds)
     start, load = time.perf_counter(), background_load()
-    found: list[Contender] = []
-    absent: dict[str, str] = {}
-    if plan.shapes or plan.scaling:
-        found, absent = contenders("cupy" if plan.on_gpu else "numpy", backends, plan.peers)
+    arrays, of_operators = "cupy" if plan.on_gpu else "numpy", plan.shapes or plan.scaling
+    found, absent = contenders(arrays, backends, plan.peers) if of_operators else ([], {})
     everyone = {contender.name: contender for contender in found}
     rungs = {name: c for name, c in everyone.items() if name not in plan.peers}
     varied = sweeps(threads()) if plan.scaling else ()
@@ -70,8 +68,7 @@ def run_benchmark(
     methods = session.device.peak_methods() if plan.cases else []
     measurements, peaks = session.times(correct.values(), plan.cases, rounds, memory, methods)
     scaling = [s for sweep in varied for s in session.scaling(correct, rungs, sweep, rounds)]
-    agreements = check.agreements()
-    of_networks: list[Measurement] = []
+    agreements, of_networks = check.agreements(), list[Measurement]()
     if plan.batches:
         names, compared, missing = networks.compare(plan.batches[0])
         absent |= missing
@@ -113,17 +110,13 @@ class Session:
         self.progress(self.done, self.total, what)
 
     def memory(
-        self,
-        function: Callable[[str, Sequence[Any]], list[dict[str, int]]],
-        names: Iterable[str],
-        correct: Collection[str],
-        sizes: Sequence[Any],
+        self, measure: Measure, names: Iterable[str], correct: Collection[str], sizes: Sequence[Any]
     ) -> Memory:
         """Measure those of the contenders that are correct, each in a new process."""
         found: dict[tuple[str, str, str], int] = {}
         for name in names:
             try:
-                tasks = in_new_process(function, name, sizes) if name in correct else []
+                tasks = in_new_process(measure, name, sizes) if name in correct else []
             except RuntimeError as error:
                 tasks, self.absent[f"memory of {name}"] = [], one_line(error)
             for size, needs in zip(sizes, tasks, strict=False):
@@ -140,11 +133,8 @@ class Session:
         methods: Sequence[PeakMethod] = (),
         budget: float = BUDGET,
     ) -> tuple[list[Measurement], list[Peak]]:
-        """Time all contenders and, in turn with them, the peak rates of the machine.
-
-        Some need much more memory than others, so one may fail on a shape.
-        """
-        best: dict[str, dict[str, float]] = {}
+        """Time all contenders and, in turn with them, the peak rates of the machine."""
+        clock, best = self.device.clock, dict[str, dict[str, float]]()
         measurements: list[Measurement] = []
         for size, dtype in cases:
             shape = label(size)
@@ -153,18 +143,16 @@ class Session:
             for contender in contenders:
                 try:
                     jobs = [contender.job(operands, size) for operands in copies]
-                    own = {
-                        (contender.name, task): self._watch([job[task] for job in jobs])
-                        for task in jobs[0]
-                    }
+                    calls = {(contender.name, task): [j[task] for j in jobs] for task in jobs[0]}
+                    own = {key: Stopwatch(work, clock) for key, work in calls.items()}
                     take_turns(own.values(), budget)
-                except Exception as error:
+                except Exception as error:  # such as too little memory for this one
                     if not contender.may_fail:
                         raise
                     self.absent[f"{contender.name} on {shape}, {dtype}"] = one_line(error)
                 else:
                     watches |= own
-            peaks = [self._watch(method.work) for method in methods]
+            peaks = [Stopwatch(method.work, clock) for method in methods]
             for number in range(rounds):
                 take_turns([*(watches.values() if number else ()), *peaks], budget)
                 self.step(f"timing {shape}")
@@ -173,10 +161,8 @@ class Session:
                 rate = method.amount / watch.shortest / 1e9
                 rates[method.name] = max(rates.get(method.name, 0.0), rate)
             for (name, task), watch in watches.items():
-                ms, need = 1e3 * watch.shortest, memory.get((shape, name, task))
-                measurements.append(
-                    Measurement(shape, str(dtype), name, task, ms, watch.calls, need)
-                )
+                timed = 1e3 * watch.shortest, watch.calls, memory.get((shape, name, task))
+                measurements.append(Measurement(shape, str(dtype), name, task, *timed))
         return measurements, [Peak(name, rates) for name, rates in best.items()]
 
     def scaling(
@@ -195,21 +181,7 @@ class Session:
         for name, t in ms.items():
             yield Scaling(sweep.axis, name, values, tuple(t), exponent(values, t), sweep.theory)
 
-    def _watch(self, work: Sequence[Callable[[], Any]]) -> Stopwatch:
-        return Stopwatch(work, self.device.clock)
-
 
 def exponent(values: Sequence[float], times: Sequence[float]) -> float | None:
-    """Return the power of ``values`` with which ``times`` scale; None for a single value.
-
-    It is the slope of the least-squares line through the logarithms.
-
-    Examples
-    --------
-    >>> round(exponent([1, 2, 4], [3.0, 12.0, 48.0]), 6)
-    2.0
-    """
-    if len(values) < 2:
-        return None
-    slope, _ = np.polyfit(np.log(values), np.log(times), 1)
-    return float(slope)
+    """Return the slope of the least-squares line through the logarithms; None for one value."""
+    return float(np.polyfit(np.log(values), np.log(times), 1)[0]) if len(values) > 1 else None

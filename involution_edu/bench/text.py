@@ -8,32 +8,19 @@ from itertools import groupby
 from textwrap import fill
 
 from ..verify.compare import absence_lines, agreement_lines, verdict_lines
-from .derived import (
-    TASKS,
-    bandwidth,
-    baseline,
-    geometric_means,
-    gflops,
-    share_of_copy,
-    speedup,
-    unfolded,
-)
+from . import derived
+from .derived import TASKS, bandwidth, baseline, gflops, share_of_copy, speedup, unfolded
 from .presets import OURS
 from .record import Measurement, Peak, Record
 
-MEMORY_STEP = 500_000  # bytes: the resolution of the measured memory
 COLUMNS = "ms", "GFLOP/s", "of peak", "GB/s", "of copy", "÷ this", "MB"
 OF_NETWORKS = "ms", "÷ this", "MB"
 
 Table = tuple[list[str], list[list[str]]]  # the head and the rows
 
 
-def record_text(record: Record) -> str:
-    """Return errors, times beside the peak rates of the machine, scaling and means."""
-    return "\n".join(_lines(record))
-
-
-def _lines(record: Record) -> Iterator[str]:
+def record_lines(record: Record) -> Iterator[str]:
+    """Yield errors, times beside the peak rates of the machine, scaling and means."""
     machine = record.machine
     cores = f"{machine.cores} cores, {machine.threads} threads"
     yield fill(f"{machine.processor}, {cores}, {machine.system}", 80)
@@ -50,8 +37,7 @@ def _lines(record: Record) -> Iterator[str]:
         for peak in record.peaks:
             yield f"  {peak.name:12} {peak.value:7.1f} {unit(peak)}: {peak.method}"
         yield "GB/s counts every operand and result once; a copy is read and written. MB is"
-        yield "memory beside operands and results."
-        yield ""
+        yield "memory beside operands and results.\n"
     yield from _times(record, record.measurements, COLUMNS)
     if of_networks or record.networks:
         yield "Whole networks, beside PyTorch with the unfold layer of involution's authors."
@@ -87,7 +73,7 @@ def _aligned(table: Table) -> Iterator[str]:
     lines = [table[0], *table[1]]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for first, *rest in lines:
-        cells = (f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))
+        cells = map(str.rjust, rest, widths[1:])
         yield f"{first:{widths[0]}}  {'  '.join(cells)}"
     yield ""
 
@@ -124,7 +110,7 @@ def scaling_tables(record: Record) -> Iterator[Table]:
 
 def means_table(record: Record) -> Table:
     """Return how much faster each backend is than each peer, in the mean over five shapes."""
-    found = {(m.slow, m.quick, m.task): f"{m.times:.1f} ×" for m in geometric_means(record)}
+    found = {(m.slow, m.quick, m.task): f"{m.times:.1f} ×" for m in derived.geometric_means(record)}
     return ["", "over", *TASKS.values()], [
         [quick, slow, *(found.get((slow, quick, task), "-") for task in TASKS)]
         for slow, quick in sorted({(slow, quick) for slow, quick, _ in found})
@@ -143,16 +129,9 @@ def unit(peak: Peak) -> str:
 
 
 def three_digits(number: float) -> str:
-    """Return a time or a rate with three digits.
-
-    Examples
-    --------
-    >>> three_digits(0.8), three_digits(12.345), three_digits(1234.5), three_digits(math.nan)
-    ('0.800', '12.3', '1234', '-')
-    """
-    if math.isnan(number):
-        return "-"
-    return f"{number:.{3 if number < 1 else 2 if number < 10 else 1 if number < 100 else 0}f}"
+    """Return a time or a rate with three digits, "-" for NaN."""
+    digits = sum(number < limit for limit in (1, 10, 100))
+    return "-" if math.isnan(number) else f"{number:.{digits}f}"
 
 
 def percent(number: float) -> str:
@@ -161,13 +140,7 @@ def percent(number: float) -> str:
 
 
 def megabytes(size: int | None) -> str:
-    """Return bytes as 10⁶ bytes.
-
-    Examples
-    --------
-    >>> megabytes(7_654_321), megabytes(20_000), megabytes(None)
-    ('7.7', '< 0.5', '-')
-    """
+    """Return bytes as 10⁶ bytes, at the resolution of the measured memory."""
     if size is None:
         return "-"
-    return "< 0.5" if size < MEMORY_STEP else f"{size / 1e6:.1f}"
+    return "< 0.5" if size < 500_000 else f"{size / 1e6:.1f}"

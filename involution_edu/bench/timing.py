@@ -15,8 +15,8 @@ BUDGET = 2.0  # seconds on one shape, after which a slow contender gets no more 
 PAUSE = 0.02  # seconds before each turn: the threads of some libraries go on waiting for work
 
 Call = Callable[[], Any]
+# Runs calls that do the same work, each on memory of its own; returns the seconds of each.
 Clock = Callable[[Sequence[Call]], list[float]]
-"""Runs calls that do the same work, each on memory of its own; returns the seconds of each."""
 
 
 @dataclass(slots=True)

@@ -1,7 +1,6 @@
 """RedNet in PyTorch, under the names of its authors' checkpoints.
 
-The benchmark times our networks beside it. PyTorch is imported when a network is made, so that
-this module can be imported without it.
+PyTorch is imported when a network is made, so that this module can be imported without it.
 """
 
 from __future__ import annotations
@@ -33,16 +32,12 @@ def unit(channels: int, out_channels: int, k: int = 1, stride: int = 1) -> Any:
     return nn.Sequential(OrderedDict(conv=conv, bn=bn, relu=nn.ReLU(inplace=True)))
 
 
-def involution(
-    channels: int, stride: int, k: int, group_channels: int = 16, reduction: int = 4
-) -> Any:
-    """Return the layer: pool, reduce, span; unfold, multiply with the kernels, sum over the window.
-
-    The pool rounds sizes up, where the authors' rounds down: at odd sizes theirs does not run.
-    """
+def involution(channels: int, stride: int, k: int, per_group: int = 16, reduction: int = 4) -> Any:
+    """Return the layer: pool, reduce, span; unfold, multiply with the kernels, sum over windows."""
     from torch import nn
 
-    groups, taps, hidden = channels // group_channels, k * k, channels // reduction
+    groups, taps, hidden = channels // per_group, k * k, channels // reduction
+    # The pool rounds sizes up, where the authors' rounds down: at odd sizes theirs does not run.
     pool = nn.AvgPool2d(stride, stride, ceil_mode=True) if stride > 1 else nn.Identity()
     conv1 = unit(channels, hidden)
     conv2 = nn.Sequential(OrderedDict(conv=nn.Conv2d(hidden, groups * taps, 1)))
@@ -52,7 +47,7 @@ def involution(
         kernel = conv2(conv1(pool(x)))
         n, _, h, w = kernel.shape
         kernel = kernel.view(n, groups, 1, taps, h, w)
-        windows = unfold(x).view(n, groups, group_channels, taps, h, w)
+        windows = unfold(x).view(n, groups, per_group, taps, h, w)
         return (kernel * windows).sum(dim=3).view(n, -1, h, w)
 
     return module(forward, conv1=conv1, conv2=conv2)
@@ -86,11 +81,7 @@ def network(
     channels: int = 64,
     in_channels: int = 64,
 ) -> Any:
-    """Return the stem, the stages of blocks, global average pooling and the classifier.
-
-    ``features(x)`` of the network is a dict of the outputs of the stem and of every stage. The
-    maximum pooling after the stem belongs to the first stage.
-    """
+    """Return the stem, the stages of blocks, global average pooling and the classifier."""
     from torch import nn
 
     parts = dict(stem)
@@ -102,7 +93,7 @@ def network(
         parts[f"layer{i + 1}"] = nn.Sequential(*stage)
     fc = nn.Linear(in_channels, num_classes)
 
-    def features(x: Any) -> dict[str, Any]:
+    def features(x: Any) -> dict[str, Any]:  # of the stem and each stage; maxpool is the first's
         found = {}
         for name, part in parts.items():
             x = part(x)

@@ -22,8 +22,10 @@ from involution_edu.bench.derived import (
     unfolded,
 )
 from involution_edu.bench.plots import save_plot
-from involution_edu.bench.presets import FIVE, REDNET50, label
+from involution_edu.bench.presets import FIVE, INFERENCE, REDNET50, Batch, label, square
 from involution_edu.bench.record import Machine, Measurement, Peak, Record, Scaling, from_json
+from involution_edu.bench.run import exponent
+from involution_edu.bench.text import megabytes, three_digits
 from involution_edu.verify.compare import Agreement
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -72,6 +74,15 @@ def test_counts() -> None:
     assert bandwidth(row, GEOM) == pytest.approx(32_514_048 / 2e-3 / 1e9)
     both = Measurement(label(GEOM), "float32", "numba", "both", 2.0, 1, None)
     assert gflops(both, GEOM) == pytest.approx(3 * gflops(row, GEOM))
+
+
+def test_names_and_numbers_as_text() -> None:
+    assert label(square(8, 64, 56, 7)) == "8 × 64 × 56 × 56, K = 7"
+    assert label(Batch(50, (224, 224), 8, INFERENCE)) == "RedNet-50, 8 × 3 × 224 × 224"
+    times = 0.8, 1.0, 12.345, 100.0, 1234.5, np.nan
+    assert [*map(three_digits, times)] == ["0.800", "1.00", "12.3", "100", "1234", "-"]
+    assert [*map(megabytes, (7_654_321, 20_000, None))] == ["7.7", "< 0.5", "-"]
+    assert exponent([1, 2, 4], [3.0, 12.0, 48.0]) == pytest.approx(2)
 
 
 def slower(record: Record, contender: str, shape: str, times: float) -> Record:
