@@ -50,10 +50,9 @@ def check_array(
     owner: str = "x",
     fix: str = "",
 ) -> Array:
-    """Return ``a`` as a contiguous native-endian array; raise `TypeError` unless it is floats.
+    """Return ``a``, which may be a CuPy array with ``gpu``, contiguous and in native byte order.
 
-    With ``gpu``, it may also be a CuPy array, which stays on its device and may be of float16.
-    With ``like``, it must have the dtype and device of that array, see `check_device`.
+    Raise `TypeError` unless it is of floats, and of the dtype and device of ``like`` if given.
     """
     kind = kind_of_array(a)
     if kind not in ("numpy", "cupy" if gpu else "numpy"):
@@ -79,10 +78,7 @@ def check_array(
 
 
 def check_device(name: str, a: Any, like: Array, owner: str = "x", fix: str = "") -> None:
-    """Raise unless ``a`` and ``like`` are both NumPy arrays, or CuPy arrays on the same GPU.
-
-    The message calls ``like`` by its ``owner``; ``fix`` is text with another way out.
-    """
+    """Raise unless ``a`` is on the device of ``like``, of ``owner``; ``fix`` is another way out."""
     kind, need = kind_of_array(a), str(kind_of_array(like))
     names = {"numpy": "NumPy", "cupy": "CuPy"}
     if kind != need:

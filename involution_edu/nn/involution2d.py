@@ -177,8 +177,14 @@ class Involution2d(Module):
 
     def backward(self, dy: Array) -> Array:
         """Return dx = dx_apply + dx_generate, (N, C, H, W)."""
-        dy, value, source, *state = self.saved(dy)
-        self._check_unchanged(*state)
+        dy, value, source, training, reductions = self.saved(dy)
+        if self.training != training:
+            raise RuntimeError("Involution2d.backward() needs the mode of the forward pass")
+        if training and self._reductions != reductions:
+            raise RuntimeError(
+                "Involution2d.backward() needs reduce() or generate_kernel() not to have run "
+                "since the forward pass: the layers inside have kept the arrays of another x"
+            )
         dvalue, dsource = array_module(dy).zeros_like(value), array_module(dy).empty_like(source)
         for band, source_rows in self._bands(value):
             kernel = self._generate(source[:, :, source_rows])
@@ -218,13 +224,3 @@ class Involution2d(Module):
 
     def _checked(self, x: Array) -> Array:
         return as_features(x, self.channels, self.conv2.parameters()[0].data)
-
-    def _check_unchanged(self, training: bool, reductions: int) -> None:
-        """Raise if what `reduce` and its layers keep for backward is of another forward pass."""
-        if self.training != training:
-            raise RuntimeError("Involution2d.backward() needs the mode of the forward pass")
-        if training and self._reductions != reductions:
-            raise RuntimeError(
-                "Involution2d.backward() needs reduce() or generate_kernel() not to have run "
-                "since the forward pass: the layers inside have kept the arrays of another x"
-            )
