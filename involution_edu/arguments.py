@@ -22,7 +22,7 @@ _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel = 80, 80, 2
 
 
 def quoted(value: object) -> str:
-    """Return ``repr(value)`` on one line, shortened: a hostile name may have a million letters."""
+    """Return ``repr(value)`` on one line, shortened; `files.shown` is for text without quotes."""
     return " ".join(_SHORT.repr(value).split())
 
 

@@ -50,10 +50,7 @@ def check_array(
     owner: str = "x",
     fix: str = "",
 ) -> Array:
-    """Return ``a``, which may be a CuPy array with ``gpu``, contiguous and in native byte order.
-
-    Raise `TypeError` unless it is of floats, and of the dtype and device of ``like`` if given.
-    """
+    """Return ``a`` contiguous, in native order; raise unless it is of floats, and as ``like``."""
     kind = kind_of_array(a)
     if kind not in ("numpy", "cupy" if gpu else "numpy"):
         wrong = f"{type(a).__module__}.{type(a).__qualname__}".removeprefix("builtins.")

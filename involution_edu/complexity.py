@@ -162,18 +162,16 @@ class Savings:
         others = theirs.stages()
         for stage, mine in ours.stages().items():
             line = f"{stage:8}"
-            for a, b in zip(mine, others[stage], strict=True):
-                line += f"{a / 1e6:>12.2f}{b / 1e6:>12.2f}{change(a, b):>+7.1f}%"
+            for n, other in zip(mine, others[stage], strict=True):
+                line += f"{n / 1e6:>12.2f}{other / 1e6:>12.2f}{change(n, other):>+7.1f}%"
             lines.append(line)
         parameters = ours.parameters / 1e6, theirs.parameters / 1e6
         a, b = operations = ours.operations / 1e9, theirs.operations / 1e9
         lines.append(f"Operations: {a:.3f} G against {b:.3f} G, {change(a, b):+.1f} %.")
         if ours.image[-1] == IMAGENET_SIZE:
             a, b = (change(*(round(n, 1) for n in pair)) for pair in (parameters, operations))
-            lines += [
-                "From figures rounded to one decimal, as the paper's percentages are:",
-                f"parameters {a:+.1f} %, operations {b:+.1f} %.",
-            ]
+            lines.append("From figures rounded to one decimal, as the paper's percentages are:")
+            lines.append(f"parameters {a:+.1f} %, operations {b:+.1f} %.")
         return "\n".join(lines)
 
 
@@ -252,16 +250,12 @@ def _weighted(layer: nn.Conv2d | nn.Linear, x: Shape, y: Shape) -> tuple[int, in
     return layer.weight.data.size * pixels, math.prod(y) if layer.bias else 0
 
 
-def _involution(layer: nn.Involution2d | KernelDenoiser, x: Shape, y: Shape) -> tuple[int, int]:
-    return math.prod((*y, *layer.window)), 0  # the layers inside count its generator
-
-
 # Multiply-adds and other operations of a layer, from the shapes of its input and output, without N.
 COSTS: dict[type[nn.Module], Callable[..., tuple[int, int]]] = {
-    nn.Conv2d: _weighted,
-    nn.Linear: _weighted,
-    nn.Involution2d: _involution,
-    KernelDenoiser: _involution,
+    **dict.fromkeys((nn.Conv2d, nn.Linear), _weighted),
+    **dict.fromkeys(  # the layers inside count the generator of the kernels
+        (nn.Involution2d, KernelDenoiser), lambda layer, x, y: (math.prod((*y, *layer.window)), 0)
+    ),
     nn.BatchNorm2d: lambda layer, x, y: (0, 2 * math.prod(x)),
     **dict.fromkeys(
         (nn.ReLU, nn.AvgPool2d, nn.MaxPool2d, nn.GlobalAvgPool2d),

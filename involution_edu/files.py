@@ -13,7 +13,7 @@ from .arguments import ArgumentError
 
 
 def check_writable(*paths: Path, force: bool = False, choice: str = "another file") -> None:
-    """Raise `OSError`, with another ``choice``, if a path cannot be written; before long work."""
+    """Raise `OSError`, suggesting ``choice``, if a path cannot be written; before long work."""
     for path in paths:
         folder = path.parent
         if not folder.is_dir():
@@ -36,11 +36,7 @@ def check_writable(*paths: Path, force: bool = False, choice: str = "another fil
 
 @contextmanager
 def written_whole(path: Path, *, force: bool = False) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``, renamed to it when the block ends without error.
-
-    An `OSError` of writing has ``path`` as its ``filename``. The temporary file is removed by any
-    exception, so that a program which ends by a signal has to turn it into one (`SystemExit`).
-    """
+    """Yield a temporary path beside ``path``, renamed to it when the block ends without error."""
     check_writable(path, force=force)
     temporary = _beside(path)
     try:
@@ -53,7 +49,7 @@ def written_whole(path: Path, *, force: bool = False) -> Iterator[Path]:
             raise  # an error of another file
         code, reason = error.errno or errno.EIO, error.strerror or str(error)
         raise OSError(code, reason, str(path)) from error
-    finally:
+    finally:  # any exception; a program that a signal ends has to raise one, such as `SystemExit`
         temporary.unlink(missing_ok=True)
 
 

@@ -301,7 +301,9 @@ BAD_TABLES = {
 def test_a_hostile_table_is_refused_in_a_short_line(name: str, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("\n".join(BAD_TABLES[name]), newline="")
-    with pytest.raises(ValueError, match=r"^path is .*a\.csv, which (cannot be read \(it|is larger; need)") as caught:
+    with pytest.raises(
+        ValueError, match=r"^path is .*a\.csv, which (cannot be read \(it|is larger; need)"
+    ) as caught:
         read_rows(path, "dots")
     message = str(caught.value).replace(str(path), "")
     assert len(message) < 500
