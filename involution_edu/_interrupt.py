@@ -8,7 +8,7 @@ import sys
 from pathlib import PurePath
 
 # The first argument is "-m" while ``python -m`` imports the package of its module.
-program = PurePath((getattr(sys, "argv", None) or [""])[0]).stem
+program = PurePath(*getattr(sys, "argv", [])[:1]).stem
 ours = program == "involution-edu" or (program == "-m" and "involution_edu" in sys.orig_argv)
 if ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until `cli.main` begins

@@ -22,7 +22,7 @@ _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel = 80, 80, 2
 
 
 def quoted(value: object) -> str:
-    """Return ``repr(value)`` on one line, shortened: a hostile name may have a million letters."""
+    """Return ``repr(value)`` on one line, shortened; `files.shown` is for text without quotes."""
     return " ".join(_SHORT.repr(value).split())
 
 
@@ -93,9 +93,8 @@ def as_generator(rng: Rng) -> np.random.Generator:
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError):
-        raise ArgumentError(
-            "rng", f"is {quoted(rng)}", "a Generator, an int >= 0 or None"
-        ) from None
+        need = "a Generator, an int >= 0 or None"
+        raise ArgumentError("rng", f"is {quoted(rng)}", need) from None
 
 
 def check_shape(name: str, a: NDArray[Any], shape: tuple[int, ...], axes: str) -> None:

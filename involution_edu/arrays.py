@@ -50,11 +50,7 @@ def check_array(
     owner: str = "x",
     fix: str = "",
 ) -> Array:
-    """Return ``a`` as a contiguous native-endian array; raise `TypeError` unless it is floats.
-
-    With ``gpu``, it may also be a CuPy array, which stays on its device and may be of float16.
-    With ``like``, it must have the dtype and device of that array, see `check_device`.
-    """
+    """Return ``a`` contiguous, in native order; raise unless it is of floats, and as ``like``."""
     kind = kind_of_array(a)
     if kind not in ("numpy", "cupy" if gpu else "numpy"):
         wrong = f"{type(a).__module__}.{type(a).__qualname__}".removeprefix("builtins.")
@@ -79,10 +75,7 @@ def check_array(
 
 
 def check_device(name: str, a: Any, like: Array, owner: str = "x", fix: str = "") -> None:
-    """Raise unless ``a`` and ``like`` are both NumPy arrays, or CuPy arrays on the same GPU.
-
-    The message calls ``like`` by its ``owner``; ``fix`` is text with another way out.
-    """
+    """Raise unless ``a`` is on the device of ``like``, of ``owner``; ``fix`` is another way out."""
     kind, need = kind_of_array(a), str(kind_of_array(like))
     names = {"numpy": "NumPy", "cupy": "CuPy"}
     if kind != need:

@@ -18,7 +18,6 @@ FEW_TERMS = 49  # a 7 x 7 window
 # rounded once, with a relative error of at most half a unit in its 11th bit, 2^-11 = 4.9e-4.
 HALF_TOLERANCE = 5e-4
 
-
 # Each case has H != W; together they cover the usual mistakes of implementations.
 AWKWARD = {
     "plain 3x3": make_geometry((2, 4, 6, 5), 2, 3),
@@ -59,23 +58,14 @@ def operator_options(geom: Geometry) -> dict[str, Pair]:
 
 
 def tolerance(dtype: Any, terms: int) -> float:
-    """Return the largest error, relative to the sum, of a right sum of ``terms`` products.
-
-    Each product that is added rounds the sum so far by up to eps/2 of it, and on average the sum
-    so far is half of the whole.
-    """
+    """Return the largest error, relative to the sum, of a right sum of ``terms`` products."""
+    # Each rounds the sum so far, on average half of the whole, by up to eps/2.
     extra = max(0, terms - FEW_TERMS) * float(np.finfo(dtype).eps) / 4
     return TOLERANCE[np.dtype(dtype)] + extra
 
 
 def scaled_error(a: Array, reference: Array, scale: Array | None = None) -> float:
-    """Return the max of |a - reference| / scale; infinity where that is NaN.
-
-    The scale is max|reference| if not given, and 1 where it is 0.
-
-    >>> scaled_error(np.array([1.0, 4.5]), np.array([1.0, 5.0]))
-    0.1
-    """
+    """Return the max of |a - reference| / (``scale`` or max|reference|, or 1 for 0), or infinity."""
     if a.shape != reference.shape or a.dtype != reference.dtype:
         need = f"{reference.dtype} {reference.shape}, as the reference"
         raise ArgumentError("a", f"is {a.dtype} {a.shape}", need)

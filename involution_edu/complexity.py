@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from functools import partial
 from textwrap import fill
 from typing import Any
 
@@ -160,24 +159,19 @@ class Savings:
         ours, theirs = self.ours, self.theirs
         names = 2 * f"{ours.model:>12}{theirs.model:>12}{'':8}"
         lines = [ours.text(), "", f"{'':8}{'parameters, M':>30}{'MACs, M':>32}", f"{'':8}{names}"]
-        for (stage, mine), other in zip(
-            ours.stages().items(), theirs.stages().values(), strict=True
-        ):
-            cells = (
-                f"{a / 1e6:>12.2f}{b / 1e6:>12.2f}{change(a, b):>+7.1f}%"
-                for a, b in zip(mine, other, strict=True)
-            )
-            lines.append(f"{stage:8}{''.join(cells)}")
-        parameters = [cost.parameters / 1e6 for cost in (ours, theirs)]
-        operations = [cost.operations / 1e9 for cost in (ours, theirs)]
-        change_in_g = "Operations: {:.3f} G against {:.3f} G, {:+.1f} %."
-        lines.append(change_in_g.format(*operations, change(*operations)))
+        others = theirs.stages()
+        for stage, mine in ours.stages().items():
+            line = f"{stage:8}"
+            for n, other in zip(mine, others[stage], strict=True):
+                line += f"{n / 1e6:>12.2f}{other / 1e6:>12.2f}{change(n, other):>+7.1f}%"
+            lines.append(line)
+        parameters = ours.parameters / 1e6, theirs.parameters / 1e6
+        a, b = operations = ours.operations / 1e9, theirs.operations / 1e9
+        lines.append(f"Operations: {a:.3f} G against {b:.3f} G, {change(a, b):+.1f} %.")
         if ours.image[-1] == IMAGENET_SIZE:
             a, b = (change(*(round(n, 1) for n in pair)) for pair in (parameters, operations))
-            lines += [
-                "From figures rounded to one decimal, as the paper's percentages are:",
-                f"parameters {a:+.1f} %, operations {b:+.1f} %.",
-            ]
+            lines.append("From figures rounded to one decimal, as the paper's percentages are:")
+            lines.append(f"parameters {a:+.1f} %, operations {b:+.1f} %.")
         return "\n".join(lines)
 
 
@@ -239,22 +233,16 @@ def count(
         for module in names:
             stack.enter_context(module.register_forward_hook(record))
         model(array_module(like).zeros((0, *image), like.dtype))
-    counted = {module: path for module, path in names.items() if type(module) in COSTS}
-    layers = tuple(_cost(path, module, calls[module]) for module, path in counted.items())
-    return Complexity(name or type(model).__name__, image, layers)
-
-
-def _cost(name: str, module: nn.Module, calls: list[tuple[Shape, Shape]]) -> LayerCost:
-    costs = [COSTS[type(module)](module, *shapes) for shapes in calls]
-    macs = sum(products for products, _ in costs)
-    return LayerCost(
-        name,
-        type(module).__name__,
-        calls[-1][1] if calls else (),
-        sum(item.data.size for item in vars(module).values() if isinstance(item, nn.Parameter)),
-        macs,
-        macs + sum(others for _, others in costs),
-    )
+    layers = []
+    for module, path in names.items():
+        if (cost := COSTS.get(type(module))) is not None:
+            counts = [cost(module, *shapes) for shapes in calls[module]]
+            macs = sum(products for products, _ in counts)
+            own = [item for item in vars(module).values() if isinstance(item, nn.Parameter)]
+            size, operations = sum(p.data.size for p in own), macs + sum(n for _, n in counts)
+            shape = calls[module][-1][1] if calls[module] else ()
+            layers.append(LayerCost(path, type(module).__name__, shape, size, macs, operations))
+    return Complexity(name or type(model).__name__, image, tuple(layers))
 
 
 def _weighted(layer: nn.Conv2d | nn.Linear, x: Shape, y: Shape) -> tuple[int, int]:
@@ -262,23 +250,16 @@ def _weighted(layer: nn.Conv2d | nn.Linear, x: Shape, y: Shape) -> tuple[int, in
     return layer.weight.data.size * pixels, math.prod(y) if layer.bias else 0
 
 
-def _involution(layer: nn.Involution2d | KernelDenoiser, x: Shape, y: Shape) -> tuple[int, int]:
-    return math.prod((*y, *layer.window)), 0  # the layers inside count its generator
-
-
-def _per_input(times: int, layer: nn.Module, x: Shape, y: Shape) -> tuple[int, int]:
-    return 0, times * math.prod(x)
-
-
 # Multiply-adds and other operations of a layer, from the shapes of its input and output, without N.
 COSTS: dict[type[nn.Module], Callable[..., tuple[int, int]]] = {
-    nn.Conv2d: _weighted,
-    nn.Linear: _weighted,
-    nn.Involution2d: _involution,
-    KernelDenoiser: _involution,
-    nn.BatchNorm2d: partial(_per_input, 2),
+    **dict.fromkeys((nn.Conv2d, nn.Linear), _weighted),
+    **dict.fromkeys(  # the layers inside count the generator of the kernels
+        (nn.Involution2d, KernelDenoiser), lambda layer, x, y: (math.prod((*y, *layer.window)), 0)
+    ),
+    nn.BatchNorm2d: lambda layer, x, y: (0, 2 * math.prod(x)),
     **dict.fromkeys(
-        (nn.ReLU, nn.AvgPool2d, nn.MaxPool2d, nn.GlobalAvgPool2d), partial(_per_input, 1)
+        (nn.ReLU, nn.AvgPool2d, nn.MaxPool2d, nn.GlobalAvgPool2d),
+        lambda layer, x, y: (0, math.prod(x)),
     ),
 }
 # Only the layers inside are counted; the additions of shortcuts are not.

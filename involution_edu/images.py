@@ -90,19 +90,14 @@ def load_photo(
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image, (width, height) = _decoded(source, longest_side, srgb)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise ArgumentError(
-            "image", f"is {source}, of more than {Image.MAX_IMAGE_PIXELS} pixels", "fewer"
-        ) from None
+        got = f"is {source}, of more than {Image.MAX_IMAGE_PIXELS} pixels"
+        raise ArgumentError("image", got, "fewer") from None
     except PermissionError:
         raise PermissionError(f"image is {source}, which may not be read; need a file") from None
     except Exception as error:
         # Pillow's decoders raise almost any exception on a damaged file.
-        raise ArgumentError(
-            "image",
-            f"is {source}, which cannot be read ({error})",
-            f"a whole image file: {', '.join(FORMATS)}",
-        ) from error
-
+        got, need = f"is {source}, which cannot be read ({error})", ", ".join(FORMATS)
+        raise ArgumentError("image", got, f"a whole image file: {need}") from error
     scale = longest_side / max(width, height)
     if scale >= 1:
         return np.asarray(image), None
@@ -143,21 +138,12 @@ def photo_to_x(photo: Photo) -> Array:
 
 
 def x_to_photo(x: Array) -> Photo:
-    """Return the photo (H, W, 3) of ``x`` (1, 3, H, W): the inverse of `photo_to_x`, clipped.
-
-    Examples
-    --------
-    >>> x_to_photo(np.array([0.006, -2.036, 9.0]).reshape(1, 3, 1, 1))
-    array([[[124,   0, 255]]], dtype=uint8)
-    """
+    """Return the photo (H, W, 3) of ``x`` (1, 3, H, W): the inverse of `photo_to_x`, clipped."""
     return _bytes(x[0].transpose(1, 2, 0) * STD + MEAN)
 
 
 def _decoded(source: Path, longest_side: int, srgb: bool) -> tuple[PILImage, tuple[int, int]]:
-    """Return the image upright and as 8-bit RGB, and its width and height in the file.
-
-    A JPEG may be decoded to fewer pixels, at least 2048 and eight times ``longest_side``.
-    """
+    """Return the image upright and as 8-bit RGB, and its width and height in the file."""
     from PIL import ExifTags, ImageOps
 
     with _opened(source) as image:
@@ -165,7 +151,7 @@ def _decoded(source: Path, longest_side: int, srgb: bool) -> tuple[PILImage, tup
         if image.mode == "I" and image.format not in {"PNG", "PPM"}:
             raise ValueError("its integers are of 32 bits or signed: no agreed range")
         size = image.size
-        drafted = image.draft(image.mode, (max(8 * longest_side, 2048),) * 2)
+        drafted = image.draft(image.mode, (max(8 * longest_side, 2048),) * 2)  # of a JPEG
         image.load()
         size = size if drafted else image.size  # a TIFF is turned when it is loaded
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
@@ -177,10 +163,7 @@ def _decoded(source: Path, longest_side: int, srgb: bool) -> tuple[PILImage, tup
 
 
 def _opened(source: Path) -> PILImage:
-    """Open a file of one of `FORMATS`, or HEIF.
-
-    Without a list, Pillow may start a program: Ghostscript for EPS, also inside an IPTC file.
-    """
+    """Open a file of one of `FORMATS`, or HEIF: of others, Pillow may start Ghostscript."""
     from PIL import Image, UnidentifiedImageError
 
     with source.open("rb") as file:

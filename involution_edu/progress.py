@@ -17,10 +17,7 @@ def no_progress(done: int, total: int, what: str = "") -> None:
 
 
 def progress_bar() -> Progress:
-    """Return a `Progress` that draws a tqdm bar on stderr, only on a terminal or in a notebook.
-
-    The bar appears at the first call and stays when it is full.
-    """
+    """Return a `Progress` that draws a tqdm bar on stderr, only on a terminal or in a notebook."""
     bar: Any = None
 
     def show(done: int, total: int, what: str = "") -> None:

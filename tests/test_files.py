@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import needs
 import pytest
 
-from involution_edu.files import (
-    all_written,
-    check_writable,
-    read_text_bounded,
-    shown,
-    written_whole,
-)
+from involution_edu.files import check_writable, read_text_bounded, shown, written_whole
 
 
 def test_a_check_leaves_nothing(tmp_path: Path) -> None:
@@ -106,9 +101,10 @@ def test_two_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
 def test_all_files_or_none(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("a.txt", "b.txt", "c.txt")]
 
-    def write(error: BaseException | None = None) -> None:
-        with all_written(*paths, force=True) as temporaries:
-            for temporary in temporaries:
+    def write(error: BaseException | None = None, most: int = 3) -> None:
+        with ExitStack() as stack:
+            temporaries = [stack.enter_context(written_whole(path, force=True)) for path in paths]
+            for temporary in temporaries[:most]:
                 temporary.write_text("new")
             if error:
                 raise error
@@ -119,9 +115,9 @@ def test_all_files_or_none(tmp_path: Path) -> None:
         assert not list(tmp_path.iterdir())
     write()
     assert [path.read_text() for path in paths] == 3 * ["new"]
-    with pytest.raises(FileNotFoundError) as caught, all_written(*paths, force=True) as temporaries:
-        temporaries[0].write_text("newer")
-    assert caught.value.filename == str(paths[1])
+    with pytest.raises(FileNotFoundError) as caught:
+        write(most=1)
+    assert caught.value.filename == str(paths[2])  # which is completed first
     assert [path.read_text() for path in paths] == 3 * ["new"]
     assert sorted(tmp_path.iterdir()) == paths
 
@@ -174,4 +170,6 @@ def test_a_text_is_not_read_from_a_pipe(tmp_path: Path) -> None:
 def test_names_are_shown_escaped_and_short() -> None:
     assert shown("Fjörð 中文") == "Fjörð 中文"
     assert shown("\x1b[2J\u202e\udcff") == r"\x1b[2J\u202e\udcff"
+    assert shown("two\nlines") == r"two\nlines"
+    assert shown("0123456789", 5) == "01…89"
     assert len(shown("long" * 999)) == 81

@@ -260,3 +260,5 @@ def test_x_is_each_byte_normalised_by_its_colour() -> None:
 def test_x_to_photo_inverts_photo_to_x() -> None:
     photo = np.random.default_rng(0).integers(0, 256, (30, 41, 3), dtype=np.uint8)
     np.testing.assert_array_equal(x_to_photo(photo_to_x(photo)), photo)
+    beyond = np.array([0.006, -2.036, 9.0]).reshape(1, 3, 1, 1)
+    assert x_to_photo(beyond).tolist() == [[[124, 0, 255]]]

@@ -1,15 +1,4 @@
-"""Layers, each with its hand-written backward pass below its forward pass.
-
->>> import numpy as np
->>> from involution_edu import nn
->>> layer = nn.Involution2d(32, kernel_size=7, stride=2, rng=0)
->>> x = np.random.default_rng(0).standard_normal((1, 32, 9, 12)).astype(np.float32)
->>> y = layer(x)
->>> y.shape
-(1, 32, 5, 6)
->>> layer.backward(np.ones_like(y)).shape
-(1, 32, 9, 12)
-"""
+"""Layers, each with its hand-written backward pass below its forward pass."""
 
 from .basic import Linear, ReLU, Sequential
 from .conv import Conv2d

@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 
 from ..arguments import ArgumentError, WrongTypeError, check_shape, quoted
 from ..arrays import Array, array_module, as_numpy, check_array, check_current, kind_of_array
+from ..files import shown
 
 
 def as_input(x: Array, weight: Array | None = None) -> Array:
@@ -38,18 +39,13 @@ def kaiming_normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: DTyp
 
 
 def copy_state(state: Mapping[str, Array], own: Mapping[str, Array]) -> None:
-    """Copy ``state`` into the arrays of ``own``, which have the same names and shapes.
-
-    Everything that can fail is done before the first array is changed.
-    """
-    for problem, names in (
-        ("lacks", own.keys() - state.keys()),
-        ("has the unknown", state.keys() - own.keys()),
-    ):
-        if names:
-            some, more = sorted(quoted(str(name))[1:-1] for name in names)[:3], len(names) - 3
-            listed = ", ".join(some) + (f" and {more} more" if more > 0 else "")
-            raise ArgumentError("state", f"{problem} {listed}", "the names of state_dict()")
+    """Copy ``state`` into the arrays of ``own``: all, or nothing if one does not fit."""
+    lacking, unknown = own.keys() - state.keys(), state.keys() - own.keys()
+    if names := lacking or unknown:
+        some, more = sorted(shown(str(name)) for name in names)[:3], len(names) - 3
+        listed = ", ".join(some) + (f" and {more} more" if more > 0 else "")
+        got = f"{'lacks' if lacking else 'has the unknown'} {listed}"
+        raise ArgumentError("state", got, "the names of state_dict()")
     cast = {}
     for name, array in own.items():
         item: object = as_numpy(state[name])

@@ -41,21 +41,8 @@ class Band:
 
 
 def bands(geom: Geometry, max_rows: int) -> Iterator[Band]:
-    """Yield the bands of an image, of about equal height and at most ``max_rows`` output rows.
-
-    An empty batch has no kernels to save memory on, so it is a single band.
-
-    Examples
-    --------
-    Two bands of a 5 x 5 window; each has two rows of padding, on one side:
-
-    >>> from involution_edu.geometry import make_geometry
-    >>> for band in bands(make_geometry((1, 4, 6, 9), 2, 5), max_rows=3):
-    ...     print(band.rows, band.input_rows, band.extra_zeros)
-    slice(0, 3, None) slice(0, 5, None) (2, 0)
-    slice(3, 6, None) slice(1, 6, None) (0, 2)
-    """
-    count = -(-geom.H_out // max_rows) if geom.N else 1
+    """Yield the bands of an image, of about equal height and at most ``max_rows`` output rows."""
+    count = -(-geom.H_out // max_rows) if geom.N else 1  # an empty batch has no kernels
     stride, (p_h, p_w) = geom.stride[0], geom.padding
     for n in range(count):
         i0, i1 = geom.H_out * n // count, geom.H_out * (n + 1) // count

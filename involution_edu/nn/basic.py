@@ -66,11 +66,7 @@ class ReLU(Module):
         return y
 
     def active_masks(self) -> list[Array]:
-        """Return a mask of the numbers that were positive in the last pass.
-
-        Numerical gradient checks compare it before and after a step: between the two there is a
-        kink if it changes, and the difference is no gradient.
-        """
+        """Return a mask of the numbers that were positive in the last pass: the sides of kinks."""
         return [] if self._saved is None else [self._saved[2][0] > 0]
 
     def backward(self, dy: Array) -> Array:

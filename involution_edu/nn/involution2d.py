@@ -127,9 +127,8 @@ class Involution2d(Module):
         if sigma != "identity":
             between["relu"] = ReLU()
         self.pool = AvgPool2d(self.stride) if max(self.stride) > 1 else Sequential()
-        self.conv1 = Sequential(
-            conv=Conv2d(channels, hidden, bias=False, rng=rng, dtype=dtype), **between
-        )
+        reduce = Conv2d(channels, hidden, bias=False, rng=rng, dtype=dtype)
+        self.conv1 = Sequential(conv=reduce, **between)
         spanned = self.groups * self.window[0] * self.window[1]
         self.conv2 = Sequential(conv=Conv2d(hidden, spanned, rng=rng, dtype=dtype))
         self.project: Module = Sequential()  # the identity
@@ -169,39 +168,41 @@ class Involution2d(Module):
         y = self._fused(x, value)
         if y is None:
             y = array_module(x).empty(self._geometry(value).y_shape, x.dtype)
-            for band, source_rows in self._bands(value):
-                kernel = self._generate(source[:, :, source_rows])
+            for band, _, kernel in self._bands(value, source):
                 y[:, :, band.rows] = involution(band.cut(value), kernel, **band.options)
         self.save(y, value, source, self.training, self._reductions)
         return y
 
     def backward(self, dy: Array) -> Array:
         """Return dx = dx_apply + dx_generate, (N, C, H, W)."""
-        dy, value, source, *state = self.saved(dy)
-        self._check_unchanged(*state)
-        dvalue, dsource = array_module(dy).zeros_like(value), array_module(dy).empty_like(source)
-        for band, source_rows in self._bands(value):
-            kernel = self._generate(source[:, :, source_rows])
-            dcut, dkernel = involution_backward(
-                dy[:, :, band.rows], band.cut(value), kernel, **band.options
+        dy, value, source, training, reductions = self.saved(dy)
+        if self.training != training:
+            raise RuntimeError("Involution2d.backward() needs the mode of the forward pass")
+        if training and self._reductions != reductions:
+            raise RuntimeError(
+                "Involution2d.backward() needs reduce() or generate_kernel() not to have run "
+                "since the forward pass: the layers inside have kept the arrays of another x"
             )
+        dvalue, dsource = array_module(dy).zeros_like(value), array_module(dy).empty_like(source)
+        for band, source_rows, kernel in self._bands(value, source):
+            dy_band, cut = dy[:, :, band.rows], band.cut(value)
+            dcut, dkernel = involution_backward(dy_band, cut, kernel, **band.options)
             band.add(dcut, dvalue)
             dfeatures = self.span_backward(dkernel)
-            dsource[:, :, source_rows] = (
-                dfeatures if self.training else self.reduce_backward(dfeatures)
-            )
+            if not self.training:
+                dfeatures = self.reduce_backward(dfeatures)
+            dsource[:, :, source_rows] = dfeatures
         dx = self.project.backward(dvalue)
         dx += self.reduce_backward(dsource) if self.training else dsource
         return dx
 
-    def _generate(self, source: Array) -> Array:
-        return self.span(source if self.training else self.reduce(source))
-
-    def _bands(self, value: Array) -> Iterator[tuple[Band, slice]]:
-        """Yield every band with its rows of the source: the reduced features or ``x``."""
+    def _bands(self, value: Array, source: Array) -> Iterator[tuple[Band, slice, Array]]:
+        """Yield every band, its rows of the source (the reduced features or ``x``), its kernels."""
         geom = self._geometry(value)
         for band in bands(geom, self.band_rows or rows_that_fit(geom, value)):
-            yield band, band.rows if self.training else band.generator_rows
+            rows = band.rows if self.training else band.generator_rows
+            part = source[:, :, rows]
+            yield band, rows, self.span(part if self.training else self.reduce(part))
 
     def _geometry(self, value: Array) -> Geometry:
         return make_geometry(value.shape, self.groups, self.window, self.stride, self.dilation)
@@ -218,13 +219,3 @@ class Involution2d(Module):
 
     def _checked(self, x: Array) -> Array:
         return as_features(x, self.channels, self.conv2.parameters()[0].data)
-
-    def _check_unchanged(self, training: bool, reductions: int) -> None:
-        """Raise if what `reduce` and its layers keep for backward is of another forward pass."""
-        if self.training != training:
-            raise RuntimeError("Involution2d.backward() needs the mode of the forward pass")
-        if training and self._reductions != reductions:
-            raise RuntimeError(
-                "Involution2d.backward() needs reduce() or generate_kernel() not to have run "
-                "since the forward pass: the layers inside have kept the arrays of another x"
-            )

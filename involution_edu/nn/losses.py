@@ -16,13 +16,8 @@ Labels = NDArray[np.integer[Any]]
 
 
 def softmax(logits: Array) -> Array:
-    """Return the probabilities exp(logits) / sum(exp(logits)) along the last axis.
-
-    The largest logit is subtracted before exp, so that it cannot overflow.
-
-    >>> softmax(np.array([1000.0, 1000.0]))
-    array([0.5, 0.5])
-    """
+    """Return the probabilities exp(logits) / sum(exp(logits)) along the last axis."""
+    # The largest logit is subtracted before exp, so that it cannot overflow.
     exp: Array = array_module(logits).exp(logits - logits.max(axis=-1, keepdims=True))
     exp /= exp.sum(axis=-1, keepdims=True)
     return exp
@@ -83,7 +78,15 @@ class CrossEntropy(Loss):
         if logits.ndim != 2 or 0 in logits.shape:
             raise ArgumentError("logits", f"has shape {logits.shape}", "(N, K), neither of them 0")
         xp, (count, classes) = array_module(logits), logits.shape
-        _check_labels(labels, logits)
+        check_device("labels", labels, logits, "logits")
+        if labels.dtype.kind not in "iu":
+            raise WrongTypeError("labels", f"has dtype {labels.dtype}", "whole numbers")
+        if labels.shape != (count,):
+            need = f"({count},), one for each image"
+            raise ArgumentError("labels", f"has shape {labels.shape}", need)
+        lowest, highest = int(labels.min()), int(labels.max())
+        if lowest < 0 or highest >= classes:
+            raise ArgumentError("labels", f"has {lowest} to {highest}", f"0 to {classes - 1}")
         target = xp.full_like(logits, self.label_smoothing / classes)
         target[xp.arange(count), labels] += 1 - self.label_smoothing
         self._gradient = (softmax(logits) - target) / count
@@ -120,20 +123,6 @@ class MeanSquaredError(Loss):
         difference = y - target
         self._gradient = difference * (2 / y.size)
         return float((difference * difference).mean())
-
-
-def _check_labels(labels: Labels, logits: Array) -> None:
-    count, classes = logits.shape
-    check_device("labels", labels, logits, "logits")
-    if labels.dtype.kind not in "iu":
-        raise WrongTypeError("labels", f"has dtype {labels.dtype}", "whole numbers")
-    if labels.shape != (count,):
-        raise ArgumentError(
-            "labels", f"has shape {labels.shape}", f"({count},), one for each image"
-        )
-    lowest, highest = int(labels.min()), int(labels.max())
-    if lowest < 0 or highest >= classes:
-        raise ArgumentError("labels", f"has {lowest} to {highest}", f"0 to {classes - 1}")
 
 
 def train_step(

@@ -170,9 +170,8 @@ class Module:
         """Return ``dy``, checked against the output, and the values of `save`, if there are any."""
         name = type(self).__name__
         if self._saved is None:
-            raise RuntimeError(
-                f"{name}.backward() needs a forward pass first, outside no_grad(): call the layer"
-            )
+            need = "a forward pass first, outside no_grad(): call the layer"
+            raise RuntimeError(f"{name}.backward() needs {need}")
         shape, like, values = self._saved
         dy = check_array("dy", dy, gpu=True, like=like, owner="the output")
         check_current("dy", dy)

@@ -78,11 +78,9 @@ class BatchNorm2d(Module):
         """Return the variance of the batch, and update the running statistics."""
         count = centred.size // len(mean)
         if count < 2:
-            raise ArgumentError(
-                "x",
-                f"has shape {centred.shape}, one value per channel",
-                "at least 2 for a variance in training mode: call eval() on BatchNorm2d",
-            )
+            got = f"has shape {centred.shape}, one value per channel"
+            need = "at least 2 for a variance in training mode: call eval() on BatchNorm2d"
+            raise ArgumentError("x", got, need)
         var = _products(centred, centred) / count
         # Not running += momentum * (new - running), which cancels if momentum is 1.
         new = ((self.running_mean, mean), (self.running_var, var * (count / (count - 1))))

@@ -51,10 +51,8 @@ class Optimizer:
         self.parameters = list(parameters)
         self.lr, self.weight_decay = as_number("lr", lr), as_number("weight_decay", weight_decay)
         self.steps = 0
-        self.state: dict[str, list[Array]] = {
-            name: [array_module(p.data).zeros_like(p.data) for p in self.parameters]
-            for name in self.state_names
-        }
+        data: list[Array] = [parameter.data for parameter in self.parameters]
+        self.state = {n: [array_module(a).zeros_like(a) for a in data] for n in self.state_names}
 
     def step(self) -> None:
         """Subtract lr * update from every parameter, in place."""
@@ -71,11 +69,7 @@ class Optimizer:
         raise TypeError(f"{type(self).__name__} has no update(); an Optimizer must define it")
 
     def _state(self) -> dict[str, Array]:
-        arrays = {
-            f"{name}.{number}": array
-            for name, arrays in self.state.items()
-            for number, array in enumerate(arrays)
-        }
+        arrays = {f"{name}.{n}": a for name, of in self.state.items() for n, a in enumerate(of)}
         return {"steps": np.array(self.steps), **arrays}
 
     def state_dict(self) -> dict[str, Array]:

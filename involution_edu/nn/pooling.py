@@ -108,9 +108,8 @@ class MaxPool2d(Module):
         self.stride = self.window if stride is None else as_pair("stride", stride)
         self.padding = as_pair("padding", padding, minimum=0)
         if any(2 * p > k for p, k in zip(self.padding, self.window, strict=True)):
-            raise ArgumentError(
-                "padding", f"is {padding}", f"at most half of kernel_size = {kernel_size}"
-            )
+            need = f"at most half of kernel_size = {kernel_size}"
+            raise ArgumentError("padding", f"is {padding}", need)
 
     def forward(self, x: Array) -> Array:
         """Return y (N, C, H_out, W_out), with H_out = (H + 2p - K) // s + 1."""

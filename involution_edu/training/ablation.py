@@ -168,7 +168,7 @@ def train_one(task: Task, data: Data, key: Key) -> Row:
     last, cost = fit(model, task, data, recipe, seed=seed)[-1], count(model, data.x_test.shape[1:])
     factors = setting.k, setting.group_channels, setting.reduction
     scores = last.train_score, last.test_score
-    return Row(task.name, *factors, *key[1:], cost.parameters, cost.macs, *scores)
+    return Row(task.name, *factors, seed, epochs, cost.parameters, cost.macs, *scores)
 
 
 def _network(setting: Setting, data: Data, seed: int) -> Module:

@@ -21,6 +21,7 @@ FACTORS = {
     "group_channels": "channels that share a kernel",
     "reduction": "reduction r of the generator",
 }
+FIRST, SECOND = (tuple((diverging(x, 1.0) / 255).tolist()) for x in (-1.0, 0.7))  # colours
 
 
 def save_curves(results: Results, path: Path) -> None:
@@ -31,7 +32,7 @@ def save_curves(results: Results, path: Path) -> None:
     figure = Figure(figsize=(10, 4), layout="constrained")
     loss, score = figure.subplots(1, 2)
     for n, network in enumerate(results.networks):
-        style: dict[str, Any] = {"color": _colour(-1.0 if n == 0 else 0.7), "label": network}
+        style: dict[str, Any] = {"color": FIRST if n == 0 else SECOND, "label": network}
         style["linestyle"] = "-" if n == 0 else "--"
         for run in results.of(network):
             numbers = [epoch.epoch for epoch in run.epochs]
@@ -49,10 +50,7 @@ def save_curves(results: Results, path: Path) -> None:
 
 
 def save_ablation(ablation: Ablation, path: Path) -> None:
-    """Draw the score with its spread, and the cost, against each factor with several values.
-
-    If no factor has several values, each factor that was given has one point.
-    """
+    """Draw the score with its spread, and the cost, against each factor with several values."""
     from matplotlib.figure import Figure
 
     paper, ink, muted = ((r / 255, g / 255, b / 255) for r, g, b in (PAPER, INK, MUTED))
@@ -67,10 +65,10 @@ def save_ablation(ablation: Ablation, path: Path) -> None:
         scores = [[row.test_score * unit.factor for row in rows] for rows in groups.values()]
         means = [fmean(points) for points in scores]
         deviations = [stdev(points) if len(points) > 1 else 0.0 for points in scores]
-        above.errorbar(places, means, deviations, color=_colour(-1.0), marker="D", capsize=4)
+        above.errorbar(places, means, deviations, color=FIRST, marker="D", capsize=4)
         for place, points in zip(places, scores, strict=True):
             above.plot([place] * len(points), points, ".", color=muted, markersize=4, zorder=3)
-        for label, colour, mark in (("parameters", _colour(0.7), "o"), ("MACs", ink, "s")):
+        for label, colour, mark in (("parameters", SECOND, "o"), ("MACs", ink, "s")):
             cost = label.lower()
             relative = [getattr(r[0], cost) / getattr(base, cost) for r in groups.values()]
             below.plot(places, relative, color=colour, marker=mark, label=label)
@@ -86,10 +84,6 @@ def save_ablation(ablation: Ablation, path: Path) -> None:
     figure.suptitle(fill(f"{ablation.task}: {DESIGN} {ablation.note}", letters), fontsize=10)
     with written_whole(path, force=True) as temporary:
         figure.savefig(temporary, dpi=110)
-
-
-def _colour(value: float) -> tuple[float, ...]:
-    return tuple((diverging(value, 1.0) / 255).tolist())
 
 
 def ablation_page(ablation: Ablation, command: str, picture: str) -> str:

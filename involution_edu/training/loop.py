@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import as_choice
+from ..arguments import as_choice, quoted
 from ..checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from ..checkpoint.tensors import MAX_MESSAGE, quoted
-from ..files import written_whole
+from ..checkpoint.tensors import MAX_MESSAGE
+from ..files import shown, written_whole
 from ..nn import SGD, Adam, Module, Optimizer, no_grad, train_step, warmup_cosine
 from ..progress import Progress, no_progress
 from .data import Data
@@ -126,6 +126,7 @@ def fit(
         write_csv(path.with_suffix(".csv"), Epoch, epochs)
     batches = -(-len(data.x_train) // recipe.batch_size)
     total, warmup = recipe.epochs * batches, recipe.warmup_epochs * batches
+    rate = partial(warmup_cosine, base_lr=recipe.lr, warmup_steps=warmup, total_steps=total)
     for number in range(len(epochs) + 1, recipe.epochs + 1):
         start, rng = time.perf_counter(), np.random.default_rng([seed, number])
         model.train()
@@ -133,9 +134,7 @@ def fit(
         order = rng.permutation(len(data.x_train))
         for batch, indices in enumerate(np.array_split(order, batches)):
             step = (number - 1) * batches + batch
-            optimizer.lr = warmup_cosine(
-                step, base_lr=recipe.lr, warmup_steps=warmup, total_steps=total
-            )
+            optimizer.lr = rate(step)
             x, target = task.augment(data.x_train[indices], data.y_train[indices], rng)
             criterion = task.criterion(recipe)
             loss, y = train_step(model, optimizer, criterion, x, target, max_norm=recipe.max_norm)
@@ -150,13 +149,10 @@ def fit(
         tested = evaluate(model, task, data)
         epochs.append(Epoch(number, loss, score, tested, time.perf_counter() - start))
         if path is not None:
-            state = {
-                f"{part}.{name}": array
-                for part, owner in parts.items()
-                for name, array in owner.state_dict().items()
-            }
-            state["run"] = np.frombuffer(json.dumps(identity).encode(), np.uint8)
-            state["epochs"] = np.array([astuple(epoch) for epoch in epochs])
+            run = np.frombuffer(json.dumps(identity).encode(), np.uint8)
+            state = {"run": run, "epochs": np.array([astuple(epoch) for epoch in epochs])}
+            for part, owner in parts.items():
+                state |= {f"{part}.{name}": array for name, array in owner.state_dict().items()}
             save_checkpoint(path, state, force=True)
             write_csv(path.with_suffix(".csv"), Epoch, epochs)
     model.eval()
@@ -209,13 +205,12 @@ def _resume(
             epochs = [Epoch(int(row[0]), *row[1:]) for row in table]
             if [epoch.epoch for epoch in epochs] != list(range(1, len(state["epochs"]) + 1)):
                 raise ValueError("its epochs are not 1, 2, ...")
+            named = [(*name.partition(".")[::2], array) for name, array in state.items()]
             for part, owner in parts.items():
-                start = f"{part}."
-                below = {n.removeprefix(start): a for n, a in state.items() if n.startswith(start)}
-                owner.load_state_dict(below)
+                owner.load_state_dict({name: array for of, name, array in named if of == part})
             return epochs
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
-        got = f"is {path}, which is no checkpoint of a training: {f'{error}'[:MAX_MESSAGE]}"
+        got = f"is {path}, which is no checkpoint of a training: {shown(f'{error}', MAX_MESSAGE)}"
         raise CheckpointError("path", got) from error
     name = next(n for n in identity | found if found.get(n, found) != identity.get(n, found))
     got = f"is {path}, of a training with {quoted(f'{name}')[1:-1]} = {quoted(found.get(name))}"

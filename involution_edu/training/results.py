@@ -10,8 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from ..arguments import ArgumentError
-from ..checkpoint.tensors import quoted
+from ..arguments import ArgumentError, quoted
 from ..files import read_text_bounded
 from .loop import Epoch
 from .tasks import TASKS
@@ -30,11 +29,6 @@ class Run:
     parameters: int
     macs: int
     epochs: tuple[Epoch, ...]
-
-    @property
-    def seconds(self) -> float:
-        """Duration of all epochs."""
-        return sum(epoch.seconds for epoch in self.epochs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +67,8 @@ class Results:
             row = [network, str(len(runs)), f"{runs[0].parameters:,}", f"{runs[0].macs:,}"]
             row.append(unit.of(fmean(run.epochs[-1].train_score for run in runs)))
             row.append(unit.with_spread([run.epochs[-1].test_score for run in runs]))
-            rows.append([*row, f"{fmean(run.seconds for run in runs):.0f}"])
+            seconds = [sum(epoch.seconds for epoch in run.epochs) for run in runs]
+            rows.append([*row, f"{fmean(seconds):.0f}"])
         return rows + [[name, *[""] * 4, unit.of(x), ""] for name, x in self.baselines.items()]
 
     def text(self) -> str:
@@ -81,21 +76,16 @@ class Results:
         if self.diverged:
             return f"The training diverged: {self.diverged}"
         row = "{:16}{:>5}{:>11}{:>12}{:>9}{:>17}{:>8}"
-        return "\n".join(
-            [
-                f"{self.task}: {self.train_size} pictures to train on, {self.test_size} to test.",
-                *(row.format(*cells).rstrip() for cells in self.table()),
-                "After the last epoch, not the best; ± is the standard deviation of the seeds.",
-                f"Checkpoints and logs: {self.out_dir}",
-            ]
-        )
+        lines = [f"{self.task}: {self.train_size} pictures to train on, {self.test_size} to test."]
+        lines += [row.format(*cells).rstrip() for cells in self.table()]
+        note = "After the last epoch, not the best; ± is the standard deviation of the seeds."
+        return "\n".join([*lines, note, f"Checkpoints and logs: {self.out_dir}"])
 
     def data(self) -> dict[str, Any]:
         """Return the results as plain data, the content of ``results.json``."""
         if self.diverged:
             return {"error": self.diverged}
-        record = asdict(self)
-        return {name: record[name] for name in record if name not in ("out_dir", "diverged")}
+        return {n: x for n, x in asdict(self).items() if n not in ("out_dir", "diverged")}
 
 
 @dataclass(frozen=True, slots=True)

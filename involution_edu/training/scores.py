@@ -49,10 +49,7 @@ def accuracy(logits: Array, labels: NDArray[Any]) -> float:
 
 
 def psnr(y: Array, clean: Array, white: Array | float = 1.0) -> float:
-    """Return -10 log10(mean of ((y - clean) / white)^2) in dB, the mean over the pictures.
-
-    ``white`` is the distance from black to white: a number, or one for each channel.
-    """
+    """Return -10 log10(mean of ((y - clean) / white)^2) in dB, the mean over the pictures."""
     error = (y - clean) / np.reshape(white, (1, -1, 1, 1))
     return float(-10 * np.log10(np.square(error).mean(axis=(1, 2, 3))).mean())
 
@@ -70,13 +67,11 @@ def denoise_baselines(data: Data) -> dict[str, float]:
         "Gaussian": (gaussian_filter, (0.7, 0.8, 0.9, 1.0, 1.1)),
         "non-local means": (lambda x, h: non_local(x, h=h * SIGMA), (0.4, 0.5, 0.6, 0.7, 0.8)),
     }
-    return {"unfiltered": psnr(data.x_test, data.y_test)} | {
-        name: max(
-            psnr(np.stack([[apply(x[0], size)] for x in data.x_test]), data.y_test)
-            for size in sizes
-        )
-        for name, (apply, sizes) in filters.items()
-    }
+    best = {"unfiltered": psnr(data.x_test, data.y_test)}
+    for name, (apply, sizes) in filters.items():
+        tried = (np.stack([[apply(x[0], size)] for x in data.x_test]) for size in sizes)
+        best[name] = max(psnr(y, data.y_test) for y in tried)
+    return best
 
 
 def salt_and_pepper_baselines(data: Data) -> dict[str, float]:

