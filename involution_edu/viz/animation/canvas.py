@@ -1,8 +1,4 @@
-"""Canvas to draw on: text, crisp photos, grids of numbers, arrows, colour bars; and animations.
-
-Points are (x, y) in pixels of the canvas from its top left corner, as Pillow counts them;
-pixels of a photo are (row, column) as everywhere else.
-"""
+"""Canvas to draw on, and animations. Points are (x, y) from its top left corner, as in Pillow."""
 
 from __future__ import annotations
 

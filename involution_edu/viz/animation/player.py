@@ -18,11 +18,7 @@ HERE = Path(__file__).parent
 
 
 def player_page(images: list[PILImage], frames: list[Frame]) -> str:
-    """Return the page; every image but the first is transparent where nothing changed.
-
-    It needs no network and runs no script but its own: its Content-Security-Policy names the
-    script and the style by their hashes.
-    """
+    """Return the page, which may run no script but its own; later images show what changed."""
     script, style = (
         Path(HERE, f"player.{end}").read_text(encoding="utf-8") for end in ("js", "css")
     )

@@ -8,9 +8,11 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from shutil import which
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from PIL import Image
+from PIL.Image import Image as PILImage
 
 from ...arguments import ArgumentError, as_choice
 from ...progress import Progress, no_progress
@@ -18,19 +20,13 @@ from ..palette import GifPalette
 from .canvas import Animation, Frame
 from .player import player_page
 
-if TYPE_CHECKING:
-    from PIL.Image import Image as PILImage
-
 VIDEO_RATE = 25  # frames a second of an MP4 file
 
 
 def write_animation(
     animation: Animation, path: Path, format: str = "gif", progress: Progress = no_progress
 ) -> PILImage:
-    """Draw the frames, write them in a format of `FORMATS`, and return the last frame.
-
-    The suffix of ``path`` does not matter. ``progress`` is called after each frame and the encoding.
-    """
+    """Draw the frames, write them in a format of `FORMATS`, and return the last frame."""
     check_format(format)
     steps = len(animation.frames) + 1
     images: list[PILImage] = []
@@ -44,8 +40,6 @@ def write_animation(
 
 def paletted(animation: Animation, frames: list[Frame]) -> Iterator[PILImage]:
     """Draw frames as images with a palette, which take a third of the memory of RGB images."""
-    from PIL import Image
-
     palette = GifPalette(*animation.photos)
     for frame in frames:
         image = Image.fromarray(palette.indices(np.asarray(animation.draw(frame).image)))
@@ -66,8 +60,6 @@ def check_format(format: str) -> None:
 
 def changes(images: list[PILImage]) -> Iterator[PILImage]:
     """Yield each image with the transparent index wherever it equals the image before it."""
-    from PIL import Image
-
     yield images[0]
     for before, image in pairwise(images):
         indices, same = np.asarray(image), np.asarray(image) == np.asarray(before)

@@ -70,11 +70,7 @@ def explorer(trace: Trace, *, about: str = "", photo: bool = False, height: int 
 
 
 def filled(data: Mapping[str, Any]) -> str:
-    """Return the page with its style, its script and ``data`` inside.
-
-    The content security policy names the script and the style by their SHA-256; nothing else may
-    run or be loaded.
-    """
+    """Return the page with its style, its script and ``data``; it may run and load nothing else."""
     style = source("explorer.css")
     script = "\n".join(source(f"{name}.js") for name in PARTS)
     policy = (

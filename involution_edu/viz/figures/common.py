@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from ...arguments import as_int
 from ...arrays import Array
@@ -12,10 +17,6 @@ from ...images import Photo
 from ..animation.canvas import number
 from ..palette import INK, LINE, MUTED, PAPER, SHADES, Colour, diverging, luminance
 from ..trace import OperatorTrace
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 DPI = 110
 NUMBERS = 5  # rows and columns up to which the cells of a kernel have room for numbers
@@ -28,8 +29,6 @@ def hex_of(colour: Colour) -> str:
 
 def new_figure(size: tuple[float, float], layout: Any = "constrained") -> Figure:
     """Return an empty figure of ``size`` inches, which no window shows."""
-    from matplotlib.figure import Figure
-
     return Figure(figsize=size, dpi=DPI, facecolor=hex_of(PAPER), layout=layout)
 
 
@@ -73,10 +72,7 @@ def show_photo(ax: Axes, photo: Photo, size: tuple[int, int], *, pale: bool = Fa
 
 
 def signed(ax: Axes, values: Array, limit: float, *, numbers: bool = False) -> None:
-    """Draw ``values`` (rows, columns): blue below 0, white at 0, orange above.
-
-    With ``numbers`` the cells have thin edges and, if they are few, their numbers.
-    """
+    """Draw ``values``, blue to orange; with ``numbers`` also edges and, of few cells, the numbers."""
     colours = diverging(values, limit)
     ax.imshow(colours, interpolation="nearest")
     if not numbers:
@@ -102,16 +98,11 @@ def outline(
     **look: Any,
 ) -> None:
     """Draw the edges of a rectangle from its top left ``corner`` (x, y), ``size`` wide and high."""
-    from matplotlib.patches import Rectangle
-
     ax.add_patch(Rectangle(corner, *size, fill=False, linewidth=width, edgecolor=color, **look))
 
 
 def signed_bar(ax: Any, limit: float, **options: Any) -> None:
     """Draw the colour bar of `signed` beside ``ax``, one axes or several, with 0 marked."""
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import ListedColormap, Normalize
-
     scale = ScalarMappable(Normalize(-limit, limit), ListedColormap(SHADES / 255.0))
     _bar(ax, scale, ticks=[-limit, 0, limit], extend="both", **options)
 

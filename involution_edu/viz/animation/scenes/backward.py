@@ -70,10 +70,7 @@ class Backward(Scene):
         return self.runs[count]
 
     def draw(self, canvas: Canvas, step: int, count: int, pixel: Pair, slow: bool) -> None:
-        """Draw the first ``step`` of `STEPS` for the dy of the first ``count`` pixels.
-
-        The kernel and the window are those of ``pixel``, with numbers if ``slow``.
-        """
+        """Draw the first ``step`` of `STEPS` for ``count`` pixels; the kernel is that of ``pixel``."""
         run, trace, (i, j) = self.run(count), self.trace, pixel
         digits, (K_h, K_w) = 2 if slow else None, trace.geom.window
         dy, under = run.dy[0, 0], (i - K_h // 2, j - K_w // 2, K_h, K_w)

@@ -45,10 +45,7 @@ class State(NamedTuple):
 
 
 class Overview(Scene):
-    """A trained layer on a noisy photo: one pixel step by step, then all of them.
-
-    The noise is added to the photo of ``subject``; the first ``pixel`` is `telling_pixel` if None.
-    """
+    """A trained layer on the photo with noise: one pixel step by step, then all of them."""
 
     name = "overview"
     title = "Involution: every pixel makes its own kernel"

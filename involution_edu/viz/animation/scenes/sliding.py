@@ -64,11 +64,7 @@ class Sliding(Scene):
         canvas.arrow((x, self.below[2].corner[1] - 34), (x, self.output.bottom + 8))
 
     def draw(self, canvas: Canvas, step: int, visited: list[Pair], slow: bool) -> None:
-        """Draw the window (step 1), the products (2) and the sum (3) of the last visited pixel.
-
-        The outputs of the pixels before it are drawn in every step. Only if ``slow`` is there
-        time to read the numbers of the grids below.
-        """
+        """Draw the window (step 1), products (2) and sum (3) of the last pixel, numbers if slow."""
         trace, geom, (i, j) = self.trace, self.trace.geom, visited[-1]
         shown = np.zeros((geom.H_out, geom.W_out), bool)
         for pixel in visited if step == 3 else visited[:-1]:

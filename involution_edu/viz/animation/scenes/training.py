@@ -29,11 +29,7 @@ KERNELS, TAP = 474, 24  # middle row of the kernels; rows and columns for a tap
 
 
 class Training(Scene):
-    """A layer trained on one noisy photo, recorded while it learns.
-
-    ``traces`` and ``losses`` are those of the layer on the noisy photo, at ``epochs`` (0 is before
-    the first step); ``damage`` is the mean squared error of the noisy photo itself.
-    """
+    """A layer trained on one noisy photo, recorded while it learns."""
 
     name = "training"
     title = "Training: kernels learn what their pixel needs"
@@ -51,7 +47,7 @@ class Training(Scene):
         layer = Involution2d(3, WINDOW, groups=1, reduction=1, rng=subject.seed)
         layer(self.noisy)
         adam, criterion = Adam(layer.parameters(), lr=0.02), MeanSquaredError()
-        self.damage = float(criterion(self.noisy, self.clean))
+        self.damage = float(criterion(self.noisy, self.clean))  # error of the noisy photo itself
         self.epochs = sorted({round(EPOCHS * (n / (SHOWN - 1)) ** 2) for n in range(SHOWN)})
         self.traces: list[Trace] = []
         self.losses: list[float] = []
