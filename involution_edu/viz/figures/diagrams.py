@@ -128,11 +128,10 @@ def inside(module: Module) -> list[str]:
         # An involution's own convolutions are not layers of the network.
         lines = [line for child in module.children().values() for line in inside(child)]
         return _line(module) or lines
-    first = blocks[0]
+    first, shortcut = blocks[0], inside(blocks[0].downsample)
     lines = ["1 block"] if len(blocks) == 1 else [f"{len(blocks)} blocks\nthe first:"]
     for part in (first.conv1, first.conv2, first.conv3):
         lines += _line(part)
-    shortcut = inside(first.downsample)
     return [*lines, f"+ {shortcut[0]}" if shortcut else "+ x itself"]
 
 

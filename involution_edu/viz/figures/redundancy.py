@@ -22,10 +22,9 @@ def energy(kernels: Array) -> Array:
     matrices = kernels.astype(np.float64).reshape(-1, kernels.shape[-3], K_h * K_w)
     values = np.linalg.svd(matrices, compute_uv=False) ** 2
     values = np.pad(values, ((0, 0), (0, K_h * K_w - values.shape[1])))
-    sums = values.sum(axis=1, keepdims=True)
-    shares = np.divide(values, sums, out=np.zeros_like(values), where=sums > 0)
-    kept = shares[sums[:, 0] > 0]
-    result: Array = kept.cumsum(axis=1).mean(axis=0) if len(kept) else np.zeros(K_h * K_w)
+    values = values[values.sum(axis=1) > 0]
+    shares = values / values.sum(axis=1, keepdims=True)
+    result: Array = shares.cumsum(axis=1).mean(axis=0) if len(shares) else np.zeros(K_h * K_w)
     return result
 
 

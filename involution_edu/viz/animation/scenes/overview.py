@@ -145,25 +145,31 @@ class Overview(Scene):
 
     def draw(self, canvas: Canvas, state: State) -> None:
         """Draw the content of a frame."""
-        self._draw_generator(canvas, state)
-        self._draw_grids(canvas, state)
-        H, W = self.size
+        trace, (i, j), (H, W) = self.trace, state.pixel, self.size
+        window, kernel, products = self.grids
+        digits = 2 if state.slow else None
+        self._draw_generator(canvas, state.pixel, digits)
+        if state.step >= 2:
+            kernel.draw(canvas, trace.kernels[0, 0, i, j], digits)
+        if state.step >= 3:
+            window.draw(canvas, trace.patches[0, 0, 0, i, j], digits)
+            products.draw(canvas, trace.products(i, j)[0, 0, 0], digits)
+            canvas.outline(self.corners[0], (H, W), self.zoom, state.pixel, trace.geom.window)
+        if state.step == len(STEPS) and state.slow:
+            text = f"sum = {number(trace.y[0, 0, i, j], 2)}"
+            canvas.text((COLUMNS[2] + 12, GRID_TOP - 62), text, 17, bold=True, anchor="lm")
         shown = (np.arange(H * W) < state.filled).reshape(H, W)
         for pixel in state.visited:
             shown[pixel] = True
         output = np.where(shown[..., np.newaxis], self.output, np.array(EMPTY, np.uint8))
         canvas.photo(self.corners[2], output, self.zoom)
-        if state.step >= 3:
-            window = self.trace.geom.window
-            canvas.outline(self.corners[0], (H, W), self.zoom, state.pixel, window)
         canvas.outline(self.corners[0], (H, W), self.zoom, state.pixel)
         if shown[state.pixel]:
             canvas.outline(self.corners[2], (H, W), self.zoom, state.pixel)
 
-    def _draw_generator(self, canvas: Canvas, state: State) -> None:
-        (i, j), middle, y = state.pixel, COLUMNS[1], PANEL_TOP
+    def _draw_generator(self, canvas: Canvas, pixel: Pair, digits: int | None) -> None:
+        (i, j), middle, y = pixel, COLUMNS[1], PANEL_TOP
         x_limit, kernel_limit, _ = (grid.limit for grid in self.grids)
-        digits = 2 if state.slow else None
         canvas.text((middle, y), f"pixel (row {i}, column {j})", 13, anchor="ma")
         canvas.photo((middle - 118, y + 24), self.photo[i : i + 1, j : j + 1], 28)
         x, reduced = self.trace.x[:, :, i, j], self.trace.reduced[:, :, i, j]  # (1, C), (1, C // r)
@@ -173,15 +179,3 @@ class Overview(Scene):
         count, width = numbers.size, PANEL // numbers.size
         canvas.cells((middle - width * count // 2, y + 188), numbers, (width, 29), kernel_limit)
         canvas.text((middle, y + 222), f"{count} numbers", 12, colour=MUTED, anchor="ma")
-
-    def _draw_grids(self, canvas: Canvas, state: State) -> None:
-        trace, (i, j), (window, kernel, products) = self.trace, state.pixel, self.grids
-        digits = 2 if state.slow else None
-        if state.step >= 2:
-            kernel.draw(canvas, trace.kernels[0, 0, i, j], digits)
-        if state.step >= 3:
-            window.draw(canvas, trace.patches[0, 0, 0, i, j], digits)
-            products.draw(canvas, trace.products(i, j)[0, 0, 0], digits)
-        if state.step == len(STEPS) and state.slow:
-            text = f"sum = {number(trace.y[0, 0, i, j], 2)}"
-            canvas.text((COLUMNS[2] + 12, GRID_TOP - 62), text, 17, bold=True, anchor="lm")
