@@ -18,7 +18,6 @@ UPPER, MIDDLE, LOWER = 200, 330, 470  # rows of the canvas: the middles of both 
 CELL = 24  # rows and columns of the canvas for a pixel
 TAP = 38  # and for a tap of the window
 TOGETHER = 3  # output pixels that are added from frame to frame
-PAUSE = 260  # milliseconds
 STEPS = (
     "The loss sends back dy, here at one pixel and one channel, red: dy = {dy}.",
     "Path 1, through the window: dy times the kernel goes to the pixels under it.",
@@ -132,6 +131,6 @@ class Backward(Scene):
         caption = "Every output pixel sends its dy back along both paths; the parts are added up."
         for count in range(1 + TOGETHER, total, TOGETHER):
             pixel = self.order[count - 1]
-            yield self.frame(caption, PAUSE, len(STEPS), count, pixel, False)
+            yield self.frame(caption, 260, len(STEPS), count, pixel, False)
         caption = "All of dx: what every output pixel sent back, added up."
         yield self.frame(caption, END, len(STEPS), total, self.pixel, True)

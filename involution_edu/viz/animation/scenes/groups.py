@@ -14,9 +14,7 @@ from .subject import Subject, with_statistics_of
 
 CHANNELS, GROUPS = 6, 2
 TOP, PITCH = 152, 80  # rows of the canvas: the middle of the first channel, and to the next
-PIXEL = 10  # rows and columns of the canvas for a number of a channel
-SMALL = 22  # for a tap of a window
-LARGE = 40  # for a tap of a kernel
+SMALL = 22  # rows and columns of the canvas for a tap of a window
 
 
 class Groups(Scene):
@@ -44,10 +42,10 @@ class Groups(Scene):
         rows = [TOP + PITCH * c + 20 * (c // geom.C_g) for c in range(geom.C)]
         arrays = trace.x, trace.kernel, trace.products(i, j)
         self.limits = limit, kernel_limit, product_limit = [limit_of(a) for a in arrays]
-        self.channels = [Grid((96, y), geom.H, geom.W, PIXEL, limit) for y in rows]
+        self.channels = [Grid((96, y), geom.H, geom.W, 10, limit) for y in rows]
         self.windows = [Grid((222, y), *K, SMALL, limit) for y in rows]
         middles = [sum(rows[g * geom.C_g : (g + 1) * geom.C_g]) // geom.C_g for g in range(geom.G)]
-        self.kernels = [Grid((440, y), *K, LARGE, kernel_limit) for y in middles]
+        self.kernels = [Grid((440, y), *K, 40, kernel_limit) for y in middles]
         self.products = [Grid((664, y), *K, SMALL, product_limit) for y in rows]
         self.outputs = [Grid((800, y), 1, 1, (60, 34), limit_of(trace.y)) for y in rows]
 

@@ -12,7 +12,6 @@ from .subject import Subject
 
 MIDDLE = 246  # row of the canvas: the middle of the large grids
 BAR = 484  # and of the axis of the running sum
-TAP = 68  # rows and columns of the canvas for a tap of the window
 AXIS = 380  # columns of the canvas on either side of the zero
 
 
@@ -36,7 +35,7 @@ class Multiply(Scene):
         self.products = trace.products(i, j)[0, 0]
         self.y = trace.y[0, :, i, j]
         arrays = trace.x, trace.kernel, self.products
-        self.grids = grids_below(MIDDLE, trace.geom.window, TAP, arrays)
+        self.grids = grids_below(MIDDLE, trace.geom.window, 68, arrays)
         self.taps = list(trace.geom.taps())
         running = self.products.reshape(len(self.products), -1).cumsum(axis=1)
         self.reach = max(1.0, float(abs(running).max()))

@@ -22,7 +22,6 @@ PANEL = 288  # maximum rows and columns of the canvas for the photo, and for the
 GRID = 200  # rows and columns of the canvas for a kernel, a window or its products
 PANEL_TOP, GRID_TOP = 118, 500
 SLIDE = 18  # pixels along which the window slides, one a frame
-OTHERS = 2  # pixels with numbers after the first
 MAX_ROW_FRAMES = 36  # in which the rest of the output is filled in, row by row
 STEPS = (
     "1  One pixel makes {count} numbers: reduce, then span. No neighbour is used.",
@@ -84,7 +83,7 @@ class Overview(Scene):
         """Yield the first pixel step by step, a slide along its row, other pixels, then all rows."""
         K_h, K_w = self.trace.geom.window
         H, W = self.size
-        (row, column), *others = self.stops[: 1 + OTHERS]
+        (row, column), *others = self.stops[:3]
         visited: tuple[Pair, ...] = ()
         for step, text in enumerate(STEPS, start=1):
             if step == len(STEPS):

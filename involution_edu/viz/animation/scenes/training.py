@@ -22,7 +22,6 @@ EPOCHS = 150
 SHOWN = 16  # states that are shown, more of them early in the training
 WINDOW = 5
 TICKS = [10.0**n for n in range(-8, 9)]
-PAUSE = 320  # milliseconds
 MIDDLES, TOP = (132, 336, 540), 116  # of the photos; their first row
 CHART = (706, 126, 924, 288)  # left, top, right, bottom
 KERNELS, TAP = 474, 24  # middle row of the kernels; rows and columns for a tap
@@ -134,6 +133,6 @@ class Training(Scene):
         yield self.frame(before, SLOW, 0)
         caption = "The two 1×1 convolutions learn; with them, all kernels change at once."
         for n in range(1, len(self.epochs)):
-            yield self.frame(caption, PAUSE, n)
+            yield self.frame(caption, 320, n)
         caption = "Trained: every pixel blends its window with its own kernel."
         yield self.frame(caption, END, len(self.epochs) - 1)
