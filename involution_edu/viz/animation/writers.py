@@ -8,17 +8,18 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from shutil import which
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
-from PIL.Image import Image as PILImage
 
 from ...arguments import ArgumentError, as_choice
 from ...progress import Progress, no_progress
 from ..palette import GifPalette
 from .canvas import Animation, Frame
 from .player import player_page
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
 
 VIDEO_RATE = 25  # frames a second of an MP4 file
 
@@ -40,6 +41,8 @@ def write_animation(
 
 def paletted(animation: Animation, frames: list[Frame]) -> Iterator[PILImage]:
     """Draw frames as images with a palette, which take a third of the memory of RGB images."""
+    from PIL import Image
+
     palette = GifPalette(*animation.photos)
     for frame in frames:
         image = Image.fromarray(palette.indices(np.asarray(animation.draw(frame).image)))
@@ -60,6 +63,8 @@ def check_format(format: str) -> None:
 
 def changes(images: list[PILImage]) -> Iterator[PILImage]:
     """Yield each image with the transparent index wherever it equals the image before it."""
+    from PIL import Image
+
     yield images[0]
     for before, image in pairwise(images):
         indices, same = np.asarray(image), np.asarray(image) == np.asarray(before)

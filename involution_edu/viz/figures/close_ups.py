@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
 
 from ...arguments import Pair
 from ...images import Photo
@@ -17,6 +13,10 @@ from ..palette import ACCENT, INK, MUTED, PAPER, limit_of
 from ..trace import Trace
 from .common import DPI, hex_of, label, new_figure, outline, show_photo, signed, signed_bar
 from .kernels import atlas_pixels, draw_atlas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 WIDTH = 1500  # this and all sizes below in pixels of the figure
 PANEL = 650  # longer side of the photo, at most
@@ -27,6 +27,9 @@ LETTERS = "abcdef"  # names of the pixels whose kernels are seen close up
 
 def close_ups(trace: Trace, photo: Photo, pixels: Sequence[Pair]) -> Figure:
     """Draw the photo, its kernels over their windows, and those of up to six pixels with numbers."""
+    from matplotlib.patheffects import withStroke
+    from matplotlib.ticker import MaxNLocator
+
     (H, W), (K_h, K_w) = photo.shape[:2], trace.geom.window
     scale = max(1, PANEL // max(H, W))
     bottom = TOP + H * scale + 60

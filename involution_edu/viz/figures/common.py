@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from ...arguments import as_int
 from ...arrays import Array
@@ -17,6 +12,10 @@ from ...images import Photo
 from ..animation.canvas import number
 from ..palette import INK, LINE, MUTED, PAPER, SHADES, Colour, diverging, luminance
 from ..trace import OperatorTrace
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 DPI = 110
 NUMBERS = 5  # rows and columns up to which the cells of a kernel have room for numbers
@@ -29,6 +28,8 @@ def hex_of(colour: Colour) -> str:
 
 def new_figure(size: tuple[float, float], layout: Any = "constrained") -> Figure:
     """Return an empty figure of ``size`` inches, which no window shows."""
+    from matplotlib.figure import Figure
+
     return Figure(figsize=size, dpi=DPI, facecolor=hex_of(PAPER), layout=layout)
 
 
@@ -66,8 +67,7 @@ def show_photo(ax: Axes, photo: Photo, size: tuple[int, int], *, pale: bool = Fa
     """Draw ``photo``, of any size, over ``size`` rows and columns of ``ax``; pale to draw on it."""
     if pale:
         photo = np.rint(115 + 0.55 * photo).astype(np.uint8)
-    rows, columns = size
-    edges = (-0.5, columns - 0.5, rows - 0.5, -0.5)
+    edges = (-0.5, size[1] - 0.5, size[0] - 0.5, -0.5)
     ax.imshow(photo, extent=edges, interpolation="nearest")
 
 
@@ -98,11 +98,16 @@ def outline(
     **look: Any,
 ) -> None:
     """Draw the edges of a rectangle from its top left ``corner`` (x, y), ``size`` wide and high."""
+    from matplotlib.patches import Rectangle
+
     ax.add_patch(Rectangle(corner, *size, fill=False, linewidth=width, edgecolor=color, **look))
 
 
 def signed_bar(ax: Any, limit: float, **options: Any) -> None:
     """Draw the colour bar of `signed` beside ``ax``, one axes or several, with 0 marked."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+
     scale = ScalarMappable(Normalize(-limit, limit), ListedColormap(SHADES / 255.0))
     _bar(ax, scale, ticks=[-limit, 0, limit], extend="both", **options)
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ...arguments import Pair
 from ...arrays import Array
@@ -27,6 +25,10 @@ from .common import (
     signed_bar,
     unsigned,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 GAP = 2  # output pixels left between two kernels of the atlas
 

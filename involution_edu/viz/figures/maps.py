@@ -1,7 +1,4 @@
-"""Maps: one number for the kernel of every output pixel, of one group of the first image.
-
-A scale does not follow the numbers, so that two maps of a kind can be compared.
-"""
+"""Maps: one number for the kernel of every output pixel, on a fixed scale to compare maps by."""
 
 from __future__ import annotations
 

@@ -93,15 +93,6 @@ class Backward(Scene):
         if slow:
             text = f"dy[0, {i}, {j}] = {number(float(dy[pixel]), 2)}"
             canvas.text((100, 446), text, 13, anchor="ma")
-        self._draw_signs(canvas, step)
-        if step >= 6 and slow:
-            parts = (run.dx_apply, run.dx_generate, run.dx)
-            apply, generate, total = (float(a[0, 0][pixel]) for a in parts)
-            formula = f"{number(apply, 2)} + {bracketed(generate)} = {number(total, 2)}"
-            canvas.text((480, 606), f"at the pixel itself: {formula}", 14, anchor="ms")
-
-    def _draw_signs(self, canvas: Canvas, step: int) -> None:
-        """Draw the signs and arrows between the grids."""
         if step >= 2:
             canvas.text((self.kernel.corner[0] - 10, UPPER), "dy ×", 17, anchor="rm")
             canvas.arrow((self.kernel.right + 14, UPPER), (self.dx_apply.corner[0] - 10, UPPER))
@@ -122,6 +113,11 @@ class Backward(Scene):
             for y, part, to in ((UPPER, self.dx_apply, above), (LOWER, self.dx_generate, below)):
                 canvas.pen.line((part.right + 8, y, x, y), fill=MUTED, width=2)
                 canvas.arrow((x, y), (x, to))
+        if step >= 6 and slow:
+            parts = (run.dx_apply, run.dx_generate, run.dx)
+            apply, generate, total = (float(a[0, 0][pixel]) for a in parts)
+            formula = f"{number(apply, 2)} + {bracketed(generate)} = {number(total, 2)}"
+            canvas.text((480, 606), f"at the pixel itself: {formula}", 14, anchor="ms")
 
     def frames(self) -> Iterator[Frame]:
         """Yield the steps of one pixel, then more and more pixels together."""

@@ -22,7 +22,6 @@ PANEL = 288  # maximum rows and columns of the canvas for the photo, and for the
 GRID = 200  # rows and columns of the canvas for a kernel, a window or its products
 PANEL_TOP, GRID_TOP = 118, 500
 SLIDE = 18  # pixels along which the window slides, one a frame
-MAX_ROW_FRAMES = 36  # in which the rest of the output is filled in, row by row
 STEPS = (
     "1  One pixel makes {count} numbers: reduce, then span. No neighbour is used.",
     "2  Reshaped, the {count} numbers are this pixel's own {K_h} × {K_w} kernel.",
@@ -100,7 +99,7 @@ class Overview(Scene):
             visited += (pixel,)
             yield State(pixel, len(STEPS), 0, visited, caption, 1800)
         caption = "All other pixels in the same way, row by row, each with its own kernel ..."
-        rows = -(-H // MAX_ROW_FRAMES)  # rows in each frame
+        rows = -(-H // 36)  # in each of 36 frames, or of fewer
         for filled in range(rows * W, H * W, rows * W):
             yield State(visited[-1], len(STEPS), filled, visited, caption, 80)
         end = f"Done: {H * W} pixels, {H * W} kernels, all made by the same two 1×1 convolutions."
