@@ -1,7 +1,4 @@
-"""Measures of a kernel: its sum, L1 norm, entropy, centroid and orientation, and a distance.
-
-Each takes kernels (..., K_h, K_w), such as `OperatorTrace.kernels`, and returns an array (...).
-"""
+"""Measures (...) of kernels (..., K_h, K_w), such as `OperatorTrace.kernels`."""
 
 from __future__ import annotations
 
@@ -11,10 +8,7 @@ from ..arrays import Array
 
 
 def kernel_sum(kernels: Array) -> Array:
-    """Return Σ kernel, as in the heat maps of Li et al.: the output where the input is 1 everywhere.
-
-    1 keeps the brightness of a uniform area, 0 removes it, a negative number inverts it.
-    """
+    """Return Σ kernel, as in the heat maps of Li et al.: the output where the input is 1 everywhere."""
     sums: Array = _floats(kernels).sum(axis=(-2, -1))
     return sums
 
@@ -25,10 +19,7 @@ def l1_norm(kernels: Array) -> Array:
 
 
 def entropy(kernels: Array) -> Array:
-    """Return the entropy of ``|kernel|``, over its largest possible value log(K_h·K_w).
-
-    0 if at most one tap is not zero, 1 if all taps have the same size.
-    """
+    """Return the entropy of ``|kernel|`` over log(K_h·K_w): 0 for one tap, 1 for taps of one size."""
     share = _shares(kernels)
     logarithm = np.log(share, out=np.zeros_like(share), where=share > 0)
     maximum = np.log(kernels.shape[-2] * kernels.shape[-1]) or 1.0  # a 1 x 1 window has entropy 0
@@ -36,20 +27,13 @@ def entropy(kernels: Array) -> Array:
 
 
 def centroid(kernels: Array) -> Array:
-    """Return the centre of mass of ``|kernel|`` as (..., 2): rows down and columns right of the middle.
-
-    In taps of the window; (0, 0) if the kernel is 0.
-    """
+    """Return the centre of mass of ``|kernel|``: (..., 2) rows down and columns right of the middle."""
     share = _shares(kernels)
     return np.stack([kernel_sum(share * offsets) for offsets in _offsets(kernels)], axis=-1)
 
 
 def orientation(kernels: Array) -> tuple[Array, Array]:
-    """Return the angle and the strength of the long axis of ``|kernel|`` about its centroid.
-
-    The angle is in degrees from the horizontal, counted anticlockwise, from -90 to 90; the
-    strength is 0 for a round kernel, 1 for a line.
-    """
+    """Return the long axis of ``|kernel|``: degrees anticlockwise, and strength, 0 round to 1 a line."""
     share, middle = _shares(kernels), centroid(kernels)
     rows, columns = _offsets(kernels)
     down, right = rows - middle[..., :1, None], columns - middle[..., 1:, None]
@@ -60,10 +44,7 @@ def orientation(kernels: Array) -> tuple[Array, Array]:
 
 
 def distance(kernels: Array, kernel: Array) -> Array:
-    """Return ‖a - b‖ / (‖a‖ + ‖b‖) of each of ``kernels`` and ``kernel``, from 0 to 1.
-
-    0 for equal kernels, 1 for opposite ones and where one of the two is 0.
-    """
+    """Return ‖a - b‖ / (‖a‖ + ‖b‖) of each of ``kernels`` and ``kernel``: 0 equal, 1 opposite."""
     a, b = _floats(kernels), _floats(kernel)
     apart, of_a, of_b = (np.sqrt(kernel_sum(k**2)) for k in (a - b, a, b))
     return _ratio(apart, of_a + of_b)

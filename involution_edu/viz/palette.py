@@ -35,11 +35,8 @@ SHADES = np.rint(
 
 
 def limit_of(a: Array) -> float:
-    """Return the limit of a colour scale for ``a``: the 99th percentile of abs(a), in two digits.
-
-    Larger numbers get the colour of the limit. It is at least 0.01, the smallest number that is
-    written in the pictures, so that rounding errors stay white.
-    """
+    """Return the limit of a colour scale for ``a``: the 99th percentile of abs(a), in two digits."""
+    # At least the smallest number that is written in the pictures: rounding errors stay white.
     return max(0.01, float(f"{np.percentile(np.abs(a), 99):.2g}"))
 
 
@@ -57,13 +54,9 @@ def luminance(colour: Sequence[int]) -> float:
 
 
 class GifPalette:
-    """At most 256 colours for an animation, and the nearest of them to any colour.
+    """At most 256 colours: exact for numbers and lines; the rest approximates the photos."""
 
-    The colours of numbers and lines are exact; the rest of the palette approximates the photos.
-    Index 0 is reserved for transparency: the pixel stays as in the frame before.
-    """
-
-    TRANSPARENT = 0
+    TRANSPARENT = 0  # index of a pixel that stays as in the frame before
     _UNUSED: Colour = (255, 0, 255)
 
     def __init__(self, *photos: Photo) -> None:
@@ -82,8 +75,7 @@ class GifPalette:
 
     def indices(self, frame: Photo) -> NDArray[np.uint8]:
         """Return the palette index (rows, columns) of every pixel of an RGB frame."""
-        red, green, blue = np.moveaxis(frame, -1, 0)
-        indices: NDArray[np.uint8] = self._nearest[red, green, blue]
+        indices: NDArray[np.uint8] = self._nearest[tuple(np.moveaxis(frame, -1, 0))]
         return indices
 
 

@@ -24,11 +24,7 @@ def strongest_pixel(trace: Trace) -> Pair:
 
 
 def varied_pixels(trace: OperatorTrace, first: Pair, rows: int, columns: int) -> list[Pair]:
-    """Return ``first`` and a pixel (i, j) of every other one of rows x columns blocks of the output.
-
-    Each is the pixel of its block whose kernel differs most from the kernels chosen before. Odd
-    rows of blocks are visited from right to left.
-    """
+    """Return ``first`` and, of every other block of the output, the kernel least like those before."""
     kernels = trace.kernels[0, 0]  # (H_out, W_out, K_h, K_w)
     chosen = [first]
     nearest = np.square(kernels - kernels[first]).sum(axis=(2, 3))  # squared distance to chosen

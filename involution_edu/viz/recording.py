@@ -109,6 +109,10 @@ def record(model: Module, x: Array, *, layer: str | None = None) -> Trace:
 def involution_names(model: Module) -> list[str]:
     """Return the names of the involution layers inside ``model``, in the order of its modules.
 
+    Parameters
+    ----------
+    model : Module
+
     Examples
     --------
     >>> from involution_edu import nn
@@ -137,6 +141,15 @@ class Gradients:
         dy times the kernel: the path through the window.
     dx : ndarray, shape (N, C, H, W)
         The gradient returned by the layer: the sum of both.
+
+    Examples
+    --------
+    >>> from involution_edu import nn
+    >>> layer = nn.Involution2d(4, 3, groups=2, reduction=1, rng=0).eval()
+    >>> x = dy = np.ones((1, 4, 5, 6), np.float32)
+    >>> back = record_gradients(layer, x, dy)
+    >>> back.dx.shape == back.dx_apply.shape == back.dx_generate.shape == x.shape
+    True
     """
 
     dy: Array

@@ -191,11 +191,7 @@ def _bounds(name: str, part: slice, size: int) -> Pair:
 
 
 def agree(name: str, array: Array, reference: Array, terms: int, size: Array | None = None) -> None:
-    """Raise `ArithmeticError` unless ``array`` equals ``reference`` up to rounding.
-
-    Each number of the reference is a sum of ``terms`` products. ``size`` is the same sum of their
-    absolute values, which a sum that cancels is measured by; if not given, the largest number is.
-    """
+    """Raise `ArithmeticError` unless ``array`` is ``reference``, sums of products, up to rounding."""
     error = scaled_error(array, reference, size)
     allowed = tolerance(reference.dtype, terms)
     if error > allowed:

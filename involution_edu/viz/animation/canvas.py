@@ -1,8 +1,4 @@
-"""Canvas to draw on: text, crisp photos, grids of numbers, arrows, colour bars; and animations.
-
-Points are (x, y) in pixels of the canvas from its top left corner, as Pillow counts them;
-pixels of a photo are (row, column) as everywhere else.
-"""
+"""Canvas to draw on, and animations. Points are (x, y) from its top left corner, as in Pillow."""
 
 from __future__ import annotations
 
@@ -24,7 +20,6 @@ if TYPE_CHECKING:
 
 Point = tuple[int, int]
 
-CAPTION = (32, 56)  # top left corner of the caption of every frame
 CAPTION_SIZE = 17
 
 
@@ -163,6 +158,6 @@ class Animation:
         """Return a canvas with the background, the caption and the drawing of ``frame``."""
         canvas = Canvas(*self.background.image.size)
         canvas.image.paste(self.background.image)
-        canvas.text(CAPTION, frame.caption, CAPTION_SIZE)
+        canvas.text((32, 56), frame.caption, CAPTION_SIZE)
         frame.draw(canvas)
         return canvas

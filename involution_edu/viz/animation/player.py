@@ -14,17 +14,12 @@ from .canvas import Frame
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
-HERE = Path(__file__).parent
-
 
 def player_page(images: list[PILImage], frames: list[Frame]) -> str:
-    """Return the page; every image but the first is transparent where nothing changed.
-
-    It needs no network and runs no script but its own: its Content-Security-Policy names the
-    script and the style by their hashes.
-    """
+    """Return the page, which may run no script but its own; later images show what changed."""
     script, style = (
-        Path(HERE, f"player.{end}").read_text(encoding="utf-8") for end in ("js", "css")
+        Path(__file__).with_name(f"player.{end}").read_text(encoding="utf-8")
+        for end in ("js", "css")
     )
     width, height = images[0].size
     animation = {

@@ -27,10 +27,7 @@ VIDEO_RATE = 25  # frames a second of an MP4 file
 def write_animation(
     animation: Animation, path: Path, format: str = "gif", progress: Progress = no_progress
 ) -> PILImage:
-    """Draw the frames, write them in a format of `FORMATS`, and return the last frame.
-
-    The suffix of ``path`` does not matter. ``progress`` is called after each frame and the encoding.
-    """
+    """Draw the frames, write them in a format of `FORMATS`, and return the last frame."""
     check_format(format)
     steps = len(animation.frames) + 1
     images: list[PILImage] = []

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...arguments import ArgumentError, Pair, as_int
+from ...arguments import ArgumentError, as_int
 from ...arrays import Array
 from ...cases import scaled_error, tolerance
 from ...images import MEAN, STD
@@ -65,16 +65,12 @@ def explorer(trace: Trace, *, about: str = "", photo: bool = False, height: int 
     True
     """
     _check_whole(trace)
-    data = _data(trace, about, photo)
-    return Page(filled(data), "Involution explorer", as_int("height", height))
+    page = filled(_data(trace, about, photo))
+    return Page(page, "Involution explorer", as_int("height", height))
 
 
 def filled(data: Mapping[str, Any]) -> str:
-    """Return the page with its style, its script and ``data`` inside.
-
-    The content security policy names the script and the style by their SHA-256; nothing else may
-    run or be loaded.
-    """
+    """Return the page with its style, its script and ``data``; it may run and load nothing else."""
     style = source("explorer.css")
     script = "\n".join(source(f"{name}.js") for name in PARTS)
     policy = (
@@ -91,8 +87,7 @@ def source(name: str) -> str:
 
 
 def _data(trace: Trace, about: str, photo: bool) -> dict[str, Any]:
-    geom = trace.geom
-    C = geom.C
+    geom, C = trace.geom, trace.geom.C
     # One channel of each group is enough for a scale: (G, H_out, W_out, K_h, K_w).
     products = trace.patches[0, :, 0] * trace.kernels[0]
     limits = {"x": trace.x[0], "kernel": trace.kernel[0], "product": products, "y": trace.y[0]}
@@ -104,7 +99,11 @@ def _data(trace: Trace, about: str, photo: bool) -> dict[str, Any]:
         "span_bias": trace.span_bias,
         "y": trace.y[0],
     }
-    at, *others = _first_pixels(trace)
+    kernels = trace.kernels[0, 0]  # (H_out, W_out, K_h, K_w)
+    # A is the pixel of the widest kernel near the middle; B, if any, the one least like it.
+    first = maximum_inside(entropy(kernels), 3 * geom.H_out // 8, 3 * geom.W_out // 8)
+    distance = np.square(kernels - kernels[first]).sum(axis=(2, 3))
+    others = varied_pixels(trace, first, 3, 3)[1:]
     return {
         "about": about,
         "geometry": {**asdict(geom), "H_out": geom.H_out, "W_out": geom.W_out},
@@ -115,23 +114,13 @@ def _data(trace: Trace, about: str, photo: bool) -> dict[str, Any]:
         "anchors": diverging(np.linspace(-1, 1, 5), 1.0).tolist(),
         "tolerance": PAGE_TOLERANCE,
         "channel": next((c for c in range(C) if np.ptp(trace.x[0, c])), 0),  # not blank
-        "start": at,
-        "other": others[0] if others else None,
+        "start": first,
+        "other": max(others, key=lambda at: float(distance[at]), default=None),
         "arrays": {
             name: base64.b64encode(np.ascontiguousarray(a, "<f4").tobytes()).decode("ascii")
             for name, a in arrays.items()
         },
     }
-
-
-def _first_pixels(trace: Trace) -> list[Pair]:
-    """Return the first pixel A, of the widest kernel near the middle, and B, if any, unlike it."""
-    kernels = trace.kernels[0, 0]  # (H_out, W_out, K_h, K_w)
-    H, W = kernels.shape[:2]
-    first = maximum_inside(entropy(kernels), 3 * H // 8, 3 * W // 8)
-    _, *others = varied_pixels(trace, first, 3, 3)
-    distance = np.square(kernels - kernels[first]).sum(axis=(2, 3))
-    return [first, *sorted(others, key=lambda at: -float(distance[at]))[:1]]
 
 
 def _check_whole(trace: Trace) -> None:

@@ -67,16 +67,12 @@ def show_photo(ax: Axes, photo: Photo, size: tuple[int, int], *, pale: bool = Fa
     """Draw ``photo``, of any size, over ``size`` rows and columns of ``ax``; pale to draw on it."""
     if pale:
         photo = np.rint(115 + 0.55 * photo).astype(np.uint8)
-    rows, columns = size
-    edges = (-0.5, columns - 0.5, rows - 0.5, -0.5)
+    edges = (-0.5, size[1] - 0.5, size[0] - 0.5, -0.5)
     ax.imshow(photo, extent=edges, interpolation="nearest")
 
 
 def signed(ax: Axes, values: Array, limit: float, *, numbers: bool = False) -> None:
-    """Draw ``values`` (rows, columns): blue below 0, white at 0, orange above.
-
-    With ``numbers`` the cells have thin edges and, if they are few, their numbers.
-    """
+    """Draw ``values``, blue to orange; with ``numbers`` also edges and, of few cells, the numbers."""
     colours = diverging(values, limit)
     ax.imshow(colours, interpolation="nearest")
     if not numbers:

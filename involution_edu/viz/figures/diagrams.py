@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 
 from ...models import Bottleneck, ResidualNetwork
 from ...nn import Conv2d, Involution2d, Linear, MaxPool2d, Module
@@ -11,17 +15,13 @@ from ..palette import ACCENT, BLUE, INK, LINE, MUTED, PAPER, Colour
 from ..trace import Trace
 from .common import figure_of, hex_of, label
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 WHITE: Colour = (255, 255, 255)
 PINK: Colour = (250, 226, 238)
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box of a diagram: its middle and size in units of the diagram, and its two lines of text."""
+    """A box of a diagram: its middle, its two lines of text, and its size."""
 
     x: float
     y: float
@@ -104,8 +104,7 @@ def block_diagram(model: ResidualNetwork, *, ax: Axes | None = None) -> Figure:
         before, y = stage, -0.62
         for line in inside(module):
             first, _, second = line.partition("\n")
-            colour = PINK if first.startswith("involution") else PAPER
-            edge = ACCENT if colour == PINK else LINE
+            colour, edge = (PINK, ACCENT) if first.startswith("involution") else (PAPER, LINE)
             _box(ax, Box(stage.x, y - 0.28, first, second, colour, 1.7, 0.5), edge, 8)
             y -= 0.58
     pink = "; the layers in pink generate a kernel at every pixel"
@@ -123,20 +122,16 @@ def weights(module: Module) -> str:
 
 
 def inside(module: Module) -> list[str]:
-    """Return a line for each layer of ``module`` that mixes pixels or channels.
-
-    Of a stage, the number of blocks and the layers of the first.
-    """
+    """Return a line for each layer of ``module``; of a stage, the count and layers of its blocks."""
     blocks = [child for child in module.children().values() if isinstance(child, Bottleneck)]
     if not blocks:
         # An involution's own convolutions are not layers of the network.
         lines = [line for child in module.children().values() for line in inside(child)]
         return _line(module) or lines
-    first = blocks[0]
+    first, shortcut = blocks[0], inside(blocks[0].downsample)
     lines = ["1 block"] if len(blocks) == 1 else [f"{len(blocks)} blocks\nthe first:"]
     for part in (first.conv1, first.conv2, first.conv3):
         lines += _line(part)
-    shortcut = inside(first.downsample)
     return [*lines, f"+ {shortcut[0]}" if shortcut else "+ x itself"]
 
 
@@ -161,8 +156,6 @@ def _line(layer: Module) -> list[str]:
 
 
 def _box(ax: Axes, box: Box, edge: Colour = BLUE, letters: int = 11) -> None:
-    from matplotlib.patches import FancyBboxPatch
-
     corner = box.x - box.width / 2, box.y - box.height / 2
     look = FancyBboxPatch(corner, box.width, box.height, "round,pad=0,rounding_size=0.08")
     look.set(facecolor=hex_of(box.colour), edgecolor=hex_of(edge), linewidth=1.2)

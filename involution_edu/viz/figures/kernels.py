@@ -91,20 +91,13 @@ def draw_atlas(ax: Axes, trace: OperatorTrace, photo: Photo, group: int, limit: 
 def atlas_pixels(trace: OperatorTrace) -> list[Pair]:
     """Return output pixels whose windows do not overlap, as many as fit with gaps between them."""
     geom = trace.geom
-    rows, columns = (
-        _apart(pixels, -(-extent // s) + GAP)
-        for pixels, extent, s in zip(
-            (geom.H_out, geom.W_out), geom.extent, geom.stride, strict=True
-        )
-    )
-    return [(i, j) for i in rows for j in columns]
-
-
-def _apart(pixels: int, step: int) -> range:
-    """Return every ``step``-th of ``pixels``, with about as much left over on both sides."""
-    count = max(1, (pixels + GAP) // step)
-    start = (pixels - (count - 1) * step - 1) // 2
-    return range(start, start + (count - 1) * step + 1, step)
+    sizes, chosen = (geom.H_out, geom.W_out), []
+    for pixels, extent, s in zip(sizes, geom.extent, geom.stride, strict=True):
+        step = -(-extent // s) + GAP
+        last = max(0, (pixels + GAP) // step - 1) * step
+        start = (pixels - last - 1) // 2  # about as much is left over on both sides
+        chosen.append(range(start, start + last + 1, step))
+    return [(i, j) for i in chosen[0] for j in chosen[1]]
 
 
 def all_groups(trace: OperatorTrace, pixel: Pair) -> Figure:

@@ -1,14 +1,11 @@
-"""Maps: one number for the kernel of every output pixel, of one group of the first image.
-
-A scale does not follow the numbers, so that two maps of a kind can be compared. Each function
-draws on ``ax``, or on a figure of its own if ``ax`` is not given, and returns the figure.
-"""
+"""Maps: one number for the kernel of every output pixel, on a fixed scale to compare maps by."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ...arrays import Array
@@ -17,10 +14,6 @@ from ..measures import centroid, entropy, kernel_sum, l1_norm, orientation
 from ..palette import ACCENT
 from ..trace import OperatorTrace
 from .common import figure_of, hex_of, kernels_of, label, show_photo, signed, signed_bar, unsigned
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 Indices = NDArray[np.intp]
 
@@ -65,7 +58,12 @@ def kernel_sum_map(
 def l1_norm_map(
     trace: OperatorTrace, *, group: int = 0, limit: float = NORM_LIMIT, ax: Axes | None = None
 ) -> Figure:
-    """Draw ``Σ|kernel|`` at every output pixel, from 0 to ``limit``; see `kernel_sum_map`.
+    """Draw ``Σ|kernel|`` at every output pixel, from 0 to ``limit``.
+
+    Parameters
+    ----------
+    trace, group, limit, ax
+        As in `kernel_sum_map`.
 
     Examples
     --------
@@ -81,7 +79,12 @@ def l1_norm_map(
 
 
 def entropy_map(trace: OperatorTrace, *, group: int = 0, ax: Axes | None = None) -> Figure:
-    """Draw the entropy of ``|kernel|`` at every output pixel, 0 to 1; see `kernel_sum_map`.
+    """Draw the entropy of ``|kernel|`` at every output pixel, 0 to 1.
+
+    Parameters
+    ----------
+    trace, group, ax
+        As in `kernel_sum_map`.
 
     Examples
     --------
@@ -142,7 +145,12 @@ def orientation_map(
     """Draw the long axis of ``|kernel|`` as a dash, on its strength or on ``photo``.
 
     A dash as long as the space between two dashes is a kernel that is a line; a dot is a round
-    one. See `centroid_map` for the arguments.
+    one.
+
+    Parameters
+    ----------
+    trace, group, photo, ax
+        As in `centroid_map`.
 
     Examples
     --------
@@ -152,8 +160,6 @@ def orientation_map(
     >>> len(ax.collections[0].get_segments())  # one dash for each of 8 x 9 pixels
     72
     """
-    from matplotlib.collections import LineCollection
-
     figure, ax = figure_of(ax, MAP)
     angle, strength = orientation(kernels_of(trace, group))
     ink = _background(ax, trace, photo, strength, 1.0)

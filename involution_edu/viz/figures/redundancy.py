@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...arguments import ArgumentError
 from ...arrays import Array
@@ -13,26 +15,16 @@ from ..palette import ACCENT, BLUE, MUTED
 from ..trace import OperatorTrace
 from .common import figure_of, hex_of, label
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 
 def energy(kernels: Array) -> Array:
-    """Return the share of the energy of ``kernels`` in their 1, 2, ... K_h·K_w best patterns.
-
-    The kernels (..., channels, K_h, K_w) are the rows of a matrix for each leading index. The
-    energy is the sum of its squared singular values; the shares are cumulative from the largest
-    on, and their mean over the matrices is returned. Multiples of one pattern have all in the first.
-    """
+    """Return the share of squared singular values in the best 1, 2, ... patterns of the channels."""
     K_h, K_w = kernels.shape[-2:]
     matrices = kernels.astype(np.float64).reshape(-1, kernels.shape[-3], K_h * K_w)
     values = np.linalg.svd(matrices, compute_uv=False) ** 2
     values = np.pad(values, ((0, 0), (0, K_h * K_w - values.shape[1])))
-    sums = values.sum(axis=1, keepdims=True)
-    shares = np.divide(values, sums, out=np.zeros_like(values), where=sums > 0)
-    kept = shares[sums[:, 0] > 0]
-    result: Array = kept.cumsum(axis=1).mean(axis=0) if len(kept) else np.zeros(K_h * K_w)
+    values = values[values.sum(axis=1) > 0]
+    shares = values / values.sum(axis=1, keepdims=True)
+    result: Array = shares.cumsum(axis=1).mean(axis=0) if len(shares) else np.zeros(K_h * K_w)
     return result
 
 

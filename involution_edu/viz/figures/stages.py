@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from ...arrays import Array
 from ...images import Photo
@@ -15,9 +15,6 @@ from ..palette import INK, MUTED, limit_of
 from ..recording import involution_names, record
 from ..trace import OperatorTrace
 from .common import hex_of, label, new_figure, show_photo, signed, signed_bar
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 GROUPS = 3  # drawn of each stage
 TITLE = "Kernels of every stage: one number for each pixel"
@@ -35,10 +32,7 @@ Each stage has a scale of its own."""
 
 
 def record_stages(model: Module, x: Array) -> dict[str, OperatorTrace]:
-    """Return the trace of the last involution of every stage, by the stage's name.
-
-    A stage is a module of ``model`` itself, such as "stem" or "layer1".
-    """
+    """Return the trace of the last involution of every module of ``model`` itself, by its name."""
     last = {name.partition(".")[0]: name for name in involution_names(model)}
     return {stage: record(model, x, layer=name) for stage, name in last.items()}
 

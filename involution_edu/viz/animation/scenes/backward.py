@@ -18,7 +18,6 @@ UPPER, MIDDLE, LOWER = 200, 330, 470  # rows of the canvas: the middles of both 
 CELL = 24  # rows and columns of the canvas for a pixel
 TAP = 38  # and for a tap of the window
 TOGETHER = 3  # output pixels that are added from frame to frame
-PAUSE = 260  # milliseconds
 STEPS = (
     "The loss sends back dy, here at one pixel and one channel, red: dy = {dy}.",
     "Path 1, through the window: dy times the kernel goes to the pixels under it.",
@@ -70,10 +69,7 @@ class Backward(Scene):
         return self.runs[count]
 
     def draw(self, canvas: Canvas, step: int, count: int, pixel: Pair, slow: bool) -> None:
-        """Draw the first ``step`` of `STEPS` for the dy of the first ``count`` pixels.
-
-        The kernel and the window are those of ``pixel``, with numbers if ``slow``.
-        """
+        """Draw the first ``step`` of `STEPS` for ``count`` pixels; the kernel is that of ``pixel``."""
         run, trace, (i, j) = self.run(count), self.trace, pixel
         digits, (K_h, K_w) = 2 if slow else None, trace.geom.window
         dy, under = run.dy[0, 0], (i - K_h // 2, j - K_w // 2, K_h, K_w)
@@ -97,15 +93,6 @@ class Backward(Scene):
         if slow:
             text = f"dy[0, {i}, {j}] = {number(float(dy[pixel]), 2)}"
             canvas.text((100, 446), text, 13, anchor="ma")
-        self._draw_signs(canvas, step)
-        if step >= 6 and slow:
-            parts = (run.dx_apply, run.dx_generate, run.dx)
-            apply, generate, total = (float(a[0, 0][pixel]) for a in parts)
-            formula = f"{number(apply, 2)} + {bracketed(generate)} = {number(total, 2)}"
-            canvas.text((480, 606), f"at the pixel itself: {formula}", 14, anchor="ms")
-
-    def _draw_signs(self, canvas: Canvas, step: int) -> None:
-        """Draw the signs and arrows between the grids."""
         if step >= 2:
             canvas.text((self.kernel.corner[0] - 10, UPPER), "dy ×", 17, anchor="rm")
             canvas.arrow((self.kernel.right + 14, UPPER), (self.dx_apply.corner[0] - 10, UPPER))
@@ -126,6 +113,11 @@ class Backward(Scene):
             for y, part, to in ((UPPER, self.dx_apply, above), (LOWER, self.dx_generate, below)):
                 canvas.pen.line((part.right + 8, y, x, y), fill=MUTED, width=2)
                 canvas.arrow((x, y), (x, to))
+        if step >= 6 and slow:
+            parts = (run.dx_apply, run.dx_generate, run.dx)
+            apply, generate, total = (float(a[0, 0][pixel]) for a in parts)
+            formula = f"{number(apply, 2)} + {bracketed(generate)} = {number(total, 2)}"
+            canvas.text((480, 606), f"at the pixel itself: {formula}", 14, anchor="ms")
 
     def frames(self) -> Iterator[Frame]:
         """Yield the steps of one pixel, then more and more pixels together."""
@@ -135,6 +127,6 @@ class Backward(Scene):
         caption = "Every output pixel sends its dy back along both paths; the parts are added up."
         for count in range(1 + TOGETHER, total, TOGETHER):
             pixel = self.order[count - 1]
-            yield self.frame(caption, PAUSE, len(STEPS), count, pixel, False)
+            yield self.frame(caption, 260, len(STEPS), count, pixel, False)
         caption = "All of dx: what every output pixel sent back, added up."
         yield self.frame(caption, END, len(STEPS), total, self.pixel, True)

@@ -109,37 +109,25 @@ class Generate(Scene):
 
     def frames(self) -> Iterator[Frame]:
         """Yield the kernel of one pixel number by number, then those of other pixels."""
-        trace, first = self.trace, strongest_pixel(self.trace)
-        yield from self._one_pixel(first)
-        everything = sum(grid.rows for grid, _, _ in self.columns) + trace.geom.window[0]
-        for pixel in varied_pixels(trace, first, 2, 3)[1:4]:
-            caption = "Another pixel, other features, another kernel; the weights are the same."
-            yield self.frame(caption, SLOW, pixel, everything, "")
-        weights = trace.reduce_weight.size + trace.span_weight.size + trace.span_bias.size
-        kernels = trace.geom.H_out * trace.geom.W_out
-        caption = f"The same {weights} weights make all {kernels} kernels."
-        yield self.frame(caption, END, first, everything, "")
-
-    def _one_pixel(self, pixel: Pair) -> Iterator[Frame]:
-        trace, (i, j) = self.trace, pixel
+        trace, (i, j) = self.trace, (first := strongest_pixel(self.trace))
         x, reduced = trace.x[0, :, i, j], trace.reduced[0, :, i, j]
         done, hidden, count = len(x), len(reduced), len(trace.span_weight)
         caption = f"One pixel: its C = {len(x)} features, and nothing of its neighbours."
-        yield self.frame(caption, SLOW, pixel, done, "")
+        yield self.frame(caption, SLOW, first, done, "")
         caption = "Reduce: a 1×1 convolution. Each weight times its feature, and their sum."
         for row, weights in enumerate(trace.reduce_weight):
             done += 1
             total = number(float(trace.stages["conv"][0, row, i, j]), 2)
-            yield self.frame(caption, STEP, pixel, done, f"{sum_of(weights, x)} = {total}")
+            yield self.frame(caption, STEP, first, done, f"{sum_of(weights, x)} = {total}")
         caption = "Batch norm: minus the mean, divided by the standard deviation; both are fixed."
         done += hidden
         mean, std = (float(trace.statistics[name][-1]) for name in ("mean", "std"))
         conv, bn = (number(float(trace.stages[name][0, -1, i, j]), 2) for name in ("conv", "bn"))
         formula = f"({conv} − {bracketed(mean)}) / {number(std, 2)} = {bn}"
-        yield self.frame(caption, SLOW, pixel, done, formula)
+        yield self.frame(caption, SLOW, first, done, formula)
         done += hidden
         caption = "ReLU: negative numbers become 0. These are the reduced features."
-        yield self.frame(caption, SLOW, pixel, done, "")
+        yield self.frame(caption, SLOW, first, done, "")
         done += hidden
         caption = f"Span: another 1×1 convolution, from {hidden} numbers to K·K = {count}."
         for row, weights in enumerate(trace.span_weight):
@@ -147,9 +135,17 @@ class Generate(Scene):
             total = number(float(trace.kernels[0, 0, i, j].ravel()[row]), 2)
             bias = bracketed(float(trace.span_bias[row]))
             formula = f"{sum_of(weights, reduced)} + {bias} = {total}"
-            yield self.frame(caption, STEP if row < 2 else 3 * QUICK, pixel, done, formula)
+            yield self.frame(caption, STEP if row < 2 else 3 * QUICK, first, done, formula)
         K_h, K_w = trace.geom.window
         caption = f"Reshape: the {count} numbers are written in {K_h} rows of {K_w}. That is all."
         for row in range(K_h):
             formula = f"numbers {row * K_w} to {row * K_w + K_w - 1} are row {row}"
-            yield self.frame(caption, STEP, pixel, done + row + 1, formula)
+            yield self.frame(caption, STEP, first, done + row + 1, formula)
+        everything = done + K_h
+        for pixel in varied_pixels(trace, first, 2, 3)[1:4]:
+            caption = "Another pixel, other features, another kernel; the weights are the same."
+            yield self.frame(caption, SLOW, pixel, everything, "")
+        size = trace.reduce_weight.size + trace.span_weight.size + trace.span_bias.size
+        kernels = trace.geom.H_out * trace.geom.W_out
+        caption = f"The same {size} weights make all {kernels} kernels."
+        yield self.frame(caption, END, first, everything, "")

@@ -14,9 +14,7 @@ from .subject import Subject, with_statistics_of
 
 CHANNELS, GROUPS = 6, 2
 TOP, PITCH = 152, 80  # rows of the canvas: the middle of the first channel, and to the next
-PIXEL = 10  # rows and columns of the canvas for a number of a channel
-SMALL = 22  # for a tap of a window
-LARGE = 40  # for a tap of a kernel
+SMALL = 22  # rows and columns of the canvas for a tap of a window
 
 
 class Groups(Scene):
@@ -44,10 +42,10 @@ class Groups(Scene):
         rows = [TOP + PITCH * c + 20 * (c // geom.C_g) for c in range(geom.C)]
         arrays = trace.x, trace.kernel, trace.products(i, j)
         self.limits = limit, kernel_limit, product_limit = [limit_of(a) for a in arrays]
-        self.channels = [Grid((96, y), geom.H, geom.W, PIXEL, limit) for y in rows]
+        self.channels = [Grid((96, y), geom.H, geom.W, 10, limit) for y in rows]
         self.windows = [Grid((222, y), *K, SMALL, limit) for y in rows]
         middles = [sum(rows[g * geom.C_g : (g + 1) * geom.C_g]) // geom.C_g for g in range(geom.G)]
-        self.kernels = [Grid((440, y), *K, LARGE, kernel_limit) for y in middles]
+        self.kernels = [Grid((440, y), *K, 40, kernel_limit) for y in middles]
         self.products = [Grid((664, y), *K, SMALL, product_limit) for y in rows]
         self.outputs = [Grid((800, y), 1, 1, (60, 34), limit_of(trace.y)) for y in rows]
 
@@ -82,24 +80,18 @@ class Groups(Scene):
             for g, grid in enumerate(self.kernels):
                 grid.draw(canvas, trace.kernels[0, g, i, j], digits=2)
                 canvas.text((grid.middle[0], grid.corner[1] - 8), f"kernel {g}", 13, anchor="ms")
+        for x, title in ((664, "kernel × window"), (800, "sums")) if done else ():
+            canvas.text((x, TOP - 46), title, 15, bold=True, anchor="ms")
         for c in range(done):
-            self._draw_output(canvas, c, bright=c == done - 1 < geom.C - 1)
-
-    def _draw_output(self, canvas: Canvas, c: int, bright: bool) -> None:
-        trace, (i, j) = self.trace, self.pixel
-        g, r = divmod(c, trace.geom.C_g)
-        kernel, product, output = self.kernels[g], self.products[c], self.outputs[c]
-        colour = ACCENT if bright else LINE
-        start = kernel.right + 8, kernel.middle[1]
-        canvas.pen.line((*start, product.corner[0] - 8, product.middle[1]), fill=colour, width=2)
-        product.draw(canvas, trace.products(i, j)[0, g, r])
-        x, y = product.right, product.middle[1]
-        canvas.arrow((x + 8, y), (output.corner[0] - 8, y))
-        output.draw(canvas, trace.y[0, c, i, j].reshape(1, 1), digits=2)
-        canvas.text((output.right + 10, y), f"y[0, {c}]", 13, colour=MUTED, anchor="lm")
-        if c == 0:
-            for x, title in ((product.middle[0], "kernel × window"), (output.middle[0], "sums")):
-                canvas.text((x, TOP - 46), title, 15, bold=True, anchor="ms")
+            g, r = divmod(c, geom.C_g)
+            kernel, product, output = self.kernels[g], self.products[c], self.outputs[c]
+            y, colour = product.middle[1], ACCENT if c == done - 1 < geom.C - 1 else LINE
+            line = kernel.right + 8, kernel.middle[1], product.corner[0] - 8, y
+            canvas.pen.line(line, fill=colour, width=2)
+            product.draw(canvas, trace.products(i, j)[0, g, r])
+            canvas.arrow((product.right + 8, y), (output.corner[0] - 8, y))
+            output.draw(canvas, trace.y[0, c, i, j].reshape(1, 1), digits=2)
+            canvas.text((output.right + 10, y), f"y[0, {c}]", 13, colour=MUTED, anchor="lm")
 
     def frames(self) -> Iterator[Frame]:
         """Yield the windows, the groups and the kernels, then the channels one by one."""

@@ -12,7 +12,6 @@ from .subject import Subject
 
 MIDDLE = 246  # row of the canvas: the middle of the large grids
 BAR = 484  # and of the axis of the running sum
-TAP = 68  # rows and columns of the canvas for a tap of the window
 AXIS = 380  # columns of the canvas on either side of the zero
 
 
@@ -36,7 +35,7 @@ class Multiply(Scene):
         self.products = trace.products(i, j)[0, 0]
         self.y = trace.y[0, :, i, j]
         arrays = trace.x, trace.kernel, self.products
-        self.grids = grids_below(MIDDLE, trace.geom.window, TAP, arrays)
+        self.grids = grids_below(MIDDLE, trace.geom.window, 68, arrays)
         self.taps = list(trace.geom.taps())
         running = self.products.reshape(len(self.products), -1).cumsum(axis=1)
         self.reach = max(1.0, float(abs(running).max()))
@@ -75,21 +74,17 @@ class Multiply(Scene):
             a, b = float(self.kernel[u, v]), float(self.windows[channel, u, v])
             text = f"{bracketed(a)} · {bracketed(b)} = {number(a * b, 2)}"
             canvas.text((480, MIDDLE + 164), text, 15, anchor="ms")
-        self._draw_bar(canvas, total)
+        x = 480 + round(total / self.reach * AXIS)
+        if x != 480:
+            bar = min(x, 480), BAR - 8, max(x, 480), BAR + 10
+            canvas.pen.rectangle(bar, fill=BLUE if total < 0 else ORANGE)
+        canvas.pen.line((480, BAR - 14, 480, BAR + 18), fill=MUTED)
+        at, anchor = (x + 8, "lm") if total >= 0 else (x - 8, "rm")
+        canvas.text((at, BAR + 1), number(total, 2), 15, bold=True, anchor=anchor)
         (i, j), finished = self.pixel, channel + (done == len(self.taps))
         for c in range(finished):
             text = f"y[0, {c}, {i}, {j}] = {number(float(self.y[c]), 2)}   {COLOURS[c]}"
             canvas.text((120 + 260 * c, 562), text, 16, bold=c == finished - 1)
-
-    def _draw_bar(self, canvas: Canvas, total: float) -> None:
-        x = 480 + round(total / self.reach * AXIS)
-        left, right = min(x, 480), max(x, 480)
-        if right > left:
-            colour = BLUE if total < 0 else ORANGE
-            canvas.pen.rectangle((left, BAR - 8, right, BAR + 10), fill=colour)
-        canvas.pen.line((480, BAR - 14, 480, BAR + 18), fill=MUTED)
-        at, anchor = (x + 8, "lm") if total >= 0 else (x - 8, "rm")
-        canvas.text((at, BAR + 1), number(total, 2), 15, bold=True, anchor=anchor)
 
     def frames(self) -> Iterator[Frame]:
         """Yield the products one by one, then the other channels."""

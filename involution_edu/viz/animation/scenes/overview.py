@@ -22,8 +22,6 @@ PANEL = 288  # maximum rows and columns of the canvas for the photo, and for the
 GRID = 200  # rows and columns of the canvas for a kernel, a window or its products
 PANEL_TOP, GRID_TOP = 118, 500
 SLIDE = 18  # pixels along which the window slides, one a frame
-OTHERS = 2  # pixels with numbers after the first
-MAX_ROW_FRAMES = 36  # in which the rest of the output is filled in, row by row
 STEPS = (
     "1  One pixel makes {count} numbers: reduce, then span. No neighbour is used.",
     "2  Reshaped, the {count} numbers are this pixel's own {K_h} × {K_w} kernel.",
@@ -45,10 +43,7 @@ class State(NamedTuple):
 
 
 class Overview(Scene):
-    """A trained layer on a noisy photo: one pixel step by step, then all of them.
-
-    The noise is added to the photo of ``subject``; the first ``pixel`` is `telling_pixel` if None.
-    """
+    """A trained layer on the photo with noise: one pixel step by step, then all of them."""
 
     name = "overview"
     title = "Involution: every pixel makes its own kernel"
@@ -87,7 +82,7 @@ class Overview(Scene):
         """Yield the first pixel step by step, a slide along its row, other pixels, then all rows."""
         K_h, K_w = self.trace.geom.window
         H, W = self.size
-        (row, column), *others = self.stops[: 1 + OTHERS]
+        (row, column), *others = self.stops[:3]
         visited: tuple[Pair, ...] = ()
         for step, text in enumerate(STEPS, start=1):
             if step == len(STEPS):
@@ -104,7 +99,7 @@ class Overview(Scene):
             visited += (pixel,)
             yield State(pixel, len(STEPS), 0, visited, caption, 1800)
         caption = "All other pixels in the same way, row by row, each with its own kernel ..."
-        rows = -(-H // MAX_ROW_FRAMES)  # rows in each frame
+        rows = -(-H // 36)  # in each of 36 frames, or of fewer
         for filled in range(rows * W, H * W, rows * W):
             yield State(visited[-1], len(STEPS), filled, visited, caption, 80)
         end = f"Done: {H * W} pixels, {H * W} kernels, all made by the same two 1×1 convolutions."
@@ -148,25 +143,31 @@ class Overview(Scene):
 
     def draw(self, canvas: Canvas, state: State) -> None:
         """Draw the content of a frame."""
-        self._draw_generator(canvas, state)
-        self._draw_grids(canvas, state)
-        H, W = self.size
+        trace, (i, j), (H, W) = self.trace, state.pixel, self.size
+        window, kernel, products = self.grids
+        digits = 2 if state.slow else None
+        self._draw_generator(canvas, state.pixel, digits)
+        if state.step >= 2:
+            kernel.draw(canvas, trace.kernels[0, 0, i, j], digits)
+        if state.step >= 3:
+            window.draw(canvas, trace.patches[0, 0, 0, i, j], digits)
+            products.draw(canvas, trace.products(i, j)[0, 0, 0], digits)
+            canvas.outline(self.corners[0], (H, W), self.zoom, state.pixel, trace.geom.window)
+        if state.step == len(STEPS) and state.slow:
+            text = f"sum = {number(trace.y[0, 0, i, j], 2)}"
+            canvas.text((COLUMNS[2] + 12, GRID_TOP - 62), text, 17, bold=True, anchor="lm")
         shown = (np.arange(H * W) < state.filled).reshape(H, W)
         for pixel in state.visited:
             shown[pixel] = True
         output = np.where(shown[..., np.newaxis], self.output, np.array(EMPTY, np.uint8))
         canvas.photo(self.corners[2], output, self.zoom)
-        if state.step >= 3:
-            window = self.trace.geom.window
-            canvas.outline(self.corners[0], (H, W), self.zoom, state.pixel, window)
         canvas.outline(self.corners[0], (H, W), self.zoom, state.pixel)
         if shown[state.pixel]:
             canvas.outline(self.corners[2], (H, W), self.zoom, state.pixel)
 
-    def _draw_generator(self, canvas: Canvas, state: State) -> None:
-        (i, j), middle, y = state.pixel, COLUMNS[1], PANEL_TOP
+    def _draw_generator(self, canvas: Canvas, pixel: Pair, digits: int | None) -> None:
+        (i, j), middle, y = pixel, COLUMNS[1], PANEL_TOP
         x_limit, kernel_limit, _ = (grid.limit for grid in self.grids)
-        digits = 2 if state.slow else None
         canvas.text((middle, y), f"pixel (row {i}, column {j})", 13, anchor="ma")
         canvas.photo((middle - 118, y + 24), self.photo[i : i + 1, j : j + 1], 28)
         x, reduced = self.trace.x[:, :, i, j], self.trace.reduced[:, :, i, j]  # (1, C), (1, C // r)
@@ -176,15 +177,3 @@ class Overview(Scene):
         count, width = numbers.size, PANEL // numbers.size
         canvas.cells((middle - width * count // 2, y + 188), numbers, (width, 29), kernel_limit)
         canvas.text((middle, y + 222), f"{count} numbers", 12, colour=MUTED, anchor="ma")
-
-    def _draw_grids(self, canvas: Canvas, state: State) -> None:
-        trace, (i, j), (window, kernel, products) = self.trace, state.pixel, self.grids
-        digits = 2 if state.slow else None
-        if state.step >= 2:
-            kernel.draw(canvas, trace.kernels[0, 0, i, j], digits)
-        if state.step >= 3:
-            window.draw(canvas, trace.patches[0, 0, 0, i, j], digits)
-            products.draw(canvas, trace.products(i, j)[0, 0, 0], digits)
-        if state.step == len(STEPS) and state.slow:
-            text = f"sum = {number(trace.y[0, 0, i, j], 2)}"
-            canvas.text((COLUMNS[2] + 12, GRID_TOP - 62), text, 17, bold=True, anchor="lm")

@@ -157,10 +157,7 @@ def grids_below(y: int, window: Pair, cell: int, arrays: Iterable[Array]) -> lis
 
 
 def kernel_field(kernels: Array, limit: float, cell: int, known: Mask | None = None) -> Photo:
-    """Return a picture of kernels (H, W, K_h, K_w) side by side, ``cell`` pixels for each number.
-
-    Lines separate the kernels. Those that are not ``known`` are left empty.
-    """
+    """Return a picture of kernels (H, W, K_h, K_w) side by side; those not ``known`` are empty."""
     H, W, K_h, K_w = kernels.shape
     field = np.empty((H, K_h * cell + 2, W, K_w * cell + 2, 3), np.uint8)
     field[...] = LINE

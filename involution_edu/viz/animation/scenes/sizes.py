@@ -17,7 +17,6 @@ from .subject import Subject
 
 LEFT, RIGHT, MIDDLE = 256, 736, 320
 CELL = 38
-PAUSE = 280  # milliseconds
 NAMES = "stride 1, dilation 1, padding 1", "stride 2", "dilation 2, padding 2", "padding 0"
 CAPTIONS = (
     "The plain case: zeros around the input keep its size.",
@@ -73,7 +72,7 @@ class Sizes(Scene):
             count, W_out = trace.geom.H_out * trace.geom.W_out, trace.geom.W_out
             stops = sorted({1, 2, 3, *range(W_out, count + 1, W_out)} & {*range(count + 1)})
             for n, done in enumerate(stops):
-                pause = SLOW if n == 0 or done == count else STEP if n < 3 else PAUSE
+                pause = SLOW if n == 0 or done == count else STEP if n < 3 else 280
                 yield self.frame(caption, pause, name, trace, done)
         end = "The sizes follow from one rule, for rows and columns alike."
         yield self.frame(end, END, name, trace, count)

@@ -25,7 +25,6 @@ class Sliding(Scene):
     """The window slides over the patch; numbers are those of its first channel."""
 
     shared: ClassVar[bool]  # whether one kernel serves all pixels; it is drawn only once then
-    kernel_words: ClassVar[str]  # for the kernel, in a caption
     moving: ClassVar[str]  # caption while the window slides
     end: ClassVar[str]  # last caption
 
@@ -64,11 +63,7 @@ class Sliding(Scene):
         canvas.arrow((x, self.below[2].corner[1] - 34), (x, self.output.bottom + 8))
 
     def draw(self, canvas: Canvas, step: int, visited: list[Pair], slow: bool) -> None:
-        """Draw the window (step 1), the products (2) and the sum (3) of the last visited pixel.
-
-        The outputs of the pixels before it are drawn in every step. Only if ``slow`` is there
-        time to read the numbers of the grids below.
-        """
+        """Draw the window (step 1), products (2) and sum (3) of the last pixel, numbers if slow."""
         trace, geom, (i, j) = self.trace, self.trace.geom, visited[-1]
         shown = np.zeros((geom.H_out, geom.W_out), bool)
         for pixel in visited if step == 3 else visited[:-1]:
@@ -100,9 +95,10 @@ class Sliding(Scene):
         geom = self.trace.geom
         pixels = list(np.ndindex(geom.H_out, geom.W_out))
         products = geom.window[0] * geom.window[1]
+        kernel = "the kernel" if self.shared else "the kernel this pixel made"
         steps = (
             "The window around one pixel is cut out of the input, with zeros outside of it.",
-            f"Element by element, the window is multiplied with {self.kernel_words}.",
+            f"Element by element, the window is multiplied with {kernel}.",
             f"The sum of the {products} products is the output at this pixel.",
         )
         for step, caption in enumerate(steps, start=1):
@@ -123,7 +119,6 @@ class Convolution(Sliding):
     title = "Convolution: one kernel slides over the whole image"
     note = "A kernel that finds edges. A convolution would learn one for each pair of channels."
     shared = True
-    kernel_words = "the kernel"
     moving = "The window slides on; the kernel stays the same everywhere."
     end = "Done: {pixels} pixels, one kernel. It cannot treat an eye differently from the sky."
 
@@ -142,7 +137,6 @@ class Involution(Sliding):
     title = "Involution: the kernel changes from pixel to pixel"
     note = "Random weights, not trained. Numbers: the red channel; green and blue share the kernel."
     shared = False
-    kernel_words = "the kernel this pixel made"
     moving = "The window slides on, and at every pixel the kernel is different."
     end = "Done: {pixels} pixels, {pixels} kernels, all made by the same two 1×1 convolutions."
 

@@ -69,10 +69,7 @@ class Subject:
         return np.ascontiguousarray(self.x[:, :, i : i + h, j : j + w])
 
     def layer(self, window: IntOrPair = 3, stride: int = 1, dilation: int = 1) -> Involution2d:
-        """Return a layer for three colours, one group, with the batch statistics of the photo.
-
-        Layers with the same window and seed have the same weights.
-        """
+        """Return a layer for three colours, one group, with the batch statistics of the photo."""
         layer = Involution2d(
             3, window, groups=1, reduction=1, stride=stride, dilation=dilation, rng=self.seed
         )

@@ -22,18 +22,13 @@ EPOCHS = 150
 SHOWN = 16  # states that are shown, more of them early in the training
 WINDOW = 5
 TICKS = [10.0**n for n in range(-8, 9)]
-PAUSE = 320  # milliseconds
 MIDDLES, TOP = (132, 336, 540), 116  # of the photos; their first row
 CHART = (706, 126, 924, 288)  # left, top, right, bottom
 KERNELS, TAP = 474, 24  # middle row of the kernels; rows and columns for a tap
 
 
 class Training(Scene):
-    """A layer trained on one noisy photo, recorded while it learns.
-
-    ``traces`` and ``losses`` are those of the layer on the noisy photo, at ``epochs`` (0 is before
-    the first step); ``damage`` is the mean squared error of the noisy photo itself.
-    """
+    """A layer trained on one noisy photo, recorded while it learns."""
 
     name = "training"
     title = "Training: kernels learn what their pixel needs"
@@ -51,7 +46,7 @@ class Training(Scene):
         layer = Involution2d(3, WINDOW, groups=1, reduction=1, rng=subject.seed)
         layer(self.noisy)
         adam, criterion = Adam(layer.parameters(), lr=0.02), MeanSquaredError()
-        self.damage = float(criterion(self.noisy, self.clean))
+        self.damage = float(criterion(self.noisy, self.clean))  # error of the noisy photo itself
         self.epochs = sorted({round(EPOCHS * (n / (SHOWN - 1)) ** 2) for n in range(SHOWN)})
         self.traces: list[Trace] = []
         self.losses: list[float] = []
@@ -138,6 +133,6 @@ class Training(Scene):
         yield self.frame(before, SLOW, 0)
         caption = "The two 1×1 convolutions learn; with them, all kernels change at once."
         for n in range(1, len(self.epochs)):
-            yield self.frame(caption, PAUSE, n)
+            yield self.frame(caption, 320, n)
         caption = "Trained: every pixel blends its window with its own kernel."
         yield self.frame(caption, END, len(self.epochs) - 1)

@@ -14,15 +14,11 @@ function wordsFor(count, one, many = `${one}s`) {
   return `${count} ${count === 1 ? one : many}`;
 }
 
-function look() {
+function render() {
   const [i, j] = state.at;
   const values = windowAt(run.x, state.c, i, j);
   const kernel = run.kernel(i, j, group());
-  return { i, j, kernel, values, products: multiplied(kernel, values) };
-}
-
-function render() {
-  const seen = look();
+  const seen = { i, j, kernel, values, products: multiplied(kernel, values) };
   drawPictures(seen);
   drawGenerator(seen);
   drawGrids(seen);
