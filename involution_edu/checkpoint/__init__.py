@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -12,25 +12,14 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
-from ..arguments import ArgumentError, WrongTypeError
+from ..arguments import ArgumentError, WrongTypeError, quoted
 from ..files import written_whole
 from ..nn import Linear, Module
 from .names import find_state, plain_names
-from .npz import read_npz, write_npz
 from .paddle import read_paddle, renamed, turned
+from .plain import read_npz, read_safetensors, write_npz, write_safetensors
 from .pytorch import OLD_MAGIC, is_pickle, read_old_torch, read_torch
-from .safetensors import read_safetensors, write_safetensors
-from .tensors import (
-    ITEMSIZE,
-    MAX_BYTES,
-    Fault,
-    Numbers,
-    Tensor,
-    arrays_of,
-    named,
-    quoted,
-    shortened,
-)
+from .tensors import ITEMSIZE, MAX_BYTES, Fault, Numbers, Tensor, arrays_of, named, shortened
 
 __all__ = ["CheckpointError", "LoadReport", "load_checkpoint", "load_weights", "save_checkpoint"]
 
@@ -128,9 +117,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Numbers]:
         ...
     FileNotFoundError: path is missing.pth; there is no such file
     """
-    data = _bytes(path)
-    with _defects_of(path):
-        return arrays_of(_tensors(data, (), _looks_linear)[0])
+    with _content(path) as data:
+        return arrays_of(_tensors(data)[0])
 
 
 def load_weights(model: Module, path: str | os.PathLike[str], strict: bool = True) -> LoadReport:
@@ -184,30 +172,27 @@ def load_weights(model: Module, path: str | os.PathLike[str], strict: bool = Tru
     >>> inv.load_weights(other, path, strict=False)
     LoadReport(missing=('last.weight', 'last.bias'), surplus=(), reshaped=(('fc.bias', (3,), (2,)),))
     """
-    data = _bytes(path)
     own = model.state_dict()
-    linear = {
-        f"{prefix}weight" for prefix, module in model.named_modules() if isinstance(module, Linear)
-    }
-    with _defects_of(path):
-        state, read_from = _tensors(data, own, linear.__contains__)
+    linear = {f"{prefix}weight" for prefix, m in model.named_modules() if isinstance(m, Linear)}
+    with _content(path) as data:
+        state, read_from = _tensors(data, own, linear)
         shapes = {name: named(name, state[name].plan).shape for name in own if name in state}
         fitting = {name: state[name] for name in shapes if shapes[name] == own[name].shape}
         arrays = arrays_of(state if strict else fitting)
     absent = [name for name in own if name not in state]
-    counts = {name for name in absent if name.rpartition(".")[2] == "num_batches_tracked"}
-    kept = counts if strict else own.keys() - fitting.keys()
-    fit = f"{len(fitting)} of its {len(state)} tensors fit{read_from}"
+    missing = [name for name in absent if name.rpartition(".")[2] != "num_batches_tracked"]
+    kept = set(absent).difference(missing) if strict else own.keys() - fitting.keys()
+    hint = f"{len(fitting)} of its {len(state)} tensors fit{read_from}"
+    hint += ", which strict=False loads" if fitting and strict else ""
     try:
         if not fitting and not strict:
             raise ArgumentError("state", f"has no tensor such as {quoted(next(iter(own)))}")
         model.load_state_dict({**arrays, **{name: own[name] for name in kept}})
     except (TypeError, ValueError) as error:
-        hint = f"; {fit}" + (", which strict=False loads" if fitting and strict else "")
-        got = f"is {path}, which is of another model: {shortened(str(error))}{hint}"
+        got = f"is {path}, which is of another model: {shortened(str(error))}; {hint}"
         raise CheckpointError("path", got) from error
     return LoadReport(
-        tuple(name for name in absent if name not in counts),
+        tuple(missing),
         tuple(name for name in state if name not in own),
         tuple((name, shapes[name], own[name].shape) for name in shapes if name not in fitting),
     )
@@ -256,13 +241,9 @@ def save_checkpoint(
         WRITERS[path.suffix](temporary, state)
 
 
-def _looks_linear(name: str) -> bool:
-    """Return whether a weight of Paddle is taken for that of a linear layer, without a model."""
-    return name.rpartition(".")[2] == "weight" and "emb" not in name.lower()
-
-
-def _bytes(path: str | os.PathLike[str]) -> bytes:
-    """Return the content of a regular file of limited size."""
+@contextmanager
+def _content(path: str | os.PathLike[str]) -> Iterator[bytes]:
+    """Yield the bytes of a regular file of limited size, then name the file in any error."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"path is {path}; there is no such file")
@@ -272,37 +253,28 @@ def _bytes(path: str | os.PathLike[str]) -> bytes:
         raise CheckpointError("path", f"is {path}, a pipe or a device", "a regular file")
     if (size := path.stat().st_size) > MAX_BYTES:
         raise CheckpointError("path", f"is {path}, of {size} bytes", f"at most {MAX_BYTES}")
-    return path.read_bytes()
-
-
-@contextmanager
-def _defects_of(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Name the file in any error: decoders of zip, JSON and NumPy raise almost all on damage."""
+    data = path.read_bytes()
     try:
-        yield
-    except Exception as error:
-        raise CheckpointError(
-            "path", f"is {path}, which cannot be loaded: {shortened(error)}"
-        ) from error
+        yield data
+    except Exception as error:  # decoders of zip, JSON and NumPy raise almost all on damage
+        got = f"is {path}, which cannot be loaded: {shortened(error)}"
+        raise CheckpointError("path", got) from error
 
 
 def _tensors(
-    data: bytes, own: Collection[str], is_linear: Callable[[str], bool]
+    data: bytes, own: Collection[str] = (), linear: Collection[str] | None = None
 ) -> tuple[dict[str, Tensor], str]:
-    """Return the tensors of a file of any format, not read yet, and where they were found.
-
-    ``own`` are the names of the model; ``is_linear`` tells which weights belong to linear layers.
-    """
-    content, paddle = _content(data)
+    """Return the tensors of a file of any format, not read yet, and where they were found."""
+    content, paddle = _object(data)
     state, wrapper = find_state(content)
     state, prefixes = plain_names(renamed(state) if paddle else state, own)
     found = [f"under {quoted(wrapper)}"] if wrapper else []
     found += [f"without the prefix {quoted(prefix)}" for prefix in prefixes[:2]]
     read_from = f" (read {', '.join(found)})" if found else ""
-    return turned(state, is_linear) if paddle else state, read_from
+    return turned(state, linear) if paddle else state, read_from
 
 
-def _content(data: bytes) -> tuple[object, bool]:
+def _object(data: bytes) -> tuple[object, bool]:
     """Return what a file of any format holds, and whether it is Paddle's."""
     if data.startswith(b"PK\3\4"):
         if data.count(b"PK\1\2") > MAX_ENTRIES:

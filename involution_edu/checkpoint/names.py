@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import takewhile
 from typing import Any
 
 from .pickles import Unknown
@@ -22,7 +23,9 @@ def find_state(content: object) -> tuple[dict[str, Tensor], str]:
     if not isinstance(content, dict):
         what = content if isinstance(content, Unknown) else f"holds a {type(content).__name__}"
         raise Fault(f"it {what}; need a dict of tensors")
-    found, wrapper = _unwrapped(content)
+    dicts = list(_dicts(content, "", {id(content)}))
+    with_tensors = (pair for pair in dicts if any(map(_tensor, pair[0].values())))
+    found, wrapper = next(with_tensors, dicts[0])
     if len(found) > MAX_TENSORS:
         raise Fault(f"it has {len(found)} tensors; need at most {MAX_TENSORS}")
     state = {}
@@ -34,23 +37,23 @@ def find_state(content: object) -> tuple[dict[str, Tensor], str]:
             state[key] = tensor
         elif key != NAME_TABLE:
             what = value if isinstance(value, Unknown) else f"is a {type(value).__name__}"
-            raise Fault(
-                f"its entry {quoted(key)} {what}; need a tensor, or the tensors under 'state_dict'"
-            )
+            need = "need a tensor, or the tensors under 'state_dict'"
+            raise Fault(f"its entry {quoted(key)} {what}; {need}")
     if not state:
         raise Fault("it holds no tensor")
     return state, wrapper
 
 
-def _unwrapped(content: dict[Any, Any]) -> tuple[dict[Any, Any], str]:
-    """Return the dict of tensors and its wrapper; without tensors, the likeliest dict."""
-    dicts = {name: content[name] for name in WRAPPERS if isinstance(content.get(name), dict)}
-    inner = [(name, _unwrapped(dicts[name])[0]) for name in dicts]
-    with_tensors = [(name, state) for name, state in inner if any(map(_tensor, state.values()))]
-    if with_tensors or (inner and not any(map(_tensor, content.values()))):
-        name, state = (with_tensors or inner)[0]
-        return state, name
-    return content, ""
+def _dicts(
+    content: dict[Any, Any], wrapper: str, seen: set[int]
+) -> Iterator[tuple[dict[Any, Any], str]]:
+    """Yield the dicts in wrappers, the innermost first and each once, with the outermost wrapper."""
+    for name in WRAPPERS:
+        inner = content.get(name)
+        if isinstance(inner, dict) and id(inner) not in seen:
+            seen.add(id(inner))
+            yield from _dicts(inner, wrapper or name, seen)
+    yield content, wrapper
 
 
 def _tensor(value: object) -> Tensor | None:
@@ -60,12 +63,9 @@ def _tensor(value: object) -> Tensor | None:
 
 
 def plain_names(
-    state: Mapping[str, Tensor], own: Collection[str] = ()
+    state: Mapping[str, Tensor], own: Collection[str]
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """Return ``state`` under the names that the models here use, and the prefixes dropped.
-
-    As few prefixes are dropped as lead to one of the names ``own``; or all.
-    """
+    """Drop as few prefixes as lead to one of the names ``own``, or all; return those dropped."""
     plain: dict[str, Tensor] = {}
     for key, tensor in state.items():
         shorter = _without_prefixes(key)
@@ -80,10 +80,7 @@ def plain_names(
 def _without_prefixes(key: str) -> list[str]:
     """Return the name with 0, 1, ... prefixes dropped; ``head.`` only before ``fc.``."""
     parts = key.split(".", MAX_PREFIXES + 1)
-    known, all_known = 0, 0
-    while all_known < len(parts) - 1 and parts[all_known] in (*PREFIXES, "head"):
-        all_known += 1
-    while known < all_known and parts[known] in PREFIXES:
-        known += 1
-    count = all_known if parts[all_known] == "fc" else known
+    known = list(takewhile(PREFIXES.__contains__, parts[:-1]))
+    with_head = list(takewhile((*PREFIXES, "head").__contains__, parts[:-1]))
+    count = len(with_head if parts[len(with_head)] == "fc" else known)
     return [".".join(parts[start:]) for start in range(count + 1)]

@@ -6,60 +6,49 @@ weight of a linear layer as (in, out).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
-from .pickles import OrderedDict, Settable, Text, plain_tuple, read_pickle
+from .pickles import OrderedDict, Settable, Text, first, plain_tuple, read_pickle
 from .tensors import ITEMSIZE, Fault, Plan, Tensor, plan_of, quoted
 
 RENAMED = {"_mean": "running_mean", "_variance": "running_var"}
 
 
 class PickledDtype(Settable):
-    """A NumPy dtype: kind, size and byte order, checked when an array is read."""
+    """A NumPy dtype, checked when an array is read; its state begins (version, byte order)."""
+
+    state: Any = (3, "<")
 
     def __init__(self, code: object, *_: object) -> None:
         self.code = code
-        self.state: Any = (3, "<")
-
-    def set_state(self, state: Any) -> None:
-        """Set the state of a NumPy dtype; its second item is the byte order."""
-        self.state = state
-
-    def code_and_order(self) -> tuple[str, str]:
-        """Return a key of `ITEMSIZE`, and which byte comes first."""
-        if not isinstance(self.code, str) or self.code not in ITEMSIZE:
-            raise Fault(f"has the dtype {quoted(self.code)}; need one of numbers")
-        if not isinstance(self.state, tuple) or self.state[1] not in ("<", ">", "|"):
-            raise Fault(f"has a dtype of state {quoted(self.state)}")
-        # Paddle stores bfloat16, which NumPy does not have, as uint16.
-        return "bf16" if self.code == "u2" else self.code, self.state[1].replace("|", "<")
 
 
 class PickledArray(Tensor, Settable):
-    """A NumPy array: created empty, then filled."""
+    """A NumPy array; its state is (1, shape, dtype, whether the first axis varies fastest, bytes)."""
 
     def __init__(self, *_: object, state: Any = None) -> None:
         super().__init__(self._plan)
         self.state = state
 
-    def set_state(self, state: Any) -> None:
-        """Set (version, shape, dtype, whether the first axis varies fastest, bytes)."""
-        self.state = state
-
     def _plan(self) -> Plan:
         match self.state:
-            case (1, shape, PickledDtype() as dtype, bool() | int() as fortran, raw):
-                code, order = dtype.code_and_order()
+            case (1, shape, PickledDtype(code=code, state=state), int(fortran), raw):
+                if not isinstance(code, str) or code not in ITEMSIZE:
+                    raise Fault(f"has the dtype {quoted(code)}; need one of numbers")
+                if not isinstance(state, tuple) or state[1] not in ("<", ">", "|"):
+                    raise Fault(f"has a dtype of state {quoted(state)}")
+                code = "bf16" if code == "u2" else code  # as Paddle stores what NumPy lacks
+                order = state[1].replace("|", "<")
                 if isinstance(raw, str | Text | memoryview):
-                    get = (
-                        partial(raw.encode, "latin1")
-                        if not isinstance(raw, memoryview)
-                        else raw.tobytes
-                    )
+                    get = partial(_bytes, raw)
                     return plan_of(len(raw), get, code, shape, fortran=bool(fortran), order=order)
         raise Fault("has no bytes; need those of an array")
+
+
+def _bytes(raw: str | Text | memoryview) -> bytes:
+    return raw.tobytes() if isinstance(raw, memoryview) else raw.encode("latin1")
 
 
 def from_buffer(raw: object, dtype: object, shape: Any, order: object, axes: Any = None) -> Tensor:
@@ -68,28 +57,18 @@ def from_buffer(raw: object, dtype: object, shape: Any, order: object, axes: Any
     return Tensor(partial(_turned, array, axes)) if order == "K" else array
 
 
-def encode(text: object, *_: object) -> object:
-    """Stand in for _codecs.encode, of text to bytes; `PickledArray` does it, as copies add up."""
-    return text
-
-
-def no_bytes() -> object:
-    """Stand in for bytes, which old pickles call for b""."""
-    return ""
-
-
-MODULES = "numpy.core", "numpy._core"  # before and since NumPy 2
-KNOWN = {
-    "__builtin__ bytes": no_bytes,
+KNOWN: dict[str, object] = {
+    "__builtin__ bytes": lambda: "",  # which old pickles call for b""
     "__builtin__ tuple": plain_tuple,
-    "_codecs encode": encode,
+    "_codecs encode": first,  # of text to bytes, which `PickledArray` does
     "builtins tuple": plain_tuple,
     "collections OrderedDict": OrderedDict,
     "numpy dtype": PickledDtype,
     "numpy ndarray": "ndarray",
-    **{f"{module}.multiarray _reconstruct": PickledArray for module in MODULES},
-    **{f"{module}.numeric _frombuffer": from_buffer for module in MODULES},
 }
+for core in ("core", "_core"):  # before and since NumPy 2
+    KNOWN[f"numpy.{core}.multiarray _reconstruct"] = PickledArray
+    KNOWN[f"numpy.{core}.numeric _frombuffer"] = from_buffer
 
 
 def read_paddle(data: bytes) -> object:
@@ -103,10 +82,13 @@ def renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {prefix + dot + RENAMED.get(name, name): tensor for prefix, dot, name, tensor in parts}
 
 
-def turned(state: Mapping[str, Tensor], is_linear: Callable[[str], bool]) -> dict[str, Tensor]:
-    """Return ``state`` with the weights of linear layers as (out, in)."""
+def turned(state: Mapping[str, Tensor], linear: Collection[str] | None) -> dict[str, Tensor]:
+    """Return weights of linear layers, those named or all but embeddings, as (out, in)."""
+    if linear is None:
+        weights = [name for name in state if name.rpartition(".")[2] == "weight"]
+        linear = {name for name in weights if "emb" not in name.lower()}
     return {
-        name: Tensor(partial(_turned, tensor)) if is_linear(name) else tensor
+        name: Tensor(partial(_turned, tensor)) if name in linear else tensor
         for name, tensor in state.items()
     }
 

@@ -17,35 +17,30 @@ import numpy as np
 
 from .tensors import Fault, quoted
 
-Known = Mapping[str, object]
+Load = Callable[[object], object] | None
 MAX_INSTRUCTIONS = 1 << 18  # RedNet-152 and the state of its optimiser take 60,000
 MAX_NAME = 255  # bytes; longer text stays packed, as its characters could take four bytes each
 MAX_LONG = 16  # bytes of an int
 OPERATIONS = {ord(operation.code): operation for operation in pickletools.opcodes}
 FORMATS = {"uint1": "<B", "uint2": "<H", "int4": "<i", "uint4": "<I", "uint8": "<Q", "float8": ">d"}
-LENGTHS = {"1": "<B", "4": "<I", "8": "<Q"}  # by the last letter of what the length is of
-MADE: dict[str, Callable[[], object]] = {
-    "EMPTY_DICT": dict,
-    "EMPTY_LIST": list,
-    "EMPTY_SET": lambda: Unknown("builtins set"),
-    "EMPTY_TUPLE": tuple,
-    "NEWFALSE": lambda: False,
-    "NEWTRUE": lambda: True,
-    "NONE": lambda: None,
-}
-TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 # How the instructions begin that push their argument.
 PUSHED = (
     *("BINBYTES", "BINFLOAT", "BININT", "BINSTRING", "BINUNICODE", "BYTEARRAY"),
     *("LONG1", "LONG4", "SHORT_BIN"),
 )
+# The values that an instruction pops; any other pops all since the last mark.
+POPPED = {"APPEND": 1, "BUILD": 1, "NEWOBJ": 2, "NEWOBJ_EX": 3, "REDUCE": 2, "SETITEM": 2}
+POPPED |= {"STACK_GLOBAL": 2, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 class Settable:
-    """An object that a pickle creates first and fills afterwards."""
+    """An object that a pickle creates first and gives its state afterwards."""
+
+    state: Any = None
 
     def set_state(self, state: Any) -> None:
-        """Set the state given in the pickle; ignored by default."""
+        """Keep the state given in the pickle."""
+        self.state = state
 
 
 @dataclass(eq=False)
@@ -77,11 +72,20 @@ class Text:
         return repr(str(self.raw[:MAX_NAME], "utf-8", "replace"))
 
 
+CONSTANTS = {"EMPTY_TUPLE": (), "NEWFALSE": False, "NEWTRUE": True, "NONE": None}
+CONSTANTS["EMPTY_SET"] = Unknown("builtins set")
+
+
 class OrderedDict(dict[object, object], Settable):
     """A dict, created empty; its state, PyTorch's versions of modules, is ignored."""
 
     def __init__(self) -> None:
         super().__init__()
+
+
+def first(value: object, *_: object) -> object:
+    """Stand in for functions that would copy or wrap their first argument: copies add up."""
+    return value
 
 
 def plain_tuple(items: object) -> object:
@@ -92,20 +96,10 @@ def plain_tuple(items: object) -> object:
 
 
 def read_pickle(
-    data: bytes, known: Known, load: Callable[[object], object] | None = None, start: int = 0
+    data: bytes, known: Mapping[str, object], load: Load = None, at: int = 0
 ) -> tuple[Any, int]:
-    """Return the object in the pickle at ``start``, and where the pickle ends.
-
-    ``known`` replaces the names in the pickle, "module name", which may call these functions with
-    any arguments. ``load`` returns the object of a persistent id, stored outside the pickle.
-
-    >>> import os, pickle
-    >>> read_pickle(pickle.dumps({"a": [1, 2.5, (None,)]}, 4), {})
-    ({'a': [1, 2.5, (None,)]}, 37)
-    >>> print(read_pickle(pickle.dumps(os.getcwd, 4), {})[0])
-    asks for 'posix getcwd', which is no tensor nor plain container
-    """
-    machine, at = _Machine(known, load), start
+    """Return the object in the pickle at byte ``at``, and its end; only ``known`` is called."""
+    machine = _Machine(known, load)  # any arguments may come; ``load`` gets persistent ids
     for _ in range(MAX_INSTRUCTIONS):
         operation = OPERATIONS.get(data[at]) if at < len(data) else None
         if operation is None:
@@ -126,12 +120,11 @@ def _argument(data: bytes, at: int, operation: Any) -> tuple[Any, int]:
         middle = data.index(b"\n", at, at + MAX_NAME)
         end = data.index(b"\n", middle + 1, middle + MAX_NAME)
         return str(data[at:end], "utf-8").replace("\n", " "), end + 1
-    if kind[-1:] not in LENGTHS:
+    if kind[-1:] not in ("1", "4", "8"):  # bytes of the length that stands before the argument
         return None, at
-    form = LENGTHS[kind[-1]]
-    (length,) = struct.unpack_from(form, data, at)
-    at += struct.calcsize(form)
-    raw = memoryview(data)[at : at + length]
+    start = at + int(kind[-1])
+    length = int.from_bytes(data[at:start], "little")
+    raw = memoryview(data)[start : start + length]
     if len(raw) < length:
         raise Fault("its pickle is cut short")
     argument: object = raw
@@ -143,11 +136,11 @@ def _argument(data: bytes, at: int, operation: Any) -> tuple[Any, int]:
         argument = str(raw, "latin1")
     elif kind.startswith("unicode"):
         argument = str(raw, "utf-8", "surrogatepass") if length <= MAX_NAME else Text(raw)
-    return argument, at + length
+    return argument, start + length
 
 
 class _Machine:
-    def __init__(self, known: Known, load: Callable[[object], object] | None) -> None:
+    def __init__(self, known: Mapping[str, object], load: Load) -> None:
         self.known, self.load = known, load
         self.stack: list[Any] = []
         self.marks: list[int] = []
@@ -164,63 +157,43 @@ class _Machine:
                 stack.append(self.memo[argument])
             case _ if name.startswith(PUSHED):
                 stack.append(argument)
-            case _ if name in MADE:
-                stack.append(MADE[name]())
+            case _ if name in CONSTANTS:
+                stack.append(CONSTANTS[name])
+            case "EMPTY_DICT" | "EMPTY_LIST":
+                stack.append({} if name == "EMPTY_DICT" else [])
+            case "FROZENSET":
+                self.popped(name)
+                stack.append(Unknown("builtins frozenset"))
             case "PROTO" | "FRAME":
                 pass
             case "MARK":
                 self.marks.append(len(stack))
-            case "TUPLE":
-                stack.append(tuple(self.since_mark()))
-            case "FROZENSET":
-                self.since_mark()
-                stack.append(Unknown("builtins frozenset"))
-            case _ if name in TUPLES:
-                stack.append(tuple(self.top(TUPLES[name])))
+            case "TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
+                stack.append(tuple(self.popped(name)))
             case "APPEND" | "APPENDS" | "ADDITEMS":
-                items = self.top(1) if name == "APPEND" else self.since_mark()
-                self.fill(list, list.extend, items)
+                self.fill(list, list.extend, self.popped(name))
             case "SETITEM" | "SETITEMS":
-                items = self.top(2) if name == "SETITEM" else self.since_mark()
-                self.fill(dict, _set_items, items)
+                self.fill(dict, _set_items, self.popped(name))
             case "GLOBAL" | "STACK_GLOBAL":
-                asked = argument if name == "GLOBAL" else " ".join(self.top(2))
-                stack.append(self.known[asked] if asked in self.known else Unknown(asked))
-            case "REDUCE" | "NEWOBJ" | "NEWOBJ_EX":
-                self.call(*self.top(3 if name == "NEWOBJ_EX" else 2)[:2])
-            case "OBJ":
-                function, *arguments = self.since_mark()
-                self.call(function, tuple(arguments))
+                asked = argument if name == "GLOBAL" else " ".join(self.popped(name))
+                stack.append(self.known.get(asked, Unknown(asked)))
+            case "REDUCE" | "NEWOBJ" | "NEWOBJ_EX" | "OBJ":
+                function, *given = self.popped(name)
+                stack.append(_called(function, tuple(given) if name == "OBJ" else given[0]))
             case "BUILD":
-                (state,) = self.top(1)
-                self.fill(Settable, lambda target, state: target.set_state(state), state)
+                self.fill(Settable, Settable.set_state, *self.popped(name))
             case "BINPERSID" if self.load is not None:
                 stack.append(self.load(stack.pop()))
             case _:
                 raise Fault(f"its pickle has the instruction {name}, which no tensor needs")
 
-    def call(self, function: Any, arguments: Any) -> None:
-        if isinstance(function, Unknown):
-            self.stack.append(function)
-        elif not callable(function):  # all callables are from the table
-            raise Fault(f"its pickle calls a {type(function).__name__}")
-        elif not isinstance(arguments, tuple):
-            raise Fault(f"its pickle calls with a {type(arguments).__name__}")
-        else:
-            self.stack.append(function(*arguments))
-
-    def top(self, count: int) -> list[Any]:
-        """Pop ``count`` values."""
-        if len(self.stack) < count:
+    def popped(self, name: str) -> list[Any]:
+        """Pop what the instruction takes."""
+        start = len(self.stack) - POPPED[name] if name in POPPED else self.marks.pop()
+        if start < 0:
             raise Fault("its pickle takes from an empty stack")
-        values = self.stack[-count:]
-        del self.stack[-count:]
-        return values
-
-    def since_mark(self) -> list[Any]:
-        mark = self.marks.pop()
-        values = self.stack[mark:]
-        del self.stack[mark:]
+        values = self.stack[start:]
+        del self.stack[start:]
         return values
 
     def fill(self, kind: type, change: Callable[[Any, Any], object], items: Any) -> None:
@@ -230,6 +203,16 @@ class _Machine:
             raise Fault(f"its pickle fills a {type(target).__name__}")
         if not isinstance(target, Unknown):
             change(target, items)
+
+
+def _called(function: Any, arguments: Any) -> object:
+    if isinstance(function, Unknown):
+        return function
+    if not callable(function):  # all callables are from the table
+        raise Fault(f"its pickle calls a {type(function).__name__}")
+    if not isinstance(arguments, tuple):
+        raise Fault(f"its pickle calls with a {type(arguments).__name__}")
+    return function(*arguments)
 
 
 def _set_items(target: dict[object, object], items: list[Any]) -> None:

@@ -18,19 +18,14 @@ from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
 
-from .pickles import OrderedDict, Unknown, plain_tuple, read_pickle
-from .tensors import ITEMSIZE, Fault, Numbers, Plan, Tensor, as_shape, numbers, quoted, result_size
+from ..arguments import quoted
+from .pickles import OrderedDict, Unknown, first, plain_tuple, read_pickle
+from .tensors import ITEMSIZE, RESULT_SIZE, Fault, Numbers, Plan, Read, Tensor, as_shape, numbers
 
 OLD_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # in the first pickle before 1.6
 OLD_VERSION = 1001  # the second
-STORAGES = dict(
-    zip(
-        ["BFloat16", "Half", "Float", "Double", "Bool", "Byte", "Char", "Short", "Int", "Long"],
-        ["bf16", "f2", "f4", "f8", "b1", "u1", "i1", "i2", "i4", "i8"],
-        strict=True,
-    )
-)
-Read = Callable[[], bytes | memoryview]
+STORAGES = "BFloat16", "Half", "Float", "Double", "Bool", "Byte", "Char", "Short", "Int", "Long"
+CODES = "bf16", "f2", "f4", "f8", "b1", "u1", "i1", "i2", "i4", "i8"  # of these
 
 
 @dataclass(eq=False)
@@ -42,16 +37,16 @@ class Storage:
     order: str
     nbytes: int  # in the file
     read: Read
-    _numbers: dict[str, Numbers] = field(default_factory=dict, repr=False)
+    arrays: dict[str, Numbers] = field(default_factory=dict, repr=False)
 
     def numbers(self, code: str) -> Numbers:
         """Return the array, shared by all tensors of this storage."""
-        if code not in self._numbers:
+        if code not in self.arrays:
             raw = self.read()
             if len(raw) != self.nbytes:  # views rely on it
                 raise Fault(f"has a storage of {len(raw)} bytes; need {self.nbytes}")
-            self._numbers[code] = numbers(raw, code, self.order)
-        return self._numbers[code]
+            self.arrays[code] = numbers(raw, code, self.order)
+        return self.arrays[code]
 
 
 @dataclass
@@ -91,16 +86,14 @@ def _plan(
     scale = ITEMSIZE[code] // ITEMSIZE[storage.code]  # above 1 for bytes
     begin, stop = part.start // scale, (part.start + part.count) // scale
     last = begin + start + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    count: int = math.prod(size)
+    count = math.prod(size)
     if count and last >= stop:
-        raise Fault(
-            f"has offset {start}, shape {quoted(size)} and strides {quoted(stride)}; "
-            f"need a view of its storage of {stop - begin} numbers"
-        )
+        got = f"has offset {start}, shape {quoted(size)} and strides {quoted(stride)}"
+        raise Fault(f"{got}; need a view of its storage of {stop - begin} numbers")
 
     def read() -> Numbers:
         if not count:
-            return np.empty(size, numbers(b"", code, "<").dtype)
+            return numbers(b"", code, "<").reshape(size)
         flat = storage.numbers(code)[begin + start :]
         steps = [step * flat.itemsize for step in stride]
         view = np.lib.stride_tricks.as_strided(flat, size, steps)
@@ -110,55 +103,40 @@ def _plan(
         repeats = any(n > 1 and step == 0 for n, step in zip(size, stride, strict=True))
         return view.copy() if repeats else view
 
-    held = storage.count // scale * result_size(code)
+    held = storage.count // scale * RESULT_SIZE[code]
     return Plan(size, code, read, (storage, code), held)
-
-
-def parameter(data: object, *_: object) -> object:
-    """Stand in for torch._utils._rebuild_parameter."""
-    return data
 
 
 KNOWN = {
     "collections OrderedDict": OrderedDict,
     "torch Size": plain_tuple,
-    "torch._utils _rebuild_parameter": parameter,
-    "torch._utils _rebuild_parameter_with_state": parameter,
+    "torch._utils _rebuild_parameter": first,
+    "torch._utils _rebuild_parameter_with_state": first,
     "torch._utils _rebuild_tensor": tensor,
     "torch._utils _rebuild_tensor_v2": tensor,
     "torch._utils _rebuild_tensor_v3": tensor_of_bytes,
     "torch.storage UntypedStorage": "u1",  # bytes, of a dtype that each tensor gives
     **{f"torch uint{8 * size}": f"u{size}" for size in (2, 4, 8)},
-    **{f"torch {name}Storage": code for name, code in STORAGES.items()},
+    **{f"torch {name}Storage": code for name, code in zip(STORAGES, CODES, strict=True)},
 }
 
 
-@dataclass
-class _Storages:
-    """The storages that a pickle asks for, by key; ``find`` returns the bytes and how to read."""
-
-    find: Callable[[str], tuple[int, Read]]
-    order: str = "<"
-    made: dict[str, Storage] = field(default_factory=dict)
-
-    def load(self, identity: Any) -> object:
-        """Return the object of a persistent id, which is a storage or a part of one."""
-        match identity:
-            case ("storage" | "module", Unknown() as unknown, *_):
-                return unknown
-            case ("storage", str(code), str(key), str(), int(count), *view) if code in ITEMSIZE:
-                if key not in self.made:
-                    self.made[key] = Storage(code, count, self.order, *self.find(key))
-                kept = self.made[key]
-                if (kept.code, kept.count) != (code, count):  # PyTorch refuses to write this
-                    raise Fault(
-                        f"it has storage {quoted(key)} both as {kept.count} {kept.code} and as "
-                        f"{count} {code}"
-                    )
-                _, start, length = view[0] if view and view[0] is not None else (None, 0, count)
-                if sum(as_shape([start, length])) <= count:
-                    return Part(kept, start, length)
-        raise Fault(f"its pickle asks for {quoted(identity)}; need a storage")
+def _stored(
+    made: dict[str, Storage], order: str, find: Callable[[str], tuple[int, Read]], identity: Any
+) -> object:
+    """Return the storage of a persistent id, or a part; ``find`` gives its size and bytes."""
+    match identity:
+        case ("storage" | "module", Unknown() as unknown, *_):
+            return unknown
+        case ("storage", str(code), str(key), str(), int(count), *view) if code in ITEMSIZE:
+            kept = made[key] = made.get(key) or Storage(code, count, order, *find(key))
+            if (kept.code, kept.count) != (code, count):  # PyTorch refuses to write this
+                both = f"both as {kept.count} {kept.code} and as {count} {code}"
+                raise Fault(f"it has storage {quoted(key)} {both}")
+            _, start, length = view[0] if view and view[0] is not None else (None, 0, count)
+            if sum(as_shape([start, length])) <= count:
+                return Part(kept, start, length)
+    raise Fault(f"its pickle asks for {quoted(identity)}; need a storage")
 
 
 def read_torch(archive: ZipFile) -> object:
@@ -169,12 +147,11 @@ def read_torch(archive: ZipFile) -> object:
         raise Fault("it has more than one data.pkl")
     folder = pickle.removesuffix("data.pkl")
     if f"{folder}constants.pkl" in entries:
-        raise Fault(
-            "it is a TorchScript archive; torch.jit.load it, and torch.save its state_dict()"
-        )
-    if any(info.compress_type != ZIP_STORED for info in entries.values()):
-        raise Fault("it has compressed entries, which PyTorch never writes")
+        advice = "torch.jit.load it, and torch.save its state_dict()"
+        raise Fault(f"it is a TorchScript archive; {advice}")
     for info in entries.values():
+        if info.compress_type != ZIP_STORED:
+            raise Fault("it has compressed entries, which PyTorch never writes")
         if not info.CRC:  # zero with torch.serialization.set_crc32_options(False)
             del info.CRC  # zipfile checks none then
 
@@ -185,32 +162,32 @@ def read_torch(archive: ZipFile) -> object:
         return entries[entry].file_size, partial(archive.read, entries[entry])
 
     big = f"{folder}byteorder" in entries and archive.read(f"{folder}byteorder") == b"big"
-    storages = _Storages(find, ">" if big else "<")
-    return read_pickle(archive.read(pickle), KNOWN, storages.load)[0]
+    load = partial(_stored, {}, ">" if big else "<", find)
+    return read_pickle(archive.read(pickle), KNOWN, load)[0]
 
 
 def read_old_torch(data: bytes) -> object:
     """Return the argument of `torch.save` from a file of the format before 1.6."""
     _, at = read_pickle(data, {})
-    version, at = read_pickle(data, {}, start=at)
+    version, at = read_pickle(data, {}, at=at)
     if version != OLD_VERSION:
         raise Fault(f"it is of version {quoted(version)} of PyTorch's format; need {OLD_VERSION}")
-    _, at = read_pickle(data, {}, start=at)  # sizes of C's types where it was written
+    _, at = read_pickle(data, {}, at=at)  # sizes of C's types where it was written
+    made: dict[str, Storage] = {}
     parts: dict[str, memoryview] = {}
-    storages = _Storages(lambda key: (0, lambda: parts[key]))
-    content, at = read_pickle(data, KNOWN, storages.load, at)
-    keys, at = read_pickle(data, {}, start=at)
+    load = partial(_stored, made, "<", lambda key: (0, lambda: parts[key]))
+    content, at = read_pickle(data, KNOWN, load, at)
+    keys, at = read_pickle(data, {}, at=at)
     for key in keys:
-        storage = storages.made[key]
+        storage = made[key]
         (count,) = struct.unpack_from("<q", data, at)
         at += 8
         storage.nbytes = count * ITEMSIZE[storage.code]
-        parts[key] = memoryview(data)[at : at + storage.nbytes]
-        if count != storage.count or len(parts[key]) < storage.nbytes:
-            raise Fault(
-                f"its storage {quoted(key)} has {len(parts[key])} bytes of {quoted(count)} numbers;"
-                f" need {storage.count} {storage.code}"
-            )
+        raw = parts[key] = memoryview(data)[at : at + storage.nbytes]
+        if count != storage.count or len(raw) < storage.nbytes:
+            got = f"{len(raw)} bytes of {quoted(count)} numbers"
+            need = f"{storage.count} {storage.code}"
+            raise Fault(f"its storage {quoted(key)} has {got}; need {need}")
         at += storage.nbytes
     return content
 

@@ -15,15 +15,13 @@ from .. import arguments
 MAX_BYTES = 1 << 30  # of a file, and of its arrays; RedNet-152 has 136 million
 MAX_AXES = 64  # NumPy has arrays of no more
 MAX_MESSAGE = 300  # letters of the message of another library, which may quote the whole file
-# Bytes per number, by code; "bf16" is the upper half of a float32.
-ITEMSIZE = {
-    "bf16": 2,
-    "b1": 1,
-    **{f"f{size}": size for size in (2, 4, 8)},
-    **{f"{sign}{size}": size for sign in "iu" for size in (1, 2, 4, 8)},
-}
+# Bytes per number of the file, by code; "bf16" is the upper half of a float32, which it becomes.
+ITEMSIZE = {"bf16": 2, "b1": 1, "f2": 2, "f4": 4, "f8": 8}
+ITEMSIZE |= {f"{sign}{size}": size for sign in "iu" for size in (1, 2, 4, 8)}
+RESULT_SIZE = {**ITEMSIZE, "bf16": 4}  # of the array
 
 Numbers = NDArray[Any]
+Read = Callable[[], bytes | memoryview]
 quoted = arguments.quoted
 
 
@@ -41,10 +39,7 @@ def shortened(error: Exception | str) -> str:
 
 @dataclass
 class Plan:
-    """An array to be made: its size is known and agrees with the file.
-
-    ``source`` is what the memory of several arrays belongs to, of ``source_bytes``.
-    """
+    """An array to be made, of checked size; several may belong to one ``source`` of memory."""
 
     shape: tuple[int, ...]
     code: str
@@ -75,7 +70,7 @@ def arrays_of(state: Mapping[str, Tensor]) -> dict[str, Numbers]:
     arrays = stored = 0  # bytes
     for name, tensor in state.items():
         plan = plans[name] = named(name, tensor.plan)
-        arrays += math.prod(plan.shape) * result_size(plan.code)
+        arrays += math.prod(plan.shape) * RESULT_SIZE[plan.code]
         stored += 0 if plan.source in sources else plan.source_bytes
         sources.add(plan.source)
         if max(arrays, stored) > MAX_BYTES:
@@ -84,24 +79,9 @@ def arrays_of(state: Mapping[str, Tensor]) -> dict[str, Numbers]:
 
 
 def plan_of(
-    size: int,
-    get: Callable[[], bytes | memoryview],
-    code: str,
-    shape: object,
-    *,
-    fortran: bool = False,
-    order: str = "<",
+    size: int, get: Read, code: str, shape: object, *, fortran: bool = False, order: str = "<"
 ) -> Plan:
-    """Return the plan of a contiguous array, writable and in the byte order of this machine.
-
-    ``get`` returns its ``size`` bytes; ``code`` is a key of `ITEMSIZE`; ``shape`` is unchecked;
-    with ``fortran`` the first axis varies fastest; ``order`` is that of the bytes, "<" or ">".
-
-    >>> plan_of(4, lambda: bytes([0, 0, 128, 63]), "f4", (1, 1)).read()
-    array([[1.]], dtype=float32)
-    >>> plan_of(2, lambda: bytes([63, 128]), "bf16", (1,), order=">").read()
-    array([1.], dtype=float32)
-    """
+    """Return the plan of a contiguous array, of ``size`` bytes that ``get`` returns."""
     sizes = as_shape(shape)
     need = math.prod(sizes) * ITEMSIZE[code]
     if size != need:
@@ -115,27 +95,18 @@ def plan_of(
 
 def as_shape(shape: object) -> tuple[int, ...]:
     """Return ``shape`` as a tuple of ints >= 0, few enough to multiply."""
-    if isinstance(shape, list | tuple) and len(shape) > MAX_AXES:
-        raise Fault(f"has {len(shape)} axes; need at most {MAX_AXES}")
-    if not isinstance(shape, list | tuple) or not all(
-        type(size) is int and 0 <= size < 1 << 48 for size in shape
-    ):
-        raise Fault(f"has shape {quoted(shape)}; need whole numbers >= 0")
-    return tuple(shape)
-
-
-def result_size(code: str) -> int:
-    """Return the bytes per number of the array, not of the file."""
-    return 4 if code == "bf16" else ITEMSIZE[code]
+    if isinstance(shape, list | tuple):
+        if len(shape) > MAX_AXES:
+            raise Fault(f"has {len(shape)} axes; need at most {MAX_AXES}")
+        if all(type(size) is int and 0 <= size < 1 << 48 for size in shape):
+            return tuple(shape)
+    raise Fault(f"has shape {quoted(shape)}; need whole numbers >= 0")
 
 
 def numbers(raw: bytes | memoryview, code: str, order: str) -> Numbers:
-    """Return ``raw`` as a new array of one axis; bfloat16 becomes float32."""
+    """Return bytes of order "<" or ">" as a new array of one axis, in this machine's order."""
     if code == "bf16":
         bits = np.frombuffer(raw, f"{order}u2").astype(np.uint32)
         bits <<= 16
-        widened: Numbers = bits.view(np.float32)
-        return widened
-    if code == "b1":
-        return np.frombuffer(raw, np.uint8).astype(np.bool_)
-    return np.frombuffer(raw, order + code).astype(code)
+        return bits.view(np.float32)
+    return np.frombuffer(raw, "u1" if code == "b1" else order + code).astype(code)
