@@ -15,20 +15,18 @@ import numpy as np
 from ..arguments import ArgumentError, WrongTypeError, quoted
 from ..files import written_whole
 from ..nn import Linear, Module
-from .names import find_state, plain_names
-from .paddle import read_paddle, renamed, turned
+from .frameworks import OLD_MAGIC, PADDLE, RENAMED, read_old_torch, read_torch, turned
+from .pickles import Fault, read_pickle
 from .plain import read_npz, read_safetensors, write_npz, write_safetensors
-from .pytorch import OLD_MAGIC, is_pickle, read_old_torch, read_torch
-from .tensors import ITEMSIZE, MAX_BYTES, Fault, Numbers, Tensor, arrays_of, named, shortened
+from .tensors import ITEMSIZE, MAX_BYTES, Numbers, Tensor, arrays_of, find_state, named, shortened
 
 __all__ = ["CheckpointError", "LoadReport", "load_checkpoint", "load_weights", "save_checkpoint"]
 
 MAX_ENTRIES = 20_000  # of a zip file
 # First bytes, in lower case, of files that are taken for weights, and what they are.
-OTHERS = {
+OTHERS: dict[bytes | tuple[bytes, ...], str] = {
     b"version https://git-lfs": "a pointer of Git LFS, not the file; fetch it with git lfs pull",
-    b"<!doctype html": "a web page; the download has failed",
-    b"<html": "a web page; the download has failed",
+    (b"<!doctype html", b"<html"): "a web page; the download has failed",
     b"\x89hdf": "an HDF5 file, as Keras writes; save the weights as .npz there",
     b"\x1f\x8b": "packed by gzip; unpack it first",
 }
@@ -266,11 +264,7 @@ def _tensors(
 ) -> tuple[dict[str, Tensor], str]:
     """Return the tensors of a file of any format, not read yet, and where they were found."""
     content, paddle = _object(data)
-    state, wrapper = find_state(content)
-    state, prefixes = plain_names(renamed(state) if paddle else state, own)
-    found = [f"under {quoted(wrapper)}"] if wrapper else []
-    found += [f"without the prefix {quoted(prefix)}" for prefix in prefixes[:2]]
-    read_from = f" (read {', '.join(found)})" if found else ""
+    state, read_from = find_state(content, own, RENAMED if paddle else {})
     return turned(state, linear) if paddle else state, read_from
 
 
@@ -286,8 +280,11 @@ def _object(data: bytes) -> tuple[object, bool]:
         total = sum(info.file_size for info in archive.infolist())  # entries may overlap
         if total > MAX_BYTES:
             raise Fault(f"it unpacks to {total} bytes; need at most {MAX_BYTES}")
-        torch = any(map(is_pickle, archive.namelist()))
-        return (read_torch if torch else read_npz)(archive), False
+        names = {name for name in archive.namelist() if name.count("/") == 1}
+        pickles = [name for name in names if name.endswith("/data.pkl")]
+        if len(pickles) > 1:
+            raise Fault("it has more than one data.pkl")
+        return read_torch(archive, *pickles) if pickles else read_npz(archive), False
     if OLD_MAGIC in data[:32]:
         return read_old_torch(data), False
     if data[257:262] == b"ustar":
@@ -295,7 +292,7 @@ def _object(data: bytes) -> tuple[object, bool]:
     if data[8:9] == b"{":  # before pickles: the length of a header may begin like one
         return read_safetensors(data), False
     if data.startswith(b"\x80"):
-        return read_paddle(data), True
+        return read_pickle(data, PADDLE)[0], True
     start = data[:1000].lstrip().lower()
     for begin, what in OTHERS.items():
         if start.startswith(begin):

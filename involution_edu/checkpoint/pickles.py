@@ -1,13 +1,13 @@
-"""A reader of pickles that runs no code in them, unlike Python's unpickler.
+"""A reader of pickles, which are programs that may call any function.
 
-A pickle is a program that may call any function. Here a stack machine runs only the instructions
-needed for tensors and containers, and calls only the functions of a fixed table, all of them in
-this package. Nothing is imported: any other name stands for an `Unknown`, which is never called.
+Unlike Python's, it runs only the instructions needed for tensors and containers, imports nothing,
+and calls only functions of this package in a fixed table; other names are never called.
 """
 
 from __future__ import annotations
 
 import pickletools
+import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .tensors import Fault, quoted
+from ..arguments import quoted
 
 Load = Callable[[object], object] | None
 MAX_INSTRUCTIONS = 1 << 18  # RedNet-152 and the state of its optimiser take 60,000
@@ -23,14 +23,15 @@ MAX_NAME = 255  # bytes; longer text stays packed, as its characters could take 
 MAX_LONG = 16  # bytes of an int
 OPERATIONS = {ord(operation.code): operation for operation in pickletools.opcodes}
 FORMATS = {"uint1": "<B", "uint2": "<H", "int4": "<i", "uint4": "<I", "uint8": "<Q", "float8": ">d"}
-# How the instructions begin that push their argument.
-PUSHED = (
-    *("BINBYTES", "BINFLOAT", "BININT", "BINSTRING", "BINUNICODE", "BYTEARRAY"),
-    *("LONG1", "LONG4", "SHORT_BIN"),
-)
+# The instructions that push their argument.
+PUSHED = re.compile("(SHORT_)?BIN(BYTES|FLOAT|INT|STRING|UNICODE)|BYTEARRAY8|LONG[14]")
 # The values that an instruction pops; any other pops all since the last mark.
 POPPED = {"APPEND": 1, "BUILD": 1, "NEWOBJ": 2, "NEWOBJ_EX": 3, "REDUCE": 2, "SETITEM": 2}
 POPPED |= {"STACK_GLOBAL": 2, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+
+
+class Fault(Exception):
+    """A defect of a file; `load_checkpoint` adds the name of the file."""
 
 
 class Settable:
@@ -62,11 +63,11 @@ class Text:
     def __len__(self) -> int:
         return int(np.count_nonzero(np.frombuffer(self.raw, np.int8) > -65))  # starts of characters
 
-    def encode(self, encoding: str) -> bytes:
-        """Return the bytes in Latin-1, whose characters begin with bytes up to 0xC3 in UTF-8."""
+    def __bytes__(self) -> bytes:
+        # The characters of Latin-1 begin with bytes up to 0xC3 in UTF-8.
         if np.frombuffer(self.raw, np.uint8).max() > 0xC3:
             raise Fault("has text instead of bytes")
-        return str(self.raw, "utf-8").encode(encoding)
+        return str(self.raw, "utf-8").encode("latin1")
 
     def __repr__(self) -> str:
         return repr(str(self.raw[:MAX_NAME], "utf-8", "replace"))
@@ -149,13 +150,11 @@ class _Machine:
     def step(self, name: str, argument: Any) -> None:
         stack = self.stack
         match name:
-            case "BINPUT" | "LONG_BINPUT":
-                self.memo[argument] = stack[-1]
-            case "MEMOIZE":
-                self.memo[len(self.memo)] = stack[-1]
+            case "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
+                self.memo[len(self.memo) if name == "MEMOIZE" else argument] = stack[-1]
             case "BINGET" | "LONG_BINGET":
                 stack.append(self.memo[argument])
-            case _ if name.startswith(PUSHED):
+            case _ if PUSHED.match(name):
                 stack.append(argument)
             case _ if name in CONSTANTS:
                 stack.append(CONSTANTS[name])

@@ -18,7 +18,9 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from numpy.lib import format as npy
 
-from .tensors import ITEMSIZE, Fault, Numbers, Plan, Tensor, plan_of, quoted
+from ..arguments import quoted
+from .pickles import Fault
+from .tensors import ITEMSIZE, Numbers, Plan, Tensor, plan_of
 
 # Bytes of the length of the header, and NumPy's parser, by version of the npy format.
 NPY_HEADERS = {(1, 0): (2, npy.read_array_header_1_0), (2, 0): (4, npy.read_array_header_2_0)}

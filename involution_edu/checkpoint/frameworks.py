@@ -1,16 +1,16 @@
-"""PyTorch's ``.pth`` and ``.pt``: a pickle, and the bytes of each storage.
+"""Files with pickles: PyTorch's ``.pth`` and ``.pt``, and Paddle's ``.pdparams``.
 
-A storage is a flat array of numbers. A tensor is a view of it, given by offset, shape and strides.
-Since PyTorch 1.6 a zip file holds them; before, and in many published weights since, they follow
-each other: three short pickles about the writer, the pickle, one of the keys of the storages, and
-for each storage the count of its numbers and their bytes.
+PyTorch's tensors are views of storages, flat arrays of numbers, by offset, shape and strides.
+Since 1.6 a zip file holds the pickle and the bytes of each storage; before, three short pickles
+about the writer, the pickle, one of the keys of the storages, and for each its count and bytes.
+Paddle's is one pickled dict of NumPy arrays, with the weights of linear layers as (in, out).
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -19,13 +19,14 @@ from zipfile import ZIP_STORED, ZipFile
 import numpy as np
 
 from ..arguments import quoted
-from .pickles import OrderedDict, Unknown, first, plain_tuple, read_pickle
-from .tensors import ITEMSIZE, RESULT_SIZE, Fault, Numbers, Plan, Read, Tensor, as_shape, numbers
+from .pickles import Fault, OrderedDict, Settable, Text, Unknown, first, plain_tuple, read_pickle
+from .tensors import ITEMSIZE, RESULT_SIZE, Numbers, Plan, Read, Tensor, as_shape, numbers, plan_of
 
 OLD_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # in the first pickle before 1.6
 OLD_VERSION = 1001  # the second
 STORAGES = "BFloat16", "Half", "Float", "Double", "Bool", "Byte", "Char", "Short", "Int", "Long"
 CODES = "bf16", "f2", "f4", "f8", "b1", "u1", "i1", "i2", "i4", "i8"  # of these
+RENAMED = {"_mean": "running_mean", "_variance": "running_var"}  # by Paddle
 
 
 @dataclass(eq=False)
@@ -58,19 +59,15 @@ class Part:
     count: int
 
 
-def tensor(part: object, *arguments: Any, dtype: object = None) -> object:
-    """Stand in for torch._utils._rebuild_tensor_v2; gradients and hooks are ignored."""
+def tensor(part: object, *arguments: Any, typed: bool = False) -> object:
+    """Stand in for _rebuild_tensor, its second version, or the third if ``typed`` by a dtype."""
     if isinstance(part, Unknown):
         return part
     if not isinstance(part, Part):
         raise Fault(f"its pickle makes a tensor of a {type(part).__name__}")
-    code = part.storage.code if dtype is None else dtype
-    return Tensor(partial(_plan, part, code, *arguments[:3], *arguments[5:6]))
-
-
-def tensor_of_bytes(part: object, *arguments: Any) -> object:
-    """Stand in for torch._utils._rebuild_tensor_v3, which names the dtype."""
-    return tensor(part, *arguments[:5], *arguments[6:], dtype=arguments[5])
+    code = arguments[5] if typed else part.storage.code
+    bits = arguments[6:7] if typed else arguments[5:6]  # after gradients and hooks
+    return Tensor(partial(_plan, part, code, *arguments[:3], *bits))
 
 
 def _plan(
@@ -103,18 +100,17 @@ def _plan(
         repeats = any(n > 1 and step == 0 for n, step in zip(size, stride, strict=True))
         return view.copy() if repeats else view
 
-    held = storage.count // scale * RESULT_SIZE[code]
-    return Plan(size, code, read, (storage, code), held)
+    return Plan(size, code, read, (storage, code), storage.count // scale * RESULT_SIZE[code])
 
 
-KNOWN = {
+TORCH = {
     "collections OrderedDict": OrderedDict,
     "torch Size": plain_tuple,
     "torch._utils _rebuild_parameter": first,
     "torch._utils _rebuild_parameter_with_state": first,
     "torch._utils _rebuild_tensor": tensor,
     "torch._utils _rebuild_tensor_v2": tensor,
-    "torch._utils _rebuild_tensor_v3": tensor_of_bytes,
+    "torch._utils _rebuild_tensor_v3": partial(tensor, typed=True),
     "torch.storage UntypedStorage": "u1",  # bytes, of a dtype that each tensor gives
     **{f"torch uint{8 * size}": f"u{size}" for size in (2, 4, 8)},
     **{f"torch {name}Storage": code for name, code in zip(STORAGES, CODES, strict=True)},
@@ -139,16 +135,12 @@ def _stored(
     raise Fault(f"its pickle asks for {quoted(identity)}; need a storage")
 
 
-def read_torch(archive: ZipFile) -> object:
+def read_torch(archive: ZipFile, pickle: str) -> object:
     """Return the argument of `torch.save`, with a `Tensor` for each tensor."""
     entries = {info.filename: info for info in archive.infolist()}
-    pickle, *others = [name for name in entries if is_pickle(name)]
-    if others:
-        raise Fault("it has more than one data.pkl")
     folder = pickle.removesuffix("data.pkl")
     if f"{folder}constants.pkl" in entries:
-        advice = "torch.jit.load it, and torch.save its state_dict()"
-        raise Fault(f"it is a TorchScript archive; {advice}")
+        raise Fault("it is a TorchScript archive; torch.jit.load it, torch.save its state_dict()")
     for info in entries.values():
         if info.compress_type != ZIP_STORED:
             raise Fault("it has compressed entries, which PyTorch never writes")
@@ -163,7 +155,7 @@ def read_torch(archive: ZipFile) -> object:
 
     big = f"{folder}byteorder" in entries and archive.read(f"{folder}byteorder") == b"big"
     load = partial(_stored, {}, ">" if big else "<", find)
-    return read_pickle(archive.read(pickle), KNOWN, load)[0]
+    return read_pickle(archive.read(pickle), TORCH, load)[0]
 
 
 def read_old_torch(data: bytes) -> object:
@@ -176,22 +168,89 @@ def read_old_torch(data: bytes) -> object:
     made: dict[str, Storage] = {}
     parts: dict[str, memoryview] = {}
     load = partial(_stored, made, "<", lambda key: (0, lambda: parts[key]))
-    content, at = read_pickle(data, KNOWN, load, at)
+    content, at = read_pickle(data, TORCH, load, at)
     keys, at = read_pickle(data, {}, at=at)
     for key in keys:
-        storage = made[key]
+        storage = made[key if isinstance(key, str) else ""]  # to hash tuples may take forever
         (count,) = struct.unpack_from("<q", data, at)
         at += 8
         storage.nbytes = count * ITEMSIZE[storage.code]
         raw = parts[key] = memoryview(data)[at : at + storage.nbytes]
         if count != storage.count or len(raw) < storage.nbytes:
             got = f"{len(raw)} bytes of {quoted(count)} numbers"
-            need = f"{storage.count} {storage.code}"
-            raise Fault(f"its storage {quoted(key)} has {got}; need {need}")
+            raise Fault(f"its storage {quoted(key)} has {got}; need {storage.count} {storage.code}")
         at += storage.nbytes
     return content
 
 
-def is_pickle(entry: str) -> bool:
-    """Return whether this is the entry of the pickle in a file of PyTorch."""
-    return entry.count("/") == 1 and entry.endswith("/data.pkl")
+class PickledDtype(Settable):
+    """A NumPy dtype, checked when an array is read; its state begins (version, byte order)."""
+
+    state: Any = (3, "<")
+
+    def __init__(self, code: object, *_: object) -> None:
+        self.code = code
+
+
+class PickledArray(Tensor, Settable):
+    """A NumPy array; its state is (1, shape, dtype, whether the first axis varies fastest, bytes)."""
+
+    def __init__(self, *_: object, state: Any = None) -> None:
+        super().__init__(self._plan)
+        self.state = state
+
+    def _plan(self) -> Plan:
+        match self.state:
+            case (1, shape, PickledDtype(code=code, state=state), int(fortran), raw):
+                if not isinstance(code, str) or code not in ITEMSIZE:
+                    raise Fault(f"has the dtype {quoted(code)}; need one of numbers")
+                if not isinstance(state, tuple) or state[1] not in ("<", ">", "|"):
+                    raise Fault(f"has a dtype of state {quoted(state)}")
+                code = "bf16" if code == "u2" else code  # as Paddle stores what NumPy lacks
+                order = state[1].replace("|", "<")
+                if isinstance(raw, str):
+                    raw = raw.encode("latin1")
+                if isinstance(raw, bytes | Text | memoryview):
+                    get = partial(bytes, raw)
+                    return plan_of(len(raw), get, code, shape, fortran=bool(fortran), order=order)
+        raise Fault("has no bytes; need those of an array")
+
+
+def from_buffer(raw: object, dtype: object, shape: Any, order: object, axes: Any = None) -> Tensor:
+    """Stand in for NumPy's _frombuffer, of pickles of protocol 5."""
+    array = PickledArray(state=(1, shape, dtype, order == "F", raw))
+    return Tensor(partial(_turned, array, axes)) if order == "K" else array
+
+
+PADDLE: dict[str, object] = {
+    "__builtin__ bytes": lambda: "",  # which old pickles call for b""
+    "__builtin__ tuple": plain_tuple,
+    "_codecs encode": first,  # of text to bytes, which `PickledArray` does
+    "builtins tuple": plain_tuple,
+    "collections OrderedDict": OrderedDict,
+    "numpy dtype": PickledDtype,
+    "numpy ndarray": "ndarray",
+}
+for core in ("core", "_core"):  # before and since NumPy 2
+    PADDLE[f"numpy.{core}.multiarray _reconstruct"] = PickledArray
+    PADDLE[f"numpy.{core}.numeric _frombuffer"] = from_buffer
+
+
+def turned(state: Mapping[str, Tensor], linear: Collection[str] | None) -> dict[str, Tensor]:
+    """Return weights of linear layers, those named or all but embeddings, as (out, in)."""
+    if linear is None:
+        linear = [name for name in state if name.rpartition(".")[2] == "weight"]
+        linear = [name for name in linear if "emb" not in name.lower()]
+    weights = {name: Tensor(partial(_turned, state[name])) for name in linear if name in state}
+    return {**state, **weights}
+
+
+def _turned(tensor: Tensor, axes: tuple[int, ...] = (1, 0)) -> Plan:
+    """Return the plan of an array with its axes in another order, if it has so many."""
+    plan = tensor.plan()
+    if len(plan.shape) != len(axes):
+        return plan
+    if sorted(as_shape(axes)) != list(range(len(axes))):
+        raise Fault(f"has its axes in the order {quoted(axes)}")
+    shape = tuple(plan.shape[axis] for axis in axes)
+    return Plan(shape, plan.code, lambda: plan.read().transpose(axes))
