@@ -29,6 +29,7 @@ OTHERS: dict[bytes | tuple[bytes, ...], str] = {
     (b"<!doctype html", b"<html"): "a web page; the download has failed",
     b"\x89hdf": "an HDF5 file, as Keras writes; save the weights as .npz there",
     b"\x1f\x8b": "packed by gzip; unpack it first",
+    b"": "no file of PyTorch, Paddle, safetensors or NumPy (.npz)",
 }
 WRITERS = {".npz": write_npz, ".safetensors": write_safetensors}
 
@@ -38,13 +39,9 @@ class CheckpointError(ArgumentError):
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> import involution_edu as inv
-    >>> path = Path(tempfile.mkdtemp()) / "notes.pth"
-    >>> _ = path.write_text("no weights at all")
     >>> try:
-    ...     inv.load_checkpoint(path)
+    ...     inv.load_checkpoint(inv.__file__)
     ... except inv.CheckpointError as error:
     ...     print(str(error).partition("loaded: ")[2])
     it is no file of PyTorch, Paddle, safetensors or NumPy (.npz)
@@ -115,8 +112,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Numbers]:
         ...
     FileNotFoundError: path is missing.pth; there is no such file
     """
-    with _content(path) as data:
-        return arrays_of(_tensors(data)[0])
+    with _tensors(path) as (state, _):
+        return arrays_of(state)
 
 
 def load_weights(model: Module, path: str | os.PathLike[str], strict: bool = True) -> LoadReport:
@@ -129,10 +126,9 @@ def load_weights(model: Module, path: str | os.PathLike[str], strict: bool = Tru
     model : Module
     path : str or path
     strict : bool
-        Whether the file must have every parameter and buffer of the model and no other. Only
-        ``num_batches_tracked`` of batch normalisation, which affects no result, may be absent.
-        If False, what has the name and shape of the model's is loaded, such as the backbone of
-        a detector, and the rest of the model is kept.
+        Whether the file must have every parameter and buffer of the model and no other; only
+        ``num_batches_tracked``, which affects no result, may be absent. If False, what has the
+        name and shape of the model's is loaded, such as a backbone, and the rest is kept.
 
     Returns
     -------
@@ -172,8 +168,7 @@ def load_weights(model: Module, path: str | os.PathLike[str], strict: bool = Tru
     """
     own = model.state_dict()
     linear = {f"{prefix}weight" for prefix, m in model.named_modules() if isinstance(m, Linear)}
-    with _content(path) as data:
-        state, read_from = _tensors(data, own, linear)
+    with _tensors(path, own, linear) as (state, read_from):
         shapes = {name: named(name, state[name].plan).shape for name in own if name in state}
         fitting = {name: state[name] for name in shapes if shapes[name] == own[name].shape}
         arrays = arrays_of(state if strict else fitting)
@@ -240,8 +235,10 @@ def save_checkpoint(
 
 
 @contextmanager
-def _content(path: str | os.PathLike[str]) -> Iterator[bytes]:
-    """Yield the bytes of a regular file of limited size, then name the file in any error."""
+def _tensors(
+    path: str | os.PathLike[str], own: Collection[str] = (), linear: Collection[str] | None = None
+) -> Iterator[tuple[dict[str, Tensor], str]]:
+    """Yield the tensors of a file, not read yet, and where they were; name the file in any error."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"path is {path}; there is no such file")
@@ -253,19 +250,12 @@ def _content(path: str | os.PathLike[str]) -> Iterator[bytes]:
         raise CheckpointError("path", f"is {path}, of {size} bytes", f"at most {MAX_BYTES}")
     data = path.read_bytes()
     try:
-        yield data
+        content, paddle = _object(data)
+        state, read_from = find_state(content, own, RENAMED if paddle else {})
+        yield turned(state, linear) if paddle else state, read_from
     except Exception as error:  # decoders of zip, JSON and NumPy raise almost all on damage
         got = f"is {path}, which cannot be loaded: {shortened(error)}"
         raise CheckpointError("path", got) from error
-
-
-def _tensors(
-    data: bytes, own: Collection[str] = (), linear: Collection[str] | None = None
-) -> tuple[dict[str, Tensor], str]:
-    """Return the tensors of a file of any format, not read yet, and where they were found."""
-    content, paddle = _object(data)
-    state, read_from = find_state(content, own, RENAMED if paddle else {})
-    return turned(state, linear) if paddle else state, read_from
 
 
 def _object(data: bytes) -> tuple[object, bool]:
@@ -294,7 +284,4 @@ def _object(data: bytes) -> tuple[object, bool]:
     if data.startswith(b"\x80"):
         return read_pickle(data, PADDLE)[0], True
     start = data[:1000].lstrip().lower()
-    for begin, what in OTHERS.items():
-        if start.startswith(begin):
-            raise Fault(f"it is {what}")
-    raise Fault("it is no file of PyTorch, Paddle, safetensors or NumPy (.npz)")
+    raise Fault(f"it is {next(what for begin, what in OTHERS.items() if start.startswith(begin))}")

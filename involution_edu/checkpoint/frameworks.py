@@ -172,8 +172,7 @@ def read_old_torch(data: bytes) -> object:
     keys, at = read_pickle(data, {}, at=at)
     for key in keys:
         storage = made[key if isinstance(key, str) else ""]  # to hash tuples may take forever
-        (count,) = struct.unpack_from("<q", data, at)
-        at += 8
+        (count,), at = struct.unpack_from("<q", data, at), at + 8
         storage.nbytes = count * ITEMSIZE[storage.code]
         raw = parts[key] = memoryview(data)[at : at + storage.nbytes]
         if count != storage.count or len(raw) < storage.nbytes:

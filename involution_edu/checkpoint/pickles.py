@@ -161,8 +161,7 @@ class _Machine:
             case "EMPTY_DICT" | "EMPTY_LIST":
                 stack.append({} if name == "EMPTY_DICT" else [])
             case "FROZENSET":
-                self.popped(name)
-                stack.append(Unknown("builtins frozenset"))
+                stack[self.marks.pop() :] = [Unknown("builtins frozenset")]
             case "PROTO" | "FRAME":
                 pass
             case "MARK":

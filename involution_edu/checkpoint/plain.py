@@ -115,8 +115,9 @@ def _entry(name: str, entry: Any) -> tuple[int, int, str, str, Any]:
     match entry:
         case {"dtype": str(dtype), "shape": shape, "data_offsets": [int(start), int(stop)]}:
             if dtype not in DTYPES:
-                need = f"need one of {', '.join(sorted(DTYPES))}"
-                raise Fault(f"tensor {quoted(name)} has dtype {quoted(dtype)}; {need}")
+                raise Fault(
+                    f"tensor {quoted(name)} has dtype {quoted(dtype)}; need {sorted(DTYPES)}"
+                )
             if 0 <= start <= stop:
                 return start, stop, name, DTYPES[dtype], shape
     raise Fault(f"tensor {quoted(name)} is {quoted(entry)}; need dtype, shape and two data_offsets")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,6 @@ WRAPPERS = "state_dict", "model_state_dict", "model", "net", "params", "weights"
 PREFIXES = "module", "_orig_mod", "model", "net", "backbone"
 MAX_PREFIXES = 8
 MAX_TENSORS = 20_000  # RedNet-152 has 1,301
-NAME_TABLE = "StructuredToParameterName@@"  # Paddle's second names, as a dict among the tensors
 
 Numbers = NDArray[Any]
 Read = Callable[[], bytes | memoryview]
@@ -91,11 +90,8 @@ def plan_of(
     need = math.prod(sizes) * ITEMSIZE[code]
     if size != need:
         raise Fault(f"has {size} bytes; need {need} for {code} of shape {quoted(sizes)}")
-
-    def read() -> Numbers:
-        return numbers(get(), code, order).reshape(sizes, order="F" if fortran else "C")
-
-    return Plan(sizes, code, read)
+    axes: Literal["F", "C"] = "F" if fortran else "C"
+    return Plan(sizes, code, lambda: numbers(get(), code, order).reshape(sizes, order=axes))
 
 
 def as_shape(shape: object) -> tuple[int, ...]:
@@ -111,9 +107,7 @@ def as_shape(shape: object) -> tuple[int, ...]:
 def numbers(raw: bytes | memoryview, code: str, order: str) -> Numbers:
     """Return bytes of order "<" or ">" as a new array of one axis, in this machine's order."""
     if code == "bf16":
-        bits = np.frombuffer(raw, f"{order}u2").astype(np.uint32)
-        bits <<= 16
-        return bits.view(np.float32)
+        return np.left_shift(np.frombuffer(raw, f"{order}u2"), 16, dtype=np.uint32).view(np.float32)
     return np.frombuffer(raw, "u1" if code == "b1" else order + code).astype(code)
 
 
@@ -132,10 +126,9 @@ def find_state(
     state: dict[str, Tensor] = {}
     dropped = set()
     for key, value in found.items():
-        tensor = _tensor(value)
         if isinstance(key, Unknown):
             raise Fault(f"its pickle has {key.name}; need str")
-        if isinstance(key, str) and tensor is not None:
+        if isinstance(key, str) and (tensor := _tensor(value)):
             prefix, dot, last = key.rpartition(".")
             whole = prefix + dot + renamed.get(last, last)
             name = _plain_name(whole, own)
@@ -143,7 +136,7 @@ def find_state(
                 raise Fault(f"it has two tensors for {quoted(name)}, one of them {quoted(key)}")
             state[name] = tensor
             dropped.add(whole.removesuffix(name))
-        elif key != NAME_TABLE:
+        elif key != "StructuredToParameterName@@":  # Paddle's second names
             what = value if isinstance(value, Unknown) else f"is a {type(value).__name__}"
             need = "need a tensor, or the tensors under 'state_dict'"
             raise Fault(f"its entry {quoted(key)} {what}; {need}")
