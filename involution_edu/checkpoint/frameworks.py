@@ -19,9 +19,10 @@ from zipfile import ZIP_STORED, ZipFile
 import numpy as np
 
 from ..arguments import quoted
-from .pickles import Fault, OrderedDict, Settable, Text, Unknown, first, plain_tuple, read_pickle
-from .tensors import ITEMSIZE, RESULT_SIZE, Numbers, Plan, Read, Tensor, as_shape, numbers, plan_of
+from .pickles import OrderedDict, Settable, Text, Unknown, first, plain_tuple, read_pickle
+from .tensors import ITEMSIZE, RESULT_SIZE, Fault, Numbers, Plan, Tensor, as_shape, numbers, plan_of
 
+Read = Callable[[], bytes | memoryview]
 OLD_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # in the first pickle before 1.6
 OLD_VERSION = 1001  # the second
 STORAGES = "BFloat16", "Half", "Float", "Double", "Bool", "Byte", "Char", "Short", "Int", "Long"
