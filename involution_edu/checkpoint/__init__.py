@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -12,38 +12,26 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
-from ..arguments import ArgumentError, WrongTypeError
+from ..arguments import ArgumentError, WrongTypeError, quoted
 from ..files import written_whole
 from ..nn import Linear, Module
-from .names import find_state, plain_names
-from .npz import read_npz, write_npz
-from .paddle import read_paddle, renamed, turned
-from .pytorch import OLD_MAGIC, is_pickle, read_old_torch, read_torch
-from .safetensors import read_safetensors, write_safetensors
-from .tensors import (
-    ITEMSIZE,
-    MAX_BYTES,
-    Fault,
-    Numbers,
-    Tensor,
-    arrays_of,
-    named,
-    quoted,
-    shortened,
-)
+from . import tensors
+from .frameworks import OLD_MAGIC, PADDLE, RENAMED, read_old_torch, read_torch, turned
+from .pickles import find_state, read_pickle
+from .tensors import ITEMSIZE, MAX_BYTES, Fault, Numbers, Tensor, arrays_of, named, shortened
 
 __all__ = ["CheckpointError", "LoadReport", "load_checkpoint", "load_weights", "save_checkpoint"]
 
 MAX_ENTRIES = 20_000  # of a zip file
 # First bytes, in lower case, of files that are taken for weights, and what they are.
-OTHERS = {
+OTHERS: dict[bytes | tuple[bytes, ...], str] = {
     b"version https://git-lfs": "a pointer of Git LFS, not the file; fetch it with git lfs pull",
-    b"<!doctype html": "a web page; the download has failed",
-    b"<html": "a web page; the download has failed",
+    (b"<!doctype html", b"<html"): "a web page; the download has failed",
     b"\x89hdf": "an HDF5 file, as Keras writes; save the weights as .npz there",
     b"\x1f\x8b": "packed by gzip; unpack it first",
+    b"": "no file of PyTorch, Paddle, safetensors or NumPy (.npz)",
 }
-WRITERS = {".npz": write_npz, ".safetensors": write_safetensors}
+WRITERS = {".npz": tensors.write_npz, ".safetensors": tensors.write_safetensors}
 
 
 class CheckpointError(ArgumentError):
@@ -51,13 +39,9 @@ class CheckpointError(ArgumentError):
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> import involution_edu as inv
-    >>> path = Path(tempfile.mkdtemp()) / "notes.pth"
-    >>> _ = path.write_text("no weights at all")
     >>> try:
-    ...     inv.load_checkpoint(path)
+    ...     inv.load_checkpoint(inv.__file__)
     ... except inv.CheckpointError as error:
     ...     print(str(error).partition("loaded: ")[2])
     it is no file of PyTorch, Paddle, safetensors or NumPy (.npz)
@@ -128,9 +112,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Numbers]:
         ...
     FileNotFoundError: path is missing.pth; there is no such file
     """
-    data = _bytes(path)
-    with _defects_of(path):
-        return arrays_of(_tensors(data, (), _looks_linear)[0])
+    with _tensors(path) as (state, _):
+        return arrays_of(state)
 
 
 def load_weights(model: Module, path: str | os.PathLike[str], strict: bool = True) -> LoadReport:
@@ -143,10 +126,9 @@ def load_weights(model: Module, path: str | os.PathLike[str], strict: bool = Tru
     model : Module
     path : str or path
     strict : bool
-        Whether the file must have every parameter and buffer of the model and no other. Only
-        ``num_batches_tracked`` of batch normalisation, which affects no result, may be absent.
-        If False, what has the name and shape of the model's is loaded, such as the backbone of
-        a detector, and the rest of the model is kept.
+        Whether the file must have every parameter and buffer of the model and no other; only
+        ``num_batches_tracked``, which affects no result, may be absent. If False, what has the
+        name and shape of the model's is loaded, such as a backbone, and the rest is kept.
 
     Returns
     -------
@@ -184,30 +166,26 @@ def load_weights(model: Module, path: str | os.PathLike[str], strict: bool = Tru
     >>> inv.load_weights(other, path, strict=False)
     LoadReport(missing=('last.weight', 'last.bias'), surplus=(), reshaped=(('fc.bias', (3,), (2,)),))
     """
-    data = _bytes(path)
     own = model.state_dict()
-    linear = {
-        f"{prefix}weight" for prefix, module in model.named_modules() if isinstance(module, Linear)
-    }
-    with _defects_of(path):
-        state, read_from = _tensors(data, own, linear.__contains__)
+    linear = {f"{prefix}weight" for prefix, m in model.named_modules() if isinstance(m, Linear)}
+    with _tensors(path, own, linear) as (state, read_from):
         shapes = {name: named(name, state[name].plan).shape for name in own if name in state}
         fitting = {name: state[name] for name in shapes if shapes[name] == own[name].shape}
         arrays = arrays_of(state if strict else fitting)
     absent = [name for name in own if name not in state]
-    counts = {name for name in absent if name.rpartition(".")[2] == "num_batches_tracked"}
-    kept = counts if strict else own.keys() - fitting.keys()
-    fit = f"{len(fitting)} of its {len(state)} tensors fit{read_from}"
+    missing = [name for name in absent if name.rpartition(".")[2] != "num_batches_tracked"]
+    kept = set(absent).difference(missing) if strict else own.keys() - fitting.keys()
+    hint = f"{len(fitting)} of its {len(state)} tensors fit{read_from}"
+    hint += ", which strict=False loads" if fitting and strict else ""
     try:
         if not fitting and not strict:
             raise ArgumentError("state", f"has no tensor such as {quoted(next(iter(own)))}")
         model.load_state_dict({**arrays, **{name: own[name] for name in kept}})
     except (TypeError, ValueError) as error:
-        hint = f"; {fit}" + (", which strict=False loads" if fitting and strict else "")
-        got = f"is {path}, which is of another model: {shortened(str(error))}{hint}"
+        got = f"is {path}, which is of another model: {shortened(str(error))}; {hint}"
         raise CheckpointError("path", got) from error
     return LoadReport(
-        tuple(name for name in absent if name not in counts),
+        tuple(missing),
         tuple(name for name in state if name not in own),
         tuple((name, shapes[name], own[name].shape) for name in shapes if name not in fitting),
     )
@@ -256,13 +234,11 @@ def save_checkpoint(
         WRITERS[path.suffix](temporary, state)
 
 
-def _looks_linear(name: str) -> bool:
-    """Return whether a weight of Paddle is taken for that of a linear layer, without a model."""
-    return name.rpartition(".")[2] == "weight" and "emb" not in name.lower()
-
-
-def _bytes(path: str | os.PathLike[str]) -> bytes:
-    """Return the content of a regular file of limited size."""
+@contextmanager
+def _tensors(
+    path: str | os.PathLike[str], own: Collection[str] = (), linear: Collection[str] | None = None
+) -> Iterator[tuple[dict[str, Tensor], str]]:
+    """Yield the tensors of a file, not read yet, and where they were; name the file in any error."""
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"path is {path}; there is no such file")
@@ -272,37 +248,17 @@ def _bytes(path: str | os.PathLike[str]) -> bytes:
         raise CheckpointError("path", f"is {path}, a pipe or a device", "a regular file")
     if (size := path.stat().st_size) > MAX_BYTES:
         raise CheckpointError("path", f"is {path}, of {size} bytes", f"at most {MAX_BYTES}")
-    return path.read_bytes()
-
-
-@contextmanager
-def _defects_of(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Name the file in any error: decoders of zip, JSON and NumPy raise almost all on damage."""
+    data = path.read_bytes()
     try:
-        yield
-    except Exception as error:
-        raise CheckpointError(
-            "path", f"is {path}, which cannot be loaded: {shortened(error)}"
-        ) from error
+        content, paddle = _object(data)
+        state, read_from = find_state(content, own, RENAMED if paddle else {})
+        yield turned(state, linear) if paddle else state, read_from
+    except Exception as error:  # decoders of zip, JSON and NumPy raise almost all on damage
+        got = f"is {path}, which cannot be loaded: {shortened(error)}"
+        raise CheckpointError("path", got) from error
 
 
-def _tensors(
-    data: bytes, own: Collection[str], is_linear: Callable[[str], bool]
-) -> tuple[dict[str, Tensor], str]:
-    """Return the tensors of a file of any format, not read yet, and where they were found.
-
-    ``own`` are the names of the model; ``is_linear`` tells which weights belong to linear layers.
-    """
-    content, paddle = _content(data)
-    state, wrapper = find_state(content)
-    state, prefixes = plain_names(renamed(state) if paddle else state, own)
-    found = [f"under {quoted(wrapper)}"] if wrapper else []
-    found += [f"without the prefix {quoted(prefix)}" for prefix in prefixes[:2]]
-    read_from = f" (read {', '.join(found)})" if found else ""
-    return turned(state, is_linear) if paddle else state, read_from
-
-
-def _content(data: bytes) -> tuple[object, bool]:
+def _object(data: bytes) -> tuple[object, bool]:
     """Return what a file of any format holds, and whether it is Paddle's."""
     if data.startswith(b"PK\3\4"):
         if data.count(b"PK\1\2") > MAX_ENTRIES:
@@ -311,21 +267,20 @@ def _content(data: bytes) -> tuple[object, bool]:
             archive = ZipFile(BytesIO(data))
         except BadZipFile as error:
             raise Fault(f"it is a zip file cut short or damaged ({error})") from error
-        total = sum(info.file_size for info in archive.infolist())  # entries may overlap
-        if total > MAX_BYTES:
+        if (total := sum(info.file_size for info in archive.infolist())) > MAX_BYTES:  # may overlap
             raise Fault(f"it unpacks to {total} bytes; need at most {MAX_BYTES}")
-        torch = any(map(is_pickle, archive.namelist()))
-        return (read_torch if torch else read_npz)(archive), False
+        names = {name for name in archive.namelist() if name.count("/") == 1}
+        pickles = [name for name in names if name.endswith("/data.pkl")]
+        if len(pickles) > 1:
+            raise Fault("it has more than one data.pkl")
+        return read_torch(archive, *pickles) if pickles else tensors.read_npz(archive), False
     if OLD_MAGIC in data[:32]:
         return read_old_torch(data), False
     if data[257:262] == b"ustar":
         raise Fault("it is of PyTorch before 0.1.10; torch.load it and torch.save it anew")
     if data[8:9] == b"{":  # before pickles: the length of a header may begin like one
-        return read_safetensors(data), False
+        return tensors.read_safetensors(data), False
     if data.startswith(b"\x80"):
-        return read_paddle(data), True
+        return read_pickle(data, PADDLE)[0], True
     start = data[:1000].lstrip().lower()
-    for begin, what in OTHERS.items():
-        if start.startswith(begin):
-            raise Fault(f"it is {what}")
-    raise Fault("it is no file of PyTorch, Paddle, safetensors or NumPy (.npz)")
+    raise Fault(f"it is {next(what for begin, what in OTHERS.items() if start.startswith(begin))}")

@@ -1,51 +1,45 @@
-"""A reader of pickles that runs no code in them, unlike Python's unpickler.
+"""A reader of pickles, which are programs that may call any function; and the tensors in them.
 
-A pickle is a program that may call any function. Here a stack machine runs only the instructions
-needed for tensors and containers, and calls only the functions of a fixed table, all of them in
-this package. Nothing is imported: any other name stands for an `Unknown`, which is never called.
+Unlike Python's, it runs only the instructions needed for tensors and containers, imports nothing,
+and calls only functions of this package in a fixed table; other names are never called.
 """
 
 from __future__ import annotations
 
 import pickletools
+import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
-from .tensors import Fault, quoted
+from .tensors import Fault, Tensor, quoted
 
-Known = Mapping[str, object]
+Load = Callable[[object], object] | None
 MAX_INSTRUCTIONS = 1 << 18  # RedNet-152 and the state of its optimiser take 60,000
 MAX_NAME = 255  # bytes; longer text stays packed, as its characters could take four bytes each
 MAX_LONG = 16  # bytes of an int
 OPERATIONS = {ord(operation.code): operation for operation in pickletools.opcodes}
 FORMATS = {"uint1": "<B", "uint2": "<H", "int4": "<i", "uint4": "<I", "uint8": "<Q", "float8": ">d"}
-LENGTHS = {"1": "<B", "4": "<I", "8": "<Q"}  # by the last letter of what the length is of
-MADE: dict[str, Callable[[], object]] = {
-    "EMPTY_DICT": dict,
-    "EMPTY_LIST": list,
-    "EMPTY_SET": lambda: Unknown("builtins set"),
-    "EMPTY_TUPLE": tuple,
-    "NEWFALSE": lambda: False,
-    "NEWTRUE": lambda: True,
-    "NONE": lambda: None,
-}
-TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-# How the instructions begin that push their argument.
-PUSHED = (
-    *("BINBYTES", "BINFLOAT", "BININT", "BINSTRING", "BINUNICODE", "BYTEARRAY"),
-    *("LONG1", "LONG4", "SHORT_BIN"),
-)
+# The instructions that push their argument.
+PUSHED = re.compile("(SHORT_)?BIN(BYTES|FLOAT|INT|STRING|UNICODE)|BYTEARRAY8|LONG[14]")
+# The values that an instruction pops; any other pops all since the last mark.
+POPPED = {"APPEND": 1, "BUILD": 1, "NEWOBJ": 2, "NEWOBJ_EX": 3, "REDUCE": 2, "SETITEM": 2}
+POPPED |= {"STACK_GLOBAL": 2, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+# Where training programs put the weights; the first that holds tensors is used.
+WRAPPERS = "state_dict", "model_state_dict", "model", "net", "params", "weights", "ema"
+# What wrappers of modules put before the names: DataParallel, torch.compile, Lightning, detectors.
+PREFIXES = "module", "_orig_mod", "model", "net", "backbone"
+MAX_TENSORS = 20_000  # RedNet-152 has 1,301
 
 
 class Settable:
-    """An object that a pickle creates first and fills afterwards."""
+    """An object that a pickle creates first and gives its state afterwards."""
 
-    def set_state(self, state: Any) -> None:
-        """Set the state given in the pickle; ignored by default."""
+    state: Any = None
 
 
 @dataclass(eq=False)
@@ -67,14 +61,18 @@ class Text:
     def __len__(self) -> int:
         return int(np.count_nonzero(np.frombuffer(self.raw, np.int8) > -65))  # starts of characters
 
-    def encode(self, encoding: str) -> bytes:
-        """Return the bytes in Latin-1, whose characters begin with bytes up to 0xC3 in UTF-8."""
+    def __bytes__(self) -> bytes:
+        # The characters of Latin-1 begin with bytes up to 0xC3 in UTF-8.
         if np.frombuffer(self.raw, np.uint8).max() > 0xC3:
             raise Fault("has text instead of bytes")
-        return str(self.raw, "utf-8").encode(encoding)
+        return str(self.raw, "utf-8").encode("latin1")
 
     def __repr__(self) -> str:
         return repr(str(self.raw[:MAX_NAME], "utf-8", "replace"))
+
+
+CONSTANTS = {"EMPTY_TUPLE": (), "NEWFALSE": False, "NEWTRUE": True, "NONE": None}
+CONSTANTS["EMPTY_SET"] = Unknown("builtins set")
 
 
 class OrderedDict(dict[object, object], Settable):
@@ -82,6 +80,11 @@ class OrderedDict(dict[object, object], Settable):
 
     def __init__(self) -> None:
         super().__init__()
+
+
+def first(value: object, *_: object) -> object:
+    """Stand in for functions that would copy or wrap their first argument: copies add up."""
+    return value
 
 
 def plain_tuple(items: object) -> object:
@@ -92,20 +95,10 @@ def plain_tuple(items: object) -> object:
 
 
 def read_pickle(
-    data: bytes, known: Known, load: Callable[[object], object] | None = None, start: int = 0
+    data: bytes, known: Mapping[str, object], load: Load = None, at: int = 0
 ) -> tuple[Any, int]:
-    """Return the object in the pickle at ``start``, and where the pickle ends.
-
-    ``known`` replaces the names in the pickle, "module name", which may call these functions with
-    any arguments. ``load`` returns the object of a persistent id, stored outside the pickle.
-
-    >>> import os, pickle
-    >>> read_pickle(pickle.dumps({"a": [1, 2.5, (None,)]}, 4), {})
-    ({'a': [1, 2.5, (None,)]}, 37)
-    >>> print(read_pickle(pickle.dumps(os.getcwd, 4), {})[0])
-    asks for 'posix getcwd', which is no tensor nor plain container
-    """
-    machine, at = _Machine(known, load), start
+    """Return the object in the pickle at byte ``at``, and its end; only ``known`` is called."""
+    machine = _Machine(known, load)  # any arguments may come; ``load`` gets persistent ids
     for _ in range(MAX_INSTRUCTIONS):
         operation = OPERATIONS.get(data[at]) if at < len(data) else None
         if operation is None:
@@ -126,12 +119,11 @@ def _argument(data: bytes, at: int, operation: Any) -> tuple[Any, int]:
         middle = data.index(b"\n", at, at + MAX_NAME)
         end = data.index(b"\n", middle + 1, middle + MAX_NAME)
         return str(data[at:end], "utf-8").replace("\n", " "), end + 1
-    if kind[-1:] not in LENGTHS:
+    if kind[-1:] not in ("1", "4", "8"):  # bytes of the length that stands before the argument
         return None, at
-    form = LENGTHS[kind[-1]]
-    (length,) = struct.unpack_from(form, data, at)
-    at += struct.calcsize(form)
-    raw = memoryview(data)[at : at + length]
+    start = at + int(kind[-1])
+    length = int.from_bytes(data[at:start], "little")
+    raw = memoryview(data)[start : start + length]
     if len(raw) < length:
         raise Fault("its pickle is cut short")
     argument: object = raw
@@ -143,11 +135,11 @@ def _argument(data: bytes, at: int, operation: Any) -> tuple[Any, int]:
         argument = str(raw, "latin1")
     elif kind.startswith("unicode"):
         argument = str(raw, "utf-8", "surrogatepass") if length <= MAX_NAME else Text(raw)
-    return argument, at + length
+    return argument, start + length
 
 
 class _Machine:
-    def __init__(self, known: Known, load: Callable[[object], object] | None) -> None:
+    def __init__(self, known: Mapping[str, object], load: Load) -> None:
         self.known, self.load = known, load
         self.stack: list[Any] = []
         self.marks: list[int] = []
@@ -156,71 +148,49 @@ class _Machine:
     def step(self, name: str, argument: Any) -> None:
         stack = self.stack
         match name:
-            case "BINPUT" | "LONG_BINPUT":
-                self.memo[argument] = stack[-1]
-            case "MEMOIZE":
-                self.memo[len(self.memo)] = stack[-1]
+            case "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
+                self.memo[len(self.memo) if name == "MEMOIZE" else argument] = stack[-1]
             case "BINGET" | "LONG_BINGET":
                 stack.append(self.memo[argument])
-            case _ if name.startswith(PUSHED):
+            case _ if PUSHED.match(name):
                 stack.append(argument)
-            case _ if name in MADE:
-                stack.append(MADE[name]())
+            case _ if name in CONSTANTS:
+                stack.append(CONSTANTS[name])
+            case "EMPTY_DICT" | "EMPTY_LIST":
+                stack.append({} if name == "EMPTY_DICT" else [])
+            case "FROZENSET":
+                stack[self.marks.pop() :] = [Unknown("builtins frozenset")]
             case "PROTO" | "FRAME":
                 pass
             case "MARK":
                 self.marks.append(len(stack))
-            case "TUPLE":
-                stack.append(tuple(self.since_mark()))
-            case "FROZENSET":
-                self.since_mark()
-                stack.append(Unknown("builtins frozenset"))
-            case _ if name in TUPLES:
-                stack.append(tuple(self.top(TUPLES[name])))
+            case "TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
+                stack.append(tuple(self.popped(name)))
             case "APPEND" | "APPENDS" | "ADDITEMS":
-                items = self.top(1) if name == "APPEND" else self.since_mark()
-                self.fill(list, list.extend, items)
+                self.fill(list, list.extend, self.popped(name))
             case "SETITEM" | "SETITEMS":
-                items = self.top(2) if name == "SETITEM" else self.since_mark()
-                self.fill(dict, _set_items, items)
+                self.fill(dict, _set_items, self.popped(name))
             case "GLOBAL" | "STACK_GLOBAL":
-                asked = argument if name == "GLOBAL" else " ".join(self.top(2))
-                stack.append(self.known[asked] if asked in self.known else Unknown(asked))
-            case "REDUCE" | "NEWOBJ" | "NEWOBJ_EX":
-                self.call(*self.top(3 if name == "NEWOBJ_EX" else 2)[:2])
-            case "OBJ":
-                function, *arguments = self.since_mark()
-                self.call(function, tuple(arguments))
+                asked = argument if name == "GLOBAL" else " ".join(self.popped(name))
+                stack.append(self.known.get(asked, Unknown(asked)))
+            case "REDUCE" | "NEWOBJ" | "NEWOBJ_EX" | "OBJ":
+                function, *given = self.popped(name)
+                stack.append(_called(function, tuple(given) if name == "OBJ" else given[0]))
             case "BUILD":
-                (state,) = self.top(1)
-                self.fill(Settable, lambda target, state: target.set_state(state), state)
+                (state,) = self.popped(name)
+                self.fill(Settable, lambda target, state: vars(target).update(state=state), state)
             case "BINPERSID" if self.load is not None:
                 stack.append(self.load(stack.pop()))
             case _:
                 raise Fault(f"its pickle has the instruction {name}, which no tensor needs")
 
-    def call(self, function: Any, arguments: Any) -> None:
-        if isinstance(function, Unknown):
-            self.stack.append(function)
-        elif not callable(function):  # all callables are from the table
-            raise Fault(f"its pickle calls a {type(function).__name__}")
-        elif not isinstance(arguments, tuple):
-            raise Fault(f"its pickle calls with a {type(arguments).__name__}")
-        else:
-            self.stack.append(function(*arguments))
-
-    def top(self, count: int) -> list[Any]:
-        """Pop ``count`` values."""
-        if len(self.stack) < count:
+    def popped(self, name: str) -> list[Any]:
+        """Pop what the instruction takes."""
+        start = len(self.stack) - POPPED[name] if name in POPPED else self.marks.pop()
+        if start < 0:
             raise Fault("its pickle takes from an empty stack")
-        values = self.stack[-count:]
-        del self.stack[-count:]
-        return values
-
-    def since_mark(self) -> list[Any]:
-        mark = self.marks.pop()
-        values = self.stack[mark:]
-        del self.stack[mark:]
+        values = self.stack[start:]
+        del self.stack[start:]
         return values
 
     def fill(self, kind: type, change: Callable[[Any, Any], object], items: Any) -> None:
@@ -232,9 +202,80 @@ class _Machine:
             change(target, items)
 
 
+def _called(function: Any, arguments: Any) -> object:
+    if isinstance(function, Unknown):
+        return function
+    if not callable(function):  # all callables are from the table
+        raise Fault(f"its pickle calls a {type(function).__name__}")
+    if not isinstance(arguments, tuple):
+        raise Fault(f"its pickle calls with a {type(arguments).__name__}")
+    return function(*arguments)
+
+
 def _set_items(target: dict[object, object], items: list[Any]) -> None:
     for key, value in zip(items[::2], items[1::2], strict=True):
         # The hash of nested tuples may take forever, and large ints can be made to collide.
         small = isinstance(key, int) and abs(key) < 1 << 31
         plain = small or isinstance(key, str | float | None)
         target[key if plain else Unknown(f"a {type(key).__name__} as a key")] = value
+
+
+def find_state(
+    content: object, own: Collection[str], renamed: Mapping[str, str]
+) -> tuple[dict[str, Tensor], str]:
+    """Return the tensors by the names ``own`` of the model, if given, and where they were found."""
+    if not isinstance(content, dict):
+        what = content if isinstance(content, Unknown) else f"holds a {type(content).__name__}"
+        raise Fault(f"it {what}; need a dict of tensors")
+    dicts = list(_dicts(content, "", {id(content)}))
+    with_tensors = (pair for pair in dicts if any(map(_tensor, pair[0].values())))
+    found, wrapper = next(with_tensors, dicts[0])
+    if len(found) > MAX_TENSORS:
+        raise Fault(f"it has {len(found)} tensors; need at most {MAX_TENSORS}")
+    state: dict[str, Tensor] = {}
+    dropped = set()
+    for key, value in found.items():
+        if isinstance(key, Unknown):
+            raise Fault(f"its pickle has {key.name}; need str")
+        if isinstance(key, str) and (tensor := _tensor(value)):
+            prefix, dot, last = key.rpartition(".")
+            whole = prefix + dot + renamed.get(last, last)
+            name = _plain_name(whole, own)
+            if name in state:
+                raise Fault(f"it has two tensors for {quoted(name)}, one of them {quoted(key)}")
+            state[name] = tensor
+            dropped.add(whole.removesuffix(name))
+        elif key != "StructuredToParameterName@@":  # Paddle's second names
+            what = value if isinstance(value, Unknown) else f"is a {type(value).__name__}"
+            need = "need a tensor, or the tensors under 'state_dict'"
+            raise Fault(f"its entry {quoted(key)} {what}; {need}")
+    if not state:
+        raise Fault("it holds no tensor")
+    where = [f"under {quoted(wrapper)}"] if wrapper else []
+    where += [f"without the prefix {quoted(prefix)}" for prefix in sorted(dropped - {""})[:2]]
+    return state, f" (read {', '.join(where)})" if where else ""
+
+
+def _dicts(content: Any, wrapper: str, seen: set[int]) -> Iterator[tuple[dict[Any, Any], str]]:
+    """Yield the dicts in wrappers, the innermost first and each once, with the outermost wrapper."""
+    for name in WRAPPERS:
+        inner = content.get(name)
+        if isinstance(inner, dict) and id(inner) not in seen:
+            seen.add(id(inner))
+            yield from _dicts(inner, wrapper or name, seen)
+    yield content, wrapper
+
+
+def _tensor(value: object) -> Tensor | None:
+    if isinstance(value, tuple) and len(value) == 2:  # Paddle since 2.1: its name, the tensor
+        value = value[1]
+    return value if isinstance(value, Tensor) else None
+
+
+def _plain_name(key: str, own: Collection[str]) -> str:
+    """Drop as few prefixes as lead to one of the names ``own``, or all; head. only before fc."""
+    parts = key.split(".", 9)  # at most eight prefixes
+    begin = [*takewhile((*PREFIXES, "head").__contains__, parts[:-1])]
+    count = len(begin) if parts[len(begin)] == "fc" else [*begin, "head"].index("head")
+    shorter = [".".join(parts[start:]) for start in range(count + 1)]
+    return next((name for name in shorter if name in own), shorter[-1])

@@ -272,3 +272,32 @@ def test_small_files_take_little_memory(
         assert tracemalloc.get_traced_memory()[1] < 1 << 26
     finally:
         tracemalloc.stop()
+
+
+def shared(levels: int) -> Any:
+    """Return a dict in wrappers, each of which holds the one inside it twice."""
+    inner: dict[str, Any] = {}
+    for _ in range(levels):
+        inner = {"model": inner, "net": inner}
+    return inner
+
+
+TWINS = Code(b")" + b"q\0h\0\x86" * 60)  # a tuple of two, both the same, 60 deep
+BUFFER = files.SIX.tobytes(), Call(Name("numpy dtype"), ("f4",)), (2, 3), "K", (TWINS, TWINS)
+
+# Small files that would take forever where all of what they hold is looked at.
+ENDLESS_FILES = {
+    "wrappers": (pickle.dumps(shared(60), 4), "holds no tensor"),
+    "keys of storages": (files.old_torch_file(keys=[TWINS]), "KeyError"),
+    "axes": (
+        pickled({"a": Call(Name("numpy.core.numeric _frombuffer"), BUFFER)}),
+        "tensor 'a' has shape",
+    ),
+}
+
+
+@pytest.mark.parametrize("wrong", ENDLESS_FILES)
+def test_small_files_take_little_time(wrong: str, path: Path) -> None:
+    data, named = ENDLESS_FILES[wrong]
+    path.write_bytes(data)
+    assert_refused(path, named)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import struct
 import time
@@ -18,6 +19,8 @@ from checkpoint_files import SIX
 import involution_edu as inv
 from involution_edu import nn
 from involution_edu.checkpoint import LoadReport
+from involution_edu.checkpoint.pickles import read_pickle
+from involution_edu.checkpoint.tensors import plan_of
 
 WANT = SIX.reshape(2, 3)
 ENTRIES: dict[str, Any] = {"constants.pkl": b""}
@@ -213,3 +216,23 @@ def test_two_entries_of_one_name(path: Path) -> None:
     data = files.npz_file({"a.npy": member, "b.npy": member}).replace(b"b.npy", b"a.npy")
     with pytest.raises(inv.CheckpointError, match="two entries of one name"):
         loaded(path, data)
+
+
+@pytest.mark.parametrize(
+    ("raw", "code", "order", "want"),
+    [
+        (bytes([0, 0, 128, 63]), "f4", "<", [[1.0]]),
+        (bytes([63, 128]), "bf16", ">", [[1.0]]),
+    ],
+)
+def test_numbers_of_either_byte_order(raw: bytes, code: str, order: str, want: Any) -> None:
+    got = plan_of(len(raw), lambda: raw, code, (1, 1), order=order).read()
+    np.testing.assert_array_equal(got, np.array(want, np.float32), strict=True)
+
+
+def test_pickles_end_where_they_stop() -> None:
+    content = {"a": [1, 2.5, (None,)]}
+    assert read_pickle(pickle.dumps(content, 4) + b"rest", {}) == (content, 37)
+    unknown, _ = read_pickle(pickle.dumps(os.getcwd, 4), {})
+    name = f"{os.name} getcwd"
+    assert str(unknown) == f"asks for '{name}', which is no tensor nor plain container"
