@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter, itemgetter
 
-from ..arrays import Array
 from ..backends import Backend, on_numpy_arrays
 from ..cases import AWKWARD, TOLERANCE, random_operands, scaled_error
 from ..geometry import Geometry, make_geometry
@@ -139,17 +138,14 @@ def _agreements(
             for name, backend in backends.items():
                 if name != reference and takes(backend, geom, dtype):
                     for tensor, a in results(backend, operands, geom).items():
-                        error = _error(a, expected[tensor])
+                        b = expected[tensor]
+                        same = (a.shape, a.dtype) == (b.shape, b.dtype)
+                        error = scaled_error(a, b) if same else math.inf
                         errors.setdefault((name, tensor), []).append((error, case))
         for (name, tensor), found in errors.items():
             error, worst = max(found, key=itemgetter(0))
             counts = len(found), worst, error, tolerance
             yield Agreement(name, reference, str(dtype), tensor, *counts)
-
-
-def _error(a: Array, reference: Array) -> float:
-    same = (a.shape, a.dtype) == (reference.shape, reference.dtype)
-    return scaled_error(a, reference) if same else math.inf
 
 
 def _times(backends: Mapping[str, Backend], case: str, geom: Geometry) -> Iterator[Timing]:
