@@ -150,7 +150,13 @@ def select(name: str = "auto", arrays: str = "numpy") -> Backend:
     return backend
 
 
-def fusing(x: Array, geom: Geometry, features: int) -> Any:
+class FusingBackend(Protocol):
+    """A backend that can also generate the kernels itself, for inference."""
+
+    generate_and_apply: Callable[..., Array]
+
+
+def fusing(x: Array, geom: Geometry, features: int) -> FusingBackend | None:
     """Return the backend for ``x`` if its `generate_and_apply` should be faster, else None."""
     backend: Any = select("auto", kind_of_array(x) or "numpy")
     return backend if hasattr(backend, "fuses") and backend.fuses(x, geom, features) else None

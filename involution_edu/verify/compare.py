@@ -152,22 +152,18 @@ def _times(backends: Mapping[str, Backend], case: str, geom: Geometry) -> Iterat
     """Time the forward and the backward pass of all backends, in turns."""
     x, kernel, dy = random_operands(geom, "float32", seed=0)
     timed = {name: backend for name, backend in backends.items() if takes(backend, geom, x.dtype)}
-    forward, backward = (dict.fromkeys(timed, math.inf) for _ in range(2))
-    for round_ in range(1 + ROUNDS):
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in timed}
+    for _ in range(1 + ROUNDS):
         for name, backend in timed.items():
             start = time.perf_counter()
             backend.forward(x, kernel, geom)
             middle = time.perf_counter()
             backend.backward_input(dy, kernel, geom)
             backend.backward_kernel(dy, x, geom)
-            end = time.perf_counter()
-            if round_ > 0:
-                forward[name] = min(forward[name], 1e3 * (middle - start))
-                backward[name] = min(backward[name], 1e3 * (end - middle))
-    slow = forward["windows"] + backward["windows"]
-    for name in timed:
-        speedup = slow / (forward[name] + backward[name])
-        yield Timing(name, case, forward[name], backward[name], speedup)
+            times[name].append((middle - start, time.perf_counter() - middle))
+    best = {n: [1e3 * min(part) for part in zip(*t[1:], strict=True)] for n, t in times.items()}
+    for name, (forward, backward) in best.items():
+        yield Timing(name, case, forward, backward, sum(best["windows"]) / (forward + backward))
 
 
 def agreement_lines(agreements: Sequence[Agreement]) -> Iterator[str]:

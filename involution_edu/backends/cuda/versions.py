@@ -190,9 +190,9 @@ def _area(rows: int, columns: int, wide: int, own: int) -> int:
 def _with_margin(task: str, tile: Pair, geom: Geometry) -> Pair:
     """Return the rows and columns of x, or of dy for ``backward_input``, that a tile reads."""
     ranges = list(zip(tile, geom.extent, geom.stride, geom.padded_size, strict=True))
-    rows, columns = ((size - 1) * s + extent for size, extent, s, _ in ranges)
+    rows, columns = ((n - 1) * s + extent for n, extent, s, _ in ranges)
     if task == "backward_input":
-        rows, columns = ((size + extent - 2) // min(s, end) + 1 for size, extent, s, end in ranges)
+        rows, columns = ((n + extent - 2) // min(s, padded) + 1 for n, extent, s, padded in ranges)
     return rows, columns
 
 
