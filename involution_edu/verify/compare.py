@@ -116,14 +116,9 @@ def compare(backends: Iterable[str] | None = None) -> Comparison:
     compared = {name: on_numpy(name) for name in ("loops", "windows", *backends)}
     fast = {name: b for name, b in compared.items() if name != "loops" and not simulated(name)}
     timings = [timing for case, geom in REALISTIC.items() for timing in _times(fast, case, geom)]
-    return Comparison(
-        agreements=(
-            *_agreements(compared, "loops", AWKWARD),
-            *_agreements(fast, "windows", REALISTIC),
-        ),
-        timings=tuple(timings),
-        absent={name: reason for name, reason in reasons.items() if reason is not None},
-    )
+    found = (*_agreements(compared, "loops", AWKWARD), *_agreements(fast, "windows", REALISTIC))
+    absent = {name: reason for name, reason in reasons.items() if reason is not None}
+    return Comparison(found, tuple(timings), absent)
 
 
 def _agreements(

@@ -80,16 +80,12 @@ def examine() -> Diagnosis:
         for name, fault in backends.items()
         if fault and (name in BASE or reasons[name] is None)
     ]
-    threads = cache = None
-    if backends["numba"] is None:
-        from ..backends.numba_cpu import channels
-
-        threads, cache = numba_cpu.max_threads(), numba_cpu.cache_folder(channels.forward)
-        if not cache:
-            problems.append(f"numba keeps no compiled code: {NOT_KEPT}")
-        elif not _writable(Path(cache)):
-            fault = f"numba recompiles in every process: {cache} cannot be written"
-            problems.append(f"{fault}; {CACHE_FIX}")
+    threads, cache = (None, None) if backends["numba"] else _numba()
+    if cache and not _writable(Path(cache)):
+        problem = f"numba recompiles in every process: {cache} cannot be written; {CACHE_FIX}"
+        problems.append(problem)
+    elif not (cache or backends["numba"]):
+        problems.append(f"numba keeps no compiled code: {NOT_KEPT}")
     python = f"{platform.python_version()} ({sys.executable})"
     versions = {"involution_edu": __version__, **versions}
     settings = _cores(), threads, cache
@@ -126,6 +122,13 @@ def _failure(rung: Rung) -> str | None:
         return None
     command = f"involution-edu compare --backends {rung.name}"
     return f"gives wrong numbers, off by {off:.1e}: {command} shows where"
+
+
+def _numba() -> tuple[int, str | None]:
+    """Return Numba's number of threads and the folder of its compiled functions."""
+    from ..backends.numba_cpu import channels
+
+    return numba_cpu.max_threads(), numba_cpu.cache_folder(channels.forward)
 
 
 def _writable(folder: Path) -> bool:

@@ -98,13 +98,9 @@ class GradientReport(Lines):
 
 
 def check_operator(
-    backend: Backend,
-    geom: Geometry,
-    *,
-    dtype: DTypeLike = np.float64,
-    entries: int = 1000,
-    seed: int = 0,
-) -> list[Check]:
+    backend: Backend, geom: Geometry, *,
+    dtype: DTypeLike = np.float64, entries: int = 1000, seed: int = 0,
+) -> list[Check]:  # fmt: skip
     """Check ``backward_kernel`` and ``backward_input`` of a backend against its ``forward``.
 
     Parameters
@@ -157,9 +153,8 @@ def check_operator(
 def check_layer(layer: nn.Module, x: Array, *, entries: int = 1000, seed: int = 0) -> list[Check]:
     """Check ``layer.backward`` against ``layer.forward`` in float64, in backward order.
 
-    The two branches of an `nn.Involution2d` are also checked alone, dx_apply with the kernel kept
-    fixed and dx_generate with the operator's input kept fixed, before their sum dx. Kinks are
-    detected in `nn.ReLU` and `nn.MaxPool2d` modules only.
+    The branches of an `nn.Involution2d` are also checked alone: dx_apply with the kernel kept fixed
+    and dx_generate with the operator's input. Only `nn.ReLU` and `nn.MaxPool2d` have kinks.
 
     >>> layer = nn.Involution2d(8, kernel_size=3, groups=2, rng=0, dtype=float)
     >>> checks = check_layer(layer, np.random.default_rng(0).standard_normal((2, 8, 4, 5)))

@@ -99,7 +99,7 @@ __global__ void __launch_bounds__(FEW_THREADS, BLOCKS<T>)
 generate_and_apply_v2(
     const T* __restrict__ x, const T* __restrict__ features, const T* __restrict__ weight,
     const T* __restrict__ bias, T* __restrict__ y, Sizes s) {
-  using S = typename Sum<T>::type;
+  using S = typename Stored<T>::type;
   const PairTile<K, PAIR> tile(s.H_out, s.W_out);
   const PairTile<1, PAIR> own(s.H_out, s.W_out);  // the same pixels without a margin
   const int thread = threadIdx.y * blockDim.x + threadIdx.x, threads = blockDim.x * blockDim.y;

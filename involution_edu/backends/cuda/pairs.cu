@@ -29,6 +29,10 @@ constexpr int FEW_THREADS = 128;  // maximum in a block of v4
 // Blocks that must fit at once, so that a thread has 168 registers; 255 if sums are doubles.
 template <typename T> constexpr int BLOCKS = sizeof(typename Sum<T>::type) == 4 ? 3 : 2;
 
+// The type of a tile in shared memory.
+template <typename T> struct Stored { using type = T; };
+template <> struct Stored<__half> { using type = float; };
+
 // COUNT adjacent numbers, loaded and stored at once.
 template <typename T, int COUNT>
 struct alignas(COUNT * sizeof(T) < 16 ? COUNT * sizeof(T) : 16) Vector { T at[COUNT]; };
@@ -223,7 +227,7 @@ forward_v4(const T* __restrict__ x, const T* __restrict__ kernel, T* __restrict_
       kernel + tile.at.ng * K * K * pixels + ij, pixels, s.W_out, tile.down, tile.right,
       in_pairs(kernel, s.W_out)};
   gather_pairs<K, 16>(
-      shared_memory<typename Sum<T>::type>(), tile, x, entries, y, s.C / s.G,
+      shared_memory<typename Stored<T>::type>(), tile, x, entries, y, s.C / s.G,
       tile.at.row - s.p_h, tile.at.column - s.p_w, s.H, s.W, s.H_out, s.W_out);
 }
 
@@ -263,7 +267,7 @@ backward_input_v4(
   const MirroredEntries<T, K> entries{
       kernel + tile.at.ng * K * K * pixels, pixels, tile.i - up, tile.j - left, s.H_out, s.W_out};
   gather_pairs<K, 16>(
-      shared_memory<typename Sum<T>::type>(), tile, dy, entries, dx, s.C / s.G,
+      shared_memory<typename Stored<T>::type>(), tile, dy, entries, dx, s.C / s.G,
       tile.at.row - up, tile.at.column - left, s.H_out, s.W_out, s.H, s.W);
 }
 
@@ -275,7 +279,7 @@ backward_kernel_v4(
     const T* __restrict__ dy, const T* __restrict__ x, T* __restrict__ dkernel, Sizes s) {
   using A = typename Sum<T>::type;
   constexpr int CHANNELS = 8, TALL = sizeof(A) == 4 ? K : (K + 1) / 2;
-  auto* shared = shared_memory<A>();
+  auto* shared = shared_memory<typename Stored<T>::type>();
   const PairTile<K, 1> tile(s.H_out, s.W_out);
   const int C_g = s.C / s.G;
   const bool mine = tile.down > 0 && tile.right > 0;
