@@ -8,12 +8,9 @@ new ones::
     backward_kernel(dy, x, geom) -> dkernel
     unavailable() -> None, or why it cannot run here and what to do about it
 
-The backends for a GPU come in versions, each better than the one before it. A backend is called by
-its name, a single version by ``NAME:VERSION``: see `resolve`.
-
 To add a rung, write such a module and add its row to `LADDER`: the tests, ``compare`` and
-``gradcheck`` read that table. The type of the arrays decides which rungs can take part: NumPy
-arrays are never moved to a GPU, nor CuPy arrays to the processor.
+``gradcheck`` read that table. NumPy arrays are never moved to a GPU, nor CuPy arrays to the
+processor. The backends for a GPU come in versions, called ``NAME:VERSION``.
 """
 
 from __future__ import annotations
@@ -30,7 +27,7 @@ from typing import Any, Protocol, cast
 from ..arguments import ArgumentError, WrongTypeError, as_choice
 from ..arrays import Array, kind_of_array
 from ..geometry import Geometry
-from .cuda.versions import TASKS, Version
+from .cuda.versions import TASKS
 
 
 class Backend(Protocol):
@@ -44,15 +41,12 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One row of the ladder: its name, its module and its advantage over the row above.
-
-    ``arrays`` is the kind of array it takes and returns, "numpy" or "cupy"; see `arrays_taken`.
-    """
+    """One row of the ladder."""
 
     name: str
     module: str
-    idea: str
-    arrays: str = "numpy"
+    idea: str  # its advantage over the row above
+    arrays: str = "numpy"  # or "cupy": the kind of array it takes and returns; see `arrays_taken`
 
 
 LADDER = (
@@ -109,27 +103,18 @@ def on_numpy_arrays() -> dict[str, str | None]:
 
 
 def resolve(spec: str, argument: str = "backends") -> Backend:
-    """Return the backend, or the one version of it, that is called ``spec``.
-
-    That is ``NAME`` or ``NAME:VERSION``, such as "numba", "cupy:v3" or "numba_cuda:v2"; a
-    `BackendUnavailable` is raised if it cannot run here. Other errors are about ``argument``.
-
-    >>> resolve("shifts").__name__
-    'involution_edu.backends.shifts'
-    >>> resolve("cupy:v9")
-    Traceback (most recent call last):
-        ...
-    involution_edu.arguments.ArgumentError: backends is 'cupy:v9'; need one of 'cupy',
-    'cupy:v1', 'cupy:v2', 'cupy:v3', 'cupy:v4'
-    """
-    backend = load(rung_of(spec, argument))
+    """Return the backend ``NAME``, or one version ``NAME:VERSION`` of it, such as "cupy:v3"."""
+    backend: Any = load(rung_of(spec, argument))
     name, colon, _ = spec.partition(":")
     if colon:
         versions = {f"{name}:{v.name}": v for v in getattr(backend, "VERSIONS", ())}
-        backend = _one_version(backend, versions[as_choice(argument, spec, (name, *versions))])
+        version = versions[as_choice(argument, spec, (name, *versions))]
+        tasks = {task: partial(backend.launch, task, version=version) for task in TASKS}
+        takes = partial(backend.fits, version)
+        backend = SimpleNamespace(**tasks, unavailable=backend.unavailable, takes=takes)
     if reason := backend.unavailable():
         raise BackendUnavailable(f"backend {spec!r} cannot run here: {reason}")
-    return backend
+    return cast(Backend, backend)
 
 
 def rung_of(spec: str, argument: str = "backends") -> Rung:
@@ -142,45 +127,27 @@ def rung_of(spec: str, argument: str = "backends") -> Rung:
     raise ArgumentError(argument, f"is {spec!r}", need)
 
 
-def _one_version(module: Any, version: Version) -> Any:
-    """Return a backend that launches this version only, and says with ``takes`` which sizes fit."""
-    tasks = {task: partial(module.launch, task, version=version) for task in TASKS}
-    return SimpleNamespace(
-        **tasks, unavailable=module.unavailable, takes=partial(module.fits, version)
-    )
-
-
 def arrays_taken(rung: Rung) -> str:
-    """Return the kind of array that ``rung`` takes here: under a simulator of a GPU, NumPy's.
-
-    It then runs only when it is named; "auto" uses the column ``arrays`` of the table.
-    """
+    """Return the kind of array that ``rung`` takes here: under a simulator of a GPU, NumPy's."""
     simulated = getattr(load(rung), "simulated", bool)
     return "numpy" if simulated() else rung.arrays
 
 
 def select(name: str = "auto", arrays: str = "numpy") -> Backend:
-    """Return the backend called ``name``, as `resolve`; it is handed arrays of the kind ``arrays``.
-
-    "auto" is the choice of the surrounding `use_backend`, else the highest rung that can run
-    here on such arrays, "numpy" or "cupy". A backend that is named never falls back to another.
-    """
+    """Return the backend for arrays of the kind ``arrays``; one that is named has no substitute."""
     if name == "auto":
-        name = _chosen.get()
-    if name == "auto":
+        name = _chosen.get()  # of the surrounding `use_backend`
+    if name == "auto":  # the highest rung that can run here on such arrays
         rungs = [rung for rung in reversed(LADDER) if rung.arrays == arrays]
         usable = (r for r in rungs if not load(r).unavailable() and arrays_taken(r) == arrays)
         name = next(usable, rungs[0]).name
     backend = resolve(name, "backend")
     if (taken := arrays_taken(rung_of(name))) != arrays:
-        kind, move = MOVES[taken]
-        need = f"a {kind} array for backend {name!r}, such as {move}(x)"
-        raise WrongTypeError("x", f"is a {MOVES[arrays][0]} array", need)
+        libraries = {"numpy": "NumPy", "cupy": "CuPy"}
+        move = {"numpy": "cupy.asnumpy", "cupy": "cupy.asarray"}[taken]
+        need = f"a {libraries[taken]} array for backend {name!r}, such as {move}(x)"
+        raise WrongTypeError("x", f"is a {libraries[arrays]} array", need)
     return backend
-
-
-# The library of each kind of array, and the function that makes an array of the other kind one.
-MOVES = {"numpy": ("NumPy", "cupy.asnumpy"), "cupy": ("CuPy", "cupy.asarray")}
 
 
 class FusingBackend(Protocol):

@@ -1,8 +1,7 @@
 """Rung 5: CUDA C++, compiled for the GPU at hand and launched on CuPy arrays.
 
-The CUDA kernels are in the folder ``cuda``, the versions and the size of their launches in
-``cuda/versions.py``. This module launches them, on the GPU that holds the arrays and on the
-stream that is current there. Sizes are arguments, so that each C++ name compiles once.
+The CUDA kernels and the size of their launches are in the folder ``cuda``. They run on the GPU
+that holds the arrays, on the stream that is current there.
 """
 
 from __future__ import annotations
@@ -14,17 +13,8 @@ import numpy as np
 
 from ..arrays import Array
 from ..geometry import Geometry
-from .cuda import fused
-from .cuda.versions import (
-    TASKS,
-    VERSIONS,
-    Version,
-    cuda_source,
-    highest_that_fits,
-    plan,
-    result_shape,
-    struct_of_sizes,
-)
+from .cuda import fused, versions
+from .cuda.versions import TASKS, VERSIONS, Version, highest_that_fits, plan
 
 DEFAULT_SHARED = 48 * 1024  # bytes of shared memory that a block gets without asking
 
@@ -59,12 +49,8 @@ def unavailable() -> str | None:
 
 
 def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = None) -> Array:
-    """Return the result of ``task`` on contiguous CuPy arrays, by the highest version that fits.
-
-    A `RuntimeError` has the sizes if CUDA refuses the launch. A fault while it runs shows up
-    later, as with everything on a stream.
-    """
-    return _run(task, VERSIONS if version is None else (version,), (a, b), geom)
+    """Return the result of ``task`` on contiguous CuPy arrays, by the highest version that fits."""
+    return _run(task, (version,) if version else VERSIONS, (a, b), geom)
 
 
 forward, backward_input, backward_kernel = (partial(launch, task) for task in TASKS)
@@ -74,10 +60,8 @@ def fits(version: Version, geom: Geometry, dtype: np.dtype[Any]) -> bool:
     """Return whether all tasks of ``version`` can be launched on the current GPU."""
     import cupy
 
-    limit = _shared_limit(cupy.cuda.Device().id)
-    return version.takes(geom) and all(
-        plan(task, version, geom, dtype).shared <= limit for task in TASKS
-    )
+    limit, takes = _shared_limit(cupy.cuda.Device().id), version.takes(geom)
+    return takes and all(plan(task, version, geom, dtype).shared <= limit for task in TASKS)
 
 
 def fuses(x: Any, geom: Geometry, features: int) -> bool:
@@ -88,29 +72,17 @@ def fuses(x: Any, geom: Geometry, features: int) -> bool:
 def generate_and_apply(
     x: Any, features: Any, weight: Any, bias: Any, geom: Geometry, version: Version | None = None
 ) -> Array:
-    """Return y; the kernel is never in memory.
-
-    .. code-block:: text
-
-        kernel[n, g, u, v, i, j] = bias[o] + sum over m of weight[o, m] * features[n, m, i, j]
-        y = involution(x, kernel),  o = (g*K_h + u)*K_w + v
-
-    ``features`` is (N, C_r, H_out, W_out), ``weight`` (G*K_h*K_w, C_r).
-    """
+    """Return y by the equation of cuda/fused.cu, from (N, C_r, H_out, W_out) ``features``."""
     import cupy
 
-    versions = fused.VERSIONS if version is None else (version,)
     with x.device:
         operands = tuple(map(cupy.ascontiguousarray, (x, features, weight, bias)))
-    return _run(fused.TASK, versions, operands, geom, features.shape[1])
+    choice = (version,) if version else fused.VERSIONS
+    return _run(fused.TASK, choice, operands, geom, features.shape[1])
 
 
 def _run(
-    task: str,
-    versions: tuple[Version, ...],
-    operands: tuple[Any, ...],
-    geom: Geometry,
-    features: int = 0,
+    task: str, choice: tuple[Version, ...], operands: Any, geom: Geometry, features: int = 0
 ) -> Array:
     """Return the result of the highest version that fits, on the GPU of the operands."""
     import cupy
@@ -118,10 +90,10 @@ def _run(
     dtype = operands[0].dtype
     with operands[0].device as device:
         limit = _shared_limit(device.id), "on this GPU"
-        _, planned = highest_that_fits(task, versions, geom, dtype, limit, features)
-        result: Array = cupy.empty(result_shape(task, geom), dtype)
+        _, planned = highest_that_fits(task, choice, geom, dtype, limit, features)
+        result: Array = cupy.empty(versions.result_shape(task, geom), dtype)
         if result.size:  # CUDA refuses a grid of no blocks
-            arguments = (*operands, result, struct_of_sizes(geom, features))
+            arguments = (*operands, result, versions.struct_of_sizes(geom, features))
             try:
                 function = _function(planned.name, device.id)
                 if planned.shared > DEFAULT_SHARED:
@@ -137,8 +109,8 @@ def _function(name: str, device: int) -> Any:
     """Return the CUDA kernel of this C++ name, loaded on this GPU, which is the current one."""
     import cupy
 
-    module = cupy.RawModule(code=cuda_source(), options=("--std=c++17",), name_expressions=(name,))
-    return module.get_function(name)
+    options = {"options": ("--std=c++17",), "name_expressions": (name,)}
+    return cupy.RawModule(code=versions.cuda_source(), **options).get_function(name)
 
 
 @cache

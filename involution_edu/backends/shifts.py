@@ -1,10 +1,9 @@
 """Rung 2: one multiply-add of whole images for each tap of the window.
 
 Tap (u, v) of all windows together is the image shifted by (u, v): K_h·K_w products of whole
-arrays over long contiguous rows, and no window is ever copied. Two measures keep this near the
-speed of the processor: the columns are shifted once for each v, after which a shift by u only
-starts further down; and a few groups are finished before the next are begun, so that the numbers
-that are read again are still in the cache.
+arrays over long contiguous rows, and no window is ever copied. The columns are shifted once for
+each v, after which a shift by u only starts further down; and a few groups are finished before the
+next are begun, so that the numbers that are read again are still in the cache.
 """
 
 from __future__ import annotations
@@ -63,9 +62,8 @@ def backward_input(dy: Array, kernel: Array, geom: Geometry) -> Array:
             shifted = np.zeros((*dx.shape[:3], geom.W_out), dy.dtype)
             for u in range(geom.window[0]):
                 rows = geom.pixels_under(u, v)[0]
-                shifted[:, :, rows] += np.multiply(
-                    kernel[block, None, u, v], dy[block], out=product
-                )
+                np.multiply(kernel[block, None, u, v], dy[block], out=product)
+                shifted[:, :, rows] += product
             dx[..., columns] += shifted
     return geom.crop(padded).copy()
 

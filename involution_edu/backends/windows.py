@@ -23,10 +23,7 @@ def windows(x: Array, geom: Geometry) -> Array:
 
 
 def fold(dwindows: Array, geom: Geometry) -> Array:
-    """Return dx (N, C, H, W) from the gradient (N, C, K_h, K_w, H_out, W_out) of every window.
-
-    The adjoint of `windows`: a pixel in several windows collects from all of them.
-    """
+    """Return dx (N, C, H, W): a pixel in several windows collects from all of their gradients."""
     dx = np.zeros((geom.N, geom.C, *geom.padded_size), dwindows.dtype)
     for u, v in geom.taps():
         rows, columns = geom.pixels_under(u, v)

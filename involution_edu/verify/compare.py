@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter, itemgetter
 
-from ..arrays import Array
 from ..backends import Backend, on_numpy_arrays
 from ..cases import AWKWARD, TOLERANCE, random_operands, scaled_error
 from ..geometry import Geometry, make_geometry
@@ -117,14 +116,9 @@ def compare(backends: Iterable[str] | None = None) -> Comparison:
     compared = {name: on_numpy(name) for name in ("loops", "windows", *backends)}
     fast = {name: b for name, b in compared.items() if name != "loops" and not simulated(name)}
     timings = [timing for case, geom in REALISTIC.items() for timing in _times(fast, case, geom)]
-    return Comparison(
-        agreements=(
-            *_agreements(compared, "loops", AWKWARD),
-            *_agreements(fast, "windows", REALISTIC),
-        ),
-        timings=tuple(timings),
-        absent={name: reason for name, reason in reasons.items() if reason is not None},
-    )
+    found = (*_agreements(compared, "loops", AWKWARD), *_agreements(fast, "windows", REALISTIC))
+    absent = {name: reason for name, reason in reasons.items() if reason is not None}
+    return Comparison(found, tuple(timings), absent)
 
 
 def _agreements(
@@ -139,7 +133,9 @@ def _agreements(
             for name, backend in backends.items():
                 if name != reference and takes(backend, geom, dtype):
                     for tensor, a in results(backend, operands, geom).items():
-                        error = _error(a, expected[tensor])
+                        b = expected[tensor]
+                        same = (a.shape, a.dtype) == (b.shape, b.dtype)
+                        error = scaled_error(a, b) if same else math.inf
                         errors.setdefault((name, tensor), []).append((error, case))
         for (name, tensor), found in errors.items():
             error, worst = max(found, key=itemgetter(0))
@@ -147,31 +143,22 @@ def _agreements(
             yield Agreement(name, reference, str(dtype), tensor, *counts)
 
 
-def _error(a: Array, reference: Array) -> float:
-    same = (a.shape, a.dtype) == (reference.shape, reference.dtype)
-    return scaled_error(a, reference) if same else math.inf
-
-
 def _times(backends: Mapping[str, Backend], case: str, geom: Geometry) -> Iterator[Timing]:
     """Time the forward and the backward pass of all backends, in turns."""
     x, kernel, dy = random_operands(geom, "float32", seed=0)
     timed = {name: backend for name, backend in backends.items() if takes(backend, geom, x.dtype)}
-    forward, backward = (dict.fromkeys(timed, math.inf) for _ in range(2))
-    for round_ in range(1 + ROUNDS):
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in timed}
+    for _ in range(1 + ROUNDS):
         for name, backend in timed.items():
             start = time.perf_counter()
             backend.forward(x, kernel, geom)
             middle = time.perf_counter()
             backend.backward_input(dy, kernel, geom)
             backend.backward_kernel(dy, x, geom)
-            end = time.perf_counter()
-            if round_ > 0:
-                forward[name] = min(forward[name], 1e3 * (middle - start))
-                backward[name] = min(backward[name], 1e3 * (end - middle))
-    slow = forward["windows"] + backward["windows"]
-    for name in timed:
-        speedup = slow / (forward[name] + backward[name])
-        yield Timing(name, case, forward[name], backward[name], speedup)
+            times[name].append((middle - start, time.perf_counter() - middle))
+    best = {n: [1e3 * min(part) for part in zip(*t[1:], strict=True)] for n, t in times.items()}
+    for name, (forward, backward) in best.items():
+        yield Timing(name, case, forward, backward, sum(best["windows"]) / (forward + backward))
 
 
 def agreement_lines(agreements: Sequence[Agreement]) -> Iterator[str]:

@@ -99,9 +99,9 @@ def adjoint_identity(
 
 
 def _wrong_kind(tensor: str, gradient: Array, a: Array) -> str | None:
-    same = (gradient.shape, gradient.dtype) == (a.shape, a.dtype)
-    need = f"{tensor} is {gradient.dtype} {gradient.shape}; need {a.dtype} {a.shape}"
-    return None if same else need
+    if (gradient.shape, gradient.dtype) == (a.shape, a.dtype):
+        return None
+    return f"{tensor} is {gradient.dtype} {gradient.shape}; need {a.dtype} {a.shape}"
 
 
 def dot(a: Array, b: Array) -> float:

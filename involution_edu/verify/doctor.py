@@ -31,21 +31,16 @@ CACHE_FIX = "set the environment variable NUMBA_CACHE_DIR to a folder that can b
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis(Lines):
-    """The result of `examine`: each package, setting and backend, and problems with their fixes.
-
-    A package that is not installed has the version None, a backend that runs the reason None.
-    Numba's threads and the folder of its compiled functions are None if it does not run or keeps
-    nothing. An absent optional package or GPU is not a problem.
-    """
+    """The result of `examine`: each package, setting and backend, and problems with their fixes."""
 
     system: str
     python: str
-    versions: dict[str, str | None]
+    versions: dict[str, str | None]  # None: not installed
     cores: int
-    numba_threads: int | None
-    numba_cache: str | None
-    backends: dict[str, str | None]
-    problems: tuple[str, ...]
+    numba_threads: int | None  # None if Numba does not run
+    numba_cache: str | None  # the folder of its compiled functions, if it keeps any
+    backends: dict[str, str | None]  # why it cannot run, if it cannot
+    problems: tuple[str, ...]  # an absent optional package or GPU is none
 
     @property
     def ok(self) -> bool:
@@ -63,10 +58,9 @@ class Diagnosis(Lines):
             yield f"{rung.name:15} {rung.idea}"
             reason = self.backends[rung.name]
             runs = "runs" if arrays_taken(rung) == rung.arrays else "runs in a simulator"
-            verdict = (
-                f"cannot run here: {reason}" if reason else f"{runs} and agrees with the loops"
-            )
-            yield fill(verdict, 80, initial_indent=" " * 16, subsequent_indent=" " * 16)
+            works = f"{runs} and agrees with the loops"
+            verdict, indent = f"cannot run here: {reason}" if reason else works, " " * 16
+            yield fill(verdict, 80, initial_indent=indent, subsequent_indent=indent)
         yield ""
         for problem in self.problems:
             yield wrapped(f"Problem: {problem}")
@@ -118,9 +112,8 @@ def _failure(rung: Rung) -> str | None:
         for channels in (4, 8):  # in groups of 2 and 4: the numba backend has code for each
             geom = make_geometry((1, channels, 5, 6), 2, 3)
             operands = random_operands(geom, "float32", seed=0)
-            found, right = (
-                results(on_numpy(name), operands, geom) for name in (rung.name, "loops")
-            )
+            backends = map(on_numpy, (rung.name, "loops"))
+            found, right = (results(backend, operands, geom) for backend in backends)
             off = max(off, *(scaled_error(found[tensor], right[tensor]) for tensor in right))
     except Exception as error:  # noqa: BLE001 - any error is the diagnosis
         reason = " ".join(str(error).split())

@@ -98,13 +98,9 @@ class GradientReport(Lines):
 
 
 def check_operator(
-    backend: Backend,
-    geom: Geometry,
-    *,
-    dtype: DTypeLike = np.float64,
-    entries: int = 1000,
-    seed: int = 0,
-) -> list[Check]:
+    backend: Backend, geom: Geometry, *,
+    dtype: DTypeLike = np.float64, entries: int = 1000, seed: int = 0,
+) -> list[Check]:  # fmt: skip
     """Check ``backward_kernel`` and ``backward_input`` of a backend against its ``forward``.
 
     Parameters
@@ -155,13 +151,10 @@ def check_operator(
 
 
 def check_layer(layer: nn.Module, x: Array, *, entries: int = 1000, seed: int = 0) -> list[Check]:
-    """Check ``layer.backward`` against ``layer.forward``: every parameter, and ``x``, in float64.
+    """Check ``layer.backward`` against ``layer.forward`` in float64, in backward order.
 
-    The layer is copied first, so that its gradients and running averages stay as they are. The
-    checks come in backward order: dkernel (of an involution), the parameters from last to first,
-    dx. The two branches of an `nn.Involution2d` are also checked alone, dx_apply with the kernel
-    kept fixed and dx_generate with the operator's input kept fixed, before their sum dx. Kinks are
-    detected in `nn.ReLU` and `nn.MaxPool2d` modules only.
+    The branches of an `nn.Involution2d` are also checked alone: dx_apply with the kernel kept fixed
+    and dx_generate with the operator's input. Only `nn.ReLU` and `nn.MaxPool2d` have kinks.
 
     >>> layer = nn.Involution2d(8, kernel_size=3, groups=2, rng=0, dtype=float)
     >>> checks = check_layer(layer, np.random.default_rng(0).standard_normal((2, 8, 4, 5)))
@@ -201,16 +194,11 @@ ENTRIES = 16  # of each tensor, to take seconds on the loops too; adjoints cover
 def check_all(
     backends: Iterable[str] | None = None, progress: Progress = no_progress
 ) -> GradientReport:
-    """Check backends on every awkward case, and layers on every row of `LAYERS`.
-
-    ``backends`` are ``NAME`` or ``NAME:VERSION``; all that run here on NumPy arrays if not given.
-    Layers are checked on the rungs for NumPy arrays only. The last two cases are a network of the
-    other layers, which need no backend.
-    """
+    """Check backends, by default all that run on NumPy arrays, and layers, in every case."""
     if backends is None:
         backends = [name for name, reason in on_numpy_arrays().items() if reason is None]
     steps = [step for name in backends for step in _steps(name)]
-    for mode in ("training", "evaluation"):
+    for mode in ("training", "evaluation"):  # of the layers that need no backend
         network = partial(_check_made, make_network, mode == "training")
         steps.append(("any backend", "network", "float64", f"{mode} mode", network))
     reports = []

@@ -37,16 +37,13 @@ MAX_GRID = 2**31 - 1  # blocks of one launch
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of the three CUDA kernels; a dict has an entry for each task.
-
-    In ``reads``, ``halo`` is the size of a tile with its margin over that of the tile; with stride
-    1 and 8 x 32 pixels, (8 + K - 1)(32 + K - 1) / (8·32). K²/16 holds where C_g is a multiple of
-    16.
-    """
+    """One version of the three CUDA kernels; a dict has an entry for each task."""
 
     name: str  # the end of their names: v1 of forward_v1
     change: str  # the difference from the version before it
-    reads: dict[str, str]  # numbers read from global memory for each one written
+    # Numbers read from global memory for each one written; K²/16 if C_g is a multiple of 16. The
+    # halo is the size of a tile with its margin over that of the tile: see common.cu.
+    reads: dict[str, str]
     channels: dict[str, int]  # those that a tile in shared memory holds at a time
     registers: int  # limit of a thread's in float32; none is spilled in any dtype
     threads: Pair = (8, 32)  # limit of the rows and columns of threads in a block with a tile
@@ -69,10 +66,9 @@ def _each(forward: Any, backward_input: Any, backward_kernel: Any) -> dict[str, 
 
 
 _SHARED = _each(
-    "halo of x + K²/16 of kernel",
-    "halo of dy + K²/16 of kernel",
+    "halo of x + K²/16 of kernel", "halo of dy + K²/16 of kernel",
     "(C_g of dy + C_g·halo of x) / K²",
-)
+)  # fmt: skip
 VERSIONS = (
     Version(
         "v1", "one thread for each result, straight from the equation",
@@ -107,15 +103,13 @@ class Launch:
 
 def cuda_source() -> str:
     """Return the CUDA C++ source, all files of `SOURCES` as one text."""
-    folder = Path(__file__).parent
-    return "\n".join((folder / name).read_text(encoding="utf-8") for name in SOURCES)
+    paths = map(Path(__file__).with_name, SOURCES)
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths)
 
 
 def struct_of_sizes(geom: Geometry, features: int = 0) -> np.ndarray[Any, np.dtype[np.void]]:
-    """Return the C++ struct ``Sizes``, one record of C ints; ``features`` is its C_r.
-
-    A stride longer than the padded image gives the same outputs as one as long as it.
-    """
+    """Return the C++ struct ``Sizes``, one record of C ints; ``features`` is its C_r."""
+    # A stride longer than the padded image gives the same outputs as one as long as it.
     stride = [min(pair) for pair in zip(geom.stride, geom.padded_size, strict=True)]
     numbers = (
         *geom.x_shape, geom.G, geom.H_out, geom.W_out,
@@ -125,11 +119,7 @@ def struct_of_sizes(geom: Geometry, features: int = 0) -> np.ndarray[Any, np.dty
 
 
 def name_expression(task: str, version: Version, dtype: np.dtype[Any], window: int) -> str:
-    """Return the C++ name of a CUDA kernel; ``window`` is one of `WINDOWS`, or 0 for any.
-
-    >>> name_expression("forward", VERSIONS[2], np.dtype(np.float16), 7)
-    'forward_v3<__half, 7>'
-    """
+    """Return the C++ name of a CUDA kernel, such as "forward_v3<__half, 7>"; 0 is any window."""
     return f"{task}_{version.name}<{STORAGE[dtype]}, {window}>"
 
 
@@ -141,9 +131,8 @@ def compiled_window(geom: Geometry) -> int:
 
 def result_shape(task: str, geom: Geometry) -> tuple[int, ...]:
     """Return the shape of the y, dx or dkernel that ``task`` computes."""
-    if task == "backward_kernel":
-        return geom.kernel_shape
-    return geom.x_shape if task == "backward_input" else geom.y_shape
+    shapes = {"backward_input": geom.x_shape, "backward_kernel": geom.kernel_shape}
+    return shapes.get(task, geom.y_shape)
 
 
 def plan(
@@ -200,13 +189,10 @@ def _area(rows: int, columns: int, wide: int, own: int) -> int:
 
 def _with_margin(task: str, tile: Pair, geom: Geometry) -> Pair:
     """Return the rows and columns of x, or of dy for ``backward_input``, that a tile reads."""
-    sizes = zip(tile, geom.extent, geom.stride, geom.padded_size, strict=True)
+    ranges = list(zip(tile, geom.extent, geom.stride, geom.padded_size, strict=True))
+    rows, columns = ((n - 1) * s + extent for n, extent, s, _ in ranges)
     if task == "backward_input":
-        rows, columns = (
-            (size + extent - 2) // min(s, padded) + 1 for size, extent, s, padded in sizes
-        )
-    else:
-        rows, columns = ((size - 1) * s + extent for size, extent, s, _ in sizes)
+        rows, columns = ((n + extent - 2) // min(s, padded) + 1 for n, extent, s, padded in ranges)
     return rows, columns
 
 
@@ -214,10 +200,7 @@ def highest_that_fits(
     task: str, versions: Sequence[Version], geom: Geometry, dtype: np.dtype[Any],
     limit: tuple[int, str], features: int = 0,
 ) -> tuple[Version, Launch]:  # fmt: skip
-    """Return the last of the versions that takes ``geom`` and whose tile fits, and its launch.
-
-    ``limit`` is the bytes of shared memory that a block can have, and where: "on this GPU".
-    """
+    """Return the last version that takes ``geom`` and fits the ``limit`` in bytes, and its launch."""
     taking = [version for version in versions if version.takes(geom)] or versions
     plans = [(version, plan(task, version, geom, dtype, features)) for version in taking]
     for version, planned in reversed(plans):

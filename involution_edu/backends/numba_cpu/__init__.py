@@ -1,10 +1,8 @@
 """Rung 3: the loops again, compiled, with vectors, on all cores.
 
-The compiled functions are in ``channels.py`` (the forward pass and dx), ``pixels.py`` (dkernel)
-and ``few_channels.py`` (all three). This module cuts the work into tasks, a band of rows of one
-group each, and divides the tasks among threads: compiled code releases Python's lock. The threads
-are Python's own, because Numba's end the process when two threads use them at once or when it
-forks.
+The compiled functions are in the other files. This one cuts the work into tasks, a band of rows of
+one group each, and divides the tasks among threads: compiled code releases Python's lock. The
+threads are Python's own, for Numba's end the process if two threads use them at once or it forks.
 """
 
 from __future__ import annotations
@@ -79,9 +77,8 @@ _threads: ContextVar[int | None] = ContextVar("involution_edu_threads", default=
 @contextmanager
 def use_threads(count: int) -> Iterator[None]:
     """Use ``count`` threads inside the ``with`` block, from 1 to `max_threads`."""
-    if not 1 <= as_int("count", count) <= max_threads():
-        need = f"at most {max_threads()}, the threads there are"
-        raise ArgumentError("count", f"is {count}", need)
+    if not 1 <= as_int("count", count) <= (most := max_threads()):
+        raise ArgumentError("count", f"is {count}", f"at most {most}, the threads there are")
     token = _threads.set(count)
     try:
         yield
@@ -194,23 +191,19 @@ def cache_folder(function: Callable[..., None]) -> str | None:
 
 
 def _compile(function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    """Compile ``function`` by a call without tasks; log a notice once if that is slow.
-
-    The time is that of the processor, so that a busy machine logs nothing when the compiled code
-    is only loaded.
-    """
+    """Compile ``function`` by a call without tasks; log a notice once if that is slow."""
     dtype, done = arguments[0].dtype, Event()
+    start = time.process_time()  # a busy machine logs nothing when compiled code is only loaded
 
-    def watch(start: float) -> None:
+    def watch() -> None:
         while not done.wait(0.1):
             if time.process_time() - start > NOTICE:
-                folder = cache_folder(function)
+                folder, name = cache_folder(function), function.__name__
                 kept = f"it is compiled once and kept in {folder}" if folder else NOT_KEPT
-                name = function.__name__
                 LOG.warning("preparing the numba backend's %s for %s: %s", name, dtype, kept)
                 return
 
-    Thread(target=watch, args=(time.process_time(),), daemon=True).start()
+    Thread(target=watch, daemon=True).start()
     try:
         function(*arguments, 0, 0)
     finally:

@@ -1,10 +1,8 @@
 """Rung 3 with the channels of a group side by side: the forward pass and dx.
 
 The channels of a group share one kernel: so a kernel entry is read once, copied to all lanes of
-a vector, and multiplied with the pixel's channels, a vector at a time. The sum over the window is
-`dot4`: four neighbouring pixels, whose sums stay in registers until the window is done. The
-gradient of ``x`` is the same sum with the window reversed: an input pixel collects from the
-outputs that read it.
+a vector, and multiplied with the pixel's channels, a vector at a time. The gradient of ``x`` is the
+same sum with the window reversed: an input pixel collects from the outputs that read it.
 
 Arrays are passed flat, with the index to start from and the distance between neighbours.
 ``start`` and ``stop`` pick the tasks of one thread; no two tasks write the same numbers.

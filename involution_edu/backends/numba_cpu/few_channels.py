@@ -38,17 +38,13 @@ def add_products(
     x: Array, kernel: Array, y: Array, target: int, stride: Pair, padding: Pair, dilation: Pair,
     rows: int, start: int, stop: int,
 ) -> None:  # fmt: skip
-    """Add all products to one of the three arrays; a task is ``rows`` output rows of one group.
-
-    ``x`` is a result of `layout.padded`. Several tasks would add to the same rows of it:
-    for ``X``, a task is a whole group.
-    """
+    """Add all products to one of the three arrays; ``x`` is a result of `layout.padded`."""
     _, C, H, W = x.shape
     _, G, K_h, K_w, H_out, W_out = kernel.shape
     (s_h, s_w), (d_h, d_w), C_g = stride, dilation, C // G
     x, kernel, y = x.reshape(-1), kernel.reshape(-1), y.reshape(-1)
     x_i = s_h * W
-    if target == X:
+    if target == X:  # several tasks would add to the same rows: a task is a whole group
         rows = H_out
     bands = (H_out + rows - 1) // rows
     for task in range(start, stop):

@@ -85,10 +85,7 @@ def backward_kernel(
     dy: Array, x: Array, dkernel: Array, stride: Pair, padding: Pair, dilation: Pair,
     rows: int, start: int, stop: int,
 ) -> None:  # fmt: skip
-    """Write the gradient of the kernel; a task is ``rows`` output rows of one group.
-
-    ``x`` is a result of `layout.padded`.
-    """
+    """Write the gradient of the kernel; ``x`` is a result of `layout.padded`."""
     _, C, H, W = x.shape
     _, G, K_h, K_w, H_out, W_out = dkernel.shape
     C_g, size = C // G, lanes(x)

@@ -1,11 +1,8 @@
 """Vectors for compiled code: eight float32 or four float64 held in one register.
 
-A compiler turns a simple loop into vector instructions only if it can prove that this is safe,
-which depends on every detail of the loop. The functions here are explicit: each
-becomes one or a few instructions, on any processor that LLVM supports. They are called from
-functions compiled by Numba, such as ``acc = fma(splat(kernel, k), load(x, i), acc)``.
-
-Indices count elements from the start of a contiguous array; they are never checked.
+A compiler turns a loop into vector instructions only if it can prove that this is safe. Each of
+these functions becomes one or a few instructions, on any processor that LLVM supports, as in
+``acc = fma(splat(kernel, k), load(x, i), acc)``. Indices are never checked.
 """
 
 from __future__ import annotations
@@ -95,22 +92,15 @@ def no_inlining(typing: Any) -> Any:
 @intrinsic
 def lanes(typing: Any, array: Any) -> Any:
     """Return how many elements of ``array`` fit into one vector; known when compiling."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return context.get_constant(types.intp, lanes_of(array.dtype))
-
-    return types.intp(array), codegen
+    count = lanes_of(array.dtype)
+    return types.intp(array), lambda context, *_: context.get_constant(types.intp, count)
 
 
 @intrinsic
 def zeros(typing: Any, array: Any) -> Any:
     """Return a vector of zeros, of the dtype of ``array``."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = context.get_value_type(signature.return_type)
-        return ir.Constant(kind, [0.0] * kind.count)
-
-    return Vector(array.dtype)(array), codegen
+    vector, values = Vector(array.dtype), [0.0] * lanes_of(array.dtype)
+    return vector(array), lambda context, *_: ir.Constant(context.get_value_type(vector), values)
 
 
 @intrinsic

@@ -1,12 +1,9 @@
 """Rung 4: CUDA in Python, compiled by Numba and launched on CuPy arrays.
 
 The code of one thread is in ``numba_cuda/kernels.py``, the number of threads in
-``cuda/versions.py``. This module launches them, on the GPU that holds the arrays and on the stream
-that is current there. Numba reads CuPy's arrays in place.
-
-Under Numba's simulator, which the environment variable ``NUMBA_ENABLE_CUDASIM=1`` turns on
-before Python starts, this rung takes NumPy arrays instead: a debugger and ``print`` work there,
-and every thread takes about half a millisecond.
+``cuda/versions.py``. Numba reads CuPy's arrays in place. Under its simulator, which the environment
+variable ``NUMBA_ENABLE_CUDASIM=1`` turns on before Python starts, this rung takes NumPy arrays: a
+debugger and ``print`` work there, and every thread takes about half a millisecond.
 """
 
 from __future__ import annotations
@@ -62,12 +59,8 @@ def simulated() -> bool:
 
 
 def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = None) -> Array:
-    """Return the result of ``task`` on contiguous arrays, by the highest version that fits.
-
-    A `RuntimeError` has the sizes if Numba or CUDA refuses the launch.
-    """
-    choice = VERSIONS if version is None else (version,)
-    limit = MAX_SHARED, "in Numba"
+    """Return the result of ``task`` on contiguous arrays, by the highest version that fits."""
+    choice, limit = (version,) if version else VERSIONS, (MAX_SHARED, "in Numba")
     version, planned = highest_that_fits(task, choice, geom, a.dtype, limit)
     run = _run_simulated if simulated() else _run
     try:

@@ -6,14 +6,11 @@ on its own part of the result, so that no two threads ever write the same number
 for each other at a barrier, ``cuda.syncthreads``; those of different blocks cannot.
 
 Reading the GPU's large memory takes the time, not the arithmetic: a version is better
-when it reads less. The table `versions.VERSIONS` has what each version changes, and how many
-numbers it reads for each one that it writes; the folder ``cuda`` has the same versions in CUDA C++.
+when it reads less. The folder ``cuda`` has the same versions in CUDA C++.
 
 The arguments of the outer functions are compiled in as constants: the type T that is stored, the
 type S that is summed in, and the sizes of arrays that a thread holds in registers, which need
-loops that the compiler can unroll. The arguments of the CUDA kernels inside are known at the
-launch: arrays, whose shapes are the other sizes, and ``stride``, ``padding`` and ``dilation`` as
-(rows, columns).
+loops that the compiler can unroll.
 """
 
 from __future__ import annotations
@@ -147,11 +144,8 @@ def load(
     tile: Array, images: Array, n: int, c: int, count: int,
     h0: int, w0: int, rows: int, columns: int,
 ) -> None:  # fmt: skip
-    """Copy rows x columns pixels from (h0, w0) on of channels c to c + count - 1 into ``tile``.
-
-    Pixels outside the image are zeros. Neighbouring threads copy neighbouring columns, which are
-    adjacent in memory and so are fetched together.
-    """
+    """Copy ``count`` channels, rows x columns pixels from (h0, w0) on; zeros outside the image."""
+    # Neighbouring threads copy neighbouring columns, which are fetched together.
     thread = cuda.threadIdx.y * cuda.blockDim.x + cuda.threadIdx.x
     for t in range(thread, count * rows * columns, cuda.blockDim.y * cuda.blockDim.x):
         h, w = h0 + t // columns % rows, w0 + t % columns
@@ -210,10 +204,8 @@ def forward_tiled(T: Any, S: Any, CHANNELS: int) -> CudaKernel:
 
 @cache
 def backward_input_tiled(T: Any, S: Any, CHANNELS: int) -> CudaKernel:
-    """Return the CUDA kernel in which a thread gathers dx of one pixel, for all channels of a group.
-
-    The tile holds dy. Which outputs read row h follows from h = i*s + u*d - p, solved for i.
-    """
+    """Return the CUDA kernel in which a thread gathers dx of one pixel, for all channels of a group."""
+    # The tile holds dy. Which outputs read row h follows from h = i*s + u*d - p, solved for i.
 
     @cuda.jit
     def backward_input(
@@ -259,11 +251,9 @@ def backward_input_tiled(T: Any, S: Any, CHANNELS: int) -> CudaKernel:
 
 @cache
 def backward_kernel_tiled(T: Any, S: Any, CHANNELS: int, K_h: int, K_w: int) -> CudaKernel:
-    """Return the CUDA kernel in which a thread computes dkernel of one pixel and group.
-
-    It holds TAPS taps of the window in registers, adds up all channels, and then takes the next
-    TAPS: a row of the window in v2, in v3 the whole window. The tile holds x.
-    """
+    """Return the CUDA kernel in which a thread computes dkernel of one pixel and group."""
+    # It holds TAPS taps of the window in registers, adds up all channels, and then takes the next
+    # TAPS: a row of the window in v2, in v3 the whole window. The tile holds x.
     TAPS = min(MAX_TAPS, K_w if CHANNELS == 1 else K_h * K_w)
 
     @cuda.jit
@@ -309,13 +299,10 @@ def backward_kernel_tiled(T: Any, S: Any, CHANNELS: int, K_h: int, K_w: int) -> 
 
 def cuda_kernel_of(task: str, channels: int | None, T: Any, S: Any, window: Pair) -> CudaKernel:
     """Return the CUDA kernel of a task, with a tile of ``channels`` channels or without a tile."""
-    if channels is None:
-        return {
-            "forward": forward_direct,
-            "backward_input": backward_input_direct,
-            "backward_kernel": backward_kernel_direct,
-        }[task](S)
-    if task == "backward_kernel":
-        return backward_kernel_tiled(T, S, channels, *window)
-    tiled = forward_tiled if task == "forward" else backward_input_tiled
-    return tiled(T, S, channels)
+    direct, tiled = {
+        "forward": (forward_direct, forward_tiled),
+        "backward_input": (backward_input_direct, backward_input_tiled),
+        "backward_kernel": (backward_kernel_direct, backward_kernel_tiled),
+    }[task]
+    taps = window if task == "backward_kernel" else ()
+    return direct(S) if channels is None else tiled(T, S, channels, *taps)

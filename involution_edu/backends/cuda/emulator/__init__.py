@@ -66,10 +66,7 @@ def _compile(*options: str | Path) -> str:
 
 
 class Program:
-    """A source compiled for C++ names such as ``"forward_v1<float, 7>"``, in a folder.
-
-    ``prelude`` is C++ to put before the source, after ``cuda_host.h``.
-    """
+    """A source compiled for C++ names such as ``"forward_v1<float, 7>"``, in a folder."""
 
     def __init__(
         self, names: Sequence[str], folder: Path, *, source: str | None = None,
@@ -90,12 +87,7 @@ class Program:
     def run(
         self, launch: Launch, *arrays: Any, order: str = "forward", seed: int = 0, first: int = 0
     ) -> None:
-        """Run ``launch`` on the contiguous operands, the result and the sizes; fill the result.
-
-        Between two barriers the threads of a block run in ``order``, one of `ORDERS`. Blocks
-        before the one called ``first`` are left out. A `RuntimeError` says if threads miss a
-        barrier or write beyond the block's shared memory.
-        """
+        """Run the blocks from ``first`` on, on contiguous operands, the result and the sizes."""
         function = getattr(self.library, f"launch_{self.names.index(launch.name)}")
         wide, tall = launch.block
         pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
