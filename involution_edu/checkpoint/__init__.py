@@ -15,9 +15,12 @@ import numpy as np
 from ..arguments import ArgumentError, WrongTypeError, quoted
 from ..files import written_whole
 from ..nn import Linear, Module
-from . import tensors
-from .frameworks import OLD_MAGIC, PADDLE, RENAMED, read_old_torch, read_torch, turned
-from .pickles import find_state, read_pickle
+from .names import find_state
+from .npz import read_npz, write_npz
+from .paddle import PADDLE, RENAMED, turned
+from .pickles import read_pickle
+from .pytorch import OLD_MAGIC, read_old_torch, read_torch
+from .safetensors import read_safetensors, write_safetensors
 from .tensors import ITEMSIZE, MAX_BYTES, Fault, Numbers, Tensor, arrays_of, named, shortened
 
 __all__ = ["CheckpointError", "LoadReport", "load_checkpoint", "load_weights", "save_checkpoint"]
@@ -31,7 +34,7 @@ OTHERS: dict[bytes | tuple[bytes, ...], str] = {
     b"\x1f\x8b": "packed by gzip; unpack it first",
     b"": "no file of PyTorch, Paddle, safetensors or NumPy (.npz)",
 }
-WRITERS = {".npz": tensors.write_npz, ".safetensors": tensors.write_safetensors}
+WRITERS = {".npz": write_npz, ".safetensors": write_safetensors}
 
 
 class CheckpointError(ArgumentError):
@@ -273,13 +276,13 @@ def _object(data: bytes) -> tuple[object, bool]:
         pickles = [name for name in names if name.endswith("/data.pkl")]
         if len(pickles) > 1:
             raise Fault("it has more than one data.pkl")
-        return read_torch(archive, *pickles) if pickles else tensors.read_npz(archive), False
+        return read_torch(archive, *pickles) if pickles else read_npz(archive), False
     if OLD_MAGIC in data[:32]:
         return read_old_torch(data), False
     if data[257:262] == b"ustar":
         raise Fault("it is of PyTorch before 0.1.10; torch.load it and torch.save it anew")
     if data[8:9] == b"{":  # before pickles: the length of a header may begin like one
-        return tensors.read_safetensors(data), False
+        return read_safetensors(data), False
     if data.startswith(b"\x80"):
         return read_pickle(data, PADDLE)[0], True
     start = data[:1000].lstrip().lower()

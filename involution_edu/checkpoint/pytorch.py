@@ -1,16 +1,15 @@
-"""Files with pickles: PyTorch's ``.pth`` and ``.pt``, and Paddle's ``.pdparams``.
+"""PyTorch's ``.pth`` and ``.pt``.
 
-PyTorch's tensors are views of storages, flat arrays of numbers, by offset, shape and strides.
-Since 1.6 a zip file holds the pickle and the bytes of each storage; before, three short pickles
-about the writer, the pickle, one of the keys of the storages, and for each its count and bytes.
-Paddle's is one pickled dict of NumPy arrays, with the weights of linear layers as (in, out).
+Its tensors are views of storages, flat arrays of numbers, by offset, shape and strides. Since 1.6
+a zip file holds the pickle and the bytes of each storage; before, three short pickles about the
+writer, the pickle, one of the keys of the storages, and for each its count and bytes.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -19,15 +18,13 @@ from zipfile import ZIP_STORED, ZipFile
 import numpy as np
 
 from ..arguments import quoted
-from .pickles import OrderedDict, Settable, Text, Unknown, first, plain_tuple, read_pickle
-from .tensors import ITEMSIZE, RESULT_SIZE, Fault, Numbers, Plan, Tensor, as_shape, numbers, plan_of
+from .pickles import OrderedDict, Unknown, first, plain_tuple, read_pickle
+from .tensors import ITEMSIZE, RESULT_SIZE, Fault, Numbers, Plan, Read, Tensor, as_shape, numbers
 
-Read = Callable[[], bytes | memoryview]
 OLD_MAGIC = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")  # in the first pickle before 1.6
 OLD_VERSION = 1001  # the second
 STORAGES = "BFloat16", "Half", "Float", "Double", "Bool", "Byte", "Char", "Short", "Int", "Long"
 CODES = "bf16", "f2", "f4", "f8", "b1", "u1", "i1", "i2", "i4", "i8"  # of these
-RENAMED = {"_mean": "running_mean", "_variance": "running_var"}  # by Paddle
 
 
 @dataclass(eq=False)
@@ -181,76 +178,3 @@ def read_old_torch(data: bytes) -> object:
             raise Fault(f"its storage {quoted(key)} has {got}; need {storage.count} {storage.code}")
         at += storage.nbytes
     return content
-
-
-class PickledDtype(Settable):
-    """A NumPy dtype, checked when an array is read; its state begins (version, byte order)."""
-
-    state: Any = (3, "<")
-
-    def __init__(self, code: object, *_: object) -> None:
-        self.code = code
-
-
-class PickledArray(Tensor, Settable):
-    """A NumPy array; its state is (1, shape, dtype, whether the first axis varies fastest, bytes)."""
-
-    def __init__(self, *_: object, state: Any = None) -> None:
-        super().__init__(self._plan)
-        self.state = state
-
-    def _plan(self) -> Plan:
-        match self.state:
-            case (1, shape, PickledDtype(code=code, state=state), int(fortran), raw):
-                if not isinstance(code, str) or code not in ITEMSIZE:
-                    raise Fault(f"has the dtype {quoted(code)}; need one of numbers")
-                if not isinstance(state, tuple) or state[1] not in ("<", ">", "|"):
-                    raise Fault(f"has a dtype of state {quoted(state)}")
-                code = "bf16" if code == "u2" else code  # as Paddle stores what NumPy lacks
-                order = state[1].replace("|", "<")
-                if isinstance(raw, str):
-                    raw = raw.encode("latin1")
-                if isinstance(raw, bytes | Text | memoryview):
-                    get = partial(bytes, raw)
-                    return plan_of(len(raw), get, code, shape, fortran=bool(fortran), order=order)
-        raise Fault("has no bytes; need those of an array")
-
-
-def from_buffer(raw: object, dtype: object, shape: Any, order: object, axes: Any = None) -> Tensor:
-    """Stand in for NumPy's _frombuffer, of pickles of protocol 5."""
-    array = PickledArray(state=(1, shape, dtype, order == "F", raw))
-    return Tensor(partial(_turned, array, axes)) if order == "K" else array
-
-
-PADDLE: dict[str, object] = {
-    "__builtin__ bytes": lambda: "",  # which old pickles call for b""
-    "__builtin__ tuple": plain_tuple,
-    "_codecs encode": first,  # of text to bytes, which `PickledArray` does
-    "builtins tuple": plain_tuple,
-    "collections OrderedDict": OrderedDict,
-    "numpy dtype": PickledDtype,
-    "numpy ndarray": "ndarray",
-}
-for core in ("core", "_core"):  # before and since NumPy 2
-    PADDLE[f"numpy.{core}.multiarray _reconstruct"] = PickledArray
-    PADDLE[f"numpy.{core}.numeric _frombuffer"] = from_buffer
-
-
-def turned(state: Mapping[str, Tensor], linear: Collection[str] | None) -> dict[str, Tensor]:
-    """Return weights of linear layers, those named or all but embeddings, as (out, in)."""
-    if linear is None:
-        linear = [name for name in state if name.rpartition(".")[2] == "weight"]
-        linear = [name for name in linear if "emb" not in name.lower()]
-    weights = {name: Tensor(partial(_turned, state[name])) for name in linear if name in state}
-    return {**state, **weights}
-
-
-def _turned(tensor: Tensor, axes: tuple[int, ...] = (1, 0)) -> Plan:
-    """Return the plan of an array with its axes in another order, if it has so many."""
-    plan = tensor.plan()
-    if len(plan.shape) != len(axes):
-        return plan
-    if sorted(as_shape(axes)) != list(range(len(axes))):
-        raise Fault(f"has its axes in the order {quoted(axes)}")
-    shape = tuple(plan.shape[axis] for axis in axes)
-    return Plan(shape, plan.code, lambda: plan.read().transpose(axes))
