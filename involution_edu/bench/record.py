@@ -107,7 +107,7 @@ class Record:
 
 
 def from_json(text: str) -> Record:
-    """Return the record whose `Record.data` is in ``text``; ValueError if that is none."""
+    """Return the record whose `Record.data` is in ``text``; ValueError if that is no record."""
     try:
         record: Record = _decoded(Record, json.loads(text))
     except (KeyError, TypeError, AttributeError) as error:

@@ -53,7 +53,7 @@ class CheckpointError(ArgumentError):
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What `load_weights` left out.
+    """Names of the tensors that `load_weights` left out.
 
     Attributes
     ----------

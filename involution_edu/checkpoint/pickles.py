@@ -38,7 +38,7 @@ class Settable:
 
 @dataclass(eq=False)
 class Unknown(Settable):
-    """What a name outside the table stands for, and all that a pickle would make with it."""
+    """An inert placeholder for a name outside the table and for all that a pickle makes with it."""
 
     name: str
 

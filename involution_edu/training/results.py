@@ -182,7 +182,7 @@ class Ablation:
 
 
 def read_rows(path: Path, task: str) -> list[Row]:
-    """Return the rows of a table written by `ablate`; `ArgumentError` if it is none of ``task``."""
+    """Return the rows of a table written by `ablate`; `ArgumentError` if it is not one of ``task``."""
     try:
         table = read_text_bounded(path, "path", MAX_TABLE, MAX_ROWS)
         lines = list(csv.reader(io.StringIO(table, newline="")))

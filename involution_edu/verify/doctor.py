@@ -40,7 +40,7 @@ class Diagnosis(Lines):
     numba_threads: int | None  # None if Numba does not run
     numba_cache: str | None  # the folder of its compiled functions, if it keeps any
     backends: dict[str, str | None]  # why it cannot run, if it cannot
-    problems: tuple[str, ...]  # an absent optional package or GPU is none
+    problems: tuple[str, ...]  # not counting absent optional packages or GPUs
 
     @property
     def ok(self) -> bool:
