@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..arguments import ArgumentError
@@ -69,7 +69,7 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The measurements of one run; the result of the command ``bench``."""
+    """The measurements of one run; `involution_edu.bench.text.Report` prints it."""
 
     date: str
     preset: str
@@ -93,21 +93,9 @@ class Record:
         """Return the peak called "copy" or "multiply-add"; NaN if it was not measured."""
         return next((peak.value for peak in self.peaks if peak.name == name), math.nan)
 
-    def text(self) -> str:
-        """Return the record for a terminal of 80 columns."""
-        from .text import record_lines
-
-        return "\n".join(record_lines(self))
-
-    def data(self) -> dict[str, Any]:
-        """Return the record with its geometric means; `from_json` reads it back."""
-        from .derived import geometric_means
-
-        return {**asdict(self), "geometric_means": [asdict(m) for m in geometric_means(self)]}
-
 
 def from_json(text: str) -> Record:
-    """Return the record whose `Record.data` is in ``text``; ValueError if that is no record."""
+    """Return the record whose data, written by ``bench --json``, is in ``text``; ValueError if that is no record."""
     try:
         record: Record = _decoded(Record, json.loads(text))
     except (KeyError, TypeError, AttributeError) as error:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from textwrap import fill
+from typing import Any
 
 from ..verify.compare import absence_lines, agreement_lines, verdict_lines
 from . import derived
@@ -19,7 +21,28 @@ OF_NETWORKS = "ms", "÷ this", "MB"
 Table = tuple[list[str], list[list[str]]]  # the head and the rows
 
 
-def record_lines(record: Record) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The result of the command ``bench``: a record as text and as plain data."""
+
+    record: Record
+
+    @property
+    def ok(self) -> bool:
+        """Whether every contender gave the right numbers."""
+        return self.record.ok
+
+    def text(self) -> str:
+        """Return the record for a terminal of 80 columns."""
+        return "\n".join(_lines(self.record))
+
+    def data(self) -> dict[str, Any]:
+        """Return the record with its geometric means; `record.from_json` reads it back."""
+        means = [asdict(mean) for mean in derived.geometric_means(self.record)]
+        return {**asdict(self.record), "geometric_means": means}
+
+
+def _lines(record: Record) -> Iterator[str]:
     """Yield errors, times beside the peak rates of the machine, scaling and means."""
     machine = record.machine
     cores = f"{machine.cores} cores, {machine.threads} threads"

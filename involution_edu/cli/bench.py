@@ -52,6 +52,7 @@ def _file_or_stdout(text: str) -> Path | bool:
 def bench(args: Namespace) -> Result:
     """Run the benchmark and write the requested files."""
     from ..bench.run import run_benchmark
+    from ..bench.text import Report
 
     for name, presets in (("backends", {"networks"}), ("plot", {"networks", "gpu"})):
         if args.preset in presets and (value := getattr(args, name)) is not None:
@@ -69,15 +70,16 @@ def bench(args: Namespace) -> Result:
         date=date.today().isoformat(),
         progress=progress_bar(),
     )
+    report = Report(record)
     if isinstance(args.json, Path):
         with written_whole(args.json, force=args.force) as temporary:
-            temporary.write_text(f"{as_json(record)}\n", encoding="utf-8")
+            temporary.write_text(f"{as_json(report)}\n", encoding="utf-8")
     if args.plot is not None and (record.measurements or record.scaling):  # else all were refused
         from ..bench.plots import save_plot
 
         with written_whole(args.plot, force=args.force) as temporary:
             save_plot(record, temporary)
-    return record
+    return report
 
 
 COMMAND = Command(

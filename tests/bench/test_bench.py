@@ -23,6 +23,7 @@ from involution_edu.bench.derived import unfolded
 from involution_edu.bench.presets import Preset, Sweep, label, square
 from involution_edu.bench.record import from_json
 from involution_edu.bench.run import exponent, run_benchmark
+from involution_edu.bench.text import Report
 from involution_edu.cli import main
 from involution_edu.geometry import Geometry
 
@@ -274,7 +275,7 @@ def test_quick_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert str(Path.home()) not in written
     assert str(Path(sys.prefix)) not in written
     record = from_json(written)
-    assert text == f"{record.text()}\n"
+    assert text == f"{Report(record).text()}\n"
     for geom in presets.PRESETS["quick"].shapes:
         names = {row.contender for row in record.measurements if row.shape == label(geom)}
         assert names >= {"windows", "shifts", "numba"}
@@ -338,7 +339,7 @@ def test_scaling(tiny: None, monkeypatch: pytest.MonkeyPatch) -> None:
     }
     assert not record.measurements
     assert not record.peaks
-    assert "theory" in record.text()
+    assert "theory" in Report(record).text()
     assert "## Scaling" in page(record)
 
 

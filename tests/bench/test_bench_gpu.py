@@ -38,6 +38,7 @@ from involution_edu.bench.devices import Gpu
 from involution_edu.bench.presets import square
 from involution_edu.bench.record import Record, from_json
 from involution_edu.bench.run import Session, run_benchmark
+from involution_edu.bench.text import Report
 from involution_edu.bench.timing import Call
 from involution_edu.cases import scaled_error
 from involution_edu.geometry import Geometry, make_geometry
@@ -138,9 +139,9 @@ def test_every_version_is_checked_and_timed() -> None:
     assert record.absent.keys() == {"torch eager", "torch.compile"}
     assert (record.machine.processor, record.machine.cores) == ("A GPU", 132)
     assert record.machine.versions["the driver's CUDA"] == "13.0"
-    assert from_json(json.dumps(record.data())) == record
+    assert from_json(json.dumps(Report(record).data())) == record
     assert record.peak("copy") > 0
-    text = record.text()
+    text = Report(record).text()
     assert max(map(len, text.splitlines())) <= 80
     assert "the time of cupy:v1" in text
     assert "the time of cupy unfused" in text

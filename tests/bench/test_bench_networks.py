@@ -23,6 +23,7 @@ from involution_edu.bench.networks import Network
 from involution_edu.bench.presets import INFERENCE, OURS, THEIRS, TRAINING, Batch, Preset, label
 from involution_edu.bench.record import Measurement, Record, from_json
 from involution_edu.bench.run import run_benchmark
+from involution_edu.bench.text import Report
 from involution_edu.cli import main
 from involution_edu.models.residual import Bottleneck
 
@@ -49,7 +50,7 @@ def test_both_networks_are_compared_and_timed(
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
     record = from_json(file.read_text(encoding="utf-8"))
-    assert f"{record.text()}\n" == text
+    assert f"{Report(record).text()}\n" == text
     assert [(r.shape, r.task, r.contender, r.calls > 0) for r in record.networks] == [
         (label(batch), batch.task, name, True) for batch in PLAN for name in (OURS, THEIRS)
     ]
@@ -106,7 +107,7 @@ def test_without_torch_ours_is_timed_alone(
     assert record.agreements == ()
     assert "so RedNet-26 was not checked" in record.absent["torch eager"]
     assert [speedup(record, r) for r in record.networks] == [None, None]
-    assert "Every backend agrees" not in record.text()
+    assert "Every backend agrees" not in Report(record).text()
 
 
 def test_a_peer_that_cannot_run_is_absent(tiny: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,13 +174,13 @@ def test_targets_of_networks() -> None:
     found = [t for t in targets(record) if "network" in t.what]
     assert [(t.need, t.measured, t.reached) for t in found] == [(2, 3.0, True), (2, 4 / 3, False)]
     assert {t.where for t in found} == {f"{SHAPE}: training step"}
-    text, made = record.text(), page(record)
+    text, made = Report(record).text(), page(record)
     assert f"{SHAPE}, float32: training step\n÷: the time of torch eager\n" in text
     assert "involution_edu  300   3.0 ×  3000.0" in text
     assert f"### {SHAPE}: training step" in made
     assert "| involution_edu | 300 | 3.0 × | 3000.0 |" in made
     assert "Whole networks" in made
-    assert from_json(json.dumps(record.data())) == record
+    assert from_json(json.dumps(Report(record).data())) == record
     without = made_up(row(INFERENCE, OURS, 300.0, None), row(INFERENCE, "torch eager", 450.0, None))
     assert [t.measured for t in targets(without) if "network" in t.what] == [1.5]
 

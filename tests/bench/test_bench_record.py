@@ -25,7 +25,7 @@ from involution_edu.bench.plots import save_plot
 from involution_edu.bench.presets import FIVE, INFERENCE, REDNET50, Batch, label, square
 from involution_edu.bench.record import Machine, Measurement, Peak, Record, Scaling, from_json
 from involution_edu.bench.run import exponent
-from involution_edu.bench.text import megabytes, three_digits
+from involution_edu.bench.text import Report, megabytes, three_digits
 from involution_edu.verify.compare import Agreement
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -104,7 +104,7 @@ def test_means_and_targets() -> None:
     assert [round(t.measured, 3) for t in goals] == [100, 100, 6, 100, 50.022, 2.5]
     assert all(t.reached for t in goals)
     assert "missed" not in page(record)
-    assert "target" not in record.text().lower()
+    assert "target" not in Report(record).text().lower()
     odd = slower(record, "numba", label(FIVE[1]), 32.0)
     assert [(t.need, round(t.measured, 3), t.reached) for t in targets(odd)][:2] == [
         (50, 50.0, True),  # the fifth root of 32 is 2
@@ -125,7 +125,7 @@ def test_no_targets_without_torch() -> None:
 def test_json_and_back() -> None:
     wrong = Agreement("numba", "windows", "float32", "y", 7, "a", np.inf, 1e-6)
     for record in (made_up(), made_up(agreements=(wrong,), measurements=(), background_load=None)):
-        text = json.dumps(record.data())
+        text = json.dumps(Report(record).data())
         assert from_json(text) == record
 
 

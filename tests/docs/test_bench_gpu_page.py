@@ -16,6 +16,7 @@ from involution_edu.backends.cuda.versions import TASKS
 from involution_edu.bench.derived import share_of_copy
 from involution_edu.bench.presets import square
 from involution_edu.bench.record import Machine, Measurement, Peak, Record
+from involution_edu.bench.text import Report
 from involution_edu.verify.compare import Agreement
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -102,6 +103,6 @@ def test_the_committed_page_is_made_from_the_record(tmp_path: Path) -> None:
         DOCS / "benchmarks-gpu.json"
     ).exists() or "**Not yet run on a GPU.**" in made.read_text()
     record = tmp_path / "record.json"
-    record.write_text(json.dumps(made_up().data()), encoding="utf-8")
+    record.write_text(json.dumps(Report(made_up()).data()), encoding="utf-8")
     make_page([str(record), str(made)])
     assert made.read_text(encoding="utf-8") == gpu_page(made_up())
