@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import asdict
 from textwrap import fill
 from typing import Any
 
 
-class Lines:
+class Lines(ABC):
     """A dataclass that prints as lines."""
 
     __slots__ = ()
 
+    @abstractmethod
     def lines(self) -> Iterator[str]:
         """Yield the lines of the text."""
-        raise NotImplementedError
 
     def text(self) -> str:
         """Return the lines as one text."""
