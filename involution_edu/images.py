@@ -152,7 +152,10 @@ def _decoded(source: Path, longest_side: int, srgb: bool) -> tuple[PILImage, tup
             raise ValueError("its integers are of 32 bits or signed: no agreed range")
         size = image.size
         drafted = image.draft(image.mode, (max(8 * longest_side, 2048),) * 2)  # of a JPEG
+        raw = [tile[3] for tile in image.tile]
         image.load()
+        if "transparency" in image.info:
+            _fit_key(image, raw, source)
         size = size if drafted else image.size  # a TIFF is turned when it is loaded
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         rgb = _rgb(image, _to_srgb(image) if srgb else None)
@@ -160,6 +163,23 @@ def _decoded(source: Path, longest_side: int, srgb: bool) -> tuple[PILImage, tup
         rgb.getexif()[ExifTags.Base.Orientation] = orientation
         ImageOps.exif_transpose(rgb, in_place=True)
     return rgb, size[::-1] if orientation in (5, 6, 7, 8) else size
+
+
+def _fit_key(image: PILImage, raw: list[Any], source: Path) -> None:
+    """Fit the transparent colour of a PNG, of the file's depth, to its image decoded to 8 bits."""
+    from PIL import ImageChops
+
+    if raw in (["L;2"], ["L;4"]):
+        image.info["transparency"] *= 85 if raw == ["L;2"] else 17
+    elif raw == ["RGB;16B"]:  # of which Pillow keeps the upper bytes
+        key = image.info["transparency"]
+        with _opened(source) as lower:
+            lower.tile = [(*lower.tile[0][:3], "RGB;16L")]  # the other byte order: the lower ones
+            lower.info["transparency"] = tuple(number & 255 for number in key)
+            image.info["transparency"] = tuple(number >> 8 for number in key)
+            both = (part.convert("RGBA").getchannel("A") for part in (image, lower))
+            image.putalpha(ImageChops.lighter(*both))
+        del image.info["transparency"]
 
 
 def _opened(source: Path) -> PILImage:
