@@ -17,6 +17,7 @@ from .arrays import Array
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
+    from PIL.ImageFile import ImageFile
 
 Photo = NDArray[np.uint8]
 
@@ -165,7 +166,7 @@ def _decoded(source: Path, longest_side: int, srgb: bool) -> tuple[PILImage, tup
     return rgb, size[::-1] if orientation in (5, 6, 7, 8) else size
 
 
-def _fit_key(image: PILImage, raw: list[Any], source: Path) -> None:
+def _fit_key(image: ImageFile, raw: list[Any], source: Path) -> None:
     """Fit the transparent colour of a PNG, of the file's depth, to its image decoded to 8 bits."""
     from PIL import ImageChops
 
@@ -174,7 +175,8 @@ def _fit_key(image: PILImage, raw: list[Any], source: Path) -> None:
     elif raw == ["RGB;16B"]:  # of which Pillow keeps the upper bytes
         key = image.info["transparency"]
         with _opened(source) as lower:
-            lower.tile = [(*lower.tile[0][:3], "RGB;16L")]  # the other byte order: the lower ones
+            # In the other byte order, the upper bytes are the lower ones.
+            lower.tile = [(*lower.tile[0][:3], "RGB;16L")]  # type: ignore[list-item]
             lower.info["transparency"] = tuple(number & 255 for number in key)
             image.info["transparency"] = tuple(number >> 8 for number in key)
             both = (part.convert("RGBA").getchannel("A") for part in (image, lower))
@@ -182,7 +184,7 @@ def _fit_key(image: PILImage, raw: list[Any], source: Path) -> None:
         del image.info["transparency"]
 
 
-def _opened(source: Path) -> PILImage:
+def _opened(source: Path) -> ImageFile:
     """Open a file of one of `FORMATS`, or HEIF: of others, Pillow may start Ghostscript."""
     from PIL import Image, UnidentifiedImageError
 

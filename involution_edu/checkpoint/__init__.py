@@ -6,9 +6,8 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
+from io import FileIO
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -21,11 +20,11 @@ from .paddle import PADDLE, RENAMED, turned
 from .pickles import read_pickle
 from .pytorch import OLD_MAGIC, read_old_torch, read_torch
 from .safetensors import read_safetensors, write_safetensors
+from .source import Source, open_zip
 from .tensors import ITEMSIZE, MAX_BYTES, Fault, Numbers, Tensor, arrays_of, named, shortened
 
 __all__ = ["CheckpointError", "LoadReport", "load_checkpoint", "load_weights", "save_checkpoint"]
 
-MAX_ENTRIES = 20_000  # of a zip file
 # First bytes, in lower case, of files that are taken for weights, and what they are.
 OTHERS: dict[bytes | tuple[bytes, ...], str] = {
     b"version https://git-lfs": "a pointer of Git LFS, not the file; fetch it with git lfs pull",
@@ -249,41 +248,36 @@ def _tensors(
         raise IsADirectoryError(f"path is {path}, a folder; need a file of weights")
     if not path.is_file():  # reading a pipe would wait for its writer
         raise CheckpointError("path", f"is {path}, a pipe or a device", "a regular file")
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise CheckpointError("path", f"is {path}, of {size} bytes", f"at most {MAX_BYTES}")
-    data = path.read_bytes()
-    try:
-        content, paddle = _object(data)
-        state, read_from = find_state(content, own, RENAMED if paddle else {})
-        yield turned(state, linear) if paddle else state, read_from
-    except Exception as error:  # decoders of zip, JSON and NumPy raise almost all on damage
-        got = f"is {path}, which cannot be loaded: {shortened(error)}"
-        raise CheckpointError("path", got) from error
-
-
-def _object(data: bytes) -> tuple[object, bool]:
-    """Return what a file of any format holds, and whether it is Paddle's."""
-    if data.startswith(b"PK\3\4"):
-        if data.count(b"PK\1\2") > MAX_ENTRIES:
-            raise Fault(f"it is a zip file of more than {MAX_ENTRIES} entries; need no more")
+    with Source(FileIO(path)) as file:
+        if file.size > MAX_BYTES:
+            got = f"is {path}, of {file.size} bytes"
+            raise CheckpointError("path", got, f"at most {MAX_BYTES}")
         try:
-            archive = ZipFile(BytesIO(data))
-        except BadZipFile as error:
-            raise Fault(f"it is a zip file cut short or damaged ({error})") from error
-        if (total := sum(info.file_size for info in archive.infolist())) > MAX_BYTES:  # may overlap
-            raise Fault(f"it unpacks to {total} bytes; need at most {MAX_BYTES}")
+            content, paddle = _object(file)
+            state, read_from = find_state(content, own, RENAMED if paddle else {})
+            yield turned(state, linear) if paddle else state, read_from
+        except Exception as error:  # decoders of zip, JSON and NumPy raise almost all on damage
+            got = f"is {path}, which cannot be loaded: {shortened(error)}"
+            raise CheckpointError("path", got) from error
+
+
+def _object(file: Source) -> tuple[object, bool]:
+    """Return what a file of any format holds, and whether it is Paddle's."""
+    head = file.part(0, 1000)
+    if head.startswith(b"PK\3\4"):
+        archive = open_zip(file)
         names = {name for name in archive.namelist() if name.count("/") == 1}
         pickles = [name for name in names if name.endswith("/data.pkl")]
         if len(pickles) > 1:
             raise Fault("it has more than one data.pkl")
         return read_torch(archive, *pickles) if pickles else read_npz(archive), False
-    if OLD_MAGIC in data[:32]:
-        return read_old_torch(data), False
-    if data[257:262] == b"ustar":
+    if OLD_MAGIC in head[:32]:
+        return read_old_torch(file.part(0)), False
+    if head[257:262] == b"ustar":
         raise Fault("it is of PyTorch before 0.1.10; torch.load it and torch.save it anew")
-    if data[8:9] == b"{":  # before pickles: the length of a header may begin like one
-        return read_safetensors(data), False
-    if data.startswith(b"\x80"):
-        return read_pickle(data, PADDLE)[0], True
-    start = data[:1000].lstrip().lower()
+    if head[8:9] == b"{":  # before pickles: the length of a header may begin like one
+        return read_safetensors(file), False
+    if head.startswith(b"\x80"):
+        return read_pickle(file.part(0), PADDLE)[0], True
+    start = head.lstrip().lower()
     raise Fault(f"it is {next(what for begin, what in OTHERS.items() if start.startswith(begin))}")
