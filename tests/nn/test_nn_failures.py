@@ -154,7 +154,7 @@ def test_a_nan_is_the_maximum_of_its_window() -> None:
     assert sum(int(mask.sum()) for mask in pool.active_masks()) == 2
 
 
-@pytest.mark.parametrize("name", [name for name in SIMPLE if "conv" in name or "linear" in name])
+@pytest.mark.parametrize("name", [name for name in SIMPLE if SIMPLE[name][0](float).parameters()])
 def test_a_second_backward_pass_adds_to_the_gradients(name: str) -> None:
     layer = SIMPLE[name][0](float)
     y = layer(random((2, 6, 6, 7), float, 0))
@@ -177,6 +177,22 @@ def test_zero_grad_removes_nan() -> None:
         parameter.grad[...] = np.nan
     layer.zero_grad()
     assert not any(parameter.grad.any() for parameter in layer.parameters())
+
+
+def test_a_state_is_a_copy() -> None:
+    layer = nn.BatchNorm2d(2)
+    optimiser = nn.Adam(layer.parameters(), 0.1)
+    for owner in (layer, optimiser):
+        for array in owner.state_dict().values():
+            array[...] = 7
+        assert not any((array == 7).any() for array in owner.state_dict().values())
+
+
+def test_dy_of_another_shape() -> None:
+    layer = nn.ReLU()
+    layer(np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"^dy has shape \(3, 2\); need .* ReLU = \(2, 3\)$"):
+        layer.backward(np.ones((3, 2)))
 
 
 def test_initial_weights_of_linear_keep_the_variance_of_x() -> None:
