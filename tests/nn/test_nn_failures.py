@@ -195,6 +195,12 @@ def test_dy_of_another_shape() -> None:
         layer.backward(np.ones((3, 2)))
 
 
+def test_the_gradient_of_relu_at_0_is_0() -> None:
+    layer = nn.ReLU()
+    layer(np.array([-1.0, -0.0, 0.0, 1.0]))
+    np.testing.assert_array_equal(layer.backward(np.full(4, 3.0)), [0, 0, 0, 3])
+
+
 def test_initial_weights_of_linear_keep_the_variance_of_x() -> None:
     layer = nn.Linear(400, 25, rng=0)
     assert layer.weight.data.std() == pytest.approx(1 / 20, rel=0.02)
