@@ -155,8 +155,7 @@ def _decoded(source: Path, longest_side: int, srgb: bool) -> tuple[PILImage, tup
         drafted = image.draft(image.mode, (max(8 * longest_side, 2048),) * 2)  # of a JPEG
         raw = [tile[3] for tile in image.tile]
         image.load()
-        if "transparency" in image.info:
-            _fit_key(image, raw, source)
+        _fit_key(image, raw, source)
         size = size if drafted else image.size  # a TIFF is turned when it is loaded
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         rgb = _rgb(image, _to_srgb(image) if srgb else None)
@@ -170,10 +169,10 @@ def _fit_key(image: ImageFile, raw: list[Any], source: Path) -> None:
     """Fit the transparent colour of a PNG, of the file's depth, to its image decoded to 8 bits."""
     from PIL import ImageChops
 
-    if raw in (["L;2"], ["L;4"]):
-        image.info["transparency"] *= 85 if raw == ["L;2"] else 17
-    elif raw == ["RGB;16B"]:  # of which Pillow keeps the upper bytes
-        key = image.info["transparency"]
+    key = image.info.get("transparency")
+    if key is not None and raw in (["L;2"], ["L;4"]):
+        image.info["transparency"] = key * (85 if raw == ["L;2"] else 17)
+    elif key is not None and raw == ["RGB;16B"]:  # of which Pillow keeps the upper bytes
         with _opened(source) as lower:
             # In the other byte order, the upper bytes are the lower ones.
             lower.tile = [(*lower.tile[0][:3], "RGB;16L")]  # type: ignore[list-item]

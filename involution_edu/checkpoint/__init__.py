@@ -6,25 +6,26 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
 from ..arguments import ArgumentError, WrongTypeError, quoted
 from ..files import written_whole
 from ..nn import Linear, Module
+from . import tensors
 from .names import find_state
 from .npz import read_npz, write_npz
 from .paddle import PADDLE, RENAMED, turned
 from .pickles import read_pickle
 from .pytorch import OLD_MAGIC, read_old_torch, read_torch
 from .safetensors import read_safetensors, write_safetensors
-from .source import Source, open_zip
-from .tensors import ITEMSIZE, MAX_BYTES, Fault, Numbers, Tensor, arrays_of, named, shortened
+from .tensors import ITEMSIZE, Fault, Numbers, Source, Tensor, arrays_of, named, shortened
 
 __all__ = ["CheckpointError", "LoadReport", "load_checkpoint", "load_weights", "save_checkpoint"]
 
+MAX_DIRECTORY = 1 << 21  # bytes of the list of entries of a zip file, at least 46 for each
 # First bytes, in lower case, of files that are taken for weights, and what they are.
 OTHERS: dict[bytes | tuple[bytes, ...], str] = {
     b"version https://git-lfs": "a pointer of Git LFS, not the file; fetch it with git lfs pull",
@@ -248,10 +249,9 @@ def _tensors(
         raise IsADirectoryError(f"path is {path}, a folder; need a file of weights")
     if not path.is_file():  # reading a pipe would wait for its writer
         raise CheckpointError("path", f"is {path}, a pipe or a device", "a regular file")
-    with Source(FileIO(path)) as file:
-        if file.size > MAX_BYTES:
-            got = f"is {path}, of {file.size} bytes"
-            raise CheckpointError("path", got, f"at most {MAX_BYTES}")
+    if (size := path.stat().st_size) > tensors.MAX_BYTES:
+        raise CheckpointError("path", f"is {path}, of {size} bytes", f"at most {tensors.MAX_BYTES}")
+    with Source(path.open("rb", buffering=0)) as file:
         try:
             content, paddle = _object(file)
             state, read_from = find_state(content, own, RENAMED if paddle else {})
@@ -265,9 +265,15 @@ def _object(file: Source) -> tuple[object, bool]:
     """Return what a file of any format holds, and whether it is Paddle's."""
     head = file.part(0, 1000)
     if head.startswith(b"PK\3\4"):
-        archive = open_zip(file)
-        names = {name for name in archive.namelist() if name.count("/") == 1}
-        pickles = [name for name in names if name.endswith("/data.pkl")]
+        file.limit = MAX_DIRECTORY  # `zipfile` finds a longer one cut short
+        try:
+            archive = ZipFile(file)
+        except BadZipFile as error:
+            raise Fault(f"it is a zip file cut short or damaged ({error})") from error
+        file.limit = most = tensors.MAX_BYTES
+        if (total := sum(info.file_size for info in archive.infolist())) > most:  # may overlap
+            raise Fault(f"it unpacks to {total} bytes; need at most {most}")
+        pickles = {n for n in archive.namelist() if n.count("/") == 1 and n.endswith("/data.pkl")}
         if len(pickles) > 1:
             raise Fault("it has more than one data.pkl")
         return read_torch(archive, *pickles) if pickles else read_npz(archive), False

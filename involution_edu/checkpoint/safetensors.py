@@ -9,12 +9,12 @@ import json
 import struct
 from collections.abc import Mapping
 from functools import partial
+from io import SEEK_END
 from pathlib import Path
 from typing import Any
 
 from ..arguments import quoted
-from .source import Source
-from .tensors import ITEMSIZE, Fault, Numbers, Tensor, plan_of
+from .tensors import ITEMSIZE, Fault, Numbers, Source, Tensor, plan_of
 
 MAX_JSON_HEADER = 1 << 22  # bytes; that of RedNet-152 has 160,000
 DTYPES = {"BF16": "bf16", "BOOL": "b1"}  # of safetensors
@@ -24,11 +24,10 @@ DTYPES |= {f"{code[0].upper()}{8 * n}": code for code, n in ITEMSIZE.items() if 
 def read_safetensors(file: Source) -> dict[str, Tensor]:
     """Return the tensors by name; their numbers are read when they are made into arrays."""
     (length,) = struct.unpack("<Q", file.part(0, 8))
-    begin, size = 8 + length, file.size - 8 - length
-    if length > MAX_JSON_HEADER or size < 0:
-        limits = f"{MAX_JSON_HEADER}, and not more than the {file.size - 8} that follow"
-        raise Fault(f"its header claims {length} bytes; need at most {limits}")
-    header = json.loads(str(file.read(length), "utf-8"), object_pairs_hook=_unique)
+    begin = 8 + length
+    if (size := file.seek(0, SEEK_END) - begin) < 0 or length > MAX_JSON_HEADER:
+        raise Fault(f"its header claims {length} bytes; need at most {MAX_JSON_HEADER}, all there")
+    header = json.loads(str(file.part(8, length), "utf-8"), object_pairs_hook=_unique)
     if not isinstance(header, dict):
         raise Fault(f"its header is a {type(header).__name__}; need an object")
     header.pop("__metadata__", None)

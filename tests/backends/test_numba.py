@@ -335,4 +335,4 @@ def test_a_package_in_a_zip_file_says_what_to_do(monkeypatch: pytest.MonkeyPatch
     inside = Path("packed.zip", *Path(numba_cpu.__file__).parts[-4:])
     monkeypatch.setattr(numba_cpu, "__file__", str(inside))
     why = getattr(numba_cpu.unavailable, "__wrapped__")()  # noqa: B009 - of the cache
-    assert why == "the package is imported from inside packed.zip: unpack that first"
+    assert why == "the package is imported from inside a zip file: unpack that first"

@@ -54,7 +54,7 @@ def unavailable() -> str | None:
         LOG.warning("the numba backend is not used: %s", reason)
         return reason
     if not Path(__file__).is_file():
-        return f"the package is imported from inside {Path(__file__).parents[3]}: unpack that first"
+        return "the package is imported from inside a zip file: unpack that first"
     try:
         import numba
 
