@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nn_cases import SIMPLE, random
+from nn_cases import SIMPLE, random, run
 
 from involution_edu import nn
 from involution_edu.arrays import Array
@@ -227,6 +227,15 @@ def test_a_1x1_convolution_with_steps_or_padding(options: dict[str, Any]) -> Non
         conv.weight.grad[:, :, 0, 0], np.einsum("nohw,nchw->oc", dy, read(x)), atol=1e-12
     )
     assert (dx * x).sum() == pytest.approx((dy * y).sum())  # the adjoint: y has no bias yet
+
+
+def test_a_batch_in_parts_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    conv = nn.Conv2d(3, 4, 3, padding=1, rng=0, dtype=float)
+    x, dy = random((5, 3, 4, 5), float, 1), random((5, 4, 4, 5), float, 2)
+    want = {name: array.copy() for name, array in run(conv, x, dy).items()}
+    monkeypatch.setattr("involution_edu.nn.conv.MAX_COLUMNS", 2 * 27 * 20)  # two images of five
+    for name, array in run(conv, x, dy).items():
+        np.testing.assert_allclose(array, want[name], atol=1e-12, err_msg=name)
 
 
 def test_a_shared_parameter_is_listed_once() -> None:
