@@ -231,7 +231,7 @@ def test_a_transparent_grey_is_white(
 def test_a_transparent_colour_of_16_bits_is_compared_in_all_of_them(
     tmp_path: Path, key: tuple[int, ...]
 ) -> None:
-    colours = [(513, 7, 1027), (513, 7, 1028), (512, 7, 1027), (2 << 8, 7 << 8, 4 << 8)]
+    colours = [(513, 7, 1027), (513, 7, 1028), (257, 7, 3), (2 << 8, 7 << 8, 4 << 8)]
     row, path = np.array(colours, ">u2").tobytes(), tmp_path / "photo.png"
     path.write_bytes(png_of(16, 2, row, (b"tRNS", np.array(key, ">u2").tobytes())))
     kept = [[n >> 8 for n in colour] for colour in colours]
