@@ -29,7 +29,7 @@ def check_writable(*paths: Path, force: bool = False, choice: str = "another fil
         temporary = _beside(folder / path.name)
         try:  # permissions do not tell: root ignores them, and /proc has none
             with suppress(FileNotFoundError):
-                path.lstat()  # refuses names that are too long
+                (folder / path.name).lstat()  # refuses names that are too long
             temporary.touch(exist_ok=False)
         except OSError as error:
             raise OSError(f"{path} cannot be made ({error.strerror}); choose {choice}") from error

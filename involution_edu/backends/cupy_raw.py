@@ -7,7 +7,6 @@ that holds the arrays, on the stream that is current there.
 from __future__ import annotations
 
 from functools import cache, partial
-from pathlib import Path
 from shutil import which
 from typing import Any
 
@@ -26,8 +25,8 @@ def why_no_gpu() -> str | None:
     try:
         import cupy
     except ImportError as error:
-        if which("nvidia-smi") is None and not Path("/dev/nvidiactl").exists():
-            return "no NVIDIA GPU is seen here"
+        if which("nvidia-smi") is None:
+            return "no NVIDIA GPU is seen here (nvidia-smi is absent)"
         return f"cupy cannot be imported ({error}): pip install cupy-cuda13x"
     try:
         devices = cupy.cuda.runtime.getDeviceCount()

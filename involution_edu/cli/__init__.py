@@ -251,7 +251,7 @@ def _fitted(lines: Iterable[str], stream: IO[str]) -> Iterator[str]:
             how: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
             line = fill(line, width, subsequent_indent=indent, **how)
         for pattern, colour in colours:
-            line = pattern.sub(rf"\x1b[{colour}m\g<0>\x1b[0m", line)
+            line = pattern.sub(f"\x1b[{colour}m\\g<0>\x1b[0m", line)
         yield line
 
 
