@@ -10,7 +10,7 @@ Progress = Callable[[int, int, str], None]
 """Called with the steps done, the number of steps (0: unknown) and a word on the last one."""
 
 # The text comes last: a narrow terminal cuts it, not the remaining time.
-FORMAT = "{percentage:3.0f}%|{bar:10}| [{elapsed}<{remaining}] {desc}"
+FORMAT = "{percentage:3.0f}%|{bar:8}| [{elapsed}<{remaining}] {desc}"
 
 _bars: list[Any] = []  # those that may be on the screen
 

@@ -53,6 +53,7 @@ COMMANDS: tuple[Command, ...] = tuple(m.COMMAND for group in GROUPS.values() for
 PROGRAM = "involution-edu"
 ASCII = str.maketrans({"·": "*", "×": "x", "Σ": "sum", "−": "-", "→": "->", "…": "..."})
 MAX_ERROR = 2000  # characters, which fill a small terminal
+FIRST = re.compile(r" *\S+  +| +")  # what the rest of a broken line is aligned with
 GOOD = re.compile(r"  ok$|^No problem found\.$")
 BAD = re.compile(r"\bFAIL\b|^Problem:|(?<=^involution-edu: )error:")
 
@@ -153,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if sys.stdout is not None:
                     sys.stdout.flush()
     except KeyboardInterrupt as end:
-        _say(f"{PROGRAM}: interrupted{''.join(map(str, end.args))}")
+        _say(f"{PROGRAM}: interrupted{'; to continue:' * len(end.args)}", *end.args)
         return 130
     except BrokenPipeError:  # the reader, such as head, has closed the pipe
         _silence(sys.stdout)
@@ -207,8 +208,7 @@ def _run(args: Namespace, argv: Sequence[str]) -> int:
         if "resume" not in args:
             raise
         words = [word for word in argv if word not in {"--force", "--resume"}]
-        again = shlex.join([PROGRAM, *words, "--resume"])
-        raise KeyboardInterrupt(f"; to continue: {again}") from None
+        raise KeyboardInterrupt(shlex.join([PROGRAM, *words, "--resume"])) from None
     except ArgumentError as error:
         name = error.name.partition("[")[0]  # pixel[0] is about the argument pixel
         if name not in vars(args):
@@ -229,10 +229,10 @@ def _fail(error: Exception | str) -> int:
     return 2
 
 
-def _say(line: str) -> None:
-    """Write ``line`` to stderr if that can be written."""
+def _say(line: str, *to_copy: str) -> None:
+    """Write ``line``, and unbroken ones to copy, to stderr if that can be written."""
     try:
-        sys.stderr.write("\n".join([*_fitted([line], sys.stderr), ""]))
+        sys.stderr.write("\n".join([*_fitted([line], sys.stderr), *to_copy, ""]))
         sys.stderr.flush()
     except (AttributeError, OSError):  # closed before the program began, or a full disk
         _silence(sys.stderr)
@@ -246,8 +246,9 @@ def _fitted(lines: Iterable[str], stream: IO[str]) -> Iterator[str]:
     width, plain = get_terminal_size().columns, os.environ.get("TERM") == "dumb"
     colours = () if plain or os.environ.get("NO_COLOR") else ((GOOD, 32), (BAD, 31))
     for line in lines:
-        indent = " " * (len(line) - len(line.lstrip()) + 2)
         if len(line) > width:
+            start = FIRST.match(line)
+            indent = " " * min(start.end() if start else 2, width // 2)
             how: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
             line = fill(line, width, subsequent_indent=indent, **how)
         for pattern, colour in colours:

@@ -206,7 +206,7 @@ def test_an_interrupted_training_says_how_to_continue(
     monkeypatch.setattr(runs, "run_task", interrupted)
     assert main(["train", "digits", "--force", "--out", "my runs"]) == 130
     assert capsys.readouterr().err == (
-        "involution-edu: interrupted; to continue: "
+        "involution-edu: interrupted; to continue:\n"
         "involution-edu train digits --out 'my runs' --resume\n"
     )
 
