@@ -109,7 +109,8 @@ def classify(
     Traceback (most recent call last):
         ...
     involution_edu.arguments.ArgumentError: model is 'rednet18'; need one of 'rednet26', 'rednet38',
-    'rednet50', 'rednet101', 'rednet152', 'resnet26', 'resnet38', 'resnet50', 'resnet101', 'resnet152'
+    'rednet50', 'rednet101', 'rednet152', 'resnet26', 'resnet38', 'resnet50', 'resnet101', 'resnet152';
+    did you mean 'rednet38'?
     """
     as_choice("model", model, MODELS)
     if out is not None:

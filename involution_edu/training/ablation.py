@@ -53,7 +53,9 @@ def settings_of(
      Setting(k=7, group_channels=16, reduction=1)]
     """
     if not (k or group_channels or reduction):
-        raise ArgumentError("k", "is empty, and so are the others", "a value of one of them")
+        raise ArgumentError(
+            "k", "is empty, as group_channels and reduction are", "one value or more"
+        )
     factors = ("k", k), ("group_channels", group_channels), ("reduction", reduction)
     settings: dict[Setting, None] = {}  # in order, each once
     for factor, given in factors:

@@ -6,7 +6,9 @@ import io
 import json
 import os
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import needs
@@ -209,6 +211,19 @@ def test_an_interrupted_training_says_how_to_continue(
         "involution-edu: interrupted; to continue:\n"
         "involution-edu train digits --out 'my runs' --resume\n"
     )
+
+
+def test_a_shell_that_asks_for_completions_gets_the_parser(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def autocomplete(parser: ArgumentParser) -> NoReturn:
+        assert parser.parse_args(["doctor"]).command == "doctor"
+        sys.exit(0)
+
+    monkeypatch.setitem(sys.modules, "argcomplete", SimpleNamespace(autocomplete=autocomplete))
+    assert code_of(["dmeo"]) == 2
+    monkeypatch.setenv("_ARGCOMPLETE", "1")
+    assert code_of(["dmeo"]) == 0
 
 
 def test_an_absent_backend_is_a_mistake_of_the_user(

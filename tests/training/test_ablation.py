@@ -252,7 +252,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
         ("--reduction 99", "reduction is 99; need an int <= 16"),
         ("--k 3 --task nothing", "task is 'nothing'; need one of 'digits', 'mnist', 'textures'"),
         ("--k 3 --task denoise", "task is 'denoise'; need one of 'digits', 'mnist', 'textures'"),
-        ("", "k is empty, and so are the others; need a value of one"),
+        ("", "k is empty, as group_channels and reduction are; need one value or more"),
         ("--k 3 --out wrong/ablation.csv/a", "ablation.csv is not a folder"),
         ("--k 3 --out wrong --resume", "--out is wrong/ablation.csv, which cannot be read"),
         (
