@@ -14,8 +14,8 @@ import numpy as np
 from ...arguments import ArgumentError, as_int
 from ...arrays import Array
 from ...cases import scaled_error, tolerance
-from ...images import MEAN, STD
-from ...nn import AvgPool2d
+from ...images import MEAN, STD, Photo
+from ...nn import AvgPool2d, Conv2d, Sequential
 from ..html import Page, csp_source, script_data
 from ..measures import entropy
 from ..palette import diverging, limit_of
@@ -23,13 +23,22 @@ from ..picks import maximum_inside, varied_pixels
 from ..trace import Trace
 
 # Modules of the page's script, each after those that it needs.
-PARTS = ("numbers", "layer", "maps", "state", "draw", "panels", "cards", "controls", "tour", "main")
+PARTS = ("numbers", "layer", "maps", "state", "draw", "panels", "cards", "controls", "upload", "tour", "main")
 # Error allowed between the page's outputs and the recorded ones, relative to the largest output:
 # the page computes in float64 with float32 inputs, NumPy perhaps in float32.
 PAGE_TOLERANCE = 1e-5
 
 
-def explorer(trace: Trace, *, about: str = "", photo: bool = False, height: int = 900) -> Page:
+def explorer(
+    trace: Trace,
+    *,
+    about: str = "",
+    photo: bool = False,
+    body: Sequential | None = None,
+    noise: Mapping[str, float] | None = None,
+    source: Photo | None = None,
+    height: int = 608,
+) -> Page:
     """Return a page to explore an involution layer and its input.
 
     It shows one output pixel of the first image at a time: its numbers, its kernel, its output.
@@ -43,7 +52,16 @@ def explorer(trace: Trace, *, about: str = "", photo: bool = False, height: int 
     about : str
         A line of plain text for the head of the page: the layer and its input.
     photo : bool
-        Whether ``x`` is what `involution_edu.images.photo_to_x` returned.
+        Whether ``x`` is what `involution_edu.images.photo_to_x` returned. A photo from the
+        reader's disk can then be run through the layer in the page.
+    body : Sequential, optional
+        The convolutions, each followed by ReLU, that made the features of the trace from its
+        ``x``, as `involution_edu.models.EdgeDenoiser.features`.
+    noise : mapping, optional
+        Added to such a photo: "salt_and_pepper", the share of the pixels made black or white, or
+        "gaussian", the standard deviation in grey levels, 0 to 255.
+    source : ndarray, shape (H, W, 3), uint8, optional
+        The picture given to the network that the layer is in, shown beside its ``x``.
     height : int
         Of the frame in a notebook, in CSS pixels.
 
@@ -65,7 +83,19 @@ def explorer(trace: Trace, *, about: str = "", photo: bool = False, height: int 
     True
     """
     _check_whole(trace)
-    page = filled(_data(trace, about, photo))
+    data = _data(trace, about, photo)
+    arrays = data["arrays"]
+    data["noise"] = dict(noise) if noise else None
+    for n, conv in enumerate(_convolutions(body)):
+        channels, _, *window = conv.weight.data.shape
+        assert conv.bias is not None
+        data["body"].append({"channels": channels, "window": window, "dilation": conv.dilation})
+        arrays[f"body{n}_weight"] = _packed(conv.weight.data)
+        arrays[f"body{n}_bias"] = _packed(conv.bias.data)
+    if source is not None:
+        data["source"] = {"rows": source.shape[0], "columns": source.shape[1]}
+        arrays["source"] = _packed(source)
+    page = filled(data)
     return Page(page, "Involution explorer", as_int("height", height))
 
 
@@ -75,7 +105,7 @@ def filled(data: Mapping[str, Any]) -> str:
     script = "\n".join(source(f"{name}.js") for name in PARTS)
     policy = (
         f"default-src 'none'; script-src '{csp_source(script)}'; style-src '{csp_source(style)}'; "
-        "base-uri 'none'; form-action 'none'"
+        "img-src data:; base-uri 'none'; form-action 'none'"
     )
     parts = {"policy": policy, "style": style, "data": script_data(data), "script": script}
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], source("explorer.html"))
@@ -116,11 +146,20 @@ def _data(trace: Trace, about: str, photo: bool) -> dict[str, Any]:
         "channel": next((c for c in range(C) if np.ptp(trace.x[0, c])), 0),  # not blank
         "start": first,
         "other": max(others, key=lambda at: float(distance[at]), default=None),
-        "arrays": {
-            name: base64.b64encode(np.ascontiguousarray(a, "<f4").tobytes()).decode("ascii")
-            for name, a in arrays.items()
-        },
+        "features": trace.reduce_weight.shape[1],
+        "softmax": getattr(trace, "softmax", False),
+        "body": [],
+        "arrays": {name: _packed(a) for name, a in arrays.items()},
     }
+
+
+def _packed(a: Array) -> str:
+    return base64.b64encode(np.ascontiguousarray(a, "<f4").tobytes()).decode("ascii")
+
+
+def _convolutions(body: Sequential | None) -> list[Conv2d]:
+    layers = [] if body is None else list(body.children().values())
+    return [layer for layer in layers if isinstance(layer, Conv2d)]
 
 
 def _check_whole(trace: Trace) -> None:

@@ -2,7 +2,8 @@
 // y[c, i, j] = sum over u, v of kernel[g, u, v, i, j] * x[c, i*s + u*d - p, j*s + v*d - p].
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const { C, H, W, G, H_out, W_out } = data.geometry;
+const { C, G } = data.geometry;
+let { H, W, H_out, W_out } = data.geometry; // of the picture, which the reader may change
 const [K_h, K_w] = data.geometry.window;
 const [s_h, s_w] = data.geometry.stride;
 const [d_h, d_w] = data.geometry.dilation;
@@ -19,7 +20,8 @@ function floatsOf(text) {
 const recorded = Object.fromEntries(
   Object.entries(data.arrays).map(([name, text]) => [name, floatsOf(text)]),
 );
-const hidden = recorded.reduce_weight.length / C; // C // r
+const F = data.features; // channels that reduce reads: C, if no convolutions come before it
+const hidden = recorded.reduce_weight.length / F; // C // r
 
 const MINUS = "−";
 
