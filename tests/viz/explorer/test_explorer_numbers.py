@@ -135,7 +135,7 @@ def test_the_maps_are_those_of_the_stills(group_page: Any, browser: Any) -> None
 def test_the_numpy_of_a_pixel_runs(name: str, browser: Any, folder: Path) -> None:
     trace = record(layer_of(name), x_of(name))
     path = saved(folder, f"numpy {name}", explorer(trace).html)
-    with opened(browser, path, "#at=1,2") as tab:
+    with opened(browser, path, "#at=1,2&tab=numpy") as tab:
         for c in (0, trace.geom.C - 1):
             tab.evaluate(f"explorer.change({{c: {c}}})")
             code = text(tab, "#numpy")

@@ -17,11 +17,11 @@ function drawSteps({ i, j, kernel }) {
   const softmax = data.softmax ? ", softmax" : "";
   const steps = [
     [body.length ? `its ${F} features` : `its ${wordsFor(F, "number")}`, stages.features],
-    `reduce: 1 × 1, ${F} → ${hidden}`,
-    ["conv", stages.conv],
+    "reduce: 1 × 1",
+    [`conv: ${hidden}`, stages.conv],
     ["batch norm", stages.bn],
     ["ReLU", stages.relu],
-    `span: 1 × 1, ${hidden} → ${G * K2}${softmax}`,
+    `span: 1 × 1${softmax}`,
     [G === 1 ? `${K2} numbers: the kernel` : `${K2} for group ${group()}`, kernel],
   ].filter((step) => typeof step === "string" || step[1]);
   const box = $("steps");
@@ -41,7 +41,7 @@ function drawSteps({ i, j, kernel }) {
     const isKernel = n === steps.length - 1;
     const columns = isKernel ? K_w : Math.min(values.length, MAX_WRITTEN);
     const few = !isKernel && values.length <= MAX_WRITTEN;
-    const side = few ? 30 : Math.max(4, Math.floor(120 / Math.max(columns, values.length / columns)));
+    const side = few ? 30 : Math.max(4, Math.floor(110 / Math.max(columns, values.length / columns)));
     const limit = isKernel ? data.limits.kernel : largestOf(values) || 1;
     const [canvas, caption] = box.children[n].children;
     grid(canvas, values, columns, limit, { side, marked: isKernel ? state.tap : null });

@@ -157,7 +157,7 @@ function label({ pen, unit }, [i, j], words, textAlign) {
   pen.fillText(words, textAlign === "left" ? j + 5 * unit : j - 5 * unit, i + 4 * unit);
 }
 
-const MIN_WRITTEN = 27; // CSS pixels of a cell with its number in it
+const MIN_WRITTEN = 30; // CSS pixels of a cell with its number in it
 const MAX_CELL = 64;
 
 // A grid of coloured cells, in rows of so many, with their numbers if there is room; `limit` has
@@ -166,7 +166,6 @@ function grid(canvas, values, columns, limit, { side, outside, marked = null, af
   const rows = Math.ceil(values.length / columns);
   const pen = penFor(canvas, columns * side, rows * side);
   canvas.classList.add("grid");
-  const digits = side >= 34 ? 2 : 1;
   pen.font = `${clamp(0.32 * side, 10, 15)}px system-ui, -apple-system, sans-serif`;
   pen.textAlign = "center";
   pen.textBaseline = "middle";
@@ -180,7 +179,7 @@ function grid(canvas, values, columns, limit, { side, outside, marked = null, af
     if (outside?.(k)) hatch(pen, left, top, side - line);
     if (side < MIN_WRITTEN) return;
     pen.fillStyle = inkOn(shade);
-    pen.fillText(number(value, digits), left + side / 2, top + side / 2 + 0.5);
+    pen.fillText(number(value), left + side / 2, top + side / 2 + 0.5);
   });
   pen.globalAlpha = 1;
   if (marked !== null) {

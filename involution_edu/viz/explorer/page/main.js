@@ -92,7 +92,8 @@ function start() {
 
 const verdict = start();
 window.explorer = {
-  selfTest: () => verdict, state, change, painted, mapOf, MAPS, convolved, choose, inkOn, shadeOf,
+  ...{ state, change, render, painted, mapOf, MAPS, convolved, choose, inkOn, shadeOf, kept },
+  selfTest: () => verdict,
   get run() {
     return run;
   },
