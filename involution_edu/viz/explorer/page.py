@@ -17,7 +17,7 @@ from ...cases import scaled_error, tolerance
 from ...images import MEAN, STD, Photo
 from ...nn import AvgPool2d, Conv2d, Sequential
 from ..html import Page, csp_source, script_data
-from ..measures import entropy
+from ..measures import entropy, orientation
 from ..palette import diverging, limit_of
 from ..picks import maximum_inside, varied_pixels
 from ..trace import Trace
@@ -29,12 +29,15 @@ PARTS = ("numbers", "layer", "maps", "state", "draw", "panels", "cards", "contro
 PAGE_TOLERANCE = 1e-5
 
 
+NO_BODY = Sequential()
+
+
 def explorer(
     trace: Trace,
     *,
     about: str = "",
     photo: bool = False,
-    body: Sequential | None = None,
+    body: Sequential = NO_BODY,
     noise: Mapping[str, float] | None = None,
     source: Photo | None = None,
     height: int = 608,
@@ -54,7 +57,7 @@ def explorer(
     photo : bool
         Whether ``x`` is what `involution_edu.images.photo_to_x` returned. A photo from the
         reader's disk can then be run through the layer in the page.
-    body : Sequential, optional
+    body : Sequential
         The convolutions, each followed by ReLU, that made the features of the trace from its
         ``x``, as `involution_edu.models.EdgeDenoiser.features`.
     noise : mapping, optional
@@ -82,11 +85,12 @@ def explorer(
     >>> page.html.startswith("<!doctype html>")
     True
     """
-    _check_whole(trace)
-    data = _data(trace, about, photo)
+    _check_whole(trace, body)
+    data = _data(trace, about, photo, edges=bool(body.children()))
     arrays = data["arrays"]
     data["noise"] = dict(noise) if noise else None
-    for n, conv in enumerate(_convolutions(body)):
+    layers = body.children().values()
+    for n, conv in enumerate(layer for layer in layers if isinstance(layer, Conv2d)):
         channels, _, *window = conv.weight.data.shape
         assert conv.bias is not None
         data["body"].append({"channels": channels, "window": window, "dilation": conv.dilation})
@@ -116,7 +120,7 @@ def source(name: str) -> str:
     return files(__package__).joinpath("page", name).read_text(encoding="utf-8")
 
 
-def _data(trace: Trace, about: str, photo: bool) -> dict[str, Any]:
+def _data(trace: Trace, about: str, photo: bool, edges: bool) -> dict[str, Any]:
     geom, C = trace.geom, trace.geom.C
     # One channel of each group is enough for a scale: (G, H_out, W_out, K_h, K_w).
     products = trace.patches[0, :, 0] * trace.kernels[0]
@@ -130,8 +134,10 @@ def _data(trace: Trace, about: str, photo: bool) -> dict[str, Any]:
         "y": trace.y[0],
     }
     kernels = trace.kernels[0, 0]  # (H_out, W_out, K_h, K_w)
-    # A is the pixel of the widest kernel near the middle; B, if any, the one least like it.
-    first = maximum_inside(entropy(kernels), 3 * geom.H_out // 8, 3 * geom.W_out // 8)
+    # A is near the middle, the pixel whose kernel is most like a line, or widest where kernels see
+    # no neighbourhood and so no edges; B, if any, is the one least like it.
+    shape = orientation(kernels)[1] if edges else entropy(kernels)
+    first = maximum_inside(shape, geom.H_out // 5, geom.W_out // 5)
     distance = np.square(kernels - kernels[first]).sum(axis=(2, 3))
     others = varied_pixels(trace, first, 3, 3)[1:]
     return {
@@ -157,21 +163,16 @@ def _packed(a: Array) -> str:
     return base64.b64encode(np.ascontiguousarray(a, "<f4").tobytes()).decode("ascii")
 
 
-def _convolutions(body: Sequential | None) -> list[Conv2d]:
-    layers = [] if body is None else list(body.children().values())
-    return [layer for layer in layers if isinstance(layer, Conv2d)]
-
-
-def _check_whole(trace: Trace) -> None:
+def _check_whole(trace: Trace, body: Sequential) -> None:
     """Raise unless the reduced features are computed from ``x``, as the page does."""
     geom, weight = trace.geom, trace.reduce_weight
-    conv = trace.stages["conv"]
-    if weight.shape[1] == geom.C:
-        pooled: Array = AvgPool2d(geom.stride)(trace.x)
+    conv, features = trace.stages["conv"], body(trace.x)
+    if weight.shape[1] == features.shape[1]:
+        pooled: Array = AvgPool2d(geom.stride)(features)
         if pooled.shape[2:] == conv.shape[2:]:
             # In float64: einsum adds one by one, and hundreds of rounding errors add up.
             reduced = np.einsum("oc,nchw->nohw", weight, pooled, dtype=np.float64)
-            allowed = tolerance(conv.dtype, terms=geom.C)
+            allowed = tolerance(conv.dtype, terms=weight.shape[1])
             if scaled_error(reduced.astype(conv.dtype), conv) <= allowed:
                 return
     raise ArgumentError(

@@ -54,7 +54,7 @@ function drawInput({ i, j }) {
   frame(show($("source"), source, 110), [top * tall, left * wide], [(bottom - top) * tall, (right - left) * wide]);
 }
 
-// |kernel| of pixels on a regular grid over the photo, each as bright as its own largest entry.
+// |kernel| of pixels on a regular grid over the photo, all with the same brightness for a number.
 function drawField({ pen, unit }) {
   const across = state.density / Math.max(H, W);
   const [rows, columns] = [H, W].map((size) => Math.max(1, Math.round(size * across)));
@@ -64,8 +64,7 @@ function drawField({ pen, unit }) {
       const [r, c] = at(n, columns);
       const [i, j] = [((r + 0.5) / rows) * H_out, ((c + 0.5) / columns) * W_out].map(Math.floor);
       const kernel = run.kernel(i, j, group());
-      const most = largestOf(kernel) || 1;
-      shares.set(kernel.map((entry) => Math.abs(entry) / most), n * K2);
+      shares.set(kernel.map((entry) => Math.min(1, Math.abs(entry) / data.limits.kernel)), n * K2);
     }
     return painting(rows * (K_h + 2), columns * (K_w + 2), (n) => {
       const [row, column] = at(n, columns * (K_w + 2));
