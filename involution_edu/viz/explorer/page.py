@@ -97,8 +97,8 @@ def explorer(
         arrays[f"body{n}_weight"] = _packed(conv.weight.data)
         arrays[f"body{n}_bias"] = _packed(conv.bias.data)
     if source is not None:
-        data["source"] = {"rows": source.shape[0], "columns": source.shape[1]}
-        arrays["source"] = _packed(source)
+        rows, columns, _ = source.shape
+        data["source"] = {"rows": rows, "columns": columns, "bytes": _packed(source, "u1")}
     page = filled(data)
     return Page(page, "Involution explorer", as_int("height", height))
 
@@ -159,8 +159,8 @@ def _data(trace: Trace, about: str, photo: bool, edges: bool) -> dict[str, Any]:
     }
 
 
-def _packed(a: Array) -> str:
-    return base64.b64encode(np.ascontiguousarray(a, "<f4").tobytes()).decode("ascii")
+def _packed(a: Array | Photo, dtype: str = "<f4") -> str:
+    return base64.b64encode(np.ascontiguousarray(a, dtype).tobytes()).decode("ascii")
 
 
 def _check_whole(trace: Trace, body: Sequential) -> None:

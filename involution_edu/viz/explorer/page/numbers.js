@@ -11,10 +11,13 @@ const [p_h, p_w] = data.geometry.padding;
 const C_g = C / G;
 const K2 = K_h * K_w;
 
+function bytesOf(text) {
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+}
+
 // Numbers are stored as float32, the lowest byte first, and computed with as float64.
 function floatsOf(text) {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  return Float64Array.from(new Float32Array(bytes.buffer));
+  return Float64Array.from(new Float32Array(bytesOf(text).buffer));
 }
 
 const recorded = Object.fromEntries(

@@ -10,6 +10,11 @@ function nameOf(c) {
   return data.channels[c];
 }
 
+// As an index in NumPy: all channels are the colours of a photo.
+function shownChannel() {
+  return state.view === "photo" ? ":" : nameOf(state.c);
+}
+
 function wordsFor(count, one, many = `${one}s`) {
   return `${count} ${count === 1 ? one : many}`;
 }
@@ -30,6 +35,8 @@ function render() {
 
 function drawInput({ i, j }) {
   const canvas = $("input");
+  const { top, bottom, left, right } = cellOf(i, j);
+  if (data.source) drawSource({ top, bottom, left, right });
   const onInput = show(canvas, channelPicture("input", run.x, H, W, data.limits.x));
   if (state.density) drawField(onInput);
   const extent = [d_h * (K_h - 1) + 1, d_w * (K_w - 1) + 1];
@@ -37,21 +44,22 @@ function drawInput({ i, j }) {
   if (Math.max(d_h, d_w) > 1) {
     for (let k = 0; k < K2; k++) dot(onInput, tapAt(i, j, ...at(k, K_w)));
   }
-  const { top, bottom, left, right } = cellOf(i, j);
   frame(onInput, [top, left], [bottom - top, right - left]);
   if (state.tap !== null) frame(onInput, tapAt(i, j, ...at(state.tap, K_w)));
   if (state.other) tag(onInput, [state.other[0] * s_h, state.other[1] * s_w], "B", [H, W]);
-  const [h, w] = middle();
-  const what = state.view === "channel" ? `${data.colour ? "" : "channel "}${nameOf(state.c)} ` : "";
-  say("c-input", `${what}(${h}, ${w})`);
-  if (!data.source) return;
+  say("c-input", `x[${shownChannel()}, ${middle().join(", ")}]`);
+}
+
+// The picture given to the network, with the part that the pixel stands for.
+function drawSource({ top, bottom, left, right }) {
   const { rows, columns } = data.source;
-  const rgb = recorded.source;
-  const source = picture("source", "", () =>
-    painting(rows, columns, (n) => rgb.subarray(3 * n, 3 * n + 3)),
-  );
+  const source = picture("source", "", () => {
+    const rgb = bytesOf(data.source.bytes);
+    return painting(rows, columns, (n) => rgb.subarray(3 * n, 3 * n + 3));
+  });
   const [tall, wide] = [rows / H, columns / W];
-  frame(show($("source"), source, 110), [top * tall, left * wide], [(bottom - top) * tall, (right - left) * wide]);
+  const size = [(bottom - top) * tall, (right - left) * wide];
+  frame(show($("source"), source, 110), [top * tall, left * wide], size);
 }
 
 // |kernel| of pixels on a regular grid over the photo, all with the same brightness for a number.
@@ -85,7 +93,7 @@ function drawKernel({ i, j, kernel }) {
   const most = largestOf(kernel) || 1;
   const canvas = $("kernel");
   const room = Math.min(roomIn(canvas.parentElement) / K_w, pictureHeight(canvas) / K_h);
-  const side = clamp(Math.floor(room), 4, MAX_CELL);
+  const side = clamp(Math.floor(room), 4, 2 * MAX_CELL);
   grid(canvas, kernel, K_w, most, { side, marked: state.tap });
   const g = group();
   const members = `channels ${nameOf(g * C_g)} to ${nameOf((g + 1) * C_g - 1)}`;
@@ -146,7 +154,7 @@ function drawOutput({ i, j }) {
   if (state.other) tag(drawn, state.other, "B", [H_out, W_out]);
   Object.assign($("split").style, { width: `calc(${canvas.style.width} + 44px)` });
   const [y, mean] = [run.y, slow.convolved].map((all) => all[(state.c * H_out + i) * W_out + j]);
-  say("c-output", `(${i}, ${j})`);
+  say("c-output", `y[${shownChannel()}, ${i}, ${j}]`);
   say("conv-said", `convolution with this mean kernel: ${number(mean)}; involution: ${number(y)}`);
   grid($("k-mean"), slow.mean, K_w, largestOf(slow.mean) || 1, {
     side: Math.max(2, Math.floor(36 / Math.max(K_h, K_w))),
