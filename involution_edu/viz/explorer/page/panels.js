@@ -35,8 +35,8 @@ function render() {
 
 function drawInput({ i, j }) {
   const canvas = $("input");
-  const { top, bottom, left, right } = cellOf(i, j);
-  if (data.source) drawSource({ top, bottom, left, right });
+  const cell = cellOf(i, j);
+  if (data.source) drawSource(cell);
   const onInput = show(canvas, channelPicture("input", run.x, H, W, data.limits.x));
   if (state.density) drawField(onInput);
   const extent = [d_h * (K_h - 1) + 1, d_w * (K_w - 1) + 1];
@@ -44,7 +44,7 @@ function drawInput({ i, j }) {
   if (Math.max(d_h, d_w) > 1) {
     for (let k = 0; k < K2; k++) dot(onInput, tapAt(i, j, ...at(k, K_w)));
   }
-  frame(onInput, [top, left], [bottom - top, right - left]);
+  frame(onInput, [cell.top, cell.left], [cell.bottom - cell.top, cell.right - cell.left]);
   if (state.tap !== null) frame(onInput, tapAt(i, j, ...at(state.tap, K_w)));
   if (state.other) tag(onInput, [state.other[0] * s_h, state.other[1] * s_w], "B", [H, W]);
   say("c-input", `x[${shownChannel()}, ${middle().join(", ")}]`);
@@ -59,7 +59,7 @@ function drawSource({ top, bottom, left, right }) {
   });
   const [tall, wide] = [rows / H, columns / W];
   const size = [(bottom - top) * tall, (right - left) * wide];
-  frame(show($("source"), source, 110), [top * tall, left * wide], size);
+  frame(show($("source"), source, (110 * rows) / Math.max(rows, columns)), [top * tall, left * wide], size);
 }
 
 // |kernel| of pixels on a regular grid over the photo, all with the same brightness for a number.
