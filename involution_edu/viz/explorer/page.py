@@ -153,7 +153,7 @@ def _data(trace: Trace, about: str, photo: bool, edges: bool) -> dict[str, Any]:
         "start": first,
         "other": max(others, key=lambda at: float(distance[at]), default=None),
         "features": trace.reduce_weight.shape[1],
-        "softmax": getattr(trace, "softmax", False),
+        "softmax": trace.softmax,
         "body": [],
         "arrays": {name: _packed(a) for name, a in arrays.items()},
     }
