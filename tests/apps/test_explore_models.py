@@ -85,7 +85,9 @@ def test_the_page_of_a_noisy_photo_has_the_convolutions_too(photo: Path, tmp_pat
             got = numbers(data, f"body{n}_{part}")
             np.testing.assert_array_equal(got, state[f"{name}.{part}"].ravel())
     assert data["noise"] == {"gaussian": 25.0}
-    assert "noise.png, 18 × 24 pixels, with Gaussian noise of 25 grey levels (seed 3)" in data["about"]
+    assert (
+        "noise.png, 18 × 24 pixels, with Gaussian noise of 25 grey levels (seed 3)" in data["about"]
+    )
 
 
 def test_salt_and_pepper_is_shown_as_before(photo: Path, tmp_path: Path) -> None:
@@ -273,7 +275,10 @@ def test_the_page_begins_with_a_channel_that_is_not_blank(tmp_path: Path) -> Non
 
 
 @needs.browser
-@pytest.mark.parametrize(("model", "width"), [("edge", 1280), ("salt-and-pepper", 390), ("digits", 390), ("rednet26", 1280)])
+@pytest.mark.parametrize(
+    ("model", "width"),
+    [("edge", 1280), ("salt-and-pepper", 390), ("digits", 390), ("rednet26", 1280)],
+)
 def test_the_page_of_a_network_checks_itself(
     model: str, width: int, photo: Path, tmp_path: Path, browser: Any
 ) -> None:

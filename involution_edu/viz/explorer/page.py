@@ -23,7 +23,19 @@ from ..picks import maximum_inside, varied_pixels
 from ..trace import Trace
 
 # Modules of the page's script, each after those that it needs.
-PARTS = ("numbers", "layer", "maps", "state", "draw", "panels", "cards", "controls", "upload", "tour", "main")
+PARTS = (
+    "numbers",
+    "layer",
+    "maps",
+    "state",
+    "draw",
+    "panels",
+    "cards",
+    "controls",
+    "upload",
+    "tour",
+    "main",
+)
 # Error allowed between the page's outputs and the recorded ones, relative to the largest output:
 # the page computes in float64 with float32 inputs, NumPy perhaps in float32.
 PAGE_TOLERANCE = 1e-5

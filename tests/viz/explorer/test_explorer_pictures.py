@@ -92,7 +92,9 @@ def test_the_divider_is_between_convolution_and_involution(photo_page: Any, brow
     with opened(browser, path, "#at=0,0&b=0,1&split=0") as tab:
         np.testing.assert_allclose(output_of(tab, (10, 13))[rows], involution[rows], atol=1)
         tab.fill("#split", "100")
-        np.testing.assert_allclose(output_of(tab, (10, 13))[rows, :12], convolution[rows, :12], atol=1)
+        np.testing.assert_allclose(
+            output_of(tab, (10, 13))[rows, :12], convolution[rows, :12], atol=1
+        )
         tab.focus("#split")
         tab.keyboard.press("ArrowLeft")
         assert tab.evaluate("explorer.state.split") == 0.99
@@ -191,7 +193,10 @@ def test_a_file_that_is_no_picture_is_named(photo_page: Any, browser: Any, tmp_p
     (tmp_path / "a<b>.png").write_text("no picture")
     with opened(browser, path) as tab:
         assert chosen(tab, tmp_path / "a<b>.png") == "a<b>.png cannot be read as a picture."
-        assert scaled_error(array(tab, "explorer.run.y", trace.y[0].shape), trace.y[0].astype(float)) <= TOLERANCE
+        assert (
+            scaled_error(array(tab, "explorer.run.y", trace.y[0].shape), trace.y[0].astype(float))
+            <= TOLERANCE
+        )
 
 
 def test_the_source_of_a_layer_in_a_network_is_shown(browser: Any, folder: Path) -> None:

@@ -211,7 +211,9 @@ def test_paint_changes_the_kernel_of_its_own_pixel_alone(photo_page: Any, browse
 def test_paint_reaches_what_it_should_at_a_stride(browser: Any, folder: Path) -> None:
     name = "stride 2, odd sizes"
     trace = record(layer_of(name), x_of(name))
-    with opened(browser, saved(folder, "paint", explorer(trace).html), "#at=1,2&c=3&tab=paint") as tab:
+    with opened(
+        browser, saved(folder, "paint", explorer(trace).html), "#at=1,2&c=3&tab=paint"
+    ) as tab:
         tab.click("#paint-own")
         settle(tab)
         painted = array(tab, "explorer.run.x", trace.x[0].shape)

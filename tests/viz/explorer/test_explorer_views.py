@@ -9,7 +9,7 @@ from typing import Any
 import needs
 import numpy as np
 import pytest
-from browser import hover, opened, saved, settle, text
+from browser import opened, saved, settle, text
 from explorer_cases import HOSTILE
 
 from involution_edu.viz.animation.animate import stepper
@@ -95,7 +95,9 @@ def test_every_number_can_be_read_on_its_colour(photo_page: Any, browser: Any) -
     with opened(browser, path) as tab:
         shades = tab.evaluate(colours)
     for ink, paper in shades:
-        dark, light = sorted((luminance({"#000": "0 0 0", "#fff": "255 255 255"}[ink]), luminance(paper)))
+        dark, light = sorted(
+            (luminance({"#000": "0 0 0", "#fff": "255 255 255"}[ink]), luminance(paper))
+        )
         assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, paper)
     assert len({paper for _, paper in shades}) > 150
 
