@@ -14,7 +14,7 @@ from involution_edu.viz.explorer import explorer
 
 pytestmark = needs.browser
 ONE_VIEW = "input", "kernel", "output", "window", "factor", "products", "equation", "tabs"
-MAX_MOVE = 16.0  # milliseconds of script, style and layout; about 3 on two quiet cores
+MAX_MOVE = 8.0  # milliseconds of script, style and layout; about 3 on two quiet cores
 
 
 def boxes(frame: Any, *names: str) -> dict[str, dict[str, float]]:
@@ -105,14 +105,15 @@ def test_a_move_costs_little(photo_page: Any, browser: Any) -> None:
             names = "ScriptDuration", "RecalcStyleDuration", "LayoutDuration"
             return float(sum(parts[name] for name in names))
 
-        pixels = [(i, j) for i in range(10) for j in (1, 5, 9, 12)]
-        for pixel in pixels[:5]:
-            hover(tab, "input", pixel, (10, 13))
-        before = spent()
-        for pixel in pixels:
-            hover(tab, "input", pixel, (10, 13))
-            settle(tab)
-        assert 1000 * (spent() - before) / len(pixels) <= MAX_MOVE
+        costs = []
+        for i in range(10):
+            before = spent()
+            for j in (1, 5, 9, 12):
+                hover(tab, "input", (i, j), (10, 13))
+                settle(tab)
+            costs.append(1000 * (spent() - before) / 4)
+        # The quickest row of pixels: other processes are measured too.
+        assert min(costs) <= MAX_MOVE, costs
 
 
 def test_high_contrast_keeps_colours_and_pressed_states(photo_page: Any, browser: Any) -> None:

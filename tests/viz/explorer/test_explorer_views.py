@@ -89,8 +89,8 @@ def luminance(colour: str) -> float:
 def test_every_number_can_be_read_on_its_colour(photo_page: Any, browser: Any) -> None:
     path, _ = photo_page
     colours = """() => Array.from({length: 201}, (_, n) => {
-        const shade = explorer.shadeOf(n / 100 - 1);
-        return [explorer.inkOn(shade), `rgb(${shade})`];
+        const { ink, css } = explorer.shadeOf(n / 100 - 1);
+        return [ink, css];
     })"""
     with opened(browser, path) as tab:
         shades = tab.evaluate(colours)

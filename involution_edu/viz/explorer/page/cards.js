@@ -133,17 +133,20 @@ function computeSlow(stamp) {
 }
 
 function computeMaps() {
-  slow.values = MAPS.map(({ of }) => mapOf(run, group(), of));
-  slow.ends = MAPS.map(({ ends }, m) => ends?.(slow.values[m]));
+  slow.values = SHOWN.map(({ of }) => mapOf(run, group(), of));
+  slow.ends = SHOWN.map(({ ends }, m) => ends?.(slow.values[m]));
   slow.strongest = roundedLimit(slow.values.at(-1).map(({ strength }) => strength));
-  MAPS.forEach(({ name, middle }, m) => {
+  SHOWN.forEach(({ name, middle }, m) => {
     if (slow.ends[m]) scaleOf($(`scale-${name}`), ...slow.ends[m], middle);
   });
 }
 
+// The sum of what a softmax gives is 1 everywhere, and so is its L1 norm: not worth a map.
+const SHOWN = MAPS.filter(({ name }) => !data.softmax || !["kernel_sum", "l1_norm"].includes(name));
+
 function makeMaps() {
   $("maps").replaceChildren(
-    ...MAPS.map(({ name, title, meaning }) => {
+    ...SHOWN.map(({ name, title, meaning }) => {
       const figure = make("figure");
       figure.append(
         make("h3", { textContent: title }),
@@ -160,7 +163,7 @@ function makeMaps() {
 function drawMaps() {
   if (slow.values === null) computeMaps();
   const n = state.at[0] * W_out + state.at[1];
-  MAPS.forEach(({ name, middle }, m) => {
+  SHOWN.forEach(({ name, middle }, m) => {
     const values = slow.values[m];
     const canvas = $(`map-${name}`);
     if (name === "orientation") {
@@ -172,7 +175,7 @@ function drawMaps() {
     const [low, high] = slow.ends[m];
     // White is the middle of a scale that has one, and the low end of another.
     const [white, least] = middle === undefined ? [low, 0] : [middle, -1];
-    const shade = (k) => shadeOf(Math.max(least, (values[k] - white) / (high - white || 1)));
+    const shade = (k) => shadeOf(Math.max(least, (values[k] - white) / (high - white || 1))).rgb;
     const image = picture(`map ${name}`, slow.version, () => painting(H_out, W_out, shade));
     frame(show(canvas, image, 230), state.at);
     say(`value-${name}`, `here ${number(values[n])}`);

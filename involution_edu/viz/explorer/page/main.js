@@ -51,7 +51,7 @@ function start() {
   makeTour();
 
   watch($("input"), () => [H, W], outputOf);
-  const maps = MAPS.map(({ name }) => `map-${name}`);
+  const maps = SHOWN.map(({ name }) => `map-${name}`);
   for (const id of ["output", ...maps]) watch($(id), () => [H_out, W_out], (pixel) => pixel);
   for (const id of ["window", "kernel", "factor", "products"]) watchGrid($(id));
   watchTabs();
@@ -92,7 +92,7 @@ function start() {
 
 const verdict = start();
 window.explorer = {
-  ...{ state, change, render, painted, mapOf, MAPS, convolved, choose, inkOn, shadeOf, kept },
+  ...{ state, change, render, painted, mapOf, MAPS, convolved, shadeOf, kept },
   selfTest: () => verdict,
   get run() {
     return run;

@@ -104,7 +104,7 @@ function drawKernel({ i, j, kernel }) {
     $(id).style.backgroundColor = `rgb(${colour})`;
   };
   const colourAt = (numbers, limit) =>
-    state.view === "photo" ? colourOf(numbers) : shadeOf(numbers[state.c] / limit);
+    state.view === "photo" ? colourOf(numbers) : shadeOf(numbers[state.c] / limit).rgb;
   swatch("from", colourAt(xAt(...middle()), data.limits.x));
   const outputs = data.channels.map((_, c) => run.output(c, i, j));
   swatch("to", colourAt(outputs, data.limits.y));
