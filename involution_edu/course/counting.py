@@ -3,169 +3,453 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import floordiv, truediv
+from typing import Any
 
 import numpy as np
 
-from ..geometry import make_geometry
-from ..nn import Involution2d
-from .exercise import Arguments, Cases, Exercise
+from .exercise import Arguments, Cases, Exercise, table
 
 
 def _each(*cases: Arguments) -> Callable[[np.random.Generator], Cases]:
     return lambda rng: iter(cases)
 
 
+def _output_size(
+    H: int,
+    K: int,
+    s: int,
+    p: int,
+    d: int,
+    *,
+    sides: int = 2,
+    span: Callable[[int, int], int] = lambda K, d: d * (K - 1) + 1,
+    divide: Callable[[int, int], Any] = floordiv,
+    more: int = 1,
+    rows: Callable[[int], int] = lambda H: H,
+) -> Any:
+    return divide(rows(H) + sides * p - span(K, d), s) + more
+
+
 OUTPUT_SIZE = Exercise(
     "output_size",
     "output_size(H, K, s, p, d) -> rows of the output: window K, stride s, p zeros on each side, "
     "dilation d.",
-    lambda H, K, s, p, d: make_geometry((1, 1, H, 99), 1, (K, 1), (s, 1), (d, 1), (p, 0)).H_out,
-    _each((7, 3, 2, 1, 2), (5, 3, 1, 1, 1), (8, 7, 2, 3, 1), (9, 3, 1, 0, 2), (10, 5, 3, 4, 2)),
-    {
-        "one is missing: a window that just fits gives one output.": (
-            lambda H, K, s, p, d: (H + 2 * p - d * (K - 1) - 1) // s
-        ),
-        "you left out the dilation: the window spans d*(K - 1) + 1 rows.": (
-            lambda H, K, s, p, d: (H + 2 * p - K) // s + 1
-        ),
-        "there are p zeros on each side, so 2*p in all.": (
-            lambda H, K, s, p, d: (H + p - d * (K - 1) - 1) // s + 1
-        ),
-        "there are K - 1 steps between K taps: the window spans d*(K - 1) + 1.": (
-            lambda H, K, s, p, d: (H + 2 * p - d * K) // s + 1
-        ),
-        "the last stride may not fit, and then gives no output: divide with //.": (
-            lambda H, K, s, p, d: (H + 2 * p - d * (K - 1) - 1) / s + 1
-        ),
-        "H // s leaves out the last window: with 'same' padding it is ceil(H / s).": (
-            lambda H, K, s, p, d: H // s
-        ),
-    },
-)
+    _output_size,
+    _each(
+        *((5, 3, 1, 1, 1), (7, 3, 2, 1, 1), (6, 3, 2, 1, 1), (7, 3, 2, 1, 2), (8, 7, 2, 3, 1)),
+        *((9, 3, 1, 0, 2), (10, 5, 3, 4, 2), (8, 3, 2, 0, 1), (11, 3, 3, 0, 1), (9, 5, 4, 3, 3)),
+    ),
+    table(
+        _output_size,
+        ("no + 1", {"more": 0}, "one is missing: a window that just fits gives one output."),
+        ("+ 2", {"more": 2}, "one is too many."),
+        ("no dilation", {"span": lambda K, d: K},
+         "you left out the dilation: the window spans d*(K - 1) + 1 rows."),
+        ("padding once", {"sides": 1}, "there are p zeros on each side, so 2*p in all."),
+        ("no padding", {"sides": 0}, "you left out the padding: 2*p rows of zeros."),
+        ("padding taken off", {"sides": -2}, "padding adds rows: + 2*p."),
+        ("d*K", {"span": lambda K, d: d * K},
+         "there are K - 1 steps between K taps: the window spans d*(K - 1) + 1."),
+        ("d*K + 1", {"span": lambda K, d: d * K + 1},
+         "there are K - 1 steps between K taps: the window spans d*(K - 1) + 1."),
+        ("d*(K - 1)", {"span": lambda K, d: d * (K - 1)},
+         "the window spans d*(K - 1) + 1 rows: its first tap is a row, too."),
+        ("K + d - 1", {"span": lambda K, d: K + d - 1},
+         "each of K - 1 steps has d rows: the window spans d*(K - 1) + 1."),
+        ("(d - 1)*K", {"span": lambda K, d: K + (d - 1) * K},
+         "there are K - 1 gaps of d - 1 rows, not K: the window spans d*(K - 1) + 1."),
+        ("/", {"divide": truediv},
+         "the last stride may not fit, and then gives no output: divide with //."),
+        ("round", {"divide": lambda a, s: round(a / s + 1) - 1},
+         "the last stride may not fit, and then gives no output: round down, with //."),
+        ("ceil", {"divide": lambda a, s: -(-a // s)},
+         "you rounded up; the last stride may not fit, and then gives no output."),
+        ("no stride", {"divide": lambda a, s: a}, "you left out the stride: divide by s."),
+        ("times stride", {"divide": lambda a, s: a * s}, "divide by the stride, do not multiply."),
+        ("+ 1 inside", lambda H, K, s, p, d: (H + 2 * p - d * (K - 1)) // s,
+         "the + 1 comes after the division: (...) // s + 1."),
+        ("no brackets", lambda H, K, s, p, d: H + 2 * p - (d * (K - 1) + 1) // s + 1,
+         "// binds before + and -: put H + 2*p - span in brackets."),
+        ("H - 1 twice", {"rows": lambda H: H - 1}, "the rows of the image are H, not H - 1."),
+        ("same", lambda H, K, s, p, d: -(-H // s),
+         "that is the size with 'same' padding, whatever K, p and d are; use them."),
+        ("H // s", lambda H, K, s, p, d: H // s,
+         "H // s leaves out the window, the padding and the dilation."),
+        ("transposed", lambda H, K, s, p, d: (H - 1) * s - 2 * p + d * (K - 1) + 1,
+         "that is the size of a transposed convolution, which undoes this one."),
+    ),
+)  # fmt: skip
+
 
 GROUPS = Exercise(
     "groups",
     "groups(C, G) -> list: the group of each of the C channels.",
     lambda C, G: [c // (C // G) for c in range(C)],
-    _each((4, 1), (6, 2), (6, 3), (8, 8)),
-    {
-        "this is the order of the Keras example; here a group has adjacent channels.": (
-            lambda C, G: [c % G for c in range(C)]
-        ),
-        "divide by the channels in a group, C // G, not by the number of groups.": (
-            lambda C, G: [c // G for c in range(C)]
-        ),
-        "groups are counted from 0.": (lambda C, G: [c // (C // G) + 1 for c in range(C)]),
-    },
-)
+    _each((4, 2), (6, 2), (6, 3), (4, 1), (8, 8)),
+    table(
+        list,
+        ("interleaved", lambda C, G: [c % G for c in range(C)],
+         "this is the order of the Keras example; here a group has adjacent channels."),
+        ("c // G", lambda C, G: [c // G for c in range(C)],
+         "divide by the channels in a group, C // G, not by the number of groups."),
+        ("from 1", lambda C, G: [c // (C // G) + 1 for c in range(C)],
+         "groups are counted from 0."),
+        ("c % C_g", lambda C, G: [c % (C // G) for c in range(C)],
+         "c % C_g is the number of the channel in its group; its group is c // C_g."),
+        ("/", lambda C, G: [c / (C // G) for c in range(C)],
+         "a group is a whole number: divide with //."),
+        ("rounded", lambda C, G: [round(c / (C // G)) for c in range(C)],
+         "round goes up from the middle of a group: divide with //."),
+        ("c from 1", lambda C, G: [c // (C // G) for c in range(1, C + 1)],
+         "channels are counted from 0: range(C)."),
+        ("list of groups", lambda C, G: list(range(G)),
+         "these are the groups; return the group of each of the C channels."),
+        ("sizes", lambda C, G: [C // G] * G,
+         "these are the sizes of the groups; return the group of each of the C channels."),
+        ("members", lambda C, G: [list(range(g * C // G, (g + 1) * C // G)) for g in range(G)],
+         "these are the channels of each group; return the group of each channel."),
+        ("channels", lambda C, G: list(range(C)), "these are the channels; divide by C_g."),
+        ("backwards", lambda C, G: [G - 1 - c // (C // G) for c in range(C)],
+         "group 0 has the first channels."),
+        ("first channel", lambda C, G: [c // (C // G) * (C // G) for c in range(C)],
+         "that is the first channel of the group; return its number."),
+    ),
+)  # fmt: skip
+
+
+def _full_filter(
+    H: int,
+    W: int,
+    K: int,
+    G: int,
+    *,
+    h: int = 1,
+    w: int = 1,
+    k: int = 2,
+    g: int = 1,
+    extra: int = 0,
+) -> Any:
+    return H**h * W**w * K**k * G**g + extra * G
+
 
 FULL_FILTER = Exercise(
     "full_filter_parameters",
     "full_filter_parameters(H, W, K, G) -> parameters of a layer that stores a K x K kernel for "
     "every pixel and each of G groups, instead of generating it.",
-    lambda H, W, K, G: H * W * K * K * G,
-    _each((56, 48, 7, 4), (5, 6, 3, 1), (112, 112, 3, 2)),
-    {
-        "that is one kernel; every pixel has its own.": (lambda H, W, K, G: K * K * G),
-        "every group has its own kernels.": (lambda H, W, K, G: H * W * K * K),
-        "a window has K rows and K columns.": (lambda H, W, K, G: H * W * K * G),
-    },
-)
+    _full_filter,
+    _each((2, 3, 3, 2), (5, 6, 3, 1), (56, 48, 7, 4), (112, 112, 3, 2)),
+    table(
+        _full_filter,
+        ("one kernel", {"h": 0, "w": 0}, "that is one kernel; every pixel has its own."),
+        ("no groups", {"g": 0}, "every group has its own kernels."),
+        ("K", {"k": 1}, "a window has K rows and K columns."),
+        ("G*G", {"g": 2}, "each of the G groups has its kernels once: G, not G*G."),
+        ("divided by G", {"g": -1}, "groups add kernels: multiply by G."),
+        ("H*H", lambda H, W, K, G: H * H * K * K * G, "the image has H rows and W columns."),
+        ("W*W", lambda H, W, K, G: W * W * K * K * G, "the image has H rows and W columns."),
+        ("rows only", {"w": 0}, "the image has H rows and W columns: H*W pixels."),
+        ("columns only", {"h": 0}, "the image has H rows and W columns: H*W pixels."),
+        ("no K", {"k": 0}, "every kernel has K*K numbers."),
+        ("K^3", {"k": 3}, "a kernel has K*K numbers."),
+        ("2K", lambda H, W, K, G: H * W * 2 * K * G, "K*K, not 2*K: rows times columns."),
+        ("K ^ 2", lambda H, W, K, G: H * W * (K ^ 2) * G,
+         "^ is not a power in Python, but a bitwise xor; write K**2 or K*K."),
+        ("H*W*K ^ 2*G", lambda H, W, K, G: H * W * K ^ 2 * G,
+         "^ is not a power in Python, but a bitwise xor; write K**2 or K*K."),
+        ("G*H*W*K ^ 2", lambda H, W, K, G: G * H * W * K ^ 2,
+         "^ is not a power in Python, but a bitwise xor; write K**2 or K*K."),
+        ("bias", {"extra": 1}, "there is no bias here: stored kernels only."),
+        ("valid", lambda H, W, K, G: (H - K + 1) * (W - K + 1) * K * K * G,
+         "every pixel has a kernel, those at the border too: H*W."),
+        ("sum", lambda H, W, K, G: (H + W) * K * K * G, "H rows of W pixels: H*W, not H + W."),
+        ("bytes", lambda H, W, K, G: 4 * H * W * K * K * G, "count numbers, not bytes."),
+    ),
+)  # fmt: skip
+
+
+def _unfold_bytes(
+    N: int, C: int, H: int, W: int, K: int,
+    *, each: float = 4, n: int = 1, c: int = 1, h: int = 1, w: int = 1, k: int = 2, plus: int = 0,
+) -> Any:  # fmt: skip
+    return each * N**n * C**c * H**h * W**w * (K**k + plus)
+
 
 UNFOLD_BYTES = Exercise(
     "unfold_bytes",
     "unfold_bytes(N, C, H, W, K) -> bytes of a copy of all windows, float32, stride 1, 'same'.",
-    lambda N, C, H, W, K: 4 * N * C * H * W * K * K,
-    _each((8, 64, 56, 56, 7), (1, 3, 5, 7, 3)),
-    {
-        "a float32 has 4 bytes.": (lambda N, C, H, W, K: N * C * H * W * K * K),
-        "every channel has windows.": (lambda N, C, H, W, K: 4 * N * H * W * K * K),
-        "every pixel has K*K numbers in its window.": (lambda N, C, H, W, K: 4 * N * C * H * W),
-        "a window has K rows and K columns.": (lambda N, C, H, W, K: 4 * N * C * H * W * K),
-    },
-)
+    _unfold_bytes,
+    _each((1, 2, 3, 4, 3), (3, 1, 5, 7, 3), (8, 64, 56, 48, 7)),
+    table(
+        _unfold_bytes,
+        ("numbers", {"each": 1}, "a float32 has 4 bytes."),
+        ("float64", {"each": 8}, "a float32 has 4 bytes; 8 are those of a float64."),
+        ("float16", {"each": 2}, "a float32 has 4 bytes; 2 are those of a float16."),
+        ("bits", {"each": 32}, "that is bits: a float32 has 32 bits, which are 4 bytes."),
+        ("MB", {"each": 4e-6}, "that is megabytes: return bytes."),
+        ("MiB", {"each": 4 / 2**20}, "that is MiB: return bytes."),
+        ("no images", {"n": 0}, "every one of the N images has windows."),
+        ("no channels", {"c": 0}, "every channel has windows."),
+        ("no windows", {"k": 0}, "every pixel has K*K numbers in its window."),
+        ("K", {"k": 1}, "a window has K rows and K columns."),
+        ("rows only", {"w": 0}, "the image has H rows and W columns: H*W windows."),
+        ("columns only", {"h": 0}, "the image has H rows and W columns: H*W windows."),
+        ("C*C", {"c": 2}, "a window belongs to one channel: C, not C*C."),
+        ("x too", {"plus": 1}, "count the copied windows only, without x itself."),
+        ("H*H", lambda N, C, H, W, K: 4 * N * C * H * H * K * K, "H rows of W pixels: H*W."),
+        ("valid", lambda N, C, H, W, K: 4 * N * C * (H - K + 1) * (W - K + 1) * K * K,
+         "with 'same' padding there is a window for every pixel: H*W."),
+        ("padded", lambda N, C, H, W, K: 4 * N * C * (H + K - 1) * (W + K - 1) * K * K,
+         "there is a window for each of H*W pixels; padding adds none."),
+        ("padded image", lambda N, C, H, W, K: 4 * N * C * (H + K - 1) * (W + K - 1),
+         "that is the padded image; every pixel has a copy of K*K numbers."),
+        ("K ^ 2", lambda N, C, H, W, K: 4 * N * C * H * W * (K ^ 2),
+         "^ is not a power in Python, but a bitwise xor; write K**2 or K*K."),
+    ),
+)  # fmt: skip
+
+
+def _intensity(
+    K: int,
+    C_g: int,
+    *,
+    flop: float = 2,
+    taps: Callable[[int], float] = lambda K: K * K,
+    x: Callable[[int], float] = lambda K: 1,
+    y: float = 1,
+    kernel: Callable[[int, int], float] = lambda K, C_g: K * K / C_g,
+    each: float = 4,
+    ratio: Callable[[float, float], float] = truediv,
+) -> float:
+    return ratio(flop * taps(K), each * (x(K) + y + kernel(K, C_g)))
+
 
 INTENSITY = Exercise(
     "intensity",
     "intensity(K, C_g) -> FLOP per byte that must be moved, float32, stride 1: x and kernel are "
     "read once, y is written once; a multiply-add is 2 FLOP.",
-    lambda K, C_g: 2 * K * K / (4 + 4 + 4 * K * K / C_g),
-    _each((7, 16), (3, 1), (5, 32)),
-    {
-        "a multiply-add is two operations.": (lambda K, C_g: K * K / (8 + 4 * K * K / C_g)),
-        "C_g channels share a kernel: each output needs 1 / C_g of it.": (
-            lambda K, C_g: 2 * K * K / (8 + 4 * K * K)
-        ),
-        "x is read and y is written: 4 + 4 bytes.": (
-            lambda K, C_g: 2 * K * K / (4 + 4 * K * K / C_g)
-        ),
-        "a float32 has 4 bytes.": (lambda K, C_g: 2 * K * K / (2 + K * K / C_g)),
-    },
-)
+    _intensity,
+    _each((3, 1), (7, 16), (5, 32), (1, 4)),
+    table(
+        _intensity,
+        ("1 FLOP", {"flop": 1}, "a multiply-add is two operations."),
+        ("float64", {"each": 8}, "a float32 has 4 bytes; 8 are those of a float64."),
+        ("numbers", {"each": 1}, "a float32 has 4 bytes; you counted numbers."),
+        ("float16", {"each": 2}, "a float32 has 4 bytes; 2 are those of a float16."),
+        ("not shared", {"kernel": lambda K, C_g: K * K},
+         "C_g channels share a kernel: each output needs 1 / C_g of it."),
+        ("times C_g", {"kernel": lambda K, C_g: K * K * C_g},
+         "C_g channels share a kernel: divide by C_g."),
+        ("no kernel", {"kernel": lambda K, C_g: 0},
+         "the kernel is read, too: K*K / C_g numbers for each output."),
+        ("K numbers", {"kernel": lambda K, C_g: K / C_g}, "a kernel has K*K numbers."),
+        ("one number", {"kernel": lambda K, C_g: 1 / C_g}, "a kernel has K*K numbers."),
+        ("no y", {"y": 0}, "x is read and y is written: 4 + 4 bytes."),
+        ("y read, too", {"y": 2}, "y is only written, once."),
+        ("no x", {"x": lambda K: 0}, "x is read and y is written: 4 + 4 bytes."),
+        ("x K^2 times", {"x": lambda K: K * K},
+         "you read x K*K times; each number of x must be read once."),
+        ("x shared", {"x": lambda K: K}, "each number of x must be read once."),
+        ("K taps", {"taps": lambda K: K}, "there are K*K taps: K rows and K columns."),
+        ("upside down", {"ratio": lambda a, b: b / a},
+         "that is bytes per FLOP; divide the operations by the bytes."),
+        ("FLOP only", {"ratio": lambda a, b: a}, "divide by the bytes that are moved."),
+        ("bytes only", {"ratio": lambda a, b: b}, "divide the operations by these bytes."),
+        ("product", {"ratio": lambda a, b: a * b}, "divide by the bytes, do not multiply."),
+        ("//", {"ratio": lambda a, b: a // b}, "divide with /, not //."),
+        ("all channels", lambda K, C_g: 2 * K * K * C_g / (8 + 4 * K * K),
+         "count for one number of y or for the C_g of a group, but both parts for the same."),
+    ),
+)  # fmt: skip
+
+
+def _pixel_of_thread(
+    t: int,
+    C: int,
+    H: int,
+    W: int,
+    *,
+    n: Callable[..., Any] = lambda t, C, H, W: t // (C * H * W),
+    c: Callable[..., Any] = lambda t, C, H, W: t // (H * W) % C,
+    i: Callable[..., Any] = lambda t, C, H, W: t // W % H,
+    j: Callable[..., Any] = lambda t, C, H, W: t % W,
+) -> tuple[Any, ...]:
+    return tuple(part(t, C, H, W) for part in (n, c, i, j))
+
 
 PIXEL_OF_THREAD = Exercise(
     "pixel_of_thread",
     "pixel_of_thread(t, C, H, W) -> (n, c, i, j): the output of thread number t; threads are "
     "numbered like the elements of a C-contiguous array (N, C, H, W).",
-    lambda t, C, H, W: (t // (C * H * W), t // (H * W) % C, t // W % H, t % W),
-    _each((0, 2, 3, 4), (23, 2, 3, 4), (77, 2, 3, 5), (1000, 3, 7, 5)),
-    {
-        "you swapped row and column; neighbouring threads are neighbours along a row.": (
-            lambda t, C, H, W: (t // (C * H * W), t // (H * W) % C, t % H, t // H % W)
-        ),
-        "channels start again with each image: take them modulo C.": (
-            lambda t, C, H, W: (t // (C * H * W), t // (H * W), t // W % H, t % W)
-        ),
-    },
-)
+    _pixel_of_thread,
+    _each((0, 2, 3, 4), (5, 2, 3, 4), (23, 2, 3, 4), (77, 2, 3, 5), (1000, 3, 7, 5), (911, 2, 4, 7)),
+    table(
+        _pixel_of_thread,
+        ("% H, // H % W", {"i": lambda t, C, H, W: t % H, "j": lambda t, C, H, W: t // H % W},
+         "you swapped row and column; neighbouring threads are neighbours along a row."),
+        ("columns first", {"i": lambda t, C, H, W: t % H, "j": lambda t, C, H, W: t // H},
+         "you swapped row and column; neighbouring threads are neighbours along a row."),
+        ("i and j swapped", {"i": lambda t, C, H, W: t % W, "j": lambda t, C, H, W: t // W % H},
+         "i is the row and j the column: you returned them in the other order."),
+        ("i: t // H % H", {"i": lambda t, C, H, W: t // H % H},
+         "a row has W threads: the row is t // W % H."),
+        ("i: t // H % W", {"i": lambda t, C, H, W: t // H % W},
+         "a row has W threads, and there are H rows: the row is t // W % H."),
+        ("i: no % H", {"i": lambda t, C, H, W: t // W},
+         "rows start again with each channel: take them modulo H."),
+        ("i: % W", {"i": lambda t, C, H, W: t // W % W}, "there are H rows: t // W % H."),
+        ("i: from the image", {"i": lambda t, C, H, W: t % (H * W) // H},
+         "a row has W threads: the row is t % (H*W) // W."),
+        ("j: t % H", {"j": lambda t, C, H, W: t % H}, "a row has W columns: t % W."),
+        ("j: no %", {"j": lambda t, C, H, W: t}, "columns start again with each row: t % W."),
+        ("c: no % C", {"c": lambda t, C, H, W: t // (H * W)},
+         "channels start again with each image: take them modulo C."),
+        ("c: // H % C", {"c": lambda t, C, H, W: t // H % C}, "a channel has H*W threads."),
+        ("c: // W % C", {"c": lambda t, C, H, W: t // W % C}, "a channel has H*W threads."),
+        ("c: % C", {"c": lambda t, C, H, W: t % C},
+         "the channel changes every H*W threads: t // (H*W) % C."),
+        ("n: no C", {"n": lambda t, C, H, W: t // (H * W)}, "an image has C*H*W threads."),
+        ("n: % C", {"n": lambda t, C, H, W: t // (C * H * W) % C},
+         "images do not start again: no modulo for n."),
+        ("n: 0", {"n": lambda t, C, H, W: 0}, "there are more images than one: n is t // (C*H*W)."),
+        ("/", {"n": lambda t, C, H, W: t / (C * H * W)}, "an index is whole: divide with //."),
+        ("channels last", lambda t, C, H, W: (
+            t // (C * H * W), t % C, t // (C * W) % H, t // C % W),
+         "the channel changes slowest within an image, not fastest: the layout is (N, C, H, W)."),
+        ("from 1", lambda t, C, H, W: _pixel_of_thread(t - 1, C, H, W),
+         "threads are numbered from 0."),
+        ("reversed", lambda t, C, H, W: _pixel_of_thread(t, C, H, W)[::-1],
+         "the order is (n, c, i, j)."),
+    ),
+    ("n", "c", "i", "j"),
+)  # fmt: skip
+
+
+def _halo(
+    rows: int,
+    columns: int,
+    K: int,
+    *,
+    margin: Callable[[int], float] = lambda K: K - 1,
+    width: Callable[[int], float] | None = None,
+    per: Callable[[float, int], float] = truediv,
+) -> float:
+    height, wide = rows + margin(K), columns + (width or margin)(K)
+    return per(height * wide, rows * columns)
+
 
 HALO = Exercise(
     "halo",
     "halo(rows, columns, K) -> numbers of x that a tile of outputs reads, per output: the size of "
     "the tile with its halo over the size of the tile, stride 1.",
-    lambda rows, columns, K: (rows + K - 1) * (columns + K - 1) / (rows * columns),
-    _each((8, 32, 7), (4, 4, 3), (1, 1, 5)),
-    {
-        "the halo has K - 1 rows, (K - 1)/2 on each side.": (
-            lambda rows, columns, K: (rows + K) * (columns + K) / (rows * columns)
-        ),
-        "the window reaches (K - 1)/2 to each side, not K - 1.": (
-            lambda rows, columns, K: (rows + 2 * (K - 1)) * (columns + 2 * (K - 1)) / rows / columns
-        ),
-        "divide by the number of outputs in the tile.": (
-            lambda rows, columns, K: (rows + K - 1) * (columns + K - 1)
-        ),
-        "the halo is on both sides.": (
-            lambda rows, columns, K: (rows + K // 2) * (columns + K // 2) / (rows * columns)
-        ),
-    },
-)
+    _halo,
+    _each((4, 4, 3), (8, 32, 7), (1, 1, 5), (2, 3, 1)),
+    table(
+        _halo,
+        ("K", {"margin": lambda K: K}, "the halo has K - 1 rows, (K - 1)/2 on each side."),
+        ("2(K - 1)", {"margin": lambda K: 2 * (K - 1)},
+         "the window reaches (K - 1)/2 to each side, not K - 1."),
+        ("2K", {"margin": lambda K: 2 * K}, "the window reaches (K - 1)/2 to each side, not K."),
+        ("one side", {"margin": lambda K: K // 2}, "the halo is on both sides."),
+        ("no halo", {"margin": lambda K: 0}, "you left out the halo: K - 1 rows and columns more."),
+        ("K + 1", {"margin": lambda K: K + 1}, "the halo has K - 1 rows, not K + 1."),
+        ("K - 2", {"margin": lambda K: K - 2}, "the halo has K - 1 rows, (K - 1)/2 on each side."),
+        ("rows only", {"width": lambda K: 0}, "the halo is on the left and right side, too."),
+        ("columns only", {"margin": lambda K: 0, "width": lambda K: K - 1},
+         "the halo is above and below, too."),
+        ("numbers", {"per": lambda a, tile: a}, "divide by the number of outputs in the tile."),
+        ("upside down", {"per": lambda a, tile: tile / a},
+         "divide what is read by the outputs, not the other way round."),
+        ("margin only", {"per": lambda a, tile: (a - tile) / tile},
+         "that is the halo alone; the tile itself is read, too."),
+        ("margin in numbers", {"per": lambda a, tile: a - tile},
+         "that is the halo alone, in numbers: add the tile, and divide by its outputs."),
+        ("//", {"per": floordiv}, "divide with /, not //."),
+        ("bytes", {"per": lambda a, tile: 4 * a / tile}, "count numbers, not bytes."),
+        ("every window", lambda rows, columns, K: K * K,
+         "that is without sharing; a tile reads each number once."),
+        ("every window in all", lambda rows, columns, K: rows * columns * K * K,
+         "that is without sharing; a tile reads each number once, and per output."),
+        ("rounded sides", {"margin": lambda K: 2 * round(K / 2)},
+         "round(K / 2) is not (K - 1)/2: use K // 2 on each side."),
+        ("no corners", lambda rows, columns, K: (
+            rows * columns + (K - 1) * (rows + columns)) / (rows * columns),
+         "the corners of the halo are missing: (rows + K - 1) * (columns + K - 1)."),
+        ("no brackets", lambda rows, columns, K: (
+            (rows + K - 1) * (columns + K - 1) / rows * columns),
+         "a / rows * columns multiplies by columns: put rows * columns in brackets."),
+    ),
+)  # fmt: skip
 
 
-def layer_parameters(C: int, K: int, C_g: int, r: int) -> int:
-    """Return the number of parameters of an involution layer, counted in a layer."""
-    layer = Involution2d(C, K, group_channels=C_g, reduction=r, rng=0)
-    return sum(parameter.data.size for parameter in layer.parameters())
+def _layer_parameters(
+    C: int,
+    K: int,
+    C_g: int,
+    r: int,
+    *,
+    reduced: Callable[[int, int], int] = lambda C, r: C // r,
+    groups: Callable[[int, int], int] = lambda C, C_g: C // C_g,
+    taps: Callable[[int], int] = lambda K: K * K,
+    reduce_bias: int = 0,
+    norm: int = 2,
+    span_bias: int = 1,
+    reduce: int = 1,
+    span: int = 1,
+) -> int:
+    narrow, spanned = reduced(C, r), taps(K) * groups(C, C_g)
+    return (
+        reduce * C * narrow
+        + (reduce_bias + norm) * narrow
+        + span * spanned * narrow
+        + span_bias * spanned
+    )
 
 
 PARAMETERS = Exercise(
     "layer_parameters",
     "layer_parameters(C, K, C_g, r) -> parameters of an involution layer: reduce without a bias, "
     "batch norm, span with a bias.",
-    layer_parameters,
-    _each((64, 7, 16, 4), (32, 3, 16, 4), (12, 5, 3, 2)),
-    {
-        "batch norm learns a weight and a bias for each reduced channel.": (
-            lambda C, K, C_g, r: layer_parameters(C, K, C_g, r) - 2 * (C // r)
-        ),
-        "span has a bias.": (
-            lambda C, K, C_g, r: layer_parameters(C, K, C_g, r) - K * K * (C // C_g)
-        ),
-        "span gives K*K numbers for each group; there are C / C_g groups.": (
-            lambda C, K, C_g, r: C * (C // r) + 2 * (C // r) + K * K * C_g * (C // r + 1)
-        ),
-        "that is a convolution; here the kernels are generated.": (
-            lambda C, K, C_g, r: K * K * C * C
-        ),
-    },
-)
+    _layer_parameters,
+    _each((4, 3, 2, 2), (64, 7, 16, 4), (32, 3, 16, 4), (12, 5, 3, 2)),
+    table(
+        _layer_parameters,
+        ("no batch norm", {"norm": 0},
+         "batch norm learns a weight and a bias for each reduced channel."),
+        ("norm has one", {"norm": 1},
+         "batch norm learns a weight and a bias: two for each reduced channel."),
+        ("running statistics", {"norm": 4},
+         "batch norm's running mean and variance are counted up, not learned: only 2 per channel."),
+        ("norm of all channels", lambda C, K, C_g, r: (
+            _layer_parameters(C, K, C_g, r, norm=0) + 2 * C),
+         "batch norm follows reduce, so it has C / r channels."),
+        ("no bias", {"span_bias": 0}, "span has a bias."),
+        ("reduce has a bias", {"reduce_bias": 1}, "reduce has no bias: batch norm follows it."),
+        ("no reduce", {"reduce": 0}, "you left out the weights of reduce: C * C / r."),
+        ("no span", {"span": 0}, "you left out the weights of span: K*K * G * C / r."),
+        ("one group", {"groups": lambda C, C_g: 1},
+         "span gives K*K numbers for each group; there are C / C_g groups."),
+        ("C_g groups", {"groups": lambda C, C_g: C_g},
+         "span gives K*K numbers for each group; there are C / C_g groups."),
+        ("a group per channel", {"groups": lambda C, C_g: C},
+         "the C_g channels of a group share a kernel; there are C / C_g groups."),
+        ("K", {"taps": lambda K: K}, "a kernel has K*K numbers: K rows and K columns."),
+        ("K ^ 2", {"taps": lambda K: K ^ 2},
+         "^ is not a power in Python, but a bitwise xor; write K**2 or K*K."),
+        ("not reduced", {"reduced": lambda C, r: C}, "reduce gives C / r channels."),
+        ("r channels", {"reduced": lambda C, r: r}, "reduce gives C / r channels, not r."),
+        ("K x K reduce", lambda C, K, C_g, r: (
+            _layer_parameters(C, K, C_g, r, reduce=0) + K * K * C * (C // r)),
+         "reduce is 1 x 1: a matrix of C * C / r numbers."),
+        ("convolution", lambda C, K, C_g, r: K * K * C * C,
+         "that is a convolution; here the kernels are generated."),
+        ("depthwise", lambda C, K, C_g, r: K * K * C,
+         "that is a depthwise convolution; here the kernels are generated."),
+        ("span from C", lambda C, K, C_g, r: (
+            _layer_parameters(C, K, C_g, r, span=0) + K * K * (C // C_g) * C),
+         "span reads the C / r reduced channels, not all C."),
+        ("reduce is C*C", lambda C, K, C_g, r: (
+            _layer_parameters(C, K, C_g, r, reduce=0) + C * C),
+         "reduce is a matrix of C / r rows and C columns."),
+    ),
+)  # fmt: skip

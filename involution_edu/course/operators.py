@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
-from ..ops import involution, involution_backward
-from .exercise import Cases, Exercise
+from .exercise import Arguments, Cases, Drawing, Exercise, Index, table
+from .windows import (
+    corner,
+    EDGES,
+    STARTS,
+    Edge,
+    centred,
+    flipped,
+    fold,
+    last_inside,
+    swapped,
+    windows,
+    zeros,
+)
 
 SHAPES = (  # N, C, H, W, G, K
     (1, 1, 3, 4, 1, 3),
@@ -20,206 +32,563 @@ SHAPES = (  # N, C, H, W, G, K
 )
 
 
+def integers(rng: np.random.Generator, *shape: int) -> Array:
+    """Return small integers, as floats, none of them 0."""
+    return rng.integers(1, 5, shape) * rng.choice([-1.0, 1.0], shape)
+
+
 def _one_pixel(rng: np.random.Generator) -> Cases:
+    yield integers(rng, 3, 3), integers(rng, 3, 3)
     for K in (3, 5, 7):
         yield rng.standard_normal((K, K)), rng.standard_normal((K, K))
+
+
+def _draw_pixel(arguments: Arguments, index: Index) -> Drawing:
+    kernel, window = arguments
+    return {"window": window, "kernel": kernel, "products": kernel * window}
+
+
+def _apply(kernel: Array, window: Array) -> Array:
+    result: Array = (kernel * window).sum()
+    return result
 
 
 APPLY = Exercise(
     "apply",
     "apply(kernel, window) -> the output of one pixel. Both are (K, K).",
-    lambda kernel, window: (kernel * window).sum(),
+    _apply,
     _one_pixel,
-    {
-        "these are the products; add them up.": (lambda kernel, window: kernel * window),
-        "@ is the matrix product; multiply element by element, with *.": (
-            lambda kernel, window: (kernel @ window).sum()
+    table(
+        _apply,
+        ("no sum", lambda k, w: k * w, "these are the products; add them up."),
+        (
+            "matrix product, sum",
+            lambda k, w: (k @ w).sum(),
+            "@ is the matrix product; multiply element by element, with *.",
         ),
-        "that is the mean; take the sum.": (lambda kernel, window: (kernel * window).mean()),
-    },
+        (
+            "matrix product",
+            lambda k, w: k @ w,
+            "@ is the matrix product; multiply element by element, with *, and add up.",
+        ),
+        ("mean", lambda k, w: (k * w).mean(), "that is the mean; take the sum."),
+        (
+            "built-in sum",
+            lambda k, w: sum(k * w),
+            "Python's sum adds up the rows only; use (...).sum() or np.sum.",
+        ),
+        (
+            "rows only",
+            lambda k, w: (k * w).sum(1),
+            "you added up each row; add up the whole window, without an axis.",
+        ),
+        (
+            "turned",
+            lambda k, w: (flipped(k) * w).sum(),
+            "you turned the kernel by half a turn; tap (0, 0) belongs to window[0, 0].",
+        ),
+        (
+            "transposed",
+            lambda k, w: (k.T * w).sum(),
+            "you swapped rows and columns of the kernel or of the window.",
+        ),
+        ("trace", lambda k, w: np.trace(k * w), "you added up the diagonal only."),
+        ("centre", lambda k, w: (k * w)[len(k) // 2, len(k) // 2], "that is the centre tap alone."),
+        ("added", lambda k, w: (k + w).sum(), "multiply kernel and window, do not add them."),
+        ("window only", lambda k, w: w.sum(), "the kernel is not used: multiply with it first."),
+        ("kernel only", lambda k, w: k.sum(), "the window is not used: multiply with it first."),
+        ("separate", lambda k, w: k.sum() * w.sum(), "multiply first, then add up."),
+        (
+            "normalised",
+            lambda k, w: (k * w).sum() / k.sum(),
+            "do not divide by the kernel's sum; a kernel need not add up to 1.",
+        ),
+        (
+            "short loop",
+            lambda k, w: (k * w)[:-1, :-1].sum(),
+            "range(K - 1) ends one tap early; range(K) has all K.",
+        ),
+        ("largest", lambda k, w: (k * w).max(), "that is the largest product; take their sum."),
+    ),
+    picture=_draw_pixel,
 )
 
 
 def _operands(rng: np.random.Generator) -> Cases:
     for N, C, H, W, G, K in SHAPES:
-        yield rng.standard_normal((N, C, H, W)), rng.standard_normal((N, G, K, K, H, W))
+        numbers = integers if C == 1 else lambda rng, *shape: rng.standard_normal(shape)
+        yield numbers(rng, N, C, H, W), numbers(rng, N, G, K, K, H, W)
 
 
-def _mean_kernel(kernel: Array) -> Array:
-    return np.broadcast_to(kernel.mean(axis=(4, 5), keepdims=True), kernel.shape)
+def adjacent(c: int, C: int, G: int) -> int:
+    """Return the group of a channel."""
+    return c // (C // G)
 
 
-def _over_channels(x: Array, kernel: Array) -> Array:
-    n, g = x.shape[0], kernel.shape[1]
-    y = involution(x, kernel).reshape(n, g, -1, *x.shape[2:])
-    return np.broadcast_to(y.sum(2, keepdims=True), y.shape).reshape(x.shape)
-
-
-def _by_channel(x: Array, kernel: Array, group_of: Callable[[int, int], int]) -> Array:
-    """Apply to channel c the kernel of group ``group_of(c, G)``."""
-    C, G = x.shape[1], kernel.shape[1]
-    return involution(x, kernel[:, [group_of(c, G) for c in range(C)]])
-
-
-def _padded(
-    x: Array, kernel: Array, *margins: tuple[int, int, Literal["constant", "edge", "wrap"]]
+def _involution(
+    x: Array,
+    kernel: Array,
+    *,
+    edge: Edge = zeros,
+    start: Callable[[int], int] = centred,
+    group: Callable[[int, int, int], int] = adjacent,
+    weigh: Callable[[Array], Array] = lambda kernel: kernel,
+    add: Callable[[Array, Array], Array] = lambda products, inside: products.sum((2, 3)),
+    out: Callable[[Array, int], Array] = lambda y, G: y,
 ) -> Array:
-    """Pad rows and columns by multiples of half a window, in one mode after another; then apply."""
-    p = kernel.shape[2] // 2
-    for before, after, mode in margins:
-        widths = before * p, after * p
-        x = np.pad(x, ((0, 0), (0, 0), widths, widths), mode=mode)
-    return involution(x, kernel, padding=0)
+    """Return y by the definition; see `Exercise.right` for the keyword arguments."""
+    C, G, K = x.shape[1], kernel.shape[1], kernel.shape[2]
+    seen, inside = (windows(a, K, edge, start) for a in (x, np.ones_like(x)))
+    products = weigh(kernel)[:, [group(c, C, G) for c in range(C)]] * seen  # (N, C, K, K, H, W)
+    return out(add(products, inside), G)
 
 
+def _each_group(reduce: Callable[..., Array]) -> Callable[[Array, int], Array]:
+    """Return a function that gives all channels of a group, or of G groups, the same result."""
+
+    def result(y: Array, G: int) -> Array:
+        parts = y.reshape(len(y), G, -1, *y.shape[2:])
+        return np.broadcast_to(reduce(parts, axis=2, keepdims=True), parts.shape).reshape(y.shape)
+
+    return result
+
+
+def _first_only(y: Array, axis: int) -> Array:
+    kept = np.zeros_like(y)
+    first = (slice(None),) * axis + (0,)
+    kept[first] = y[first]
+    return kept
+
+
+def _of_neighbour(kernel: Array) -> Array:
+    """Return, for every tap, the number of the kernel of the pixel that is read."""
+    K, result = kernel.shape[2], np.zeros_like(kernel)
+    for u, v in np.ndindex(K, K):
+        result[:, :, u, v] = windows(kernel[:, :, u, v], K)[:, :, u, v]
+    return result
+
+
+def _scattered(x: Array, kernel: Array) -> Array:
+    return _backward_input(x, x, kernel)
+
+
+def _like(one: Array, all_: Array) -> Array:
+    return np.broadcast_to(one, all_.shape)
+
+
+GROUPS = (
+    ("interleaved", {"group": lambda c, C, G: c % G},
+     "you used group c % G; a group has adjacent channels, so it is c // C_g."),
+    ("c % C_g", {"group": lambda c, C, G: c % (C // G) % G},
+     "you used c % C_g; that is the channel's number in its group, which is c // C_g."),
+    ("c // G", {"group": lambda c, C, G: min(c // G, G - 1)},
+     "you used group c // G; divide by the channels in a group, C_g = C / G."),
+    ("first group", {"group": lambda c, C, G: 0},
+     "you used the first group's kernel for all groups."),
+)  # fmt: skip
+TURNS = (
+    ("turned", {"weigh": flipped},
+     "you turned the kernel by half a turn; tap (0, 0) is above and left of the pixel."),
+    ("transposed", {"weigh": swapped}, "you swapped u and v: u counts rows, v counts columns."),
+    ("upside down", {"weigh": lambda kernel: kernel[:, :, ::-1]},
+     "you turned the kernel upside down: u = 0 is the row above the pixel."),
+    ("mirrored", {"weigh": lambda kernel: kernel[:, :, :, ::-1]},
+     "you mirrored the kernel: v = 0 is the column left of the pixel."),
+)  # fmt: skip
+SUMS = (
+    ("mean", {"add": lambda products, inside: products.mean((2, 3))},
+     "you took the mean of the products; it is their sum."),
+    ("mean inside", {"add": lambda p, inside: p.sum((2, 3)) / inside.sum((2, 3))},
+     "you divided by the taps inside the image; it is the sum, without a division."),
+    ("= for +=", {"add": last_inside},
+     "= replaces what was there, so that only the last tap inside is left; add with +=."),
+    ("last tap", {"add": lambda products, inside: products[:, :, -1, -1]},
+     "= replaces what was there, so that only the last tap is left; add with +=."),
+    ("last row of taps", {"add": lambda products, inside: products[:, :, -1].sum(2)},
+     "the sum is set back to 0 in each row of the window; once for a pixel is enough."),
+    ("short loop", {"add": lambda products, inside: products[:, :, :-1, :-1].sum((2, 3))},
+     "the loops end one tap early: u and v run over range(K)."),
+    ("late loop", {"add": lambda products, inside: products[:, :, 1:, 1:].sum((2, 3))},
+     "the loops start one tap late: u and v run over range(K), from 0."),
+    ("diagonal", {"add": lambda products, inside: np.einsum("ncuuij->ncij", products)},
+     "u and v run together along the diagonal; they need a loop each."),
+    ("largest", {"add": lambda products, inside: products.max((2, 3))},
+     "you took the largest product; it is their sum."),
+)  # fmt: skip
+INVOLUTION_MISTAKES = table(
+    _involution,
+    ("over the group", {"out": _each_group(np.sum)},
+     "you summed over the channels of the group; sum over the window only."),
+    ("over all channels", {"out": lambda y, G: _each_group(np.sum)(y, 1)},
+     "you summed over all channels; sum over the window only. Each channel has its own output."),
+    ("mean of the group", {"out": _each_group(np.mean)},
+     "you took the mean over the channels of the group; each channel has its own output."),
+    ("image 0 for all", {"out": lambda y, G: _like(y[:1], y)},
+     "every image has the result of image 0: index x and kernel with n."),
+    ("first image only", {"out": lambda y, G: _first_only(y, 0)},
+     "only image 0 is computed: loop over n."),
+    ("first channel only", {"out": lambda y, G: _first_only(y, 1)},
+     "only channel 0 is computed: loop over all C channels."),
+    ("only C_g channels", {"out": lambda y, G: np.where(
+        np.arange(y.shape[1])[:, None, None] < y.shape[1] // G, y, 0)},
+     "only the first group is computed: channel r of group g is g*C_g + r."),
+    ("one kernel", {"weigh": lambda k: _like(k.mean((4, 5), keepdims=True), k)},
+     "you used the mean kernel for all pixels; index it with [..., i, j]."),
+    ("kernel of pixel 0", {"weigh": lambda k: _like(k[..., :1, :1], k)},
+     "you used the kernel of pixel (0, 0) for all; index it with [..., i, j]."),
+    ("kernel of image 0", {"weigh": lambda k: _like(k[:1], k)},
+     "you used the kernels of image 0 for all images; index them with n."),
+    ("neighbour's kernel", {"weigh": _of_neighbour},
+     "you took the kernel of the pixel that is read, (h, w); it is that of the output, (i, j)."),
+    ("no kernel", {"weigh": np.ones_like}, "the kernel is not used: multiply with it."),
+    ("softmax", {"weigh": lambda k: np.exp(k) / np.exp(k).sum((2, 3), keepdims=True)},
+     "you normalised the kernel with softmax; involution uses it as it is."),
+    ("sum to 1", {"weigh": lambda k: k / k.sum((2, 3), keepdims=True)},
+     "you divided the kernel by its sum; involution uses it as it is."),
+    ("scattered", _scattered,
+     "you sent x[i, j] to the pixels of its window; output (i, j) collects from its window."),
+    *GROUPS, *TURNS, *SUMS, *EDGES, *STARTS,
+)  # fmt: skip
+
+
+def _draw_involution(arguments: Arguments, index: Index) -> Drawing:
+    (x, kernel), (n, c, i, j) = arguments, index
+    window = windows(x[n, c], kernel.shape[2])[:, :, i, j]
+    weights = kernel[n, adjacent(c, x.shape[1], kernel.shape[1]), :, :, i, j]
+    return {
+        f"x[{n}, {c}], output ({i}, {j})": x[n, c],
+        "window": window,
+        "kernel": weights,
+        "products": window * weights,
+    }
+
+
+def sizes_of(x: Array, kernel: Array) -> dict[str, float]:
+    """Return the sizes of the operands by name."""
+    (N, C, H, W), (_, G, K, *_) = x.shape, kernel.shape
+    return {"K": K, "C_g": C // G, "C": C, "G": G, "N": N, "H": H, "W": W}
+
+
+PIXELS = ("image", "channel", "row", "column")
 INVOLUTION = Exercise(
     "involution",
     "involution(x, kernel) -> y: stride 1, zeros outside the image. x is (N, C, H, W), kernel "
     "(N, G, K, K, H, W), y has the shape of x.",
-    involution,
+    _involution,
     _operands,
-    {
-        "you summed over the channels of the group; sum over the window only.": _over_channels,
-        "you swapped u and v: u counts rows, v counts columns.": (
-            lambda x, kernel: involution(x, kernel.swapaxes(2, 3))
-        ),
-        "you used group c % G; a group has adjacent channels, so it is c // C_g.": (
-            lambda x, kernel: _by_channel(x, kernel, lambda c, G: c % G)
-        ),
-        "you turned the kernel by half a turn; tap (0, 0) is above and left of the pixel.": (
-            lambda x, kernel: involution(x, kernel[:, :, ::-1, ::-1])
-        ),
-        "your window starts at the pixel; it must be centred there: h = i + u - p.": (
-            lambda x, kernel: _padded(x, kernel, (0, 2, "constant"))
-        ),
-        "beyond the edge you read the other side of the image; there are zeros.": (
-            lambda x, kernel: _padded(x, kernel, (1, 1, "wrap"))
-        ),
-        "an index below 0 counts from the end in Python; outside the image there are zeros.": (
-            lambda x, kernel: _padded(x, kernel, (1, 0, "wrap"), (0, 1, "constant"))
-        ),
-        "you repeated the pixels at the edge; outside the image there are zeros.": (
-            lambda x, kernel: _padded(x, kernel, (1, 1, "edge"))
-        ),
-        "you used group c // G; divide by the channels in a group, C_g = C / G.": (
-            lambda x, kernel: _by_channel(x, kernel, lambda c, G: min(c // G, G - 1))
-        ),
-        "you used one kernel for all pixels; index it with [..., i, j].": (
-            lambda x, kernel: involution(x, _mean_kernel(kernel))
-        ),
-        "you used the first group's kernel for all groups.": (
-            lambda x, kernel: _by_channel(x, kernel, lambda c, G: 0)
-        ),
-    },
+    INVOLUTION_MISTAKES,
+    PIXELS,
+    sizes_of,
+    _draw_involution,
+)
+LARGE = np.ones((1, 4, 40, 50)), np.ones((1, 2, 3, 3, 40, 50))
+BY_SHIFTS = Exercise(
+    "involution_by_shifts",
+    "involution_by_shifts(x, kernel) -> y, as `involution`, without a loop over pixels.",
+    _involution,
+    _operands,
+    INVOLUTION_MISTAKES,
+    PIXELS,
+    sizes_of,
+    _draw_involution,
+    (LARGE, 1000),
 )
 
 
-def generate(x: Array, reduce: Array, span: Array, bias: Array, G: int, K: int) -> Array:
-    """Return the kernels of x (N, C, H, W): reduce is (C_r, C), span (G*K*K, C_r)."""
-    n, _, h, w = x.shape
-    features = np.maximum(np.einsum("rc,nchw->nrhw", reduce, x), 0)
-    spanned: Array = np.einsum("or,nrhw->nohw", span, features) + bias[:, None, None]
-    return spanned.reshape(n, G, K, K, h, w)
+def _relu(x: Array) -> Array:
+    return np.maximum(x, 0)
 
 
-def _generators(rng: np.random.Generator) -> Cases:
-    for N, C, H, W, G, K in SHAPES[:4]:
-        reduced = max(1, C // 2)
-        yield (
-            rng.standard_normal((N, C, H, W)),
-            rng.standard_normal((reduced, C)),
-            rng.standard_normal((G * K * K, reduced)),
-            rng.standard_normal(G * K * K),
-            G,
-            K,
-        )
+def _as_it_is(x: Array) -> Array:
+    return x
 
 
-def _soft(x: Array, reduce: Array, span: Array, bias: Array, G: int, K: int) -> Array:
-    exp = np.exp(generate(x, reduce, span, bias, G, K))
-    result: Array = exp / exp.sum(axis=(2, 3), keepdims=True)
+def _generate(
+    x: Array,
+    reduce: Array,
+    span: Array,
+    bias: Array,
+    G: int,
+    K: int,
+    *,
+    before: Callable[[Array], Array] = _as_it_is,
+    between: Callable[[Array], Array] = _relu,
+    biased: Callable[[Array], Array] = _as_it_is,
+    arrange: Callable[[Array, int, int], Array] = lambda o, G, K: _split(o, G, K, K),
+    after: Callable[[Array], Array] = _as_it_is,
+) -> Array:
+    reduced = between(np.einsum("rc,nchw->nrhw", reduce, before(x)))
+    spanned = np.einsum("or,nrhw->nohw", span, reduced) + biased(bias)[:, None, None]
+    return after(arrange(spanned, G, K))
+
+
+def _split(spanned: Array, *sizes: int) -> Array:
+    n, _, h, w = spanned.shape
+    return spanned.reshape(n, *sizes, h, w)
+
+
+def _pixel_last(o: Array, G: int, K: int) -> Array:
+    return o.transpose(0, 2, 3, 1).reshape(len(o), G, K, K, *o.shape[2:])
+
+
+def _image_inside(o: Array, G: int, K: int) -> Array:
+    return o.swapaxes(0, 1).reshape(len(o), G, K, K, *o.shape[2:])
+
+
+def _softmax(kernel: Array) -> Array:
+    exp = np.exp(kernel - kernel.max((2, 3), keepdims=True))
+    result: Array = exp / exp.sum((2, 3), keepdims=True)
     return result
 
 
-def _groups_last(x: Array, reduce: Array, span: Array, bias: Array, G: int, K: int) -> Array:
-    n, _, h, w = x.shape
-    kernel = generate(x, reduce, span, bias, G, K).reshape(n, K, K, G, h, w)
-    return kernel.transpose(0, 3, 1, 2, 4, 5)
+def _generators(rng: np.random.Generator) -> Cases:
+    for N, C, H, W, G, K in ((1, 2, 2, 3, 1, 3), *SHAPES[1:4]):
+        numbers: Any = integers if C == 2 else lambda rng, *shape: rng.standard_normal(shape)
+        reduced = max(2, C // 2)
+        sizes = (N, C, H, W), (reduced, C), (G * K * K, reduced), (G * K * K,)
+        yield (*(numbers(rng, *shape) for shape in sizes), G, K)
+
+
+def _generator_sizes(
+    x: Array, reduce: Array, span: Array, bias: Array, G: int, K: int
+) -> dict[str, float]:
+    return {"K": K, "G": G, "C": x.shape[1], "C_r": len(reduce)}
+
+
+def _draw_generator(arguments: Arguments, index: Index) -> Drawing:
+    (x, reduce, *_, G, K), (n, g, _, _, i, j) = arguments, index
+    features = x[n, :, i, j]
+    return {
+        f"features of ({i}, {j})": features[:, None],
+        "reduced": _relu(reduce @ features)[:, None],
+        f"right kernel, group {g}": _generate(*arguments)[n, g, :, :, i, j],
+    }
 
 
 GENERATE = Exercise(
     "generate",
     "generate(x, reduce, span, bias, G, K) -> kernel: reduce (C_r, C), then ReLU, then span "
     "(G*K*K, C_r) and bias (G*K*K,), at every pixel of x (N, C, H, W). kernel is (N, G, K, K, H, W).",
-    generate,
+    _generate,
     _generators,
-    {
-        "you normalised the kernel with softmax; involution leaves it as it is.": _soft,
-        "you split the channels as (K, K, G); channel o is (g*K + u)*K + v.": _groups_last,
-        "there is no ReLU after span: a kernel may be negative.": (
-            lambda x, reduce, span, bias, G, K: np.maximum(generate(x, reduce, span, bias, G, K), 0)
-        ),
-        "you left out the bias of span.": (
-            lambda x, reduce, span, bias, G, K: generate(x, reduce, span, 0 * bias, G, K)
-        ),
-        "ReLU belongs between reduce and span.": (
-            lambda x, reduce, span, bias, G, K: generate(
-                x, np.eye(x.shape[1]), span @ reduce, bias, G, K
-            )
-        ),
-    },
-)
+    table(
+        _generate,
+        ("no ReLU", {"between": _as_it_is}, "the ReLU between reduce and span is missing."),
+        ("ReLU after span", {"after": _relu},
+         "there is no ReLU after span: a kernel may be negative."),
+        ("ReLU after, not between", {"between": _as_it_is, "after": _relu},
+         "ReLU belongs between reduce and span, not after span."),
+        ("ReLU on x", {"before": _relu, "between": _as_it_is},
+         "ReLU belongs between reduce and span, not before reduce."),
+        ("ReLU on x too", {"before": _relu}, "there is no ReLU before reduce."),
+        ("abs", {"between": np.abs}, "ReLU sets negative numbers to 0; abs turns their sign."),
+        ("minimum", {"between": lambda z: np.minimum(z, 0)}, "ReLU is np.maximum(z, 0)."),
+        ("step", {"between": lambda z: (z > 0).astype(float)},
+         "z > 0 is 0 or 1; ReLU keeps the positive numbers: np.maximum(z, 0)."),
+        ("ReLU of the largest", {"between": lambda z: _like(z.max(initial=0), z)},
+         "np.max gives one number; np.maximum(z, 0) compares element by element."),
+        ("sigmoid", {"between": lambda z: 1 / (1 + np.exp(-z))}, "use ReLU: np.maximum(z, 0)."),
+        ("tanh", {"between": np.tanh}, "use ReLU: np.maximum(z, 0)."),
+        ("softmax", {"after": _softmax},
+         "you normalised the kernel with softmax; involution leaves it as it is."),
+        ("sum to 1", {"after": lambda k: k / k.sum((2, 3), keepdims=True)},
+         "you divided the kernel by its sum; involution leaves it as it is."),
+        ("(K, K, G)", {"arrange": lambda o, G, K: _split(o, K, K, G).transpose(0, 3, 1, 2, 4, 5)},
+         "you split the channels as (K, K, G); channel o is (g*K + u)*K + v."),
+        ("bare (K, K, G)", {"arrange": lambda o, G, K: _split(o, K, K, G)},
+         "the axes are (N, K, K, G, H, W); need (N, G, K, K, H, W)."),
+        ("transposed", {"arrange": lambda o, G, K: _split(o, G, K, K).swapaxes(2, 3)},
+         "you swapped u and v: channel o is (g*K + u)*K + v."),
+        ("turned", {"arrange": lambda o, G, K: flipped(_split(o, G, K, K))},
+         "you turned the kernel by half a turn; span's first number is tap (0, 0)."),
+        ("pixels last", {"arrange": _pixel_last},
+         "the channel is the last axis before your reshape, which moves no numbers: transpose."),
+        ("images inside", {"arrange": _image_inside},
+         "the image is not the first axis before your reshape, which moves no numbers: transpose."),
+        ("rows and columns", {"arrange": lambda o, G, K: _split(
+            np.ascontiguousarray(o.swapaxes(2, 3)).reshape(o.shape), G, K, K)},
+         "you swapped rows and columns of the image."),
+        ("no bias", {"biased": np.zeros_like}, "you left out the bias of span."),
+        ("minus bias", {"biased": np.negative}, "the bias is added, not subtracted."),
+        ("mean bias", {"biased": lambda b: _like(b.mean(), b)},
+         "every output of span has its own bias."),
+        ("bias per tap", {"biased": lambda b: _like(b[0], b)},
+         "every output of span has its own bias: bias[:, None, None]."),
+    ),
+    ("image", "group", "u", "v", "row", "column"),
+    _generator_sizes,
+    _draw_generator,
+)  # fmt: skip
 
 
 def _gradients(rng: np.random.Generator) -> Cases:
     for x, kernel in _operands(rng):
-        yield rng.standard_normal(x.shape), x, kernel
+        yield (
+            (integers(rng, *x.shape) if x.shape[1] == 1 else rng.standard_normal(x.shape)),
+            x,
+            kernel,
+        )
 
 
-def _dx(dy: Array, x: Array, kernel: Array) -> Array:
-    return involution_backward(dy, x, kernel)[0]
+def _gradient_sizes(dy: Array, x: Array, kernel: Array) -> dict[str, float]:
+    return sizes_of(x, kernel)
 
 
-def _dkernel(dy: Array, x: Array, kernel: Array) -> Array:
-    return involution_backward(dy, x, kernel)[1]
+def _backward_input(
+    dy: Array,
+    x: Array,
+    kernel: Array,
+    *,
+    edge: Edge = zeros,
+    start: Callable[[int], int] = centred,
+    group: Callable[[int, int, int], int] = adjacent,
+    weigh: Callable[[Array], Array] = _as_it_is,
+    use: Callable[[Array, Array], Array] = lambda dy, x: dy,
+    replace: bool = False,
+    out: Callable[[Array, int], Array] = lambda dx, G: dx,
+) -> Array:
+    C, G = x.shape[1], kernel.shape[1]
+    kernels = weigh(kernel)[:, [group(c, C, G) for c in range(C)]]  # (N, C, K, K, H, W)
+    return out(fold(kernels * use(dy, x)[:, :, None, None], edge, start, replace), G)
 
 
-def _first_channels(dy: Array, x: Array, kernel: Array) -> Array:
-    first = slice(None, None, x.shape[1] // kernel.shape[1])
-    return _dkernel(dy[:, first], x[:, first], kernel)
+BACKWARD_INPUT_MISTAKES = table(
+    _backward_input,
+    ("applied to dy", lambda dy, x, kernel: _involution(dy, kernel),
+     "you applied the kernels to dy. A pixel collects from the outputs that read it, each "
+     "with the kernel of that output: dx[h, w] += kernel[u, v, i, j] * dy[i, j]."),
+    ("turned kernels", lambda dy, x, kernel: _involution(dy, flipped(kernel)),
+     "you turned the kernel of this pixel by half a turn; that is right for a convolution. "
+     "Here each output that read the pixel has a kernel of its own."),
+    ("applied to x", lambda dy, x, kernel: _involution(x, kernel),
+     "that is y; dx sends dy back through the same products."),
+    ("1 for dy", {"use": lambda dy, x: np.ones_like(dy)}, "you used 1 instead of dy."),
+    ("x for dy", {"use": lambda dy, x: x}, "you used x instead of dy."),
+    ("dy * x", {"use": lambda dy, x: dy * x}, "x is one factor too many: kernel * dy is enough."),
+    ("= for +=", {"replace": True},
+     "= replaces what was there; a pixel is read by many outputs: add with +=."),
+    ("no kernel", {"weigh": np.ones_like}, "each product has the kernel's number as a factor."),
+    ("kernel of pixel 0", {"weigh": lambda k: _like(k[..., :1, :1], k)},
+     "you used the kernel of pixel (0, 0) for all; index it with [..., i, j]."),
+    ("over the group", {"out": _each_group(np.sum)},
+     "you summed over the channels of the group; dx has a number for each channel."),
+    ("over all channels", {"out": lambda y, G: _each_group(np.sum)(y, 1)},
+     "you summed over all channels; dx has a number for each channel."),
+    ("last channel", {"out": lambda y, G: _like(y[:, -1:], y)},
+     "every channel has the result of the last one: index with c."),
+    ("image 0 for all", {"out": lambda y, G: _like(y[:1], y)},
+     "every image has the result of image 0: index with n."),
+    ("first image only", {"out": lambda y, G: _first_only(y, 0)},
+     "only image 0 is computed: loop over n."),
+    ("mean", {"out": lambda y, G: y / len(y)}, "do not divide by the number of images."),
+    *GROUPS, *TURNS,
+    *[(name, how, hint.replace("you read", "you added to")) for name, how, hint in EDGES],
+    ("wrong crop", {"start": corner},
+     "the margin is p wide on each side: cut it off with [p : p + H], and h = i + u - p."),
+    *STARTS[1:],
+)  # fmt: skip
+
+
+def _draw_backward_input(arguments: Arguments, index: Index) -> Drawing:
+    (dy, x, kernel), (n, c, h, w) = arguments, index
+    K = kernel.shape[2]
+    readers = windows(dy[n, c], K)[:, :, h, w]  # dy around (h, w)
+    own = kernel[n, adjacent(c, x.shape[1], kernel.shape[1])]
+    taps = np.zeros((K, K))
+    for u, v in np.ndindex(K, K):  # the output at window place (u, v) reads (h, w) by this tap
+        taps[u, v] = windows(own[K - 1 - u, K - 1 - v], K)[u, v, h, w]
+    return {
+        f"dy[{n}, {c}], dx of ({h}, {w})": dy[n, c],
+        "dy of its readers": readers,
+        "kernel of each": taps,
+        "products": readers * taps,
+    }
 
 
 BACKWARD_INPUT = Exercise(
     "backward_input",
     "backward_input(dy, x, kernel) -> dx: the gradient of y = involution(x, kernel) with respect "
     "to x.",
-    _dx,
+    _backward_input,
     _gradients,
-    {
-        "you applied the kernels to dy. A pixel collects from the outputs that read it, each "
-        "with the kernel of that output: dx[h, w] += kernel[u, v, i, j] * dy[i, j].": (
-            lambda dy, x, kernel: involution(dy, kernel)
-        ),
-        "you turned the kernel of this pixel by half a turn; that is right for a convolution. "
-        "Here each output that read the pixel has a kernel of its own.": (
-            lambda dy, x, kernel: involution(dy, kernel[:, :, ::-1, ::-1])
-        ),
-        "you used 1 instead of dy.": (lambda dy, x, kernel: _dx(np.ones_like(dy), x, kernel)),
-    },
+    BACKWARD_INPUT_MISTAKES,
+    PIXELS,
+    _gradient_sizes,
+    _draw_backward_input,
 )
+
+
+def _backward_kernel(
+    dy: Array,
+    x: Array,
+    kernel: Array,
+    *,
+    edge: Edge = zeros,
+    start: Callable[[int], int] = centred,
+    group: Callable[[int, int, int], int] = adjacent,
+    use: Callable[[Array, Array], tuple[Array, Array]] = lambda dy, x: (dy, x),
+    reduce: Callable[[Array], Array] = lambda products: products.sum(0),
+    weigh: Callable[[Array], Array] = _as_it_is,
+) -> Array:
+    C, (_, G, K, *_) = x.shape[1], kernel.shape
+    dy, x = use(dy, x)
+    products = (dy[:, :, None, None] * windows(x, K, edge, start)).swapaxes(0, 1)  # (C, N, ...)
+    dkernel = np.zeros(kernel.shape)
+    for g in range(G):
+        if members := [c for c in range(C) if group(c, C, G) == g]:
+            dkernel[:, g] = reduce(products[members])
+    return weigh(dkernel)
+
+
+BACKWARD_KERNEL_MISTAKES = table(
+    _backward_kernel,
+    ("first channel", {"reduce": lambda products: products[0]},
+     "you used one channel of each group; all C_g share the kernel: add them up."),
+    ("last channel", {"reduce": lambda products: products[-1]},
+     "= keeps the last channel of each group; all C_g share the kernel: add with +=."),
+    ("mean", {"reduce": lambda products: products.mean(0)},
+     "you took the mean over the channels of a group; it is the sum."),
+    ("all channels", lambda dy, x, kernel: _like(
+        _backward_kernel(dy, x, kernel).sum(1, keepdims=True), kernel),
+     "you added up the channels of all groups; a kernel belongs to its own group."),
+    ("over pixels", {"weigh": lambda k: _like(k.sum((4, 5), keepdims=True), k)},
+     "you added up over the pixels; every pixel has its own kernel, so its own gradient."),
+    ("mean over pixels", {"weigh": lambda k: _like(k.mean((4, 5), keepdims=True), k)},
+     "you averaged over the pixels; every pixel has its own kernel, so its own gradient."),
+    ("over images", {"weigh": lambda k: _like(k.sum(0, keepdims=True), k)},
+     "you added up over the images; every image has its own kernels."),
+    ("first image only", {"weigh": lambda k: _first_only(k, 0)},
+     "only image 0 is computed: loop over n."),
+    ("roles swapped", {"use": lambda dy, x: (x, dy)},
+     "dy is that of the output (i, j), and x is read at (h, w): you swapped them."),
+    ("1 for dy", {"use": lambda dy, x: (np.ones_like(dy), x)}, "you used 1 instead of dy."),
+    ("1 for x", {"use": lambda dy, x: (dy, np.ones_like(x))}, "you used 1 instead of x."),
+    ("pixel for window", lambda dy, x, kernel: _like(
+        _backward_kernel(dy, x, kernel, edge=lambda h, n: (_like(np.arange(n), h), h == h)), kernel),
+     "you used x[i, j] for every tap; tap (u, v) read x[i + u - p, j + v - p]."),
+    ("times kernel", lambda dy, x, kernel: _backward_kernel(dy, x, kernel) * kernel,
+     "the kernel is one factor too many: dy * x is enough."),
+    *GROUPS, *TURNS, *EDGES, *STARTS,
+)  # fmt: skip
+
+
+def _draw_backward_kernel(arguments: Arguments, index: Index) -> Drawing:
+    (dy, x, kernel), (n, g, u, v, i, j) = arguments, index
+    C_g, K = x.shape[1] // kernel.shape[1], kernel.shape[2]
+    group = slice(g * C_g, (g + 1) * C_g)
+    read = windows(x[n, group], K)[:, u, v, i, j][:, None]
+    given = dy[n, group, i, j][:, None]
+    return {f"dy of ({i}, {j})": given, f"x of tap ({u}, {v})": read, "products": given * read}
+
+
 BACKWARD_KERNEL = Exercise(
     "backward_kernel",
     "backward_kernel(dy, x, kernel) -> dkernel: the gradient of y = involution(x, kernel) with "
     "respect to kernel.",
-    _dkernel,
+    _backward_kernel,
     _gradients,
-    {
-        "you used one channel of each group; all C_g share the kernel: add them up.": _first_channels,
-        "you took the mean over the channels of a group; it is the sum.": (
-            lambda dy, x, kernel: _dkernel(dy, x, kernel) / (x.shape[1] // kernel.shape[1])
-        ),
-        "you swapped u and v: u counts rows, v counts columns.": (
-            lambda dy, x, kernel: _dkernel(dy, x, kernel).swapaxes(2, 3)
-        ),
-    },
+    BACKWARD_KERNEL_MISTAKES,
+    ("image", "group", "u", "v", "row", "column"),
+    _gradient_sizes,
+    _draw_backward_kernel,
 )
