@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..arrays import Array
 
@@ -20,7 +21,7 @@ def numbers(result: Any) -> Array | None:
     return array if array.dtype.kind in "biuf" else None
 
 
-def wrong_numbers(got: Array, want: Array) -> Array:
+def wrong_numbers(got: Array, want: Array) -> NDArray[np.bool_]:
     """Return where two arrays of one shape differ by more than rounding."""
     largest = np.abs(want[np.isfinite(want)]).max(initial=0)
     return ~np.isclose(got, want, rtol=ROUNDING, atol=ROUNDING * float(largest), equal_nan=True)

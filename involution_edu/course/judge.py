@@ -19,28 +19,26 @@ from .exercise import Arguments, Exercise, Function, Mistake, Verdict, both
 
 PACKAGE = __name__.partition(".")[0]
 # What an exception's text says, and what to look for.
-ERRORS = (
-    ("out of bounds", "An index went beyond the array: is there a test for the edge, and is every "
-     "index on the right axis (H rows, W columns)?"),
-    ("could not be broadcast", "The shapes do not fit. At the edge a slice is cut off: pad first. "
-     "Elsewhere print the shapes."),
-    ("matmul: Input operand", "@ is a matrix product, and its shapes do not fit; * multiplies "
-     "element by element."),
-    ("shapes", "The shapes do not fit: print them before this line."),
-    ("cannot reshape", "A reshape keeps the number of elements: print the shape before this line."),
-    ("too many indices", "The array has fewer axes than the index: print its shape."),
-    ("interpreted as an integer", "/ gives a float, even if it divides evenly: use //."),
-    ("slice indices must be integers", "/ gives a float, even if it divides evenly: use //."),
-    ("only integers, slices", "/ gives a float, even if it divides evenly: use //."),
-    ("not supported between instances of 'ellipsis'", "Replace the ... by your code."),
-    ("read-only", "Windows are a view of x, which cannot be written to: work on a copy."),
-    ("is not defined", "Only the arguments, and what is defined above, have a name here."),
-    ("not associated with a value", "It is read before anything is stored in it: start with 0."),
-    ("positional argument", "Keep the arguments that the exercise names, in that order."),
-    ("division by zero", "The divisor is 0 in this case: which argument makes it so?"),
-    ("recursion", "The function calls itself, without an end."),
-    ("NoneType", "Something on this line is None: a function without a return, perhaps."),
-)  # fmt: skip
+ERRORS = {
+    "out of bounds": "An index went beyond the array: is the edge tested, and each index on its axis?",
+    "could not be broadcast": "The shapes do not fit. At the edge a slice is cut off: pad first.",
+    "matmul: Input operand": "@ is a matrix product; * multiplies element by element.",
+    "shapes": "The shapes do not fit: print them before this line.",
+    "cannot reshape": "A reshape keeps the number of elements: print the shape before this line.",
+    "too many indices": "The array has fewer axes than the index: print its shape.",
+    "interpreted as an integer": "/ gives a float, even if it divides evenly: use //.",
+    "slice indices must be integers": "/ gives a float, even if it divides evenly: use //.",
+    "only integers, slices": "/ gives a float, even if it divides evenly: use //.",
+    "read-only": "Windows are a view of x, which cannot be written to: work on a copy.",
+    "is not defined": "Only the arguments, and what is defined above, have a name here.",
+    "not associated with a value": "It is read before anything is stored in it: start with 0.",
+    "positional argument": "Keep the arguments that the exercise names, in that order.",
+    "division by zero": "The divisor is 0 in this case: which argument makes it so?",
+    "modulo by zero": "The divisor is 0 in this case: which argument makes it so?",
+    "recursion": "The function calls itself, without an end.",
+    "NoneType": "Something on this line is None: a function without a return, perhaps.",
+    "ellipsis": "Replace the ... by your code.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +201,7 @@ def _raised(answer: Function, error: Exception) -> Iterator[str]:
     if line:
         yield line
     text = str(error)
-    yield from [hint for sign, hint in ERRORS if sign in text][:1]
+    yield from [hint for sign, hint in ERRORS.items() if sign in text][:1]
 
 
 def _hints(exercise: Exercise, outcome: _Outcome, outcomes: list[_Outcome]) -> Iterator[str]:

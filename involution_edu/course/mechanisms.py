@@ -202,9 +202,7 @@ def where(exercise: Exercise, got: Any, want: Any) -> str | None:
         inner = wrong[..., 1:-1, 1:-1]
         if inner.size and not inner.any():
             return "Only pixels at the border of the image are wrong: look at what is outside it."
-        rows, columns = (
-            np.nonzero(wrong.any(tuple(range(b.ndim - 2)) + (k,)))[0] for k in (-1, -2)
-        )
+        rows, columns = (np.nonzero(wrong.any((*range(b.ndim - 2), k)))[0] for k in (-1, -2))
         if len(rows) < b.shape[-2] or len(columns) < b.shape[-1]:
             return f"Only rows {_list(rows)} and columns {_list(columns)} are wrong."
     return None

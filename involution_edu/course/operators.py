@@ -10,11 +10,11 @@ import numpy as np
 from ..arrays import Array
 from .exercise import Arguments, Cases, Drawing, Exercise, Index, table
 from .windows import (
-    corner,
     EDGES,
     STARTS,
     Edge,
     centred,
+    corner,
     flipped,
     fold,
     last_inside,
@@ -172,7 +172,7 @@ def _scattered(x: Array, kernel: Array) -> Array:
     return _backward_input(x, x, kernel)
 
 
-def _like(one: Array, all_: Array) -> Array:
+def _like(one: Any, all_: Any) -> Array:
     return np.broadcast_to(one, all_.shape)
 
 
@@ -356,7 +356,7 @@ def _generator_sizes(
 
 
 def _draw_generator(arguments: Arguments, index: Index) -> Drawing:
-    (x, reduce, *_, G, K), (n, g, _, _, i, j) = arguments, index
+    (x, reduce, *_), (n, g, _, _, i, j) = arguments, index
     features = x[n, :, i, j]
     return {
         f"features of ({i}, {j})": features[:, None],
@@ -455,11 +455,9 @@ def _backward_input(
 BACKWARD_INPUT_MISTAKES = table(
     _backward_input,
     ("applied to dy", lambda dy, x, kernel: _involution(dy, kernel),
-     "you applied the kernels to dy. A pixel collects from the outputs that read it, each "
-     "with the kernel of that output: dx[h, w] += kernel[u, v, i, j] * dy[i, j]."),
+     "each output sends dy back with its own kernel: dx[h, w] += kernel[u, v, i, j] * dy[i, j]."),
     ("turned kernels", lambda dy, x, kernel: _involution(dy, flipped(kernel)),
-     "you turned the kernel of this pixel by half a turn; that is right for a convolution. "
-     "Here each output that read the pixel has a kernel of its own."),
+     "turning this pixel's kernel is right for a convolution; each reader has its own kernel."),
     ("applied to x", lambda dy, x, kernel: _involution(x, kernel),
      "that is y; dx sends dy back through the same products."),
     ("1 for dy", {"use": lambda dy, x: np.ones_like(dy)}, "you used 1 instead of dy."),
@@ -564,7 +562,7 @@ BACKWARD_KERNEL_MISTAKES = table(
     ("1 for dy", {"use": lambda dy, x: (np.ones_like(dy), x)}, "you used 1 instead of dy."),
     ("1 for x", {"use": lambda dy, x: (dy, np.ones_like(x))}, "you used 1 instead of x."),
     ("pixel for window", lambda dy, x, kernel: _like(
-        _backward_kernel(dy, x, kernel, edge=lambda h, n: (_like(np.arange(n), h), h == h)), kernel),
+        _backward_kernel(dy, x, kernel, edge=lambda h, n: (_like(np.arange(n), h), _like(True, h))), kernel),
      "you used x[i, j] for every tap; tap (u, v) read x[i + u - p, j + v - p]."),
     ("times kernel", lambda dy, x, kernel: _backward_kernel(dy, x, kernel) * kernel,
      "the kernel is one factor too many: dy * x is enough."),

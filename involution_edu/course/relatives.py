@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -56,8 +57,7 @@ CONVOLUTION = Exercise(
     table(
         _convolve,
         ("turned", {"weigh": flipped},
-         "you turned the weights by half a turn, as mathematicians do; here tap (0, 0) is above "
-         "and left of the pixel."),
+         "you turned the weights by half a turn; here tap (0, 0) is above and left of the pixel."),
         ("transposed", {"weigh": lambda w: w.swapaxes(2, 3)},
          "you swapped u and v: u counts rows, v counts columns."),
         ("upside down", {"weigh": lambda w: w[:, :, ::-1]},
@@ -165,7 +165,7 @@ def _attend(
     score: Callable[[Array, Array], Array] = lambda query, keys: np.einsum(
         "dhw,duvhw->uvhw", query, keys
     ),
-    outside: Callable[[Array, Array], Array] = lambda scores, inside: scores,
+    outside: Callable[[Array, Any], Array] = lambda scores, inside: scores,
     axes: tuple[int, ...] = (0, 1),
     exp: Callable[[Array, tuple[int, ...]], Array] = lambda scores, axes: np.exp(
         scores - scores.max(axes, keepdims=True)
@@ -199,7 +199,8 @@ def _draw_attention(arguments: Arguments, index: Index) -> Drawing:
 
 
 def _no_softmax(query: Array, key: Array, K: int) -> Array:
-    return np.einsum("dhw,duvhw->uvhw", query, windows(key, K))
+    scores: Array = np.einsum("dhw,duvhw->uvhw", query, windows(key, K))
+    return scores
 
 
 ATTENTION = Exercise(
@@ -248,12 +249,10 @@ ATTENTION = Exercise(
             "dhw,duvhw->uvhw", q, keys) / np.sqrt(len(q))},
          "you divided by the square root of D; transformers do, this exercise does not."),
         ("outside left out", {"outside": lambda s, inside: np.where(inside, s, -np.inf)},
-         "you left out the taps outside the image; their keys are zeros, so their score is 0 "
-         "and exp(0) is 1."),
+         "you left out the taps outside; their keys are zeros, their scores 0, and exp(0) is 1."),
         ("outside is 0", {"exp": lambda s, axes: np.exp(s - s.max(axes, keepdims=True)) * (
             windows(np.ones(s.shape[2:]), len(s)) > 0)},
-         "you left out the taps outside the image; their keys are zeros, so their score is 0 "
-         "and exp(0) is 1."),
+         "you left out the taps outside; their keys are zeros, their scores 0, and exp(0) is 1."),
         ("transposed", {"turn": lambda w: w.swapaxes(0, 1)},
          "you swapped u and v: u counts rows, v counts columns."),
         ("turned", {"turn": lambda w: w[::-1, ::-1]},

@@ -6,46 +6,49 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..arrays import Array
 
+Rows = NDArray[Any]  # of integers, or of bools
+
 # Of rows that a window asks for, and the rows there are: the rows to read, and which count.
-Edge = Callable[[Array, int], tuple[Array, Array]]
+Edge = Callable[[Rows, int], tuple[Rows, Rows]]
 Start = Callable[[int], int]
 
 
-def zeros(h: Array, n: int) -> tuple[Array, Array]:
+def zeros(h: Rows, n: int) -> tuple[Rows, Rows]:
     """Read nothing outside the image."""
     return h.clip(0, n - 1), (h >= 0) & (h < n)
 
 
-def _repeat(h: Array, n: int) -> tuple[Array, Array]:
+def _repeat(h: Rows, n: int) -> tuple[Rows, Rows]:
     return h.clip(0, n - 1), np.ones_like(h, bool)
 
 
-def _wrap(h: Array, n: int) -> tuple[Array, Array]:
+def _wrap(h: Rows, n: int) -> tuple[Rows, Rows]:
     return h % n, np.ones_like(h, bool)
 
 
-def _negative(h: Array, n: int) -> tuple[Array, Array]:
+def _negative(h: Rows, n: int) -> tuple[Rows, Rows]:
     return h % n, (h >= -n) & (h < n)
 
 
-def _mirror(h: Array, n: int) -> tuple[Array, Array]:
+def _mirror(h: Rows, n: int) -> tuple[Rows, Rows]:
     inside = np.abs(h) % max(2 * n - 2, 1)
     return np.minimum(inside, max(2 * n - 2, 1) - inside) % n, np.ones_like(h, bool)
 
 
-def _symmetric(h: Array, n: int) -> tuple[Array, Array]:
+def _symmetric(h: Rows, n: int) -> tuple[Rows, Rows]:
     inside = h % (2 * n)
     return np.minimum(inside, 2 * n - 1 - inside), np.ones_like(h, bool)
 
 
-def _without_last(h: Array, n: int) -> tuple[Array, Array]:
+def _without_last(h: Rows, n: int) -> tuple[Rows, Rows]:
     return h.clip(0, n - 1), (h >= 0) & (h < n - 1)
 
 
-def _without_first(h: Array, n: int) -> tuple[Array, Array]:
+def _without_first(h: Rows, n: int) -> tuple[Rows, Rows]:
     return h.clip(0, n - 1), (h > 0) & (h < n)
 
 
@@ -78,7 +81,7 @@ def fold(
         (h, rows), (w, columns) = (
             edge(np.arange(n) + tap - start(K), n) for n, tap in ((H, u), (W, v))
         )
-        to = (slice(None), slice(None), h[rows][:, None], w[columns])
+        to: Any = (slice(None), slice(None), h[rows][:, None], w[columns])
         part = products[:, :, u, v][:, :, rows][..., columns]
         if replace:
             x[to] = part
@@ -109,8 +112,7 @@ EDGES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("wrapped", {"edge": _wrap},
      "beyond the edge you read the other side of the image; there are zeros."),
     ("negative index", {"edge": _negative},
-     "an index below 0 counts from the end in Python, and raises nothing: you read the other side "
-     "of the image; there are zeros."),
+     "an index below 0 counts from the end in Python, without an error; outside there are zeros."),
     ("edge repeated", {"edge": _repeat},
      "you read the pixels at the edge again; outside the image there are zeros."),
     ("mirrored edge", {"edge": _mirror},
