@@ -251,6 +251,7 @@ INTENSITY = Exercise(
          "you read x K*K times; each number of x must be read once."),
         ("x shared", {"x": lambda K: K}, "each number of x must be read once."),
         ("K taps", {"taps": lambda K: K}, "there are K*K taps: K rows and K columns."),
+        ("2K taps", {"taps": lambda K: 2 * K}, "there are K*K taps, not 2*K."),
         ("upside down", {"ratio": lambda a, b: b / a},
          "that is bytes per FLOP; divide the operations by the bytes."),
         ("FLOP only", {"ratio": lambda a, b: a}, "divide by the bytes that are moved."),

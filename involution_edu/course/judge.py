@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import mechanisms
+from . import inputs, mechanisms
 from .compare import difference, first_wrong, same
 from .exercise import Arguments, Exercise, Function, Mistake, Verdict, both
 
@@ -219,12 +219,13 @@ def _hints(exercise: Exercise, outcome: _Outcome, outcomes: list[_Outcome]) -> I
             yield "Two mistakes at once, it seems:"
             yield from (f"- {mistake.hint}" for mistake in pair)
             return
-    if sentence := mechanisms.describe(exercise, [(o.arguments, o.got, o.want) for o in wrong]):
+    cases = [(o.arguments, o.got, o.want) for o in known]
+    if sentence := mechanisms.describe(exercise, cases) or inputs.describe(exercise, cases):
         yield sentence
         return
     if found := [m for m in exercise.mistakes if _explains(m.answer, wrong[:1])]:
         yield from _listed("In this case the numbers are those of a known mistake", found)
-    elif sentence := mechanisms.where(exercise, wrong[-1].got, wrong[-1].want):
+    elif sentence := mechanisms.where(exercise, cases):
         yield sentence
 
 
@@ -237,8 +238,9 @@ def _explains(answer: Function, outcomes: list[_Outcome]) -> bool:
 
 
 def _listed(title: str, found: list[Mistake]) -> Iterator[str]:
-    if len(found) == 1:
+    hints = dict.fromkeys(mistake.hint for mistake in found)
+    if len(hints) == 1:
         yield f"{title}: {found[0].hint}"
     else:
         yield f"{title}, one of these, which give the same numbers:"
-        yield from (f"- {mistake.hint}" for mistake in found)
+        yield from (f"- {hint}" for hint in hints)

@@ -2,29 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations, permutations, product
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..arrays import Array
 from .compare import numbers, same, wrong_numbers
 from .exercise import Arguments, Exercise
 
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "a square": np.square,
+    "np.log": np.log,
+    "np.exp": np.exp,
+    "a square root": np.sqrt,
+    "1 / ...": np.reciprocal,
+    "1 - ...": lambda y: 1 - y,
+}
 Case = tuple[Arguments, Any, Any]  # the arguments, the learner's result and the right one
 
 
-def describe(exercise: Exercise, wrong: list[Case]) -> str | None:
-    """Return how the results differ from the right ones, in the same way in all cases, or None."""
+def describe(exercise: Exercise, cases: list[Case]) -> str | None:
+    """Return how results differ from the right ones, in the same way in all cases, or None."""
+    wrong = [case for case in cases if not same(*case[1:])]
+    if any(numbers(got) is None for _, got, _ in wrong):
+        return None
+    return _shared(exercise, cases, _quantities) or _shared(exercise, wrong, _sentences)
+
+
+def _shared(exercise: Exercise, cases: list[Case], say: Callable[..., Iterator[str]]) -> str | None:
+    """Return the first sentence that holds in every case."""
     shared: list[str] | None = None
-    for arguments, got, want in wrong:
-        a, b = numbers(got), np.asarray(want)
-        if a is None:
-            return None
-        found = list(_sentences(exercise, arguments, a, b))
-        shared = found if shared is None else [s for s in shared if s in found]
+    for arguments, got, want in cases:
+        a, b = np.asarray(got).astype(float), np.asarray(want)
+        if a.size:  # nothing is left of a small image without its border
+            found = list(say(exercise, arguments, a, b))
+            shared = found if shared is None else [s for s in shared if s in found]
     return next(iter(shared or ()), None)
+
+
+def sizes_of(exercise: Exercise, arguments: Arguments) -> dict[str, float]:
+    """Return the sizes of a case by name."""
+    if exercise.sizes is not None:
+        return exercise.sizes(*arguments)
+    named = zip(exercise.parameters, arguments, strict=True)
+    return {name: value for name, value in named if np.ndim(value) == 0}
 
 
 def _sentences(exercise: Exercise, arguments: Arguments, got: Array, want: Array) -> Iterator[str]:
@@ -34,24 +58,33 @@ def _sentences(exercise: Exercise, arguments: Arguments, got: Array, want: Array
         if want.ndim > 1 and got.size == want.size:
             yield from _other_order(names, got, want)
         return
+    for name, function in FUNCTIONS.items():
+        if same(got, function(want)):
+            yield f"It is right but for {name}, which should not be there."
     if not np.isfinite(got).all():
         yield "The result has NaN or infinity: something divides by zero or grows beyond all limits."
         return
     if not got.any():
         yield "The result is 0 everywhere: what you compute is not stored, or never added."
         return
-    if want.dtype.kind == "f" and got.dtype.kind == "f":
+    if want.dtype.kind == "f":
         if np.allclose(got, want, rtol=1e-5, atol=1e-5 * float(np.abs(want).max(initial=0))):
             yield "It is right to about 7 digits: somewhere numbers become float32. Keep x.dtype."
         if np.allclose(got, want, rtol=1e-2, atol=1e-2 * float(np.abs(want).max(initial=0))):
             yield "It is nearly right: numbers are rounded, or something small is added."
     if any(same(got, f(want)) for f in (np.rint, np.trunc, np.floor, np.ceil)):
         yield "It is right but for the digits after the point: // or an array of integers drops them."
+    for name, argument in zip(exercise.parameters, arguments, strict=True):
+        if np.shape(argument) == want.shape and want.ndim:
+            if same(got, argument):
+                yield f"That is {name} itself: nothing is computed."
+            for verb, other in (("added", want + argument), ("multiplied", want * argument)):
+                if same(got, other):
+                    yield f"It is right but for {name}, which is {verb} once too often."
     if same(got, np.maximum(want, 0)):
         yield "It is right but for negative numbers, which became 0: nothing here calls for a ReLU."
     if same(got, np.abs(want)):
         yield "It is right but for the sign: nothing here calls for an absolute value."
-    yield from _factor_or_offset(exercise, arguments, got, want)
     yield from _other_order(names, got, want)
     yield from _repeated(names, got, want)
 
@@ -62,24 +95,24 @@ def _other_shape(names: tuple[str, ...], got: Array, want: Array) -> Iterator[st
             yield f"It is added up along the {name} axis, which should stay."
         if want.shape[k] > 0 and same(got, want.take(0, k)):
             yield f"The {name} axis is missing: there is only number 0 of it."
-    for axes in (*combinations(range(got.ndim), 1), *combinations(range(got.ndim), 2)):
-        if got.ndim > want.ndim or want.size == 1:
-            total = got.sum(axes)
-            if same(total.ravel(), want.ravel()):
-                yield f"The last step is missing: add up along the axes {axes} of your result."
     if got.size == want.size and same(got.ravel(), want.ravel()):
         yield "The numbers are right, only the shape is not: reshape."
-    if got.ndim == want.ndim >= 2 and all(np.subtract(want.shape, got.shape)[-2:] > 0):
-        margin = (np.array(want.shape) - got.shape)[-2:]
-        if not margin[0] % 2 and not margin[1] % 2 and got.shape[:-2] == want.shape[:-2]:
-            (top, left), (rows, columns) = margin // 2, got.shape[-2:]
-            if same(got, want[..., top : top + rows, left : left + columns]):
-                yield (
-                    "Only windows that lie inside the image are computed ('valid'): pad with zeros, "
-                    "so that every pixel has an output."
-                )
+    for axes in (*combinations(range(got.ndim), 1), *combinations(range(got.ndim), 2)):
+        if got.size > want.size and same(got.sum(axes).ravel(), want.ravel()):
+            yield f"The last step is missing: add up along the axes {axes} of your result."
+    if want.ndim == 1 and got.ndim == 1:
+        yield f"{got.size} numbers are not enough." if got.size < want.size else "Too many numbers."
+    if got.ndim == want.ndim >= 2 and got.shape[:-2] == want.shape[:-2]:
+        top, left = margin = np.subtract(got.shape, want.shape)[-2:] // 2
+        inner = tuple(
+            slice(abs(m), n - abs(m)) for m, n in zip(margin, want.shape[-2:], strict=True)
+        )
+        if (margin > 0).all() and same(got[..., top:-top, left:-left], want):
+            yield "A margin is left around the result: cut it off, with [p : p + H]."
+        if (margin < 0).all() and same(got, want[..., inner[0], inner[1]]):
+            yield "Windows that extend beyond the image are left out: pad, so that all pixels have one."
         if same(got, want[tuple(slice(n) for n in got.shape)]):
-            yield "The last rows and columns are missing: does each range go to the end?"
+            yield "The last rows or columns are missing: does each range go to the end?"
 
 
 def _other_order(names: tuple[str, ...], got: Array, want: Array) -> Iterator[str]:
@@ -142,15 +175,12 @@ def _repeated(names: tuple[str, ...], got: Array, want: Array) -> Iterator[str]:
         yield "The sum goes on from one number to the next: set it back to 0 for each."
 
 
-def _factor_or_offset(
-    exercise: Exercise, arguments: Arguments, got: Array, want: Array
-) -> Iterator[str]:
+def _quantities(exercise: Exercise, arguments: Arguments, got: Array, want: Array) -> Iterator[str]:
     """Yield a factor or a number between the result and the right one, from the sizes by name."""
-    if exercise.sizes is not None:
-        sizes = exercise.sizes(*arguments)
-    else:
-        sizes = dict(zip(exercise.parameters, arguments, strict=True))
-    a, b = got.astype(float), want.astype(float)
+    if got.shape != want.shape or not np.isfinite(got).all() or not got.any():
+        return
+    sizes = sizes_of(exercise, arguments)
+    a, b = got, want.astype(float)
     filled = b != 0
     if filled.any() and same(a, b * (factor := float(np.median(a[filled] / b[filled])))):
         for text, value in _terms(sizes):
@@ -158,7 +188,8 @@ def _factor_or_offset(
                 yield f"It is {text} times what it should be."
             elif np.isclose(factor * value, 1, rtol=1e-9):
                 yield f"It has to be multiplied by {text}."
-        yield "It is right but for one factor."
+        if filled.sum() > 1:
+            yield "It is right but for one factor."
     offset = float(np.median(a - b))
     if np.allclose(a - b, offset, rtol=1e-9, atol=1e-9 * np.abs(b).max(initial=1)):
         for text, value in _terms(sizes):
@@ -186,35 +217,47 @@ def _terms(sizes: dict[str, float]) -> Iterator[tuple[str, float]]:
     yield "1", 1.0
 
 
-def where(exercise: Exercise, got: Any, want: Any) -> str | None:
-    """Return what the wrong numbers of one result have in common, or None."""
-    a, b = numbers(got), np.asarray(want)
-    if a is None or a.shape != b.shape or not b.ndim or b.ndim != len(exercise.axes) > 1:
-        return None if b.ndim != 1 or a is None or a.shape != b.shape else _parts(exercise, a, b)
-    wrong = wrong_numbers(a, b)
-    names = exercise.axes
-    for axis, name in enumerate(names):
-        size = b.shape[axis]
-        seen = set(np.nonzero(wrong.any(tuple(k for k in range(b.ndim) if k != axis)))[0].tolist())
-        if name not in ("row", "column") and len(seen) < size:
-            return f"Only some are wrong along {name}: {_list(seen)} of {size}."
-    if names[-2:] == ("row", "column"):
-        inner = wrong[..., 1:-1, 1:-1]
-        if inner.size and not inner.any():
-            return "Only pixels at the border of the image are wrong: look at what is outside it."
-        rows, columns = (np.nonzero(wrong.any((*range(b.ndim - 2), k)))[0] for k in (-1, -2))
-        if len(rows) < b.shape[-2] or len(columns) < b.shape[-1]:
-            return f"Only rows {_list(rows)} and columns {_list(columns)} are wrong."
+def where(exercise: Exercise, cases: list[Case]) -> str | None:
+    """Return what the wrong numbers have in common, in all cases, right ones included, or None."""
+    seen: dict[str, list[bool]] = {}
+    for arguments, got, want in cases:
+        a, b = numbers(got), np.asarray(want)
+        if a is None or a.shape != b.shape:
+            return None
+        if (wrong := wrong_numbers(a, b)).any():
+            for sentence, holds in _places(exercise, arguments, wrong):
+                seen.setdefault(sentence, []).append(holds)
+    if found := [sentence for sentence, holds in seen.items() if all(holds)]:
+        return found[0]
+    for name in sizes_of(exercise, cases[0][0]):
+        values: dict[bool, set[float]] = {True: set(), False: set()}
+        for arguments, got, want in cases:
+            values[same(got, want)].add(sizes_of(exercise, arguments)[name])
+        if values[True] in ({0}, {1}) and not values[True] & values[False]:
+            return (
+                f"It is right only if {name} is {values[True].pop()}: look at where you use {name}."
+            )
     return None
 
 
-def _parts(exercise: Exercise, a: Array, b: Array) -> str | None:
-    """Name the wrong parts of a tuple of numbers."""
-    wrong = np.nonzero(wrong_numbers(a, b))[0]
-    if len(exercise.axes) != b.size or len(wrong) == b.size:
-        return None
-    return f"Only {' and '.join(exercise.axes[k] for k in wrong)} can be wrong here."
-
-
-def _list(indices: Any) -> str:
-    return ", ".join(str(int(k)) for k in sorted(indices))
+def _places(
+    exercise: Exercise, arguments: Arguments, wrong: NDArray[np.bool_]
+) -> Iterator[tuple[str, bool]]:
+    """Yield sentences on where wrong numbers are, and whether they hold in this case."""
+    if wrong.ndim == 1 and wrong.size == len(exercise.axes):
+        for name, bad in zip(exercise.axes, wrong, strict=True):
+            yield f"Only {name} is wrong.", bool(bad and wrong.sum() == 1)
+    if wrong.ndim != len(exercise.axes) or wrong.ndim < 2:
+        return
+    for axis, name in enumerate(exercise.axes):
+        bad = np.atleast_1d(wrong.any(tuple(k for k in range(wrong.ndim) if k != axis)))
+        if bad.size > 1:
+            yield f"Only the first {name} is wrong.", bool(bad[0] and not bad[1:].any())
+            yield f"Only the first {name} is right.", bool(not bad[0] and bad[1:].all())
+            yield f"Only the last {name} is wrong.", bool(bad[-1] and not bad[:-1].any())
+            yield f"Only the last {name} is right.", bool(not bad[-1] and bad[:-1].all())
+    if exercise.axes[-2:] == ("row", "column"):
+        p = int(sizes_of(exercise, arguments).get("K", 3)) // 2
+        inner = wrong[..., p : wrong.shape[-2] - p, p : wrong.shape[-1] - p]
+        if inner.size:
+            yield "Only pixels at the border are wrong: look at what is outside.", not inner.any()

@@ -34,7 +34,8 @@ SHAPES = (  # N, C, H, W, G, K
 
 def integers(rng: np.random.Generator, *shape: int) -> Array:
     """Return small integers, as floats, none of them 0."""
-    return rng.integers(1, 5, shape) * rng.choice([-1.0, 1.0], shape)
+    numbers: Array = rng.integers(1, 5, shape) * rng.choice([-1.0, 1.0], shape)
+    return numbers
 
 
 def _one_pixel(rng: np.random.Generator) -> Cases:
@@ -212,6 +213,8 @@ SUMS = (
      "the loops start one tap late: u and v run over range(K), from 0."),
     ("diagonal", {"add": lambda products, inside: np.einsum("ncuuij->ncij", products)},
      "u and v run together along the diagonal; they need a loop each."),
+    ("no centre", {"add": lambda p, inside: p.sum((2, 3)) - p[:, :, p.shape[2] // 2, p.shape[2] // 2]},
+     "the centre tap is left out: the pixel itself counts, too."),
     ("largest", {"add": lambda products, inside: products.max((2, 3))},
      "you took the largest product; it is their sum."),
 )  # fmt: skip
@@ -409,6 +412,7 @@ GENERATE = Exercise(
             np.ascontiguousarray(o.swapaxes(2, 3)).reshape(o.shape), G, K, K)},
          "you swapped rows and columns of the image."),
         ("no bias", {"biased": np.zeros_like}, "you left out the bias of span."),
+        ("bias twice", {"biased": lambda b: 2 * b}, "the bias is added twice."),
         ("minus bias", {"biased": np.negative}, "the bias is added, not subtracted."),
         ("mean bias", {"biased": lambda b: _like(b.mean(), b)},
          "every output of span has its own bias."),
