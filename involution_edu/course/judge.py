@@ -77,7 +77,7 @@ def judge(exercise: Exercise, answer: Function, *, seed: int = 0) -> Verdict:
     Examples
     --------
     >>> from involution_edu import course
-    >>> judge(course.EXERCISES["groups"], lambda C, G: [c // G + 1 for c in range(C)])
+    >>> judge(course.EXERCISES["groups"], lambda C, G: [c * G // C + 1 for c in range(C)])
     Not yet: for groups(C=4, G=2)
     [0] is 1; need 0, and 3 more of 4 are wrong
     The likely mistake: groups are counted from 0.
@@ -102,10 +102,15 @@ def judge(exercise: Exercise, answer: Function, *, seed: int = 0) -> Verdict:
 def calls_package(exercise: Exercise, answer: Function) -> str | None:
     """Return the name of the first function of this package that an answer calls, or None."""
     called: list[str] = []
+    own = _file(answer)
 
     def watch(frame: FrameType, event: str, _: Any) -> None:
-        module = frame.f_globals.get("__name__", "")
-        if event == "call" and module.partition(".")[0] == PACKAGE and module != __name__:
+        module = frame.f_globals.get("__name__", "").partition(".")[0]
+        if (
+            event == "call"
+            and module == PACKAGE
+            and frame.f_code.co_filename not in (own, __file__)
+        ):
             called.append(frame.f_code.co_name)
 
     arguments = copy.deepcopy(next(exercise.cases(np.random.default_rng(0))))
@@ -118,13 +123,18 @@ def calls_package(exercise: Exercise, answer: Function) -> str | None:
     return called[0] if called else None
 
 
+def _file(answer: Function) -> str:
+    """Return the file of a function, or the name that a notebook gives to its cell."""
+    return str(getattr(getattr(answer, "__code__", None), "co_filename", ""))
+
+
 class _TooManyLinesError(Exception):
     pass
 
 
 def _lines(answer: Function, arguments: Arguments, limit: int) -> int:
     """Count the lines of Python that run in the answer's own file, up to one beyond a limit."""
-    count, file = 0, answer.__code__.co_filename if hasattr(answer, "__code__") else None
+    count, file = 0, _file(answer)
 
     def watch(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal count
@@ -191,8 +201,7 @@ def _call(exercise: Exercise, arguments: Arguments) -> str:
 def _raised(answer: Function, error: Exception) -> Iterator[str]:
     """Yield what was raised, the last line of the answer's file that led to it, and a hint."""
     yield f"it raised {type(error).__name__}: {error}"
-    file, trace, line = getattr(getattr(answer, "__code__", None), "co_filename", ""), None, ""
-    trace = error.__traceback__
+    file, trace, line = _file(answer), error.__traceback__, ""
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == file:
             code = linecache.getline(file, trace.tb_lineno, trace.tb_frame.f_globals).strip()

@@ -186,7 +186,7 @@ def _quantities(exercise: Exercise, arguments: Arguments, got: Array, want: Arra
         for text, value in _terms(sizes):
             if np.isclose(factor, value, rtol=1e-9):
                 yield f"It is {text} times what it should be."
-            elif np.isclose(factor * value, 1, rtol=1e-9):
+            if np.isclose(factor * value, 1, rtol=1e-9):
                 yield f"It has to be multiplied by {text}."
         if filled.sum() > 1:
             yield "It is right but for one factor."

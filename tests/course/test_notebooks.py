@@ -138,7 +138,9 @@ def test_solutions_and_predictions_are_folded(path: Path) -> None:
         for cell in tagged(notebook, tag):
             source = "".join(cell["source"])
             assert cell["cell_type"] == "markdown"
-            assert re.fullmatch(rf"<details><summary>.+</summary>\n\n{fence}.+\n\n</details>", source, re.S)
+            assert re.fullmatch(
+                rf"<details><summary>.+</summary>\n\n{fence}.+\n\n</details>", source, re.DOTALL
+            )
     tags = [cell["metadata"].get("tags", []) for cell in notebook["cells"]]
     asked = [
         k for k, cell in enumerate(notebook["cells"])
