@@ -52,7 +52,11 @@ def sizes_of(exercise: Exercise, arguments: Arguments) -> dict[str, float]:
 
 
 def _sentences(exercise: Exercise, arguments: Arguments, got: Array, want: Array) -> Iterator[str]:
-    names = exercise.axes if len(exercise.axes) == want.ndim else tuple(map(str, range(want.ndim)))
+    names = (
+        exercise.axes
+        if len(exercise.axes) == want.ndim
+        else tuple(f"axis {k}" for k in range(want.ndim))
+    )
     if got.shape != want.shape:
         yield from _other_shape(names, got, want)
         if want.ndim > 1 and got.size == want.size:

@@ -62,57 +62,28 @@ APPLY = Exercise(
     table(
         _apply,
         ("no sum", lambda k, w: k * w, "these are the products; add them up."),
-        (
-            "matrix product, sum",
-            lambda k, w: (k @ w).sum(),
-            "@ is the matrix product; multiply element by element, with *.",
-        ),
-        (
-            "matrix product",
-            lambda k, w: k @ w,
-            "@ is the matrix product; multiply element by element, with *, and add up.",
-        ),
+        ("matrix product", lambda k, w: k @ w,
+         "@ is the matrix product; multiply element by element, with *, and add up."),
+        ("matrix product, sum", lambda k, w: (k @ w).sum(),
+         "@ is the matrix product; multiply element by element, with *."),
         ("mean", lambda k, w: (k * w).mean(), "that is the mean; take the sum."),
-        (
-            "built-in sum",
-            lambda k, w: sum(k * w),
-            "Python's sum adds up the rows only; use (...).sum() or np.sum.",
-        ),
-        (
-            "rows only",
-            lambda k, w: (k * w).sum(1),
-            "you added up each row; add up the whole window, without an axis.",
-        ),
-        (
-            "turned",
-            lambda k, w: (flipped(k) * w).sum(),
-            "you turned the kernel by half a turn; tap (0, 0) belongs to window[0, 0].",
-        ),
-        (
-            "transposed",
-            lambda k, w: (k.T * w).sum(),
-            "you swapped rows and columns of the kernel or of the window.",
-        ),
-        ("trace", lambda k, w: np.trace(k * w), "you added up the diagonal only."),
-        ("centre", lambda k, w: (k * w)[len(k) // 2, len(k) // 2], "that is the centre tap alone."),
+        ("built-in sum", lambda k, w: sum(k * w),
+         "Python's sum adds up the rows only; use (...).sum() or np.sum."),
+        ("turned", lambda k, w: (flipped(k) * w).sum(),
+         "you turned the kernel by half a turn; tap (0, 0) belongs to window[0, 0]."),
+        ("transposed", lambda k, w: (k.T * w).sum(),
+         "you swapped rows and columns of the kernel or of the window."),
+        ("last tap", lambda k, w: (k * w)[-1, -1],
+         "= replaces what was there, so that only the last product is left; add with +=."),
         ("added", lambda k, w: (k + w).sum(), "multiply kernel and window, do not add them."),
-        ("window only", lambda k, w: w.sum(), "the kernel is not used: multiply with it first."),
-        ("kernel only", lambda k, w: k.sum(), "the window is not used: multiply with it first."),
-        ("separate", lambda k, w: k.sum() * w.sum(), "multiply first, then add up."),
-        (
-            "normalised",
-            lambda k, w: (k * w).sum() / k.sum(),
-            "do not divide by the kernel's sum; a kernel need not add up to 1.",
-        ),
-        (
-            "short loop",
-            lambda k, w: (k * w)[:-1, :-1].sum(),
-            "range(K - 1) ends one tap early; range(K) has all K.",
-        ),
-        ("largest", lambda k, w: (k * w).max(), "that is the largest product; take their sum."),
+        ("normalised", lambda k, w: (k * w).sum() / k.sum(),
+         "do not divide by the kernel's sum; a kernel need not add up to 1."),
+        ("short loop", lambda k, w: (k * w)[:-1, :-1].sum(),
+         "range(K - 1) ends one tap early; range(K) has all K."),
     ),
+    sizes=lambda kernel, window: {"K": len(kernel)},
     picture=_draw_pixel,
-)
+)  # fmt: skip
 
 
 def _operands(rng: np.random.Generator) -> Cases:
@@ -154,13 +125,6 @@ def _each_group(reduce: Callable[..., Array]) -> Callable[[Array, int], Array]:
     return result
 
 
-def _first_only(y: Array, axis: int) -> Array:
-    kept = np.zeros_like(y)
-    first = (slice(None),) * axis + (0,)
-    kept[first] = y[first]
-    return kept
-
-
 def _of_neighbour(kernel: Array) -> Array:
     """Return, for every tap, the number of the kernel of the pixel that is read."""
     K, result = kernel.shape[2], np.zeros_like(kernel)
@@ -191,22 +155,14 @@ TURNS = (
     ("turned", {"weigh": flipped},
      "you turned the kernel by half a turn; tap (0, 0) is above and left of the pixel."),
     ("transposed", {"weigh": swapped}, "you swapped u and v: u counts rows, v counts columns."),
-    ("upside down", {"weigh": lambda kernel: kernel[:, :, ::-1]},
-     "you turned the kernel upside down: u = 0 is the row above the pixel."),
-    ("mirrored", {"weigh": lambda kernel: kernel[:, :, :, ::-1]},
-     "you mirrored the kernel: v = 0 is the column left of the pixel."),
 )  # fmt: skip
 SUMS = (
     ("mean", {"add": lambda products, inside: products.mean((2, 3))},
      "you took the mean of the products; it is their sum."),
-    ("mean inside", {"add": lambda p, inside: p.sum((2, 3)) / inside.sum((2, 3))},
-     "you divided by the taps inside the image; it is the sum, without a division."),
     ("= for +=", {"add": last_inside},
      "= replaces what was there, so that only the last tap inside is left; add with +=."),
     ("last tap", {"add": lambda products, inside: products[:, :, -1, -1]},
      "= replaces what was there, so that only the last tap is left; add with +=."),
-    ("last row of taps", {"add": lambda products, inside: products[:, :, -1].sum(2)},
-     "the sum is set back to 0 in each row of the window; once for a pixel is enough."),
     ("short loop", {"add": lambda products, inside: products[:, :, :-1, :-1].sum((2, 3))},
      "the loops end one tap early: u and v run over range(K)."),
     ("late loop", {"add": lambda products, inside: products[:, :, 1:, 1:].sum((2, 3))},
@@ -215,8 +171,6 @@ SUMS = (
      "u and v run together along the diagonal; they need a loop each."),
     ("no centre", {"add": lambda p, inside: p.sum((2, 3)) - p[:, :, p.shape[2] // 2, p.shape[2] // 2]},
      "the centre tap is left out: the pixel itself counts, too."),
-    ("largest", {"add": lambda products, inside: products.max((2, 3))},
-     "you took the largest product; it is their sum."),
 )  # fmt: skip
 INVOLUTION_MISTAKES = table(
     _involution,
@@ -226,12 +180,6 @@ INVOLUTION_MISTAKES = table(
      "you summed over all channels; sum over the window only. Each channel has its own output."),
     ("mean of the group", {"out": _each_group(np.mean)},
      "you took the mean over the channels of the group; each channel has its own output."),
-    ("image 0 for all", {"out": lambda y, G: _like(y[:1], y)},
-     "every image has the result of image 0: index x and kernel with n."),
-    ("first image only", {"out": lambda y, G: _first_only(y, 0)},
-     "only image 0 is computed: loop over n."),
-    ("first channel only", {"out": lambda y, G: _first_only(y, 1)},
-     "only channel 0 is computed: loop over all C channels."),
     ("only C_g channels", {"out": lambda y, G: np.where(
         np.arange(y.shape[1])[:, None, None] < y.shape[1] // G, y, 0)},
      "only the first group is computed: channel r of group g is g*C_g + r."),
@@ -239,15 +187,10 @@ INVOLUTION_MISTAKES = table(
      "you used the mean kernel for all pixels; index it with [..., i, j]."),
     ("kernel of pixel 0", {"weigh": lambda k: _like(k[..., :1, :1], k)},
      "you used the kernel of pixel (0, 0) for all; index it with [..., i, j]."),
-    ("kernel of image 0", {"weigh": lambda k: _like(k[:1], k)},
-     "you used the kernels of image 0 for all images; index them with n."),
     ("neighbour's kernel", {"weigh": _of_neighbour},
      "you took the kernel of the pixel that is read, (h, w); it is that of the output, (i, j)."),
-    ("no kernel", {"weigh": np.ones_like}, "the kernel is not used: multiply with it."),
     ("softmax", {"weigh": lambda k: np.exp(k) / np.exp(k).sum((2, 3), keepdims=True)},
      "you normalised the kernel with softmax; involution uses it as it is."),
-    ("sum to 1", {"weigh": lambda k: k / k.sum((2, 3), keepdims=True)},
-     "you divided the kernel by its sum; involution uses it as it is."),
     ("scattered", _scattered,
      "you sent x[i, j] to the pixels of its window; output (i, j) collects from its window."),
     *GROUPS, *TURNS, *SUMS, *EDGES, *STARTS,
@@ -334,10 +277,6 @@ def _pixel_last(o: Array, G: int, K: int) -> Array:
     return o.transpose(0, 2, 3, 1).reshape(len(o), G, K, K, *o.shape[2:])
 
 
-def _image_inside(o: Array, G: int, K: int) -> Array:
-    return o.swapaxes(0, 1).reshape(len(o), G, K, K, *o.shape[2:])
-
-
 def _softmax(kernel: Array) -> Array:
     exp = np.exp(kernel - kernel.max((2, 3), keepdims=True))
     result: Array = exp / exp.sum((2, 3), keepdims=True)
@@ -383,19 +322,12 @@ GENERATE = Exercise(
          "ReLU belongs between reduce and span, not after span."),
         ("ReLU on x", {"before": _relu, "between": _as_it_is},
          "ReLU belongs between reduce and span, not before reduce."),
-        ("ReLU on x too", {"before": _relu}, "there is no ReLU before reduce."),
         ("abs", {"between": np.abs}, "ReLU sets negative numbers to 0; abs turns their sign."),
-        ("minimum", {"between": lambda z: np.minimum(z, 0)}, "ReLU is np.maximum(z, 0)."),
-        ("step", {"between": lambda z: (z > 0).astype(float)},
-         "z > 0 is 0 or 1; ReLU keeps the positive numbers: np.maximum(z, 0)."),
         ("ReLU of the largest", {"between": lambda z: _like(z.max(initial=0), z)},
          "np.max gives one number; np.maximum(z, 0) compares element by element."),
         ("sigmoid", {"between": lambda z: 1 / (1 + np.exp(-z))}, "use ReLU: np.maximum(z, 0)."),
-        ("tanh", {"between": np.tanh}, "use ReLU: np.maximum(z, 0)."),
         ("softmax", {"after": _softmax},
          "you normalised the kernel with softmax; involution leaves it as it is."),
-        ("sum to 1", {"after": lambda k: k / k.sum((2, 3), keepdims=True)},
-         "you divided the kernel by its sum; involution leaves it as it is."),
         ("(K, K, G)", {"arrange": lambda o, G, K: _split(o, K, K, G).transpose(0, 3, 1, 2, 4, 5)},
          "you split the channels as (K, K, G); channel o is (g*K + u)*K + v."),
         ("bare (K, K, G)", {"arrange": lambda o, G, K: _split(o, K, K, G)},
@@ -406,18 +338,7 @@ GENERATE = Exercise(
          "you turned the kernel by half a turn; span's first number is tap (0, 0)."),
         ("pixels last", {"arrange": _pixel_last},
          "the channel is the last axis before your reshape, which moves no numbers: transpose."),
-        ("images inside", {"arrange": _image_inside},
-         "the image is not the first axis before your reshape, which moves no numbers: transpose."),
-        ("rows and columns", {"arrange": lambda o, G, K: _split(
-            np.ascontiguousarray(o.swapaxes(2, 3)).reshape(o.shape), G, K, K)},
-         "you swapped rows and columns of the image."),
         ("no bias", {"biased": np.zeros_like}, "you left out the bias of span."),
-        ("bias twice", {"biased": lambda b: 2 * b}, "the bias is added twice."),
-        ("minus bias", {"biased": np.negative}, "the bias is added, not subtracted."),
-        ("mean bias", {"biased": lambda b: _like(b.mean(), b)},
-         "every output of span has its own bias."),
-        ("bias per tap", {"biased": lambda b: _like(b[0], b)},
-         "every output of span has its own bias: bias[:, None, None]."),
     ),
     ("image", "group", "u", "v", "row", "column"),
     _generator_sizes,
@@ -464,25 +385,16 @@ BACKWARD_INPUT_MISTAKES = table(
      "turning this pixel's kernel is right for a convolution; each reader has its own kernel."),
     ("applied to x", lambda dy, x, kernel: _involution(x, kernel),
      "that is y; dx sends dy back through the same products."),
-    ("1 for dy", {"use": lambda dy, x: np.ones_like(dy)}, "you used 1 instead of dy."),
     ("x for dy", {"use": lambda dy, x: x}, "you used x instead of dy."),
     ("dy * x", {"use": lambda dy, x: dy * x}, "x is one factor too many: kernel * dy is enough."),
     ("= for +=", {"replace": True},
      "= replaces what was there; a pixel is read by many outputs: add with +=."),
-    ("no kernel", {"weigh": np.ones_like}, "each product has the kernel's number as a factor."),
     ("kernel of pixel 0", {"weigh": lambda k: _like(k[..., :1, :1], k)},
      "you used the kernel of pixel (0, 0) for all; index it with [..., i, j]."),
     ("over the group", {"out": _each_group(np.sum)},
      "you summed over the channels of the group; dx has a number for each channel."),
     ("over all channels", {"out": lambda y, G: _each_group(np.sum)(y, 1)},
      "you summed over all channels; dx has a number for each channel."),
-    ("last channel", {"out": lambda y, G: _like(y[:, -1:], y)},
-     "every channel has the result of the last one: index with c."),
-    ("image 0 for all", {"out": lambda y, G: _like(y[:1], y)},
-     "every image has the result of image 0: index with n."),
-    ("first image only", {"out": lambda y, G: _first_only(y, 0)},
-     "only image 0 is computed: loop over n."),
-    ("mean", {"out": lambda y, G: y / len(y)}, "do not divide by the number of images."),
     *GROUPS, *TURNS,
     *[(name, how, hint.replace("you read", "you added to")) for name, how, hint in EDGES],
     ("wrong crop", {"start": corner},
@@ -555,21 +467,11 @@ BACKWARD_KERNEL_MISTAKES = table(
      "you added up the channels of all groups; a kernel belongs to its own group."),
     ("over pixels", {"weigh": lambda k: _like(k.sum((4, 5), keepdims=True), k)},
      "you added up over the pixels; every pixel has its own kernel, so its own gradient."),
-    ("mean over pixels", {"weigh": lambda k: _like(k.mean((4, 5), keepdims=True), k)},
-     "you averaged over the pixels; every pixel has its own kernel, so its own gradient."),
-    ("over images", {"weigh": lambda k: _like(k.sum(0, keepdims=True), k)},
-     "you added up over the images; every image has its own kernels."),
-    ("first image only", {"weigh": lambda k: _first_only(k, 0)},
-     "only image 0 is computed: loop over n."),
     ("roles swapped", {"use": lambda dy, x: (x, dy)},
      "dy is that of the output (i, j), and x is read at (h, w): you swapped them."),
-    ("1 for dy", {"use": lambda dy, x: (np.ones_like(dy), x)}, "you used 1 instead of dy."),
-    ("1 for x", {"use": lambda dy, x: (dy, np.ones_like(x))}, "you used 1 instead of x."),
     ("pixel for window", lambda dy, x, kernel: _like(
         _backward_kernel(dy, x, kernel, edge=lambda h, n: (_like(np.arange(n), h), _like(True, h))), kernel),
      "you used x[i, j] for every tap; tap (u, v) read x[i + u - p, j + v - p]."),
-    ("times kernel", lambda dy, x, kernel: _backward_kernel(dy, x, kernel) * kernel,
-     "the kernel is one factor too many: dy * x is enough."),
     *GROUPS, *TURNS, *EDGES, *STARTS,
 )  # fmt: skip
 

@@ -39,17 +39,8 @@ def _mirror(h: Rows, n: int) -> tuple[Rows, Rows]:
     return np.minimum(inside, max(2 * n - 2, 1) - inside) % n, np.ones_like(h, bool)
 
 
-def _symmetric(h: Rows, n: int) -> tuple[Rows, Rows]:
-    inside = h % (2 * n)
-    return np.minimum(inside, 2 * n - 1 - inside), np.ones_like(h, bool)
-
-
 def _without_last(h: Rows, n: int) -> tuple[Rows, Rows]:
     return h.clip(0, n - 1), (h >= 0) & (h < n - 1)
-
-
-def _without_first(h: Rows, n: int) -> tuple[Rows, Rows]:
-    return h.clip(0, n - 1), (h > 0) & (h < n)
 
 
 def centred(K: int) -> int:
@@ -117,12 +108,8 @@ EDGES: tuple[tuple[str, dict[str, Any], str], ...] = (
      "you read the pixels at the edge again; outside the image there are zeros."),
     ("mirrored edge", {"edge": _mirror},
      "you read a reflection of the image (mode 'reflect'); outside there are zeros."),
-    ("symmetric edge", {"edge": _symmetric},
-     "you read a reflection of the image (mode 'symmetric'); outside there are zeros."),
     ("last row left out", {"edge": _without_last},
      "the test for the edge leaves out the last row and column: h < H, not h < H - 1."),
-    ("first row left out", {"edge": _without_first},
-     "the test for the edge leaves out row and column 0: h >= 0, not h > 0."),
 )  # fmt: skip
 STARTS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("from the corner", {"start": corner},
@@ -131,5 +118,4 @@ STARTS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("p is K - 1", {"start": lambda K: K - 1},
      "your window ends at the pixel; it must be centred there: h = i + u - p, p = (K - 1) / 2."),
     ("p too large", {"start": lambda K: K // 2 + 1}, "p is (K - 1) / 2, which is K // 2."),
-    ("p is K", {"start": lambda K: K}, "p is (K - 1) / 2, not K."),
 )  # fmt: skip
