@@ -12,14 +12,14 @@ The likely mistake: this is the order of the Keras example; here a group has adj
 from dataclasses import replace
 
 from ..arguments import ArgumentError
-from . import counting, operators, relatives
+from . import counting, generator, gradients, machines, operators, relatives
 from .exercise import Exercise, Function, Mistake, Verdict
 from .figures import show
 from .judge import calls_package, judge
 
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
-    for module in (operators, relatives, counting)
+    for module in (operators, generator, gradients, relatives, counting, machines)
     for exercise in vars(module).values()
     if isinstance(exercise, Exercise)
 }

@@ -11,7 +11,8 @@ import numpy as np
 from .exercise import Arguments, Cases, Exercise, table
 
 
-def _each(*cases: Arguments) -> Callable[[np.random.Generator], Cases]:
+def each_of(*cases: Arguments) -> Callable[[np.random.Generator], Cases]:
+    """Return a function of a random generator that yields these cases."""
     return lambda rng: iter(cases)
 
 
@@ -36,7 +37,7 @@ OUTPUT_SIZE = Exercise(
     "output_size(H, K, s, p, d) -> rows of the output: window K, stride s, p zeros on each side, "
     "dilation d.",
     _output_size,
-    _each(
+    each_of(
         *((5, 3, 1, 1, 1), (7, 3, 2, 1, 1), (6, 3, 2, 1, 1), (7, 3, 2, 1, 2), (8, 7, 2, 3, 1)),
         *((9, 3, 1, 0, 2), (10, 5, 3, 4, 2), (8, 3, 2, 0, 1), (11, 3, 3, 0, 1), (9, 5, 4, 3, 3)),
     ),
@@ -77,7 +78,7 @@ GROUPS = Exercise(
     "groups",
     "groups(C, G) -> list: the group of each of the C channels.",
     lambda C, G: [c // (C // G) for c in range(C)],
-    _each((4, 2), (6, 2), (6, 3), (4, 1), (8, 8)),
+    each_of((4, 2), (6, 2), (6, 3), (4, 1), (8, 8)),
     table(
         list,
         ("interleaved", lambda C, G: [c % G for c in range(C)],
@@ -113,7 +114,7 @@ FULL_FILTER = Exercise(
     "full_filter_parameters(H, W, K, G) -> parameters of a layer that stores a K x K kernel for "
     "every pixel and each of G groups, instead of generating it.",
     _full_filter,
-    _each((2, 3, 3, 2), (5, 6, 3, 1), (56, 48, 7, 4), (112, 112, 3, 2)),
+    each_of((2, 3, 3, 2), (5, 6, 3, 1), (56, 48, 7, 4), (112, 112, 3, 2)),
     table(
         _full_filter,
         ("one kernel", {"pixels": lambda H, W: 1}, "that is one kernel; every pixel has its own."),
@@ -130,176 +131,6 @@ FULL_FILTER = Exercise(
          "^ is not a power in Python, but a bitwise xor; write K**2 or K*K."),
         ("valid", lambda H, W, K, G: (H - K + 1) * (W - K + 1) * K * K * G,
          "every pixel has a kernel, those at the border too: H*W."),
-    ),
-)  # fmt: skip
-
-
-def _unfold_bytes(
-    N: int, C: int, H: int, W: int, K: int, *, each: int = 4, n: int = 1, c: int = 1, k: int = 2
-) -> Any:
-    return each * N**n * C**c * H * W * K**k
-
-
-UNFOLD_BYTES = Exercise(
-    "unfold_bytes",
-    "unfold_bytes(N, C, H, W, K) -> bytes of a copy of all windows, float32, stride 1, 'same'.",
-    _unfold_bytes,
-    _each((1, 2, 3, 4, 3), (3, 1, 5, 7, 3), (8, 64, 56, 48, 7)),
-    table(
-        _unfold_bytes,
-        ("numbers", {"each": 1}, "a float32 has 4 bytes."),
-        ("float64", {"each": 8}, "a float32 has 4 bytes; 8 are those of a float64."),
-        ("no images", {"n": 0}, "every one of the N images has windows."),
-        ("no channels", {"c": 0}, "every channel has windows."),
-        ("no windows", {"k": 0}, "every pixel has K*K numbers in its window."),
-        ("K", {"k": 1}, "a window has K rows and K columns."),
-        ("H*H", lambda N, C, H, W, K: 4 * N * C * H * H * K * K, "H rows of W pixels: H*W."),
-        ("valid", lambda N, C, H, W, K: 4 * N * C * (H - K + 1) * (W - K + 1) * K * K,
-         "with 'same' padding there is a window for every pixel: H*W."),
-        ("K ^ 2", lambda N, C, H, W, K: 4 * N * C * H * W * (K ^ 2),
-         "^ is not a power in Python, but a bitwise xor; write K**2 or K*K."),
-    ),
-)  # fmt: skip
-
-
-def _intensity(
-    K: int,
-    C_g: int,
-    *,
-    flop: float = 2,
-    taps: Callable[[int], float] = lambda K: K * K,
-    x: Callable[[int], float] = lambda K: 1,
-    y: float = 1,
-    kernel: Callable[[int, int], float] = lambda K, C_g: K * K / C_g,
-    each: float = 4,
-    ratio: Callable[[float, float], float] = truediv,
-) -> float:
-    return ratio(flop * taps(K), each * (x(K) + y + kernel(K, C_g)))
-
-
-INTENSITY = Exercise(
-    "intensity",
-    "intensity(K, C_g) -> FLOP per byte that must be moved, float32, stride 1: x and kernel are "
-    "read once, y is written once; a multiply-add is 2 FLOP.",
-    _intensity,
-    _each((3, 1), (7, 16), (5, 32), (1, 4)),
-    table(
-        _intensity,
-        ("1 FLOP", {"flop": 1}, "a multiply-add is two operations."),
-        ("float64", {"each": 8}, "a float32 has 4 bytes; 8 are those of a float64."),
-        ("not shared", {"kernel": lambda K, C_g: K * K},
-         "C_g channels share a kernel: each output needs 1 / C_g of it."),
-        ("times C_g", {"kernel": lambda K, C_g: K * K * C_g},
-         "C_g channels share a kernel: divide by C_g."),
-        ("no kernel", {"kernel": lambda K, C_g: 0},
-         "the kernel is read, too: K*K / C_g numbers for each output."),
-        ("no y", {"y": 0}, "x is read and y is written: 4 + 4 bytes."),
-        ("no x", {"x": lambda K: 0}, "x is read and y is written: 4 + 4 bytes."),
-        ("x K^2 times", {"x": lambda K: K * K},
-         "you read x K*K times; each number of x must be read once."),
-        ("K taps", {"taps": lambda K: K}, "there are K*K taps: K rows and K columns."),
-        ("upside down", {"ratio": lambda a, b: b / a},
-         "that is bytes per FLOP; divide the operations by the bytes."),
-        ("all channels", lambda K, C_g: 2 * K * K * C_g / (8 + 4 * K * K),
-         "count for one number of y or for the C_g of a group, but both parts for the same."),
-    ),
-)  # fmt: skip
-
-
-def _pixel_of_thread(
-    t: int,
-    C: int,
-    H: int,
-    W: int,
-    *,
-    n: Callable[..., Any] = lambda t, C, H, W: t // (C * H * W),
-    c: Callable[..., Any] = lambda t, C, H, W: t // (H * W) % C,
-    i: Callable[..., Any] = lambda t, C, H, W: t // W % H,
-    j: Callable[..., Any] = lambda t, C, H, W: t % W,
-) -> tuple[Any, ...]:
-    return tuple(part(t, C, H, W) for part in (n, c, i, j))
-
-
-PIXEL_OF_THREAD = Exercise(
-    "pixel_of_thread",
-    "pixel_of_thread(t, C, H, W) -> (n, c, i, j): the output of thread number t; threads are "
-    "numbered like the elements of a C-contiguous array (N, C, H, W).",
-    _pixel_of_thread,
-    _each((0, 2, 3, 4), (5, 2, 3, 4), (23, 2, 3, 4), (77, 2, 3, 5), (1100, 3, 7, 5), (967, 2, 4, 7)),
-    table(
-        _pixel_of_thread,
-        ("% H, // H % W", {"i": lambda t, C, H, W: t % H, "j": lambda t, C, H, W: t // H % W},
-         "you swapped row and column; neighbouring threads are neighbours along a row."),
-        ("columns first", {"i": lambda t, C, H, W: t % H, "j": lambda t, C, H, W: t // H},
-         "you swapped row and column; neighbouring threads are neighbours along a row."),
-        ("i and j swapped", {"i": lambda t, C, H, W: t % W, "j": lambda t, C, H, W: t // W % H},
-         "i is the row and j the column: you returned them in the other order."),
-        ("i: t // H % H", {"i": lambda t, C, H, W: t // H % H},
-         "a row has W threads: the row is t // W % H."),
-        ("i: t // H % W", {"i": lambda t, C, H, W: t // H % W},
-         "a row has W threads, and there are H rows: the row is t // W % H."),
-        ("i: no % H", {"i": lambda t, C, H, W: t // W},
-         "rows start again with each channel: take them modulo H."),
-        ("i: from the image", {"i": lambda t, C, H, W: t % (H * W) // H},
-         "a row has W threads: the row is t % (H*W) // W."),
-        ("j: t % H", {"j": lambda t, C, H, W: t % H}, "a row has W columns: t % W."),
-        ("c: no % C", {"c": lambda t, C, H, W: t // (H * W)},
-         "channels start again with each image: take them modulo C."),
-        ("c: // H % C", {"c": lambda t, C, H, W: t // H % C}, "a channel has H*W threads."),
-        ("c: // W % C", {"c": lambda t, C, H, W: t // W % C}, "a channel has H*W threads."),
-        ("n: no C", {"n": lambda t, C, H, W: t // (H * W)}, "an image has C*H*W threads."),
-        ("n: 0", {"n": lambda t, C, H, W: 0}, "there are more images than one: n is t // (C*H*W)."),
-        ("channels last", lambda t, C, H, W: (
-            t // (C * H * W), t % C, t // (C * W) % H, t // C % W),
-         "the channel changes slowest within an image, not fastest: the layout is (N, C, H, W)."),
-        ("from 1", lambda t, C, H, W: _pixel_of_thread(t - 1, C, H, W),
-         "threads are numbered from 0."),
-    ),
-    ("n", "c", "i", "j"),
-)  # fmt: skip
-
-
-def _halo(
-    rows: int,
-    columns: int,
-    K: int,
-    *,
-    margin: Callable[[int], float] = lambda K: K - 1,
-    width: Callable[[int], float] | None = None,
-    per: Callable[[float, int], float] = truediv,
-) -> float:
-    height, wide = rows + margin(K), columns + (width or margin)(K)
-    return per(height * wide, rows * columns)
-
-
-HALO = Exercise(
-    "halo",
-    "halo(rows, columns, K) -> numbers of x that a tile of outputs reads, per output: the size of "
-    "the tile with its halo over the size of the tile, stride 1.",
-    _halo,
-    _each((4, 4, 3), (8, 32, 7), (1, 1, 5), (2, 3, 1)),
-    table(
-        _halo,
-        ("K", {"margin": lambda K: K}, "the halo has K - 1 rows, (K - 1)/2 on each side."),
-        ("2(K - 1)", {"margin": lambda K: 2 * (K - 1)},
-         "the window reaches (K - 1)/2 to each side, not K - 1."),
-        ("2K", {"margin": lambda K: 2 * K}, "the window reaches (K - 1)/2 to each side, not K."),
-        ("one side", {"margin": lambda K: K // 2}, "the halo is on both sides."),
-        ("no halo", {"margin": lambda K: 0}, "you left out the halo: K - 1 rows and columns more."),
-        ("rows only", {"width": lambda K: 0}, "the halo is on the left and right side, too."),
-        ("numbers", {"per": lambda a, tile: a}, "divide by the number of outputs in the tile."),
-        ("upside down", {"per": lambda a, tile: tile / a},
-         "divide what is read by the outputs, not the other way round."),
-        ("margin only", {"per": lambda a, tile: (a - tile) / tile},
-         "that is the halo alone; the tile itself is read, too."),
-        ("every window", lambda rows, columns, K: K * K,
-         "that is without sharing; a tile reads each number once."),
-        ("no corners", lambda rows, columns, K: (
-            rows * columns + (K - 1) * (rows + columns)) / (rows * columns),
-         "the corners of the halo are missing: (rows + K - 1) * (columns + K - 1)."),
-        ("no brackets", lambda rows, columns, K: (
-            (rows + K - 1) * (columns + K - 1) / rows * columns),
-         "a / rows * columns multiplies by columns: put rows * columns in brackets."),
     ),
 )  # fmt: skip
 
@@ -333,7 +164,7 @@ PARAMETERS = Exercise(
     "layer_parameters(C, K, C_g, r) -> parameters of an involution layer: reduce without a bias, "
     "batch norm, span with a bias.",
     _layer_parameters,
-    _each((4, 3, 2, 2), (64, 7, 16, 4), (32, 3, 16, 4), (12, 5, 3, 2)),
+    each_of((4, 3, 2, 2), (64, 7, 16, 4), (32, 3, 16, 4), (12, 5, 3, 2)),
     table(
         _layer_parameters,
         ("no batch norm", {"norm": 0},

@@ -81,6 +81,11 @@ def fold(
     return x
 
 
+def unchanged(array: Array) -> Array:
+    """Return an array as it is."""
+    return array
+
+
 def flipped(kernel: Array) -> Array:
     """Turn kernels (..., K, K) or (N, G, K, K, H, W) by half a turn."""
     return kernel[:, :, ::-1, ::-1] if kernel.ndim > 2 else kernel[::-1, ::-1]
