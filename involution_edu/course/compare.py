@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reprlib import repr as shorten
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ def numbers(result: Any) -> Array | None:
     """Return a result as an array of numbers, or None if it is not one."""
     try:
         array = np.asarray(result)
-    except ValueError:  # lists of unequal lengths
+    except Exception:  # noqa: BLE001 - lists of unequal lengths; an object may raise anything
         return None
     return array if array.dtype.kind in "biuf" else None
 
@@ -45,7 +46,7 @@ def difference(got: Any, want: Any) -> str:
     """Return what is wrong with a result that differs."""
     a, b = numbers(got), np.asarray(want)
     if a is None:
-        return f"it returned {got!r}; need {'numbers' if b.ndim > 1 else repr(want)}"
+        return f"it returned {shorten(got)}; need {'numbers' if b.ndim > 1 else b.tolist()}"
     if a.shape != b.shape:
         return f"its shape is {a.shape}; need {b.shape}"
     wrong = wrong_numbers(a, b)

@@ -169,5 +169,6 @@ class Verdict:
 
 
 def _drawn(result: np.ndarray, index: Index) -> np.ndarray:
-    """Return one number of an array, or a whole list as a row."""
+    """Return one number of an array, or a whole list as a row; infinity has no colour, as NaN."""
+    result = np.where(np.isfinite(result), result, np.nan)
     return result[index].reshape(1, 1) if result.ndim != 1 else result[None]

@@ -160,7 +160,7 @@ def _lines(answer: Function, arguments: Arguments, limit: int) -> int:
 def _run(exercise: Exercise, answer: Function, arguments: Arguments) -> _Outcome:
     want, given = exercise.right(*copy.deepcopy(arguments)), copy.deepcopy(arguments)
     try:
-        got = copy.deepcopy(answer(*given))
+        got = answer(*given)
     except Exception as error:  # noqa: BLE001 - the learner's code may raise anything
         return _Outcome(arguments, want, error=error)
     parameters = zip(exercise.parameters, given, arguments, strict=True)

@@ -95,7 +95,8 @@ def test_an_answer_that_is_not_written_yet(exercise: Exercise) -> None:
 @ALL
 def test_a_wrong_answer_can_be_seen(exercise: Exercise) -> None:
     """Also one of another shape, and one that raises."""
-    wrong = [lambda *_: 1 / 0, lambda *_: np.zeros((2, 1)), exercise.mistakes[0].answer]
+    wrong: list[Any] = [lambda *_: 1 / 0, lambda *_: np.zeros((2, 1)), lambda *_: "a"]
+    wrong += [lambda *a: np.full(np.shape(exercise.right(*a)), np.inf), exercise.mistakes[0].answer]
     for answer in wrong:
         titles = [axes.get_title() for axes in judge(exercise, answer).show().axes]
         assert titles[-1].startswith("right (")
