@@ -232,7 +232,8 @@ def _hints(exercise: Exercise, outcome: _Outcome, outcomes: list[_Outcome]) -> I
     if sentence := mechanisms.describe(exercise, cases) or inputs.describe(exercise, cases):
         yield sentence
         return
-    if found := [m for m in exercise.mistakes if _explains(m.answer, wrong[:1])]:
+    several = np.size(wrong[0].want) > 1  # one number may be equal by chance
+    if several and (found := [m for m in exercise.mistakes if _explains(m.answer, wrong[:1])]):
         yield from _listed("In this case the numbers are those of a known mistake", found)
     elif sentence := mechanisms.where(exercise, cases):
         yield sentence

@@ -28,7 +28,7 @@ def describe(exercise: Exercise, cases: list[Case]) -> str | None:
     """Return how results differ from the right ones, in the same way in all cases, or None."""
     wrong = [case for case in cases if not same(*case[1:])]
     if any(numbers(got) is None for _, got, _ in wrong):
-        return None
+        return "That is text, not a number." if isinstance(wrong[0][1], str) else None
     return _shared(exercise, cases, _quantities) or _shared(exercise, wrong, _sentences)
 
 
@@ -105,7 +105,7 @@ def _other_shape(names: tuple[str, ...], got: Array, want: Array) -> Iterator[st
         if got.size > want.size and same(got.sum(axes).ravel(), want.ravel()):
             yield f"The last step is missing: add up along the axes {axes} of your result."
     if want.ndim == 1 and got.ndim == 1:
-        yield f"{got.size} numbers are not enough." if got.size < want.size else "Too many numbers."
+        yield f"There are too {'few' if got.size < want.size else 'many'} numbers."
     if got.ndim == want.ndim >= 2 and got.shape[:-2] == want.shape[:-2]:
         top, left = margin = np.subtract(got.shape, want.shape)[-2:] // 2
         inner = tuple(
@@ -117,6 +117,8 @@ def _other_shape(names: tuple[str, ...], got: Array, want: Array) -> Iterator[st
             yield "Windows that extend beyond the image are left out: pad, so that all pixels have one."
         if same(got, want[tuple(slice(n) for n in got.shape)]):
             yield "The last rows or columns are missing: does each range go to the end?"
+    if want.ndim > 1:
+        yield f"The result needs the axes ({', '.join(names)})."
 
 
 def _other_order(names: tuple[str, ...], got: Array, want: Array) -> Iterator[str]:
@@ -214,8 +216,13 @@ def _terms(sizes: dict[str, float]) -> Iterator[tuple[str, float]]:
             for a, b in permutations(sizes, 2)
             if sizes[b]
         ],
+        *[
+            (f"{a}*{a}*{b}/{c}", sizes[a] ** 2 * sizes[b] / sizes[c])
+            for a, b, c in (permutations(sizes, 3) if len(sizes) < 6 else ())
+            if sizes[c]
+        ],
     ]
-    for (text, value), by in product(powers, (1, -1, 2, 4, 8, 0.5, -2)):
+    for (text, value), by in product(powers, (1, -1, 2, 4, 8, 0.5, -2, 1000, 1024)):
         if text or by != 1:
             yield (text if by == 1 else f"{by:g}*{text}" if text else f"{by:g}"), by * value
     yield "1", 1.0
