@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ..arguments import ArgumentError
 from . import counting, generator, gradients, machines, operators, relatives
-from .exercise import Exercise, Function, Mistake, Verdict
+from .exercise import Exercise, Function, Verdict
 from .figures import show
 from .judge import calls_package, judge
 
@@ -65,4 +65,4 @@ def check(answer: Function) -> Verdict:
     return verdict
 
 
-__all__ = ["EXERCISES", "Exercise", "Mistake", "Verdict", "check", "judge", "show"]
+__all__ = ["EXERCISES", "Exercise", "Verdict", "check", "judge", "show"]

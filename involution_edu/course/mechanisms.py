@@ -61,6 +61,8 @@ def _sentences(exercise: Exercise, arguments: Arguments, got: Array, want: Array
         yield from _other_shape(names, got, want)
         if want.ndim > 1 and got.size == want.size:
             yield from _other_order(names, got, want)
+        if want.ndim > 1:
+            yield f"The result needs the axes ({', '.join(names)})."
         return
     for name, function in FUNCTIONS.items():
         if np.isfinite(got).any() and same(got, function(want)):
@@ -117,8 +119,6 @@ def _other_shape(names: tuple[str, ...], got: Array, want: Array) -> Iterator[st
             yield "Windows that extend beyond the image are left out: pad, so that all pixels have one."
         if same(got, want[tuple(slice(n) for n in got.shape)]):
             yield "The last rows or columns are missing: does each range go to the end?"
-    if want.ndim > 1:
-        yield f"The result needs the axes ({', '.join(names)})."
 
 
 def _other_order(names: tuple[str, ...], got: Array, want: Array) -> Iterator[str]:

@@ -10,8 +10,8 @@ import pytest
 
 import involution_edu as inv
 from involution_edu import course
-from involution_edu.course import EXERCISES, Exercise, Mistake, judge
-from involution_edu.course.exercise import both
+from involution_edu.course import EXERCISES, Exercise, judge
+from involution_edu.course.exercise import Mistake, both
 from involution_edu.nn import Conv2d, Involution2d
 
 MISTAKES = [
