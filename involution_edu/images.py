@@ -142,6 +142,18 @@ def x_to_photo(x: Array) -> Photo:
     return _bytes(x[0].transpose(1, 2, 0) * STD + MEAN)
 
 
+def decibels(photo: Photo, clean: Photo) -> float:
+    """Return the peak signal-to-noise ratio of ``photo`` in dB: -10 log10 of the mean squared error.
+
+    Examples
+    --------
+    >>> decibels(np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8))
+    0.0
+    """
+    error = np.square(np.subtract(photo, clean, dtype=np.float64) / 255).mean()
+    return float(0 - 10 * np.log10(max(error, 1e-12)))
+
+
 def _decoded(source: Path, longest_side: int, srgb: bool) -> tuple[PILImage, tuple[int, int]]:
     """Return the image upright and as 8-bit RGB, and its width and height in the file."""
     from PIL import ExifTags, ImageOps
