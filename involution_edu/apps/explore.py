@@ -24,7 +24,6 @@ from ..viz.explorer import explorer
 from ..viz.html import Page
 from ..viz.recording import involution_names
 from .classify import CLASSES, FULL_SIZE, logits_of
-from .demo import name_of, page_of
 
 REDNETS = {name: make for name, make in MODELS.items() if name.startswith("rednet")}
 NAMES = "salt-and-pepper", "digits", *REDNETS
@@ -126,6 +125,22 @@ def run(
     return Explored(
         f"Every pixel of {name} in {subject}.", notice, trace, out, model, layer, weights
     )
+
+
+def page_of(trace: Trace, name: str, seed: int) -> Page:
+    """Return the page to explore the layer on a noisy photo of that name."""
+    geom = trace.geom
+    about = (
+        f"The photo is {name}, {geom.H} × {geom.W} pixels, with salt-and-pepper noise (seed "
+        f"{seed}). One layer, trained to remove such noise: {geom.C} channels, one group, "
+        f"{geom.window[0]} × {geom.window[1]} kernels."
+    )
+    return explorer(trace, about=about, photo=True)
+
+
+def name_of(image: Path | None) -> str:
+    """Return the name of a photo for texts."""
+    return "the sample portrait" if image is None else shown(image.name)
 
 
 def digit_to_x(photo: Photo) -> Array:

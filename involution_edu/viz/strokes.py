@@ -10,6 +10,7 @@ from ..arguments import Pair
 from ..arrays import Array
 from ..images import Photo
 from .measures import orientation
+from .palette import INK
 
 LIGHT = 255, 246, 224
 BRIGHTNESS = 0.42  # of the photo below the strokes
@@ -57,7 +58,7 @@ def strokes(photo: Photo, kernels: Array, zoom: int, every: int) -> Photo:
     for i, j in stroke_pixels(strength, every, max(kernels.shape[2:])):
         ratio = (1 - strength[i, j]) / (1 + strength[i, j])
         length = every * zoom * SMOOTH * 0.52 * (1 - 0.5 * ratio)  # half of it, as the width's
-        along = length * np.cos(around), max(0.22, ratio) * length * np.sin(around)
+        along = length * np.cos(around), max(0.26, ratio) * length * np.sin(around)
         c, s = np.cos(np.radians(angle[i, j])), np.sin(np.radians(angle[i, j]))
         x = (j + 0.5) * zoom * SMOOTH + c * along[0] + s * along[1]
         y = (i + 0.5) * zoom * SMOOTH - s * along[0] + c * along[1]
@@ -65,6 +66,12 @@ def strokes(photo: Photo, kernels: Array, zoom: int, every: int) -> Photo:
     light = np.asarray(mask.resize((W * zoom, H * zoom), Image.Resampling.BOX))[..., np.newaxis]
     dark = BRIGHTNESS * photo.repeat(zoom, axis=0).repeat(zoom, axis=1)
     return np.rint(dark + light / 255 * (LIGHT - dark)).astype(np.uint8)
+
+
+def lit(kernel: Array) -> Photo:
+    """Return a picture of ``|kernel|``, a pixel for each tap: light is the largest, dark is 0."""
+    share = np.abs(kernel) / (np.abs(kernel).max() or 1)
+    return np.rint(INK + share[..., np.newaxis] * np.subtract(LIGHT, INK)).astype(np.uint8)
 
 
 def stroke_pixels(strength: Array, every: int, border: int) -> list[Pair]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from ....arguments import Pair
 from ....arrays import Array
 from ....images import Photo, decibels, photo_to_x, x_to_photo
@@ -15,7 +13,7 @@ from ....models.one_kernel import best_one_kernel
 from ...palette import INK, MUTED, PAPER
 from ...picks import along_an_edge
 from ...recording import record, record_operator
-from ...strokes import LIGHT, strokes
+from ...strokes import lit, strokes
 from ..canvas import Animation, Canvas, Frame, Point
 from .scene import WIDTH, Scene
 from .subject import Subject
@@ -24,7 +22,7 @@ PANEL, LEFTS = 448, (20, 492)  # side of a panel, and where the two begin
 TOP, BELOW = 104, 44  # of the panels, and from them to the squares below
 SQUARE, GAP = 126, 35  # side of a square, and room for the arrow to the next
 LOOK = 21  # rows and columns of the photo that are seen enlarged
-STEPS, WIPE = 20, 8  # frames
+STEPS, WIPE = 24, 8  # frames
 TITLES = ("convolution", "one kernel everywhere"), ("involution", "each pixel its own kernel")
 
 
@@ -54,7 +52,7 @@ class Hero(Scene):
         self.psnr = [decibels(photo, clean) for photo in (self.noisy, *self.results)]
         self.size = clean.shape[0], clean.shape[1]
         self.zoom = max(1, PANEL // max(self.size))
-        every = max(2, round(27 / self.zoom))
+        every = max(2, round(24 / self.zoom))
         self.fields = [
             strokes(clean, trace.kernels[0, 0], self.zoom, every) for trace in self.traces
         ]
@@ -68,7 +66,7 @@ class Hero(Scene):
         first, *way = self.way
         yield self.frame("", 1500, first)
         for pixel in way:
-            yield self.frame("", 150, pixel)
+            yield self.frame("", 130, pixel)
         columns = self.size[1]
         last = self.way[-1]
         for n in range(WIPE + 1):
@@ -117,10 +115,8 @@ class Hero(Scene):
         canvas.ring(
             (corner[0] + first * self.zoom, corner[1] + top * self.zoom), (look * self.zoom,) * 2
         )
-        share = (np.abs(kernel) / np.abs(kernel).max())[..., np.newaxis]
-        light = np.rint(INK + share * np.subtract(LIGHT, INK)).astype(np.uint8)
-        for n, photo in enumerate((self.noisy, light, result)):
-            part = photo if n == 1 else photo[top : top + look, first : first + look]
+        seen = slice(top, top + look), slice(first, first + look)
+        for n, part in enumerate((self.noisy[seen], lit(kernel), result[seen])):
             scale = SQUARE // max(part.shape[:2])
             x = left + n * (SQUARE + GAP) + (SQUARE - part.shape[1] * scale) // 2
             y = self.squares + (SQUARE - part.shape[0] * scale) // 2
