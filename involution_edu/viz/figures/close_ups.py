@@ -60,7 +60,7 @@ def close_ups(trace: OperatorTrace, photo: Photo, pixels: Sequence[Pair]) -> Fig
         over.annotate(letter, at, beside, textcoords="offset points", path_effects=halo, **look)
         cells = figure.add_subplot(parts[n // 2, 1 + n % 2])
         cells.imshow(lit(kernels[i, j]), interpolation="nearest")
-        label(cells, f"{letter}  row {i}, column {j}", ticks=False, size=11)
+        label(cells, f"{letter}  row {i}, column {j}", ticks=False, size=10)
     return figure
 
 

@@ -56,7 +56,7 @@ class Hero(Scene):
         self.fields = [
             strokes(clean, trace.kernels[0, 0], self.zoom, every) for trace in self.traces
         ]
-        self.photos = [*self.fields, self.noisy, *self.results]
+        self.photos = [photo[::2, ::2] for photo in (*self.fields, self.noisy, *self.results)]
         self.way = along_an_edge(own.kernels[0, 0], STEPS)
         self.corners = [(x + (PANEL - self.size[1] * self.zoom) // 2, TOP) for x in LEFTS]
         self.squares = TOP + self.size[0] * self.zoom + BELOW  # their top
