@@ -42,6 +42,7 @@ def draw_stages(
     *,
     model: str = "digits",
     path: str | os.PathLike[str] | None = None,
+    labels: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] = "stages.png",
     force: bool = False,
 ) -> Stages:
@@ -54,8 +55,8 @@ def draw_stages(
         that ships with matplotlib for others.
     model : str
         "digits" or a RedNet of `involution_edu.models.MODELS`.
-    path : str or path, optional
-        Weights, as for `classify`.
+    path, labels : str or path, optional
+        Weights and names of the classes, as for `classify`.
     out : str or path
         A PNG.
     force : bool
@@ -80,7 +81,7 @@ def draw_stages(
     if model.startswith("resnet"):
         raise ArgumentError("model", f"is {model!r}, which has no involution", "a rednet or digits")
     check_writable(file, force=force)
-    case = case_of(image, model, path)
+    case = case_of(image, model, path, labels)
     logits_of(case.network, case.x, path)
 
     from ..viz.figures.stages import record_stages, stage_maps

@@ -12,6 +12,7 @@ WEIGHTS = (
     "in the format of PyTorch (.pth), Paddle (.pdparams), safetensors or NumPy (.npz); digits has "
     "its own"
 )
+LABELS = "text with the name of each class on its own line (default: numbers, 1000 classes)"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -26,12 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "rednet101, rednet152, or a resnet of these depths",
     )
     parser.add_argument("--weights", dest="path", type=Path, metavar="FILE", help=WEIGHTS)
-    parser.add_argument(
-        "--labels",
-        type=Path,
-        metavar="FILE",
-        help="text with the name of each class on its own line (default: numbers, 1000 classes)",
-    )
+    parser.add_argument("--labels", type=Path, metavar="FILE", help=LABELS)
 
 
 def run(args: Namespace) -> Result:

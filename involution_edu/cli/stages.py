@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from .classify import DIGIT, WEIGHTS
+from .classify import DIGIT, LABELS, WEIGHTS
 from .command import Command, Result, add_force, add_image
 
 
@@ -15,6 +15,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     model = "digits, a small RedNet that ships trained (the default), or rednet26 to rednet152"
     parser.add_argument("--model", default="digits", metavar="NAME", help=model)
     parser.add_argument("--weights", dest="path", type=Path, metavar="FILE", help=WEIGHTS)
+    parser.add_argument("--labels", type=Path, metavar="FILE", help=LABELS)
     file = Path("stages.png")
     parser.add_argument("--out", type=Path, default=file, metavar="FILE", help=f"(default: {file})")
     add_force(parser, "replace the picture if it exists")
@@ -25,7 +26,12 @@ def run(args: Namespace) -> Result:
     from ..apps.stages import draw_stages
 
     return draw_stages(
-        args.image, model=args.model, path=args.path, out=args.out, force=args.force
+        args.image,
+        model=args.model,
+        path=args.path,
+        labels=args.labels,
+        out=args.out,
+        force=args.force,
     )
 
 

@@ -45,7 +45,7 @@ def along_an_edge(kernels: Array, steps: int) -> list[Pair]:
     """Return pixels along an edge that turns, each two further in the direction of the last's kernel.
 
     ``kernels`` is (H, W, K_h, K_w). Of the ways from the most elongated kernels of 8 x 8 blocks it
-    is the longest that turns most. A way ends near the border, at a round kernel, or after
+    is the longest, thinnest and most bent. A way ends near the border, at a round kernel, or after
     ``steps`` pixels.
     """
     angle, strength = orientation(kernels)
@@ -54,7 +54,7 @@ def along_an_edge(kernels: Array, steps: int) -> list[Pair]:
     for (top, bottom), (left, right) in product(_blocks(H, 8), _blocks(W, 8)):
         i, j = maximum_inside(strength[top:bottom, left:right], 0, 0)
         ways.append(_way(np.radians(angle), strength, (top + i, left + j), steps))
-    worth = [len(way) * (1 + turned) for way, turned in ways]
+    worth = [sum(strength[at] for at in way) * (1 + turned) for way, turned in ways]
     return ways[int(np.argmax(worth))][0]
 
 

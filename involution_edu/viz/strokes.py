@@ -10,9 +10,8 @@ from ..arguments import Pair
 from ..arrays import Array
 from ..images import Photo
 from .measures import orientation
-from .palette import INK
+from .palette import INK, PAPER
 
-LIGHT = 255, 246, 224
 BRIGHTNESS = 0.42  # of the photo below the strokes
 ROUND = 0.25  # strength of the direction below which a kernel is nearly round
 SMOOTH = 4  # the strokes are drawn that much larger, and scaled down
@@ -65,13 +64,13 @@ def strokes(photo: Photo, kernels: Array, zoom: int, every: int) -> Photo:
         pen.polygon(list(zip(x.tolist(), y.tolist(), strict=True)), fill=255)
     light = np.asarray(mask.resize((W * zoom, H * zoom), Image.Resampling.BOX))[..., np.newaxis]
     dark = BRIGHTNESS * photo.repeat(zoom, axis=0).repeat(zoom, axis=1)
-    return np.rint(dark + light / 255 * (LIGHT - dark)).astype(np.uint8)
+    return np.rint(dark + light / 255 * (PAPER - dark)).astype(np.uint8)
 
 
 def lit(kernel: Array) -> Photo:
     """Return a picture of ``|kernel|``, a pixel for each tap: light is the largest, dark is 0."""
     share = np.abs(kernel) / (np.abs(kernel).max() or 1)
-    return np.rint(INK + share[..., np.newaxis] * np.subtract(LIGHT, INK)).astype(np.uint8)
+    return np.rint(INK + share[..., np.newaxis] * np.subtract(PAPER, INK)).astype(np.uint8)
 
 
 def stroke_pixels(strength: Array, every: int, border: int) -> list[Pair]:

@@ -70,12 +70,13 @@ class Hero(Scene):
         columns = self.size[1]
         last = self.way[-1]
         for n in range(WIPE + 1):
-            quick = 110 if 0 < n < WIPE else 900 if n == 0 else 2600
+            quick = 110 if 0 < n < WIPE else 900 if n == 0 else 3000
             yield self.frame("", quick, last, columns * n // WIPE)
 
     def animation(self) -> Animation:
         """Return the background and the frames."""
-        background = Canvas(WIDTH, self.squares + SQUARE + 22)
+        height = self.squares + SQUARE + 22
+        background = Canvas(WIDTH, height + height % 2)  # even, as a video needs
         self.draw_background(background)
         return Animation(background, list(self.frames()), self.photos)
 
