@@ -11,6 +11,8 @@ from ..arrays import Array
 from .measures import orientation
 from .trace import OperatorTrace, Trace
 
+ROUND = 0.25  # strength of the direction below which a kernel is nearly round
+
 
 def telling_pixel(trace: Trace) -> Pair:
     """Return the pixel (i, j) near the middle that the layer changes most: noise, if there is any."""
@@ -60,22 +62,30 @@ def along_an_edge(kernels: Array, steps: int) -> list[Pair]:
 
 def _way(angle: Array, strength: Array, start: Pair, steps: int) -> tuple[list[Pair], float]:
     """Return the pixels from ``start`` on, and by how many radians the direction turned."""
-    H, W = strength.shape
+    (H, W), (y, x) = strength.shape, start
     room = min(12, min(H, W) // 4)  # rows and columns to the border
-    (y, x), way, heading = start, [start], angle[start]
-    turned = []
+    way, heading = [start], angle[start]
+    headings = [heading]
     while len(way) < steps:
-        y, x = y - 2 * np.sin(heading), x + 2 * np.cos(heading)
-        at = round(y), round(x)
-        if not (room <= at[0] < H - room and room <= at[1] < W - room) or strength[at] < 0.25:
+        up, right = np.sin(heading), np.cos(heading)
+        # Two pixels on, and at most one aside, to where the kernel is narrowest.
+        ahead = [(y - 2 * up + s * right, x + 2 * right + s * up) for s in (0, -1, 1)]
+        inside = [
+            at
+            for at in ahead
+            if room <= round(at[0]) < H - room and room <= round(at[1]) < W - room
+        ]
+        if not inside:
             break
-        turn = (angle[at] - heading + np.pi / 2) % np.pi - np.pi / 2  # an axis has no sign
-        if abs(turn) > 0.8:  # another edge
+        y, x = max(inside, key=lambda at: strength[round(at[0]), round(at[1])])
+        here = round(y), round(x)
+        turn = (angle[here] - heading + np.pi / 2) % np.pi - np.pi / 2  # an axis has no sign
+        if strength[here] < ROUND or abs(turn) > 0.8:  # the end of the edge, or another one
             break
         heading += 0.5 * turn  # a mean, against the noise
-        turned.append(heading)
-        way.append(at)
-    return way, min(2.0, float(np.ptp(turned or [0])))
+        headings.append(heading)
+        way.append(here)
+    return way, min(2.0, float(np.ptp(headings)))
 
 
 def maximum_inside(values: Array, top: int, left: int) -> Pair:

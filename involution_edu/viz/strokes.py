@@ -11,9 +11,9 @@ from ..arrays import Array
 from ..images import Photo
 from .measures import orientation
 from .palette import INK, PAPER
+from .picks import ROUND
 
 BRIGHTNESS = 0.42  # of the photo below the strokes
-ROUND = 0.25  # strength of the direction below which a kernel is nearly round
 SMOOTH = 4  # the strokes are drawn that much larger, and scaled down
 
 
@@ -64,7 +64,8 @@ def strokes(photo: Photo, kernels: Array, zoom: int, every: int) -> Photo:
         pen.polygon(list(zip(x.tolist(), y.tolist(), strict=True)), fill=255)
     light = np.asarray(mask.resize((W * zoom, H * zoom), Image.Resampling.BOX))[..., np.newaxis]
     dark = BRIGHTNESS * photo.repeat(zoom, axis=0).repeat(zoom, axis=1)
-    return np.rint(dark + light / 255 * (PAPER - dark)).astype(np.uint8)
+    picture: Photo = np.rint(dark + light / 255 * (PAPER - dark)).astype(np.uint8)
+    return picture
 
 
 def lit(kernel: Array) -> Photo:

@@ -67,7 +67,7 @@ def test_a_process_with_ascii_output(folder: Path) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = command("demo", "photo.png", stdout=subprocess.PIPE, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "Involution on photo.png, 12 x 9 pixels" in done.stdout
+    assert "  photo.png, 12 x 9 pixels" in done.stdout
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import involution_edu as inv
+from involution_edu.arrays import Array
 from involution_edu.geometry import make_geometry
 from involution_edu.models.one_kernel import best_one_kernel
 
@@ -24,7 +25,7 @@ def test_no_kernel_beside_it_has_a_smaller_error() -> None:
     x, target = RNG.standard_normal((2, 1, 2, 11, 14))
     best = best_one_kernel(x, target, GEOM)
 
-    def error(kernel: object) -> float:
+    def error(kernel: Array) -> float:
         return float(np.square(inv.involution(x, kernel) - target).sum())
 
     for _ in range(20):

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from involution_edu.arrays import Array
 from involution_edu.viz.picks import (
+    along_an_edge,
     maximum_inside,
     strongest_pixel,
     telling_pixel,
@@ -59,3 +61,30 @@ def test_varied_pixels_differ_most_from_all_chosen_before() -> None:
 
 def _trace(**numbers: Any) -> Any:
     return SimpleNamespace(**numbers)
+
+
+def _ring(radius: float = 20, side: int = 64) -> Array:
+    """Return kernels that are strokes along a circle, and round elsewhere."""
+    i, j = np.indices((side, side)) - side / 2
+    u = np.arange(9) - 4
+    across = (i[..., None, None] * u[:, None] + j[..., None, None] * u) / np.hypot(i, j).clip(1)[
+        ..., None, None
+    ]
+    on = np.abs(np.hypot(i, j) - radius) < 2
+    width = np.where(on, 0.4, 1e6)[..., None, None]
+    return np.asarray(np.exp(-(across**2) / width))
+
+
+def test_the_way_follows_the_edge() -> None:
+    way = along_an_edge(_ring(), 20)
+    assert len(way) == 20
+    assert len(set(way)) == 20
+    distance = np.hypot(*(np.array(way) - 32).T)
+    assert np.abs(distance - 20).max() < 2.5
+    steps = np.hypot(*np.diff(way, axis=0).T)
+    assert 1 <= steps.min() <= steps.max() < 3
+
+
+def test_without_an_edge_the_way_is_one_pixel() -> None:
+    assert len(along_an_edge(np.ones((30, 40, 5, 5)), 20)) == 1
+    assert along_an_edge(np.ones((1, 1, 5, 5)), 20) == [(0, 0)]

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...arguments import Pair
 from ...images import Photo, decibels
-from ..palette import ACCENT, INK, MUTED, PAPER
+from ..palette import ACCENT, PAPER
 from ..strokes import lit, strokes
 from ..trace import OperatorTrace
 from .common import DPI, hex_of, label, new_figure, outline, show_photo
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PHOTO = 900  # longer side of the photo, in pixels of the figure
@@ -86,9 +83,7 @@ def before_after(clean: Photo, photos: Mapping[str, Photo], pixel: Pair) -> Figu
     shown = {"clean": clean}
     shown |= {f"{name}, {decibels(photo, clean):.1f} dB": photo for name, photo in photos.items()}
     look = min(LOOK, H, W)
-    top, left = (
-        min(max(0, at - look // 2), n - look) for at, n in zip(pixel, (H, W), strict=True)
-    )
+    top, left = (min(max(0, at - look // 2), n - look) for at, n in zip(pixel, (H, W), strict=True))
     tall = min(H / W, 2)  # of the whole photo, over the part
     figure = new_figure((3.3 * len(shown), 3.3 * (1 + tall) + 0.5))
     figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)

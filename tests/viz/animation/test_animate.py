@@ -241,8 +241,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("typed", "named"),
     [
-        ("", "scene is missing; need one of 'overview', 'convolution'"),
-        ("sliding", "scene is 'sliding'; need one of 'overview', 'convolution'"),
+        ("", "scene is missing; need one of 'hero', 'overview'"),
+        ("sliding", "scene is 'sliding'; need one of 'hero', 'overview'"),
         (
             "multiply --format bmp",
             "format is 'bmp'; need one of 'gif', 'apng', 'webp', 'mp4', 'html'",

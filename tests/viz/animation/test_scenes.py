@@ -64,9 +64,9 @@ def test_every_cell_has_the_colour_of_its_number_and_its_number(
                     texts = drawing.texts if cells.corner in drawing.cells else shared.texts
                     assert texts[middle] == number(value, cells.digits)
                     written += 1
-    if name != "fixed-size":  # its kernels are too small for numbers: see its own test
+    if name not in ("fixed-size", "hero"):  # whose kernels are small, or drawn as light
         assert seen > 250
-    if name not in ("fixed-size", "training"):
+    if name not in ("fixed-size", "training", "hero"):
         assert written > 50
 
 

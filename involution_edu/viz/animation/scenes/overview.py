@@ -88,7 +88,7 @@ class Overview(Scene):
             if step == len(STEPS):
                 visited = ((row, column),)
             caption = text.format(count=K_h * K_w, K_h=K_h, K_w=K_w)
-            yield State((row, column), step, 0, visited, caption, 1300)
+            yield State((row, column), step, 0, visited, caption, 1200)
         caption = "The window slides on: the next pixel, its own kernel, the same steps."
         start = max(0, min(column, W - SLIDE))
         for j in range(start, min(start + SLIDE, W)):
