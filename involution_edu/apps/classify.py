@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,10 @@ CLASSES = 1000  # of ImageNet
 SHORT_SIDE, CROP = 256, 224  # pixels
 FULL_SIZE = 1 << 31
 DIGIT = 8  # pixels a side
+NAMES = (
+    "For names pass --labels FILE, a text file with a name on each line in the order of the classes: "
+    "for ImageNet, imagenet_classes.txt of github.com/pytorch/hub."
+)
 MAX_LABELS = 50_000  # more than any network has
 
 
@@ -42,7 +47,6 @@ class Classification:
     model: str
     part: str  # of the image that the network was given
     guesses: tuple[Guess, ...]
-    named: bool  # whether the classes have names
     ok = True
 
     def data(self) -> dict[str, Any]:
@@ -53,8 +57,8 @@ class Classification:
         """Return a line for each class."""
         lines = [f"{self.model} on {self.part} of {shown(self.image)}:"]
         lines += [f"{100 * g.probability:6.1f} %  {shown(g.label)}" for g in self.guesses]
-        if not self.named:
-            lines.append("For names in place of numbers: --labels FILE, with a name on each line")
+        if all(g.label == f"class {g.number}" for g in self.guesses):
+            lines += ["", fill(NAMES, 80)]
         return "\n".join(lines)
 
 
@@ -110,7 +114,7 @@ def classify(
         ...
     involution_edu.arguments.ArgumentError: model is 'rednet18'; need one of 'digits', 'rednet26',
     'rednet38', 'rednet50', 'rednet101', 'rednet152', 'resnet26', 'resnet38', 'resnet50',
-    'resnet101', 'resnet152'
+    'resnet101', 'resnet152'; did you mean 'rednet38'?
     """
     case = case_of(image, model, path, labels)
     probability = softmax(logits_of(case.network, case.x, path))
@@ -118,7 +122,7 @@ def classify(
     for number in np.argsort(-probability, kind="stable")[:top].tolist():
         label = f"class {number}" if case.names is None else case.names[number]
         guesses.append(Guess(number, label, float(probability[number])))
-    return Classification(str(image), model, case.part, tuple(guesses), case.names is not None)
+    return Classification(str(image), model, case.part, tuple(guesses))
 
 
 def case_of(
@@ -144,7 +148,7 @@ def case_of(
         return Case(pretrained(model), x, grey[..., np.newaxis].repeat(3, axis=2), part, names)
     if path is None:
         need = "a file for this model (docs/howto/weights.md says where), or the model digits"
-        raise ArgumentError("path", "of the weights is missing", need)
+        raise ArgumentError("path", "is missing", need)
     photo = middle(load_photo(None if image is None else Path(image), FULL_SIZE)[0])
     classes = None if labels is None else _read_labels(Path(labels))
     network = MODELS[model](CLASSES if classes is None else len(classes), rng=0).eval()

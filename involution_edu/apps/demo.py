@@ -89,7 +89,7 @@ def run(
     image : path, optional
         As `load_photo` reads; if not given, the portrait that ships with matplotlib.
     out_dir : path
-        An existing folder.
+        A folder; it is made if it is missing.
     force : bool
         Replace files that exist, even if another program made them. Those of an earlier demo are
         always replaced.

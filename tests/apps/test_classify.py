@@ -52,7 +52,15 @@ def test_the_guesses_are_those_of_the_network(weights_folder: Path, network: nn.
     assert [guess.number for guess in found.guesses] == order
     assert [guess.label for guess in found.guesses] == [LABELS[n] for n in order]
     np.testing.assert_allclose([g.probability for g in found.guesses], want[order], rtol=1e-5)
-    assert (found.part, found.named) == ("the centre crop", True)
+    assert found.part == "the centre crop"
+
+
+def test_numbers_say_which_file_has_names() -> None:
+    guesses = tuple(classify.Guess(n, f"class {n}", 0.5) for n in (3, 2))
+    text = classify.Classification("photo.png", "rednet26", "the crop", guesses).text()
+    assert "For names pass --labels FILE" in text
+    assert "imagenet_classes.txt of github.com/pytorch/hub" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_the_command(
@@ -95,12 +103,6 @@ def test_the_drawn_digit_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert len(lines) == 6
 
 
-def test_numbers_in_place_of_names_say_how_to_get_names() -> None:
-    guess = classify.Guess(0, "class 0", 0.5)
-    text = classify.Classification("a.png", "rednet26", "the centre crop", (guess,), False).text()
-    assert "--labels FILE" in text.splitlines()[-1]
-
-
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
@@ -108,8 +110,11 @@ def test_numbers_in_place_of_names_say_how_to_get_names() -> None:
         ({"image": "labels.txt"}, "image is labels.txt, which cannot be read"),
         ({"model": "rednet27"}, "model is 'rednet27'; need one of 'digits', 'rednet26'"),
         ({"weights": "none.pth"}, "path is none.pth; there is no such file"),
-        ({"weights": "labels.txt"}, "path is labels.txt, which cannot be loaded"),
-        ({"model": "resnet26"}, "path is w.safetensors, which is of another model: state lacks"),
+        ({"weights": "labels.txt"}, "--weights is labels.txt, which cannot be loaded"),
+        (
+            {"model": "resnet26"},
+            "--weights is w.safetensors, which is of another model: state lacks",
+        ),
         ({"labels": "none.txt"}, "none.txt: No such file"),
         ({"labels": "photo.png"}, "labels is photo.png, which is not text"),
         ({"labels": "empty.txt"}, "labels is empty.txt, with an empty line"),
@@ -117,9 +122,12 @@ def test_numbers_in_place_of_names_say_how_to_get_names() -> None:
         ({"labels": "/dev/zero"}, "labels is /dev/zero, a pipe or a device; need a file"),
         ({"labels": "many.txt"}, "labels is many.txt, which is larger; need at most 5,000,000 byt"),
         ({"labels": "six.txt"}, "'fc.weight'] has shape (7, 2048)"),
-        ({"model": "digits"}, "path is w.safetensors; need none for digits, which has its own"),
-        ({"weights": ""}, "path of the weights is missing; need a file for this model"),
-        ({"weights": "huge.npz"}, "path is huge.npz, whose weights overflow"),
+        (
+            {"model": "digits"},
+            "--weights is w.safetensors; need none for digits, which has its own",
+        ),
+        ({"weights": ""}, "--weights is missing; need a file for this model"),
+        ({"weights": "huge.npz"}, "--weights is huge.npz, whose weights overflow"),
     ],
 )
 def test_a_mistake_is_answered_in_one_line(
@@ -153,7 +161,7 @@ def test_a_mistake_is_answered_in_one_line(
 
 def test_labels_and_names_are_shown_escaped_and_short() -> None:
     guess = classify.Guess(0, "\x1b[31mred\u202e" + "long" * 99, 0.5)
-    text = classify.Classification("a\nb.png", "rednet26", "the crop", (guess,), True).text()
+    text = classify.Classification("a\nb.png", "rednet26", "the crop", (guess,)).text()
     assert text.replace("\n", "").isprintable()
     first, second = text.splitlines()
     assert first.endswith(r"crop of a\nb.png:")

@@ -85,6 +85,11 @@ def test_photos_of_every_shape(tmp_path: Path, size: tuple[int, int]) -> None:
         ({"size": 449}, ValueError, r"size is 449; need an int <= 448"),
         ({"seed": -1}, ValueError, r"seed is -1; need an int >= 0"),
         ({"image": "nowhere.png"}, FileNotFoundError, r"image is nowhere\.png; there is no such"),
+        (
+            {"out_dir": "/dev/null/a"},
+            NotADirectoryError,
+            r"^/dev/null is not a folder; choose another folder with --out",
+        ),
     ],
 )
 def test_mistakes_are_named_and_nothing_is_written(

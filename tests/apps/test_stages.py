@@ -62,10 +62,10 @@ def test_the_command(
     ("typed", "named"),
     [
         ("--out stages.jpg", "out is stages.jpg; need a name that ends in .png"),
-        ("--out none/stages.png", "none is not a folder"),
+        ("--out /dev/null/stages.png", "/dev/null is not a folder"),
         ("--model resnet26", "model is 'resnet26', which has no involution"),
         ("--model edge", "model is 'edge'; need one of 'digits'"),
-        ("--model rednet50", "path of the weights is missing; need a file for this model"),
+        ("--model rednet50", "--weights is missing; need a file for this model"),
         ("none.png", "image is none.png; there is no such file"),
     ],
 )

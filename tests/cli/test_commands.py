@@ -60,7 +60,7 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
         },
     ),
     "compare --backends loops numba": ("verify.compare.compare", (["loops", "numba"],), {}),
-    "gradcheck --backend loops --backend numba": (
+    "gradcheck --backends loops numba": (
         "verify.gradcheck.check_all",
         (["loops", "numba"],),
         {},
