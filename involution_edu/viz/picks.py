@@ -11,7 +11,7 @@ from ..arrays import Array
 from .measures import orientation
 from .trace import OperatorTrace, Trace
 
-ROUND = 0.25  # strength of the direction below which a kernel is nearly round
+ROUND = 0.35  # strength of the direction below which a kernel is nearly round
 
 
 def telling_pixel(trace: Trace) -> Pair:

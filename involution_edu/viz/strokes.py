@@ -22,7 +22,8 @@ def strokes(photo: Photo, kernels: Array, zoom: int, every: int) -> Photo:
 
     An ellipse has the direction of the long axis of ``|kernel|``, and its width is to its length as
     the variance across that axis is to the variance along it. A kernel is drawn in every block of
-    ``every`` rows and columns: that of its most elongated pixel, or if none is, of the middle one.
+    ``every`` rows and columns: the most elongated one, or that of the middle pixel if nine tenths
+    of them are nearly round.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def lit(kernel: Array) -> Photo:
 
 
 def stroke_pixels(strength: Array, every: int, border: int) -> list[Pair]:
-    """Return a pixel of each block of (H, W): the strongest, or the middle one if all are weak.
+    """Return a pixel of each block of (H, W): the strongest, or the middle one if most are weak.
 
     Windows beyond the photo's edge see its zeros, so that ``border`` rows and columns are left out
     where there is room.
@@ -85,7 +86,7 @@ def stroke_pixels(strength: Array, every: int, border: int) -> list[Pair]:
     for top, left in product(tops, lefts):
         block = strength[top : top + every, left : left + every]
         at = np.unravel_index(block.argmax(), block.shape)
-        i, j = at if block[at] > ROUND else np.array(block.shape) // 2
+        i, j = at if np.quantile(block, 0.9) > ROUND else np.array(block.shape) // 2
         chosen.append((top + int(i), left + int(j)))
     return chosen
 

@@ -55,6 +55,7 @@ def test_the_photo_is_dark_between_the_strokes() -> None:
 
 def test_the_strongest_pixel_of_a_block_is_drawn_or_the_middle_one() -> None:
     strength = np.full((40, 64), 0.1)
+    strength[5:9, 12:15] = 0.5
     strength[7, 13] = 0.9
     chosen = stroke_pixels(strength, 8, 4)
     assert len(chosen) == len(set(chosen)) == 4 * 7
