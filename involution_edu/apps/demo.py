@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from ..arguments import as_int
@@ -15,7 +16,7 @@ from ..progress import Progress, no_progress
 from ..viz import Trace
 from ..viz.animation.scenes import Subject
 from ..viz.animation.scenes.hero import Hero
-from ..viz.picks import varied_pixels
+from ..viz.picks import maximum_inside, varied_pixels
 from . import explore
 
 FILES = {
@@ -57,7 +58,7 @@ class Demo:
             f"{round(file.stat().st_size / 1000):6} kB  {shown(str(file), 4096)}: {FILES[file.name]}"
             for file in self.files
         ]
-        return "\n".join([*lines, f"Next: {self.next}"])
+        return "\n".join([*lines, f"Next: {shown(self.next, 4096)}"])
 
     def data(self) -> dict[str, Any]:
         """Return the same as plain values."""
@@ -141,7 +142,8 @@ def run(
             write(whole)
     names = "noisy", "convolution", "involution"
     psnr = dict(zip(names, scene.psnr, strict=True))
-    command = "involution-edu demo --numbers"
+    photo = "" if image is None else f" {quote(str(image))}"
+    command = f"involution-edu demo{photo} --numbers"
     return Demo(explore.name_of(image), clean, notice, seed, psnr, trace, files, command)
 
 
@@ -153,9 +155,8 @@ def _writers(
 
     photo = scene.subject.photo
     photos = {"noisy": scene.noisy, "convolution": scene.results[0], "involution": scene.results[1]}
-    kernels = trace.kernels[0, 0]
-    even = kernels.max(axis=(2, 3))
-    flattest = divmod(int(even.argmin()), even.shape[1])
+    largest = trace.kernels[0, 0].max(axis=(2, 3))
+    flattest = maximum_inside(-largest, photo.shape[0] // 8, photo.shape[1] // 8)
     stops = [*varied_pixels(trace, scene.way[0], 2, 3)[:5], flattest]
     png: dict[str, Any] = {"format": "png", "metadata": {"Software": MARK}}
 

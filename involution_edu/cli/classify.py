@@ -21,10 +21,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("image", type=Path, metavar="IMAGE", help=about)
     parser.add_argument(
         "--model",
-        default="digits",
+        required=True,
         metavar="NAME",
-        help="digits, a small RedNet that ships trained (the default); rednet26, rednet38, rednet50, "
-        "rednet101, rednet152, or a resnet of these depths",
+        help="digits, a small RedNet that ships trained; rednet26, rednet38, rednet50, rednet101, "
+        "rednet152, or a resnet of these depths",
     )
     parser.add_argument("--weights", dest="path", type=Path, metavar="FILE", help=WEIGHTS)
     parser.add_argument("--labels", type=Path, metavar="FILE", help=LABELS)

@@ -96,7 +96,7 @@ def test_digits_are_read_with_the_weights_that_ship(tmp_path: Path) -> None:
 
 def test_the_drawn_digit_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.fromarray(classify.drawn_digit()).save(tmp_path / "five.png")
-    assert main(["classify", str(tmp_path / "five.png")]) == 0
+    assert main(["classify", str(tmp_path / "five.png"), "--model", "digits"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("digits on 8 x 8 pixels of ")
     assert lines[1].endswith("%  5")

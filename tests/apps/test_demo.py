@@ -51,7 +51,7 @@ def test_the_text_tells_the_gain_and_the_files(portrait: demo.Demo) -> None:
     assert noisy + 3 < convolution < involution - 2  # dB
     for line, file in zip(lines[4:8], portrait.files, strict=True):
         assert line.startswith(f"{file.stat().st_size / 1000:6.0f} kB  {file}: ")
-    assert lines[8].startswith("Next: involution-edu ")
+    assert lines[8] == "Next: involution-edu demo --numbers"
     data = json.loads(json.dumps(portrait.data()))
     assert data["psnr"] == portrait.psnr
     assert data["files"] == {str(file): file.stat().st_size for file in portrait.files}
@@ -121,6 +121,7 @@ def test_a_line_break_in_a_name_is_escaped(tmp_path: Path) -> None:
     lines = demo.run(image, out_dir=folder).text().splitlines()
     assert r"  my\nphötó.png, 8 x 9 pixels" in lines[0]
     assert r"new\nfolder/kernels.png: " in lines[4]
+    assert all(line.isprintable() for line in lines)
 
 
 def test_own_files_are_replaced_and_foreign_ones_kept(
