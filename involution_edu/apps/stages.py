@@ -73,7 +73,7 @@ def draw_stages(
     --------
     >>> import tempfile
     >>> draw_stages(out=Path(tempfile.mkdtemp(), "stages.png")).kernels["layer1"]
-    (2, 3, 3, 8, 8)
+    (1, 7, 7, 8, 8)
     """
     file = Path(out)
     if file.suffix != ".png":

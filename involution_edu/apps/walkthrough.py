@@ -115,8 +115,8 @@ def run(
 
     Examples
     --------
-    >>> print(run(size=20, pixel=(3, 4)).text().splitlines()[-1])  # doctest: +ELLIPSIS
-       ...
+    >>> print(run(size=20, pixel=(3, 4)).text().splitlines()[-1])
+       clean      102      81      80   dark grey
     """
     size, seed = as_int("size", size, 8, MAX_SIZE), as_int("seed", seed, 0)
     asked = None if pixel is None else as_pair("pixel", pixel, 0)

@@ -25,6 +25,7 @@ def close_ups(trace: OperatorTrace, photo: Photo, pixels: Sequence[Pair]) -> Fig
 
     Examples
     --------
+    >>> import numpy as np
     >>> from involution_edu.viz import record_operator
     >>> trace = record_operator(np.ones((1, 1, 9, 9)), np.ones((1, 1, 3, 3, 9, 9)))
     >>> figure = close_ups(trace, np.zeros((9, 9, 3), np.uint8), [(2, 3)])
@@ -74,6 +75,7 @@ def before_after(clean: Photo, photos: Mapping[str, Photo], pixel: Pair) -> Figu
 
     Examples
     --------
+    >>> import numpy as np
     >>> clean, noisy = np.zeros((4, 6, 3), np.uint8), np.full((4, 6, 3), 51, np.uint8)
     >>> figure = before_after(clean, {"noisy": noisy}, (1, 2))
     >>> [ax.get_title(loc="left") for ax in figure.axes[:2]]
