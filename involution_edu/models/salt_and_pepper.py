@@ -35,7 +35,13 @@ def salt_and_pepper_layer(rng: Rng = None) -> Involution2d:
     >>> layer.generate_kernel(np.zeros((1, 3, 6, 9), np.float32)).shape  # (N, G, K, K, H, W)
     (1, 1, 5, 5, 6, 9)
     """
-    return Involution2d(3, 5, groups=1, reduction=1, rng=rng)
+    layer = Involution2d(3, 5, groups=1, reduction=1, rng=rng)
+    # The first feature rises with the brightness, the others fall. If none rose, or none fell, the
+    # layer would see white pixels or black ones, and training would rarely change that.
+    weight = layer.conv1.parameters()[0].data
+    weight[:] = np.abs(weight)
+    weight[1:] *= -1
+    return layer
 
 
 def draw_salt_and_pepper(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[Mask, Mask]:

@@ -201,7 +201,7 @@ TASKS["salt-and-pepper"] = replace(
     packages=(SKIMAGE,),
     load=data.salt_and_pepper,
     networks={"layer": lambda data, seed: models.salt_and_pepper_layer(rng=seed)},
-    recipe=Recipe(150, 16, "adam", 2e-2),
+    recipe=Recipe(60, 16, "adam", 1e-2),
     augment=partial(corrupted, corrupt=add_salt_and_pepper),
     baselines=scores.salt_and_pepper_baselines,
 )

@@ -124,7 +124,7 @@ def test_the_receptive_fields_of_the_generators() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: models.EdgeDenoiser(4), "kernel_size is 4; need odd sizes"),
+        (lambda: models.EdgeDenoiser((3, 4)), r"kernel_size is \(3, 4\); need odd sizes"),
         (lambda: models.EdgeDenoiser(channels=(0, 4)), "out_channels is 0; need"),
         (
             lambda: models.EdgeDenoiser()(np.zeros((1, 1, 8, 8), np.float32)),

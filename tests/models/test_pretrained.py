@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import needs
@@ -117,6 +119,9 @@ def test_the_kernels_of_edge_follow_the_edges_of_photos_not_trained_on() -> None
     assert shapes.on_edges >= 0.6
     assert shapes.aligned >= 0.8
     assert shapes.on_flat <= 0.25
+    record = json.loads((DOCS / "training" / "edge-kernels.json").read_text(encoding="utf-8"))
+    for name, value in asdict(shapes).items():
+        assert value == pytest.approx(record[name], abs=5e-3)  # as printed, on any processor
     upside_down = scores.kernel_shapes(model, found.x_test[:, :, ::-1].copy(), found.y_test)
     assert upside_down.aligned < 0.5
 
