@@ -106,7 +106,7 @@ def test_every_frame_shows_the_recorded_kernel_of_its_pixel(
             expected = np.broadcast_to(np.array(EMPTY, np.uint8), (5, 5, 3))
         np.testing.assert_array_equal(cell_colours(frame, scene, 1), expected)
     shown = {cell_colours(frame, scene, 1).tobytes() for frame in frames}
-    assert len(shown) > 8
+    assert len(shown) > 6
     strength = np.abs(trace.kernels[0, 0])
     own = [strength[state.pixel][2, 2] / strength[state.pixel].sum() for state in plan]
     assert min(own) < 0.15  # a noisy pixel takes the value of its neighbours
