@@ -5,9 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ..arguments import Pair
 from ..arrays import Array
+from .measures import entropy, orientation
 from .trace import OperatorTrace, Trace
 
 
@@ -38,6 +40,25 @@ def varied_pixels(trace: OperatorTrace, first: Pair, rows: int, columns: int) ->
             distance = np.square(kernels - kernels[chosen[-1]]).sum(axis=(2, 3))
             nearest = np.minimum(nearest, distance)
     return chosen
+
+
+def elongated_pixel(trace: OperatorTrace) -> Pair:
+    """Return the pixel (i, j) with the longest kernel: a stroke rather than a dot or one tap."""
+    kernels = trace.kernels[0, 0]
+    return maximum_inside(orientation(kernels)[1] * entropy(kernels), 0, 0)
+
+
+def varied_patch(trace: OperatorTrace, size: Pair) -> Pair:
+    """Return the first row and column of the patch of ``size`` whose kernels differ most."""
+    kernels = trace.kernels[0, 0].reshape(trace.geom.H_out, trace.geom.W_out, -1)
+    means, squares = (
+        sliding_window_view(a, size, axis=(0, 1)).mean(axis=(-2, -1))
+        for a in (kernels, (kernels**2).sum(axis=2))
+    )
+    spread = squares - (means**2).sum(axis=2)
+    # Not beside the border, where there is room: a window without zeros is clearer.
+    margins = (min(k, (n - 1) // 2) for k, n in zip(trace.geom.window, spread.shape, strict=True))
+    return maximum_inside(spread, *margins)
 
 
 def maximum_inside(values: Array, top: int, left: int) -> Pair:

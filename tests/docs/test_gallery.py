@@ -63,7 +63,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
         def animation(self) -> Animation:
             whole = super().animation()
-            return Animation(whole.background, whole.frames[:2], whole.photos)
+            return Animation(self.title, whole.background, whole.frames[:2], whole.photos)
 
     monkeypatch.setattr(gallery, "SCENES", {"two": Two})
     atlas = Still("a", "A map", "A caption.", lambda runs: STILLS[0].draw(runs))
