@@ -16,8 +16,8 @@ from ..canvas import Canvas, Frame
 from .scene import COLUMNS, END, Grid, Scene, kernel_field
 from .subject import Subject
 
-MIDDLE, BELOW = 250, 502  # rows of the canvas: the middles of the panels and of the grids below
-LARGE = 164  # rows and columns of the canvas for a window, and for a kernel
+MIDDLE, BELOW = 256, 514  # rows of the canvas: the middles of the panels and of the grids below
+LARGE = 144  # rows and columns of the canvas for a window, and for a kernel
 QUICK = 75  # milliseconds
 
 
@@ -38,14 +38,15 @@ class Sliding(Scene):
         self.source = x_to_photo(self.trace.x)
         self.result = x_to_photo(self.trace.y)
         self.photos += [subject.noisy, x_to_photo(trace.y)]
-        self.mini = 34 // max(K_h, K_w)  # rows and columns of the canvas for a tap in the field
+        self.mini = 38 // max(K_h, K_w)  # rows and columns of the canvas for a tap in the field
         cell = K_w * self.mini + 2, K_h * self.mini + 2
         rows_read, columns_read, _ = self.source.shape
         side = 252 // max(rows_read, columns_read), 252 // max(geom.H_out, geom.W_out)
         self.input = Grid((COLUMNS[0] - 18, MIDDLE), rows_read, columns_read, side[0])
         self.field = Grid((COLUMNS[1], MIDDLE), geom.H_out, geom.W_out, cell)
         self.output = Grid((COLUMNS[2] + 18, MIDDLE), geom.H_out, geom.W_out, side[1])
-        limit, tap = limit_of(self.trace.kernel), LARGE // max(K_h, K_w)
+        limit = limit_of(self.trace.kernels[0, 0][subject.pixel])
+        tap = LARGE // max(K_h, K_w)
         self.window = Grid((COLUMNS[0] - 18, BELOW), K_h, K_w, tap)
         self.kernel = Grid((COLUMNS[1], BELOW), K_h, K_w, tap, limit)
         self.pixel = Grid((COLUMNS[2] + 18, BELOW), 1, 1, 72)
