@@ -91,3 +91,29 @@ def test_a_dark_page_for_those_who_ask_for_one(page: Page, browser: Any, folder:
         ["rgb(252, 251, 248)", "rgb(31, 36, 48)"],
         ["rgb(25, 28, 35)", "rgb(232, 230, 225)"],
     ]
+
+
+@needs.browser
+def test_a_stepper_steps_in_a_notebook(browser: Any, folder: Path) -> None:
+    frames = SCENES["sizes"](Subject.of(None)).animation().frames
+    outer = f"<!doctype html><body>{stepper('sizes')._repr_html_()}"
+    path = saved(folder, "stepper", outer)
+    with opened(browser, path, reduced_motion="reduce") as tab:
+        frame = tab.frame_locator("iframe")
+        pictures = []
+        for act, n in (
+            (lambda: None, 0),
+            (lambda: frame.locator("#forward").click(), 1),
+            (lambda: frame.locator("#scrub").fill(str(len(frames) - 1)), len(frames) - 1),
+            (lambda: frame.locator("#back").click(), len(frames) - 2),
+        ):
+            act()
+            frame.locator("#count", has_text=f"{n + 1} / {len(frames)}").wait_for()
+            assert frame.locator("#caption").text_content() == frames[n].caption
+            pictures.append(frame.locator("#canvas").evaluate("canvas => canvas.toDataURL()"))
+        assert len(set(pictures)) == len(pictures)
+
+
+def test_a_stepper_needs_a_scene_that_there_is() -> None:
+    with pytest.raises(ValueError, match="scene is 'soup'; need one of"):
+        stepper("soup")

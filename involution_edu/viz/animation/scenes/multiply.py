@@ -105,8 +105,8 @@ class Multiply(Scene):
         for row in range(1, rows + 1):
             caption = "All the products are added up, here row by row. The sum is one output."
             yield self.frame(caption, 3200 // rows, 0, row, True)
-        for channel in range(1, channels):
+        for channel in range(1, channels - 1):
             caption = f"The same kernel serves {COLOURS[channel]}: another window, another sum."
-            yield self.frame(caption, 1400, channel, rows, False)
+            yield self.frame(caption, 1800, channel, rows, False)
         caption = f"One pixel, one kernel, {channels} channels, {channels} sums: one colour."
         yield self.frame(caption, END, channels - 1, rows, False)
