@@ -31,7 +31,8 @@ def animate(
     scene : str
         A name in `involution_edu.viz.animation.scenes.SCENES`.
     image : path, optional
-        A photo; if not given, the portrait that ships with matplotlib.
+        A photo; if not given, the portrait that ships with matplotlib. Not for the scenes "groups"
+        and "stages", which draw digits of their own.
     format : {"gif", "apng", "webp", "mp4", "html"}
         "mp4" needs the program ffmpeg.
     out_dir : path
@@ -39,7 +40,7 @@ def animate(
     force : bool
         Replace the files if they exist.
     seed : int
-        Seed of the random weights.
+        Seed of the noise, and of the weights before training.
     progress : callable
         Called after each frame and after the encoding.
 

@@ -17,7 +17,7 @@ from ..canvas import Canvas, Frame, font
 from .scene import END, Grid, Scene, kernel_field
 from .subject import Subject
 
-DIGITS = 0, 2, 3, 5, 7, 6
+DIGITS = 2, 7, 5, 6, 3, 0
 SIDE = 8  # rows and columns of a digit, as the network was trained on
 PANEL, SUMS = 212, 160  # rows and columns of the canvas for kernels, and for their sums
 MIDDLES = 132, 364, 596, 828  # of the digit and of the stages

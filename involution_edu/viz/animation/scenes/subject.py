@@ -19,13 +19,13 @@ from ...recording import record
 from ...trace import Trace
 
 SIDE = 72  # longest side of the photo, in pixels
-SEED = 202  # default seed of the weights: their kernels differ much, and learn well
+SEED = 202  # default seed of the noise, and of the weights before training
 PATCH = (8, 9)  # rows and columns of the patch
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A photo and the seed of the random weights."""
+    """A photo and the seed of its noise."""
 
     photo: Photo  # (H, W, 3), uint8
     seed: int = SEED

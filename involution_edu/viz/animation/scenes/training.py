@@ -87,11 +87,10 @@ class Training(Scene):
         at = right, self.point(0, self.damage)[1] - 3
         canvas.text(at, "of the noisy photo", 12, colour=MUTED, anchor="rs")
         H, W = self.clean.shape[2:]
-        corner = MIDDLES[0] - W * self.zoom // 2, TOP
         for (i, j), grid in zip(self.pixels, self.grids, strict=True):
             below = grid.middle[0], grid.bottom + 8
             canvas.text(below, f"row {i}, column {j}", 12, colour=MUTED, anchor="ma")
-            canvas.outline(corner, (H, W), self.zoom, (i, j))
+            canvas.outline(self.corner(MIDDLES[0]), (H, W), self.zoom, (i, j))
         canvas.colour_bar((360, 590), (240, 8), self.limit, 11)
 
     def point(self, epoch: int, loss: float) -> Point:
@@ -121,9 +120,14 @@ class Training(Scene):
             canvas.text((grid.middle[0], grid.bottom + 26), text, 13, anchor="ma")
 
     def _draw_photo(self, canvas: Canvas, middle: int, title: str, x: Array) -> None:
-        photo = x_to_photo(x)
-        canvas.text((middle, TOP - 10), title, 15, bold=True, anchor="ms")
-        canvas.photo((middle - photo.shape[1] * self.zoom // 2, TOP), photo, self.zoom)
+        left, top = self.corner(middle)
+        canvas.text((middle, top - 10), title, 15, bold=True, anchor="ms")
+        canvas.photo((left, top), x_to_photo(x), self.zoom)
+
+    def corner(self, middle: int) -> Point:
+        """Return the corner of the photo whose middle is in a column of the canvas."""
+        H, W = self.clean.shape[2:]
+        return middle - W * self.zoom // 2, TOP + (ROWS - H * self.zoom) // 2
 
     def frames(self) -> Iterator[Frame]:
         """Yield a frame for each recorded epoch."""
