@@ -181,7 +181,7 @@ def test_generate_follows_the_weights(
         shown, drawing = drawn(animation, frame)
         kernel = trace.kernel[0, 0, :, :, i, j]
         for grid, expected in (
-            (scene.features, subject.features[0, :, i, j, None]),
+            (scene.features, trace.features[0, :, i, j, None]),
             (scene.reduced, trace.reduced[0, :, i, j, None]),
             (scene.spanned, kernel.reshape(-1, 1)),
             (scene.kernel, kernel),
@@ -274,7 +274,7 @@ def test_sizes_shows_each_output_of_the_loops(
     animation, scene = animations["sizes"][0], Sizes(subject)
     options: list[dict[str, Any]] = [{}, {"stride": 2}, {"dilation": 2}, {"padding": "valid"}]
     _, drawing = drawn(animation, animation.frames[-1])
-    for option, output, trace in zip(options, scene.outputs, scene.traces, strict=True):
+    for option, (trace, _, output) in zip(options, scene.panels, strict=True):
         mean = np.full(trace.geom.kernel_shape, 1 / 9, np.float32)
         y = inv.involution(subject.patch, mean, backend="loops", **option)[0, 0]
         for r, c in np.ndindex(y.shape):

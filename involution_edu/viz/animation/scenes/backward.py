@@ -72,53 +72,61 @@ class Backward(Scene):
             self.runs[count] = record_gradients(self.layer, self.x, dy)
         return self.runs[count]
 
+    def draw_background(self, canvas: Canvas) -> None:
+        """Draw the titles, empty grids, and the two paths."""
+        super().draw_background(canvas)
+        for grid, title in (
+            (self.source, "dy (red)"),
+            (self.kernel, "its kernel"),
+            (self.dx_apply, "dx_apply"),
+            (self.window, "its window"),
+            (self.dkernel, "dkernel"),
+            (self.dreduced, "dreduced"),
+            (self.dx_generate, "dx_generate"),
+            (self.dx, "dx: their sum"),
+        ):
+            grid.clear(canvas)
+            grid.title(canvas, title)
+        for grid in self.source, self.dx:
+            grid.scale(canvas)
+        for grid in self.kernel, self.window:
+            canvas.text((grid.corner[0] - 10, grid.middle[1]), "dy ×", 17, anchor="rm")
+        canvas.text(
+            ((self.window.right + self.dkernel.corner[0]) // 2, LOWER), "=", 22, anchor="mm"
+        )
+        at = (self.kernel.right + self.dx_apply.corner[0]) // 2, UPPER - 8
+        canvas.text(at, "to the pixels of the window", 12, colour=MUTED, anchor="ms")
+        self.kernel.arrow_to(canvas, self.dx_apply)
+        self.dkernel.arrow_to(canvas, self.dreduced)
+        self.dreduced.arrow_to(canvas, self.dx_generate)
+        x, above, below = self.dx.middle[0], self.dx.corner[1] - 30, self.dx.bottom + 36
+        for y, part, to in ((UPPER, self.dx_apply, above), (LOWER, self.dx_generate, below)):
+            canvas.pen.line((part.right + 8, y, x, y), fill=MUTED, width=2)
+            canvas.arrow((x, y), (x, to))
+
     def draw(self, canvas: Canvas, step: int, count: int, pixel: Pair, slow: bool) -> None:
         """Draw the first ``step`` of `STEPS` for ``count`` pixels; the kernel is that of ``pixel``."""
-        run, trace, (i, j) = self.run(count), self.trace, pixel
-        digits, (K_h, K_w) = 2 if slow else None, trace.geom.window
-        dy, under = run.dy[0, 0], (i - K_h // 2, j - K_w // 2, K_h, K_w)
-        kernel, window = trace.kernels[0, 0, i, j], trace.patches[0, 0, 0, i, j]
-        dkernel, dreduced = run.dkernel[0, 0, :, :, i, j], run.dreduced[0, :, i, j, None]
-        for first, grid, title, values, written, mark in (
-            (1, self.source, "dy (red)", dy, None, pixel),
-            (2, self.kernel, "its kernel", kernel, None, ()),
-            (2, self.dx_apply, "dx_apply", run.dx_apply[0, 0], None, under),
-            (3, self.window, "its window", window, None, ()),
-            (3, self.dkernel, "dkernel", dkernel, None, ()),
-            (4, self.dreduced, "dreduced", dreduced, digits, ()),
-            (5, self.dx_generate, "dx_generate", run.dx_generate[0, 0], None, pixel),
-            (6, self.dx, "dx: their sum", run.dx[0, 0], None, pixel),
+        run, trace, (i, j), (K_h, K_w) = self.run(count), self.trace, pixel, self.trace.geom.window
+        digits, under = 2 if slow else None, (i - K_h // 2, j - K_w // 2, K_h, K_w)
+        for first, grid, values, written, mark in (
+            (1, self.source, run.dy[0, 0], None, pixel),
+            (2, self.kernel, trace.kernels[0, 0, i, j], None, ()),
+            (2, self.dx_apply, run.dx_apply[0, 0], None, under),
+            (3, self.window, trace.patches[0, 0, 0, i, j], None, ()),
+            (3, self.dkernel, run.dkernel[0, 0, :, :, i, j], None, ()),
+            (4, self.dreduced, run.dreduced[0, :, i, j, None], digits, ()),
+            (5, self.dx_generate, run.dx_generate[0, 0], None, pixel),
+            (6, self.dx, run.dx[0, 0], None, pixel),
         ):
             if step >= first:
-                grid.draw(canvas, values, written, title)
+                grid.draw(canvas, values, written)
             if step >= first and mark:
                 grid.mark(canvas, *mark)
-        self.source.scale(canvas)
         if slow:
-            text = f"dy[0, {i}, {j}] = {number(float(dy[pixel]), 2)}"
+            text = f"dy[0, {i}, {j}] = {number(float(run.dy[0, 0][pixel]), 2)}"
             canvas.text((100, 446), text, 13, anchor="ma")
-        if step >= 2:
-            canvas.text((self.kernel.corner[0] - 10, UPPER), "dy ×", 17, anchor="rm")
-            canvas.arrow((self.kernel.right + 14, UPPER), (self.dx_apply.corner[0] - 10, UPPER))
-            at = (self.kernel.right + self.dx_apply.corner[0]) // 2, UPPER - 8
-            canvas.text(at, "to the pixels of the window", 12, colour=MUTED, anchor="ms")
-        if step >= 3:
-            canvas.text((self.window.corner[0] - 10, LOWER), "dy ×", 17, anchor="rm")
-            middle = (self.window.right + self.dkernel.corner[0]) // 2
-            canvas.text((middle, LOWER), "=", 22, anchor="mm")
-        if step >= 4:
-            canvas.arrow((self.dkernel.right + 6, LOWER), (self.dreduced.corner[0] - 6, LOWER))
-        if step >= 5:
-            end = self.dx_generate.corner[0] - 10, LOWER
-            canvas.arrow((self.dreduced.right + 8, LOWER), end)
-        if step >= 6:
-            self.dx.scale(canvas)
-            x, above, below = self.dx.middle[0], self.dx.corner[1] - 30, self.dx.bottom + 36
-            for y, part, to in ((UPPER, self.dx_apply, above), (LOWER, self.dx_generate, below)):
-                canvas.pen.line((part.right + 8, y, x, y), fill=MUTED, width=2)
-                canvas.arrow((x, y), (x, to))
-        if step >= 6 and slow:
-            parts = (run.dx_apply, run.dx_generate, run.dx)
+        if step == len(STEPS) and slow:
+            parts = run.dx_apply, run.dx_generate, run.dx
             apply, generate, total = (float(a[0, 0][pixel]) for a in parts)
             formula = f"{number(apply, 2)} + {bracketed(generate)} = {number(total, 2)}"
             canvas.text((480, 606), f"at the pixel itself: {formula}", 14, anchor="ms")
@@ -126,9 +134,7 @@ class Backward(Scene):
     def frames(self) -> Iterator[Frame]:
         """Yield all of dx, the steps of one pixel, then more and more pixels together."""
         dy, total = number(float(self.dy[0, 0][self.pixel]), 2), len(self.order)
-        caption = (
-            "The error comes back to x on two paths: through the window and through the kernel."
-        )
+        caption = "The error comes back to x on two paths: through the window and the kernel."
         yield self.frame(caption, 1800, len(STEPS), total, self.pixel, True)
         for step, text in enumerate(STEPS, start=1):
             yield self.frame(text.format(dy=dy), 950, step, 1, self.pixel, True)

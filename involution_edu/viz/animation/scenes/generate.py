@@ -18,7 +18,7 @@ MATRIX = 96  # columns of the canvas for a matrix of weights
 STAGES = (
     "The features of one pixel: C = {C} numbers.",
     "Reduce: a 1×1 convolution, from {C} numbers to {hidden}; then ReLU: no number is below 0.",
-    "Span: another 1×1 convolution, from {hidden} numbers to K·K = {count}.",
+    "Span: another 1×1 convolution, from {hidden} numbers to K·K = {count}; softmax: their sum is 1.",
     "Reshape: the {count} numbers are written in {K} rows. This is the pixel's own kernel.",
 )
 
@@ -42,8 +42,8 @@ class Generate(Scene):
         (i, j), (row, column) = subject.corner, subject.pixel
         self.pixel = i + row, j + column
         C, (hidden, taps) = trace.reduce_weight.shape[1], trace.span_weight.shape[::-1]
-        self.numbers = trace.kernel[0, 0].reshape(taps, *trace.reduced.shape[2:])
-        self.columns = subject.features[0], trace.reduced[0], self.numbers
+        numbers = trace.kernel[0, 0].reshape(taps, *trace.reduced.shape[2:])
+        self.columns = trace.features[0], trace.reduced[0], numbers
         strip = [(44, max(2, min(40, TALL // rows))) for rows in (C, hidden, taps)]
         scales = [max(1, min(MATRIX // n, TALL // m)) for n, m in ((C, hidden), (hidden, taps))]
         limits = [limit_of(a) for a in (*self.columns, trace.reduce_weight, trace.span_weight)]
@@ -62,14 +62,12 @@ class Generate(Scene):
         super().draw_background(canvas)
         canvas.photo(self.photo.corner, self.subject.noisy, self.photo.size[0])
         weights = self.trace.reduce_weight, self.trace.span_weight
-        for grid, title, values in zip(
+        for grid, name, a in zip(
             (self.reduce, self.span), ("reduce", "span"), weights, strict=True
         ):
-            canvas.photo(grid.corner, diverging(values, grid.limit), grid.size[0])
-            canvas.text((grid.middle[0], grid.bottom + 8), title, 15, bold=True, anchor="ma")
-            canvas.text(
-                (grid.middle[0], grid.bottom + 28), "weights", 12, colour=MUTED, anchor="ma"
-            )
+            canvas.photo(grid.corner, diverging(a, grid.limit), grid.size[0])
+            at = grid.middle[0], grid.bottom + 8
+            canvas.text(at, f"{name}: weights", 13, colour=MUTED, anchor="ma")
         self.kernel.scale(canvas)
         for grid, title in (
             (self.photo, "photo with noise"),
@@ -81,7 +79,7 @@ class Generate(Scene):
             grid.title(canvas, title)
         parts = self.photo, self.features, self.reduce, self.reduced, self.span, self.spanned
         for left, right in pairwise((*parts, self.kernel)):
-            canvas.arrow((left.right + 6, MIDDLE), (right.corner[0] - 6, MIDDLE))
+            left.arrow_to(canvas, right)
 
     def draw(self, canvas: Canvas, pixel: Pair, stage: int | None) -> None:
         """Draw the numbers of a pixel, those of a stage outlined."""

@@ -90,9 +90,7 @@ class Groups(Scene):
             line = kernel.right + 8, kernel.middle[1], product.corner[0] - 8, product.middle[1]
             canvas.pen.line(line, fill=ACCENT if now else LINE, width=3 if now else 2)
             product.draw(canvas, self.products[n])
-            canvas.arrow(
-                (product.right + 8, product.middle[1]), (output.corner[0] - 8, output.middle[1])
-            )
+            product.arrow_to(canvas, output)
             output.draw(canvas, np.array([[self.sums[n]]]), digits=2)
             at = output.right + 8, output.middle[1]
             canvas.text(at, f"y[0, {g * geom.C_g + r}]", 13, colour=MUTED, anchor="lm")

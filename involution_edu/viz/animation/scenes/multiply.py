@@ -64,10 +64,7 @@ class Multiply(Scene):
             grid.scale(canvas)
         self.grids[1].draw(canvas, self.kernel, 2, "its kernel")
         canvas.pen.line((480 - AXIS, BAR + 18, 480 + AXIS, BAR + 18), fill=MUTED)
-        for part in (-1, -0.5, 0, 0.5, 1):
-            x = 480 + round(part * AXIS)
-            canvas.pen.line((x, BAR + 18, x, BAR + 24), fill=MUTED)
-            canvas.text((x, BAR + 28), number(part * self.reach, 2), 12, colour=MUTED, anchor="ma")
+        canvas.text((480, BAR + 22), "0", 12, colour=MUTED, anchor="ma")
 
     def draw(self, canvas: Canvas, channel: int, rows: int, marked: bool) -> None:
         """Draw the first ``rows`` rows of products of a channel, and the outputs before it."""

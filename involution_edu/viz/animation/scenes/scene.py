@@ -129,6 +129,10 @@ class Grid:
         last = self.at(bottom, right).corner
         canvas.ring(first, (last[0] - first[0], last[1] - first[1]))
 
+    def arrow_to(self, canvas: Canvas, other: Grid) -> None:
+        """Draw an arrow from the right edge to the left edge of a grid to the right."""
+        canvas.arrow((self.right + 8, self.middle[1]), (other.corner[0] - 8, self.middle[1]))
+
     def scale(self, canvas: Canvas) -> None:
         """Draw a colour bar below the grid."""
         width = max(96, self.columns * self.size[0])

@@ -37,36 +37,31 @@ class Sizes(Scene):
         x = subject.patch
         # A patch of two rows has no window without padding.
         settings = SETTINGS if min(x.shape[2:]) >= WINDOW else SETTINGS[:-1]
-        self.traces = traces = [record_mean(x, *setting) for setting in settings]
+        traces = [record_mean(x, *setting) for setting in settings]
         limits = limit_of(x), limit_of(np.concatenate([trace.y.ravel() for trace in traces]))
-        self.sources, self.outputs = list[Grid](), list[Grid]()
+        self.panels = list[tuple[OperatorTrace, Grid, Grid]]()
         for trace, (left, top) in zip(traces, CORNERS, strict=False):
             geom, row = trace.geom, top + 122
-            self.sources.append(Grid((left + 112, row), *geom.padded_size, CELL, limits[0]))
-            self.outputs.append(Grid((left + 352, row), geom.H_out, geom.W_out, CELL, limits[1]))
+            source = Grid((left + 112, row), *geom.padded_size, CELL, limits[0])
+            output = Grid((left + 352, row), geom.H_out, geom.W_out, CELL, limits[1])
+            self.panels.append((trace, source, output))
 
     def draw_background(self, canvas: Canvas) -> None:
         """Draw the inputs with their zeros, and the titles."""
         super().draw_background(canvas)
-        for name, trace, source, output in self.panels():
+        for name, (trace, source, output) in zip(NAMES, self.panels, strict=False):
             geom = trace.geom
             source.clear(canvas)
             source.at(*geom.padding).draw(canvas, trace.x[0, 0])
-            canvas.arrow(
-                (source.right + 10, source.middle[1]), (output.corner[0] - 10, source.middle[1])
-            )
+            source.arrow_to(canvas, output)
             above = source.middle[1] - 118
             canvas.text((source.middle[0], above), name, 15, bold=True, anchor="ms")
             size = f"output {geom.H_out} × {geom.W_out}"
             canvas.text((output.middle[0], above), size, 15, bold=True, anchor="ms")
 
-    def panels(self) -> Iterator[tuple[str, OperatorTrace, Grid, Grid]]:
-        """Yield name, trace and grids of each setting."""
-        yield from zip(NAMES, self.traces, self.sources, self.outputs, strict=False)
-
     def draw(self, canvas: Canvas, moment: int, setting: int | None) -> None:
         """Draw the outputs until a moment, the pixels that the last ones read, and a rule."""
-        for _, trace, source, output in self.panels():
+        for trace, source, output in self.panels:
             geom = trace.geom
             count = geom.H_out * geom.W_out
             last = min(count - 1, count * moment // MOMENTS)
@@ -78,20 +73,19 @@ class Sizes(Scene):
                 source.mark(canvas, *pixel_read(geom, (i, j), tap))
             output.mark(canvas, i, j)
         if setting is not None:
-            text = f"{NAMES[setting]}:   {rule(self.traces[setting].geom, 0)}"
+            text = f"{NAMES[setting]}:   {rule(self.panels[setting][0].geom, 0)}"
             canvas.text((WIDTH // 2, 604), text, 15, anchor="ms")
 
     def frames(self) -> Iterator[Frame]:
         """Yield all windows in the middle of their way, the whole way, and the rule of each size."""
         first = "The same window, four settings: other pixels are read, other outputs result."
         yield self.frame(first, 2000, MOMENTS // 2, None)
+        caption = "Stride skips pixels, dilation skips inside the window."
         for moment in range(MOMENTS):
-            yield self.frame(
-                "Stride skips pixels, dilation skips inside the window.", 135, moment, None
-            )
-        for setting in range(len(self.traces)):
-            caption = "The number of rows follows from one rule, and so does that of columns."
-            last = setting == len(self.traces) - 1
+            yield self.frame(caption, 135, moment, None)
+        caption = "The number of rows follows from one rule, and so does that of columns."
+        for setting in range(len(self.panels)):
+            last = setting == len(self.panels) - 1
             yield self.frame(caption, END if last else 700, MOMENTS, setting)
 
 

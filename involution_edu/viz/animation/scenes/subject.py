@@ -12,6 +12,7 @@ from ....arguments import ArgumentError, IntOrPair, Pair
 from ....arrays import Array
 from ....images import Photo, load_photo, photo_to_x
 from ....models import pretrained
+from ....models.edge import with_noise
 from ....models.salt_and_pepper import with_salt_and_pepper
 from ....nn import Involution2d
 from ...picks import elongated_pixel, varied_patch
@@ -47,17 +48,12 @@ class Subject:
     @cached_property
     def noisy(self) -> Photo:
         """The photo with the noise that the trained layer removes."""
-        return with_salt_and_pepper(self.photo, self.seed)
+        return with_noise(self.photo, self.seed)
 
     @cached_property
     def trained(self) -> Trace:
         """The trace of a trained layer on the noisy photo."""
-        return record(pretrained("salt-and-pepper"), photo_to_x(self.noisy))
-
-    @cached_property
-    def features(self) -> Array:
-        """The features (1, C, H, W) from which the trained layer generates its kernels."""
-        return self.trained.x
+        return record(pretrained("edge"), photo_to_x(self.noisy))
 
     @cached_property
     def corner(self) -> Pair:
