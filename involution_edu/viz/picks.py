@@ -43,9 +43,9 @@ def varied_pixels(trace: OperatorTrace, first: Pair, rows: int, columns: int) ->
 
 
 def elongated_pixel(trace: OperatorTrace) -> Pair:
-    """Return the pixel (i, j) with the longest kernel: a stroke rather than a dot or one tap."""
-    kernels = trace.kernels[0, 0]
-    return maximum_inside(orientation(kernels)[1] * entropy(kernels), 0, 0)
+    """Return the pixel (i, j) off the border with the longest kernel: a stroke, not a dot or tap."""
+    length = orientation(trace.kernels[0, 0])[1] * entropy(trace.kernels[0, 0])
+    return maximum_inside(length, *(min(1, (n - 1) // 2) for n in length.shape))
 
 
 def varied_patch(trace: OperatorTrace, size: Pair) -> Pair:

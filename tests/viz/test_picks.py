@@ -60,11 +60,11 @@ def test_varied_pixels_differ_most_from_all_chosen_before() -> None:
 
 
 def test_the_elongated_pixel_is_a_stroke_rather_than_one_tap_or_a_dot() -> None:
-    kernels = np.zeros((1, 1, 2, 2, 5, 5))
+    kernels = np.zeros((1, 1, 4, 5, 5, 5))
     kernels[..., 2, 2] = 1  # one tap
-    kernels[0, 0, 0, 1] = 1  # round
-    kernels[0, 0, 1, 0, 2] = 1  # a row of taps
-    assert elongated_pixel(_trace(kernels=kernels)) == (1, 0)
+    kernels[0, 0, 1, 2] = 1  # round
+    kernels[0, 0, 2, 3, 2] = kernels[0, 0, 0, 1, 2] = 1  # a row of taps, inside and at the border
+    assert elongated_pixel(_trace(kernels=kernels)) == (2, 3)
 
 
 def test_the_varied_patch_is_where_kernels_differ_off_the_border() -> None:

@@ -95,8 +95,8 @@ def test_a_dark_page_for_those_who_ask_for_one(page: Page, browser: Any, folder:
 
 @needs.browser
 def test_a_stepper_steps_in_a_notebook(browser: Any, folder: Path) -> None:
-    frames = SCENES["sizes"](Subject.of(None)).animation().frames
-    outer = f"<!doctype html><body>{stepper('sizes')._repr_html_()}"
+    frames = SCENES["stages"](Subject.of(None)).animation().frames
+    outer = f"<!doctype html><body>{stepper('stages')._repr_html_()}"
     path = saved(folder, "stepper", outer)
     with opened(browser, path, reduced_motion="reduce") as tab:
         frame = tab.frame_locator("iframe")

@@ -118,15 +118,14 @@ def check_sliding(animation: Animation, sliding: Sliding, x: Array, kernel: Arra
     (top, left), (h, w) = sliding.subject.corner, sliding.subject.patch_size
     y = x_to_photo(inv.involution(x, kernel, backend="loops"))[top : top + h, left : left + w]
     pixels = [*np.ndindex(h, w)]
-    telling = sliding.subject.pixel
+    stops = [h * w, *range(1, w), *range(w, h * w, 2), h * w, h * w]  # pixels that are filled in
     scale, (x0, y0) = sliding.output.size[0], sliding.output.corner
-    for n, frame in enumerate(animation.frames):
-        whole = n in (0, len(pixels) + 1)
-        i, j = telling if whole else pixels[n - 1]
+    for n, (frame, done) in enumerate(zip(animation.frames, stops, strict=True)):
+        whole = n in (0, len(stops) - 1)
+        i, j = sliding.subject.pixel if whole else pixels[done - 1]
         shown, drawing = drawn(animation, frame)
         own = kernel[0, 0, :, :, top + i, left + j]
         assert_array_equal(drawing.values(sliding.kernel.corner), own)
-        done = h * w if whole else n
         for m, (r, c) in enumerate(pixels):
             inside = shown[y0 + r * scale + scale // 2, x0 + c * scale + scale // 2]
             assert_array_equal(inside, y[r, c] if m < done else EMPTY)

@@ -13,7 +13,7 @@ from .scene import Grid, Scene
 from .subject import Subject
 
 MIDDLE = 348  # row of the canvas: the middle of all parts
-TALL = 384  # rows of the canvas for a column of numbers
+TALL = 410  # rows of the canvas for a column of numbers
 MATRIX = 96  # columns of the canvas for a matrix of weights
 STAGES = (
     "The features of one pixel: C = {C} numbers.",
@@ -96,7 +96,7 @@ class Generate(Scene):
         """Yield the kernel of one pixel stage by stage, then those of other pixels."""
         trace, first = self.trace, self.pixel
         C, (hidden, count) = trace.reduce_weight.shape[1], trace.span_weight.shape[::-1]
-        caption = "Features of the pixel, two 1×1 convolutions: its own kernel."
+        caption = "From the features of a pixel alone, two 1×1 convolutions make its kernel."
         yield self.frame(caption, 1500, first, None)
         sizes = {"C": C, "hidden": hidden, "count": count, "K": trace.geom.window[0]}
         for stage, text in enumerate(STAGES):
