@@ -38,7 +38,7 @@ class Generate(Scene):
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
         self.trace = trace = subject.trained
-        self.photos += [subject.noisy]
+        self.photos = [subject.noisy]
         (i, j), (row, column) = subject.corner, subject.pixel
         self.pixel = i + row, j + column
         C, (hidden, taps) = trace.reduce_weight.shape[1], trace.span_weight.shape[::-1]
