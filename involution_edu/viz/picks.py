@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import pairwise, product
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ..arguments import Pair
 from ..arrays import Array
-from .measures import orientation
+from .measures import entropy, orientation
 from .trace import OperatorTrace, Trace
 
 ROUND = 0.35  # strength of the direction below which a kernel is nearly round
@@ -86,6 +87,25 @@ def _way(angle: Array, strength: Array, start: Pair, steps: int) -> tuple[list[P
         headings.append(heading)
         way.append(here)
     return way, min(2.0, float(np.ptp(headings)))
+
+
+def elongated_pixel(trace: OperatorTrace) -> Pair:
+    """Return the pixel (i, j) off the border with the longest kernel: a stroke, not a dot or tap."""
+    length = orientation(trace.kernels[0, 0])[1] * entropy(trace.kernels[0, 0])
+    return maximum_inside(length, *(min(1, (n - 1) // 2) for n in length.shape))
+
+
+def varied_patch(trace: OperatorTrace, size: Pair) -> Pair:
+    """Return the first row and column of the patch of ``size`` whose kernels differ most."""
+    kernels = trace.kernels[0, 0].reshape(trace.geom.H_out, trace.geom.W_out, -1)
+    means, squares = (
+        sliding_window_view(a, size, axis=(0, 1)).mean(axis=(-2, -1))
+        for a in (kernels, (kernels**2).sum(axis=2))
+    )
+    spread = squares - (means**2).sum(axis=2)
+    # Not beside the border, where there is room: a window without zeros is clearer.
+    margins = (min(k, (n - 1) // 2) for k, n in zip(trace.geom.window, spread.shape, strict=True))
+    return maximum_inside(spread, *margins)
 
 
 def maximum_inside(values: Array, top: int, left: int) -> Pair:

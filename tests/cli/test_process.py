@@ -141,7 +141,7 @@ def test_a_folder_with_the_name_of_an_option(folder: Path) -> None:
     Path("-x").mkdir()
     typed = ("animate", "groups", "--format", "mp4", "--out=-x")
     assert command(*typed, stdout=subprocess.PIPE).returncode == 0
-    assert sorted(path.name for path in Path("-x").iterdir()) == ["groups.mp4", "groups.png"]
+    assert sorted(path.name for path in Path("-x").iterdir()) == ["groups.mp4", "groups.mp4.png"]
 
 
 def test_a_package_in_a_zip_file_says_what_to_do(tmp_path: Path) -> None:

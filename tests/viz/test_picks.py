@@ -10,9 +10,11 @@ import numpy as np
 from involution_edu.arrays import Array
 from involution_edu.viz.picks import (
     along_an_edge,
+    elongated_pixel,
     maximum_inside,
     strongest_pixel,
     telling_pixel,
+    varied_patch,
     varied_pixels,
 )
 
@@ -57,6 +59,23 @@ def test_varied_pixels_differ_most_from_all_chosen_before() -> None:
         kernels=kernels.reshape(1, 1, 4, 4, 1, 1), geom=SimpleNamespace(H_out=4, W_out=4)
     )
     assert varied_pixels(trace, (0, 0), 2, 2) == [(0, 0), (1, 3), (3, 2), (2, 1)]
+
+
+def test_the_elongated_pixel_is_a_stroke_rather_than_one_tap_or_a_dot() -> None:
+    kernels = np.zeros((1, 1, 4, 5, 5, 5))
+    kernels[..., 2, 2] = 1  # one tap
+    kernels[0, 0, 1, 2] = 1  # round
+    kernels[0, 0, 2, 3, 2] = kernels[0, 0, 0, 1, 2] = 1  # a row of taps, inside and at the border
+    assert elongated_pixel(_trace(kernels=kernels)) == (2, 3)
+
+
+def test_the_varied_patch_is_where_kernels_differ_off_the_border() -> None:
+    kernels = np.zeros((1, 1, 20, 16, 3, 3))
+    kernels[0, 0, 8:11, 5:8] = np.random.default_rng(0).standard_normal((3, 3, 3, 3))
+    kernels[0, 0, :3, :3] = 9 * np.random.default_rng(1).standard_normal((3, 3, 3, 3))
+    kernels += 7  # large, but alike elsewhere
+    geom = SimpleNamespace(H_out=20, W_out=16, window=(3, 3))
+    assert varied_patch(_trace(kernels=kernels, geom=geom), (3, 3)) == (8, 5)
 
 
 def _trace(**numbers: Any) -> Any:

@@ -12,6 +12,7 @@ from .overview import Overview
 from .scene import Scene
 from .sizes import Sizes
 from .sliding import Convolution, Involution
+from .stages import Stages
 from .subject import SEED, Subject
 from .training import Training
 
@@ -21,6 +22,6 @@ SCENES: dict[str, type[Scene]] = {
     scene.name: scene
     for scene in (
         *(Hero, Overview, Convolution, FixedSize, Generate, Multiply),
-        *(Groups, Involution, Sizes, Backward, Training),
+        *(Groups, Involution, Stages, Sizes, Backward, Training),
     )
 }

@@ -78,7 +78,7 @@ class Hero(Scene):
         height = self.squares + SQUARE + 22
         background = Canvas(WIDTH, height + height % 2)  # even, as a video needs
         self.draw_background(background)
-        return Animation(background, list(self.frames()), self.photos)
+        return Animation(self.title, background, list(self.frames()), self.photos)
 
     def draw_background(self, canvas: Canvas) -> None:
         """Draw the titles, and what the squares below the photos are."""
