@@ -39,6 +39,7 @@ from . import (
     explore,
     gradcheck,
     notebooks,
+    stages,
     train,
 )
 from .command import Command, as_json
@@ -46,7 +47,7 @@ from .command import Command, as_json
 GROUPS = {
     "see how it works": (demo, animate, explore),
     "check it": (compare, gradcheck, complexity, bench, doctor),
-    "train and use networks": (train, ablate, classify),
+    "train and use networks": (train, ablate, classify, stages),
     "learn step by step": (notebooks,),
 }
 COMMANDS: tuple[Command, ...] = tuple(m.COMMAND for group in GROUPS.values() for m in group)

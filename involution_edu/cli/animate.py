@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="gif, apng, webp, mp4 (needs ffmpeg) or html, a page to step through (default: gif)",
     )
     add_out_dir(parser, "the animation and its poster")
-    add_seed(parser, "the random weights", 202)
+    add_seed(parser, "the noise, and of the weights before training", 202)
 
 
 def run(args: Namespace) -> Result:
@@ -52,8 +52,9 @@ def run(args: Namespace) -> Result:
 COMMAND = Command(
     "animate",
     "draw one idea as an animation, with the numbers that were computed",
-    "Draw a scene from a recorded run of the operator on a photo: how a kernel is generated, how "
-    "it is applied, how the gradient is computed, and more. Writes the animation and its last frame.",
+    "Draw a scene from recorded runs of trained layers: how a kernel is "
+    "generated, how it is applied, how the gradient is computed, and more. Writes the animation, and "
+    "its last frame as SCENE.FORMAT.png.",
     "animate generate cat.jpg --format html --out pictures",
     add_arguments,
     run,

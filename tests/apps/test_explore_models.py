@@ -16,6 +16,7 @@ from PIL import Image
 
 from involution_edu import models
 from involution_edu.apps import explore
+from involution_edu.apps.classify import digit_to_x
 from involution_edu.arrays import Array
 from involution_edu.checkpoint import save_checkpoint
 from involution_edu.cli import main
@@ -100,7 +101,7 @@ def test_salt_and_pepper_is_shown_as_before(photo: Path, tmp_path: Path) -> None
 def test_paper_is_0_and_ink_is_1_and_the_sides_are_paper() -> None:
     ink = np.random.default_rng(2).random((24, 12))
     grey = np.rint(255 - 255 * ink).astype(np.uint8)
-    x = explore.digit_to_x(np.repeat(grey[:, :, np.newaxis], 3, axis=2))
+    x = digit_to_x(np.repeat(grey[:, :, np.newaxis], 3, axis=2))
     means = ink.reshape(8, 3, 4, 3).mean(axis=(1, 3))
     np.testing.assert_allclose(x[0, 0, :, 2:6], means, atol=1 / 255)
     assert not x[0, 0, :, :2].any()

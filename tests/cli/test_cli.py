@@ -285,20 +285,38 @@ def test_a_mistake_of_the_user_is_recognised_by_type_and_reported_in_one_line(
 
 
 def test_demo_writes_where_it_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    argv = ["demo", "photo.png", "--out", "new/folder", "--pixel", "3", "4", "--seed", "7"]
+    argv = ["demo", "photo.png", "--out", "new/folder", "--seed", "7"]
     assert main(argv) == 0
-    text = capsys.readouterr().out
-    assert "The pixel in row 3, column 4" in text
-    assert "seed 7" in text
+    assert "photo.png, 12 x 9 pixels" in capsys.readouterr().out
     assert sorted(path.name for path in Path("new/folder").iterdir()) == [
+        "before-after.png",
         "demo.gif",
         "explorer.html",
         "kernels.png",
     ]
-    assert main(argv) == 2
-    assert main([*argv, "--force", "--json"]) == 0
+    assert main([*argv, "--json"]) == 0  # its own files are replaced
     data = json.loads(capsys.readouterr().out)
-    assert (data["ok"], data["pixel"], data["seed"]) == (True, [3, 4], 7)
+    assert (data["ok"], data["size"], data["seed"]) == (True, [12, 9], 7)
+
+
+def test_demo_explains_a_pixel(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = contents(folder)
+    assert main(["demo", "photo.png", "--pixel", "3", "4", "--seed", "7"]) == 0
+    text = capsys.readouterr().out
+    assert "The pixel in row 3, column 4" in text
+    assert "seed 7" in text
+    assert main(["demo", "photo.png", "--numbers", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["kernel"]) == 5
+    assert contents(folder) == before
+
+
+def test_demo_opens_its_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    assert main(["demo", "photo.png", "--out", "folder"]) == 0
+    assert not opened
+    assert main(["demo", "photo.png", "--out", "folder", "--open"]) == 0
+    assert opened == [(folder / "folder" / "explorer.html").resolve().as_uri()]
 
 
 def test_demo_prints_on_an_ascii_terminal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,7 +324,7 @@ def test_demo_prints_on_an_ascii_terminal(folder: Path, monkeypatch: pytest.Monk
     screen = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(screen, encoding="ascii"))
     assert main(["demo", "Fjörð×2→.png"]) == 0
-    assert b"Involution on Fj?r?x2->.png" in screen.getvalue()
+    assert b"  Fj?r?x2->.png, 12 x 9 pixels" in screen.getvalue()
 
 
 def test_gradcheck_of_one_backend(capsys: pytest.CaptureFixture[str]) -> None:

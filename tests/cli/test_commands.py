@@ -13,15 +13,21 @@ from involution_edu.cli.command import Message, as_json
 
 # Command line, the library's function, its positional arguments and those by name.
 CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
-    "demo a.png --out there --force --seed 4 --pixel 5 6": (
+    "demo a.png --out there --force --seed 4": (
         "apps.demo.run",
         (Path("a.png"),),
-        {"out_dir": Path("there"), "force": True, "seed": 4, "pixel": (5, 6)},
+        {"out_dir": Path("there"), "force": True, "seed": 4},
     ),
+    "demo a.png --seed 4 --pixel 5 6": (
+        "apps.walkthrough.run",
+        (Path("a.png"),),
+        {"seed": 4, "pixel": (5, 6)},
+    ),
+    "demo --numbers": ("apps.walkthrough.run", (None,), {"seed": 0, "pixel": None}),
     "demo": (
         "apps.demo.run",
         (None,),
-        {"out_dir": Path(), "force": False, "seed": 0, "pixel": None},
+        {"out_dir": Path(), "force": False, "seed": 0},
     ),
     "explore a.png --model rednet26 --layer stem.1 --weights w.npz --out o.html --force --size 9 "
     "--seed 4": (
@@ -37,10 +43,21 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
             "seed": 4,
         },
     ),
-    "classify a.png --model resnet26 --weights w.npz --labels l.txt --out o.png --force": (
+    "classify a.png --model resnet26 --weights w.npz --labels l.txt": (
         "apps.classify.classify",
         (Path("a.png"), "resnet26", Path("w.npz")),
-        {"labels": Path("l.txt"), "out": Path("o.png"), "force": True},
+        {"labels": Path("l.txt")},
+    ),
+    "stages a.png --model rednet26 --weights w.npz --labels l.txt --out o.png --force": (
+        "apps.stages.draw_stages",
+        (Path("a.png"),),
+        {
+            "model": "rednet26",
+            "path": Path("w.npz"),
+            "labels": Path("l.txt"),
+            "out": Path("o.png"),
+            "force": True,
+        },
     ),
     "compare --backends loops numba": ("verify.compare.compare", (["loops", "numba"],), {}),
     "gradcheck --backends loops numba": (

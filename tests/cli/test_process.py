@@ -67,7 +67,7 @@ def test_a_process_with_ascii_output(folder: Path) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = command("demo", "photo.png", stdout=subprocess.PIPE, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "Involution on photo.png, 12 x 9 pixels" in done.stdout
+    assert "  photo.png, 12 x 9 pixels" in done.stdout
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_a_folder_with_the_name_of_an_option(folder: Path) -> None:
     Path("-x").mkdir()
     typed = ("animate", "groups", "--format", "mp4", "--out=-x")
     assert command(*typed, stdout=subprocess.PIPE).returncode == 0
-    assert sorted(path.name for path in Path("-x").iterdir()) == ["groups.mp4", "groups.png"]
+    assert sorted(path.name for path in Path("-x").iterdir()) == ["groups.mp4", "groups.mp4.png"]
 
 
 def test_a_package_in_a_zip_file_says_what_to_do(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_the_pictures_are_small() -> None:
     assert sum(sizes.values()) <= 4_000_000
 
 
-@pytest.mark.parametrize("name", ["generate", "groups", "fixed-size"])
+@pytest.mark.parametrize("name", ["stages", "groups", "fixed-size"])
 def test_the_animations_are_these(name: str) -> None:
     animation = SCENES[name](Subject.of(None)).animation()
     with Image.open(DOCS / "gallery" / f"{name}.gif") as kept:
@@ -63,7 +63,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
         def animation(self) -> Animation:
             whole = super().animation()
-            return Animation(whole.background, whole.frames[:2], whole.photos)
+            return Animation(self.title, whole.background, whole.frames[:2], whole.photos)
 
     monkeypatch.setattr(gallery, "SCENES", {"two": Two})
     atlas = Still("a", "A map", "A caption.", lambda runs: STILLS[0].draw(runs))

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from involution_edu import nn
 from involution_edu.viz import measures
 from involution_edu.viz.animation.canvas import number
-from involution_edu.viz.animation.scenes.scene import sum_of
+from involution_edu.viz.animation.scenes.scene import bracketed
 from involution_edu.viz.figures.common import hex_of
 from involution_edu.viz.figures.diagrams import weights
 from involution_edu.viz.html import Page, csp_source, script_data
@@ -103,8 +103,7 @@ def test_the_colour_of_a_number() -> None:
 
 def test_numbers_in_words() -> None:
     assert [number(value, 2) for value in (-0.501, -0.001, 12.0)] == ["−0.50", "0.00", "12.00"]
-    written = sum_of(np.array([1.0, -2.0]), np.array([0.5, 0.25]))
-    assert written == "1.00·0.50 + (−2.00)·0.25"
+    assert [bracketed(value) for value in (1.0, -2.0)] == ["1.00", "(−2.00)"]
     assert weights(nn.Conv2d(3, 8, 3)) == "224 weights"
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ...arguments import as_choice, as_int
+from ...arguments import ArgumentError, as_choice, as_int
 from ...files import check_writable, written_whole
 from ...progress import Progress, no_progress
 from ..html import Page
-from .player import player_page, png_of
+from .canvas import Animation
+from .player import png_of
 from .scenes import SCENES, SEED, Subject
-from .writers import changes, check_format, paletted, write_animation
+from .writers import check_format, page_of, paletted, write_animation
 
 
 def animate(
@@ -23,23 +24,23 @@ def animate(
     seed: int = SEED,
     progress: Progress = no_progress,
 ) -> tuple[Path, Path]:
-    """Draw a scene and write ``SCENE.FORMAT`` and ``SCENE.png``, its last frame.
+    """Draw a scene and write ``SCENE.FORMAT`` and ``SCENE.FORMAT.png``, its last frame.
 
     Parameters
     ----------
     scene : str
         A name in `involution_edu.viz.animation.scenes.SCENES`.
     image : path, optional
-        A photo; if not given, the portrait that ships with matplotlib.
+        A photo; if not given, the portrait that ships with matplotlib. Not for the scenes "groups"
+        and "stages", which draw digits of their own.
     format : {"gif", "apng", "webp", "mp4", "html"}
         "mp4" needs the program ffmpeg.
     out_dir : path
         An existing folder.
     force : bool
-        Replace the files if they exist. A poster of the same picture, as for another format of the
-        same scene, needs no force.
+        Replace the files if they exist.
     seed : int
-        Seed of the random weights.
+        Seed of the noise, and of the weights before training.
     progress : callable
         Called after each frame and after the encoding.
 
@@ -65,19 +66,13 @@ def animate(
         ...
     involution_edu.arguments.ArgumentError: format is 'avi'; need one of 'gif', 'apng', 'webp', 'mp4', 'html'
     """
-    scene, seed = as_choice("scene", scene, SCENES), as_int("seed", seed, 0)
+    as_choice("scene", scene, SCENES)
     check_format(format)
-    animation, poster = (Path(out_dir) / f"{scene}.{end}" for end in (format, "png"))
-    choice = "another folder with --out"
-    known = force  # whether the poster may be replaced
-    check_writable(animation, force=force, choice=choice)
-    drawn = SCENES[scene](Subject.of(image, seed)).animation()
-    if poster.is_file() and not force:  # perhaps of another format: the same picture
-        (last,) = paletted(drawn, drawn.frames[-1:])
-        known = poster.read_bytes() == png_of(last)
-    check_writable(poster, force=known, choice=choice)
+    animation, poster = (Path(out_dir) / f"{scene}.{end}" for end in (format, f"{format}.png"))
+    check_writable(animation, poster, force=force, choice="another folder with --out")
+    drawn = drawing_of(scene, image, seed)
     with (
-        written_whole(poster, force=known) as poster_whole,
+        written_whole(poster, force=force) as poster_whole,
         written_whole(animation, force=force) as whole,
     ):
         poster_whole.write_bytes(png_of(write_animation(drawn, whole, format, progress)))
@@ -85,16 +80,18 @@ def animate(
 
 
 def stepper(
-    scene: str, image: str | Path | None = None, *, seed: int = 0, height: int = 700
+    scene: str, image: str | Path | None = None, *, seed: int = SEED, height: int = 700
 ) -> Page:
     """Return an animation as a page with buttons to play, step and scrub through its frames.
+
+    In a notebook it shows itself, also offline and in a saved notebook. It takes at most 700 kB.
 
     Parameters
     ----------
     scene, image, seed
         As in `involution_edu.viz.animation.animate.animate`.
     height : int
-        Height of the page in a notebook, in CSS pixels.
+        Height of the page in a notebook, in CSS pixels; the frames are scaled down to fit.
 
     Raises
     ------
@@ -106,8 +103,15 @@ def stepper(
     >>> stepper("groups").title
     'Groups: channels share kernels'
     """
-    scene, height = as_choice("scene", scene, SCENES), as_int("height", height)
-    drawn = SCENES[scene](Subject.of(image, as_int("seed", seed, 0)))
-    animation = drawn.animation()
-    images = list(changes(list(paletted(animation, animation.frames))))
-    return Page(player_page(images, animation.frames), drawn.title, height)
+    as_choice("scene", scene, SCENES)
+    drawn, height = drawing_of(scene, image, seed), as_int("height", height)
+    return Page(page_of(drawn, paletted(drawn, caption=False)), drawn.title, height)
+
+
+def drawing_of(scene: str, image: str | Path | None, seed: int) -> Animation:
+    """Return the animation of a scene of `SCENES`, of the sample portrait if ``image`` is None."""
+    if image is not None and not SCENES[scene].uses_photo:
+        need = f"none: the scene '{scene}' draws digits of its own"
+        raise ArgumentError("image", f"is {image}", need)
+    subject = Subject.of(image, as_int("seed", seed, 0), SCENES[scene].side)
+    return SCENES[scene](subject).animation()

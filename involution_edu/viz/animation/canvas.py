@@ -150,14 +150,16 @@ class Frame:
 class Animation:
     """A background and frames; `involution_edu.viz.animation.writers` makes a file of them."""
 
+    title: str
     background: Canvas  # the parts that all frames share
     frames: list[Frame]
     photos: list[Photo]  # photos whose colours the palette must hold
 
-    def draw(self, frame: Frame) -> Canvas:
-        """Return a canvas with the background, the caption and the drawing of ``frame``."""
+    def draw(self, frame: Frame, caption: bool = True) -> Canvas:
+        """Return a canvas with the background, the caption or none, and the drawing of ``frame``."""
         canvas = Canvas(*self.background.image.size)
         canvas.image.paste(self.background.image)
-        canvas.text((32, 56), frame.caption, CAPTION_SIZE)
+        if caption:
+            canvas.text((32, 56), frame.caption, CAPTION_SIZE)
         frame.draw(canvas)
         return canvas

@@ -7,20 +7,20 @@ const [canvas, caption, play, scrub, count] = ["canvas", "caption", "play", "scr
 const pen = canvas.getContext("2d");
 const last = animation.images.length - 1;
 let drawn = -1; // the frame on the canvas
+let wanted = 0; // the frame that was asked for last
 let timer = null;
 
-const images = Promise.all(
-  animation.images.map(async (source) => {
-    const image = new Image();
-    image.src = source;
-    await image.decode();
-    return image;
-  }),
-);
+const images = animation.images.map(async (source) => {
+  const image = new Image();
+  image.src = source;
+  await image.decode();
+  return image;
+});
 
 async function show(frame) {
-  const all = await images;
-  const target = Math.min(Math.max(frame, 0), last);
+  const target = (wanted = Math.min(Math.max(frame, 0), last));
+  const all = await Promise.all(images.slice(0, target + 1)); // the first frame waits for no other
+  if (target !== wanted) return;
   if (target < drawn) drawn = -1;
   while (drawn < target) pen.drawImage(all[++drawn], 0, 0);
   scrub.value = drawn;
@@ -36,6 +36,7 @@ function stop() {
 
 async function step() {
   await show(drawn === last ? 0 : drawn + 1);
+  if (drawn === last) stop();
   if (timer !== null) timer = setTimeout(step, animation.milliseconds[drawn]);
 }
 
@@ -55,9 +56,9 @@ document.getElementById("back").addEventListener("click", () => go(drawn - 1));
 document.getElementById("forward").addEventListener("click", () => go(drawn + 1));
 scrub.addEventListener("input", () => go(Number(scrub.value)));
 document.addEventListener("keydown", (event) => {
-  if (event.target.tagName === "INPUT" || event.target.tagName === "BUTTON") return;
   const keys = { ArrowLeft: () => go(drawn - 1), ArrowRight: () => go(drawn + 1), " ": toggle };
-  if (!(event.key in keys)) return;
+  const presses = event.key === " " && event.target.tagName === "BUTTON"; // the button itself
+  if (!(event.key in keys) || presses || event.ctrlKey || event.altKey || event.metaKey) return;
   event.preventDefault();
   keys[event.key]();
 });

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
 
 
-def player_page(images: list[PILImage], frames: list[Frame]) -> str:
+def player_page(title: str, images: list[PILImage], frames: list[Frame]) -> str:
     """Return the page, which may run no script but its own; later images show what changed."""
     script, style = (
         Path(__file__).with_name(f"player.{end}").read_text(encoding="utf-8")
@@ -34,7 +34,7 @@ def player_page(images: list[PILImage], frames: list[Frame]) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; \
 script-src '{csp_source(script)}'; style-src '{csp_source(style)}'">
-<title>{html.escape(frames[0].caption)}</title>
+<title>{html.escape(title)}</title>
 <style>{style}</style>
 </head>
 <body>
@@ -42,9 +42,9 @@ script-src '{csp_source(script)}'; style-src '{csp_source(style)}'">
 <canvas id="canvas" width="{width}" height="{height}" role="img" aria-labelledby="caption"></canvas>
 <p id="caption" aria-live="polite"></p>
 <div class="bar">
-<button id="back" aria-label="one step back">&#9664;</button>
-<button id="play">play</button>
-<button id="forward" aria-label="one step forward">&#9654;</button>
+<button id="back" aria-label="one step back" title="one step back: left arrow">&#9664;</button>
+<button id="play" title="play or pause: space">play</button>
+<button id="forward" aria-label="one step forward" title="one step forward: right arrow">&#9654;</button>
 <input id="scrub" type="range" min="0" max="{len(images) - 1}" value="0" aria-label="frame">
 <output id="count"></output>
 </div>

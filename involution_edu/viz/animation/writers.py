@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -25,27 +25,43 @@ VIDEO_RATE = 25  # frames a second of an MP4 file
 
 
 def write_animation(
-    animation: Animation, path: Path, format: str = "gif", progress: Progress = no_progress
+    animation: Animation,
+    path: Path,
+    format: str = "gif",
+    progress: Progress = no_progress,
+    comment: str = "",
 ) -> PILImage:
-    """Draw the frames, write them in a format of `FORMATS`, and return the last frame."""
+    """Draw the frames, write them in a format of `FORMATS`, and return the last frame.
+
+    A GIF keeps the ``comment``.
+    """
     check_format(format)
     steps = len(animation.frames) + 1
     images: list[PILImage] = []
-    for image in paletted(animation, animation.frames):
+    for image in paletted(animation, caption=format != "html"):
         images.append(image)
         progress(len(images), steps, "drawing")
-    _WRITERS[format](path, images, animation.frames)
+    images[0].info["comment"] = comment.encode()
+    if format == "html":
+        path.write_text(page_of(animation, images), encoding="utf-8")
+    else:
+        _WRITERS[format](path, images, animation.frames)
     progress(steps, steps, "encoding")
     return images[-1]
 
 
-def paletted(animation: Animation, frames: list[Frame]) -> Iterator[PILImage]:
-    """Draw frames as images with a palette, which take a third of the memory of RGB images."""
+def page_of(animation: Animation, images: Iterable[PILImage]) -> str:
+    """Return the page that steps through the images, which have no captions: the page has."""
+    return player_page(animation.title, list(changes(list(images))), animation.frames)
+
+
+def paletted(animation: Animation, caption: bool = True) -> Iterator[PILImage]:
+    """Draw the frames as images with a palette, which take a third of the memory of RGB images."""
     from PIL import Image
 
     palette = GifPalette(*animation.photos)
-    for frame in frames:
-        image = Image.fromarray(palette.indices(np.asarray(animation.draw(frame).image)))
+    for frame in animation.frames:
+        image = Image.fromarray(palette.indices(np.asarray(animation.draw(frame, caption).image)))
         image.putpalette(palette.colours.tobytes())
         yield image
 
@@ -110,15 +126,10 @@ def _write_mp4(path: Path, images: list[PILImage], frames: list[Frame]) -> None:
         raise OSError(0, f"ffmpeg failed: {reason[-1] if reason else ffmpeg.returncode}", str(path))
 
 
-def _write_html(path: Path, images: list[PILImage], frames: list[Frame]) -> None:
-    path.write_text(player_page(list(changes(images)), frames), encoding="utf-8")
-
-
 _WRITERS: dict[str, Callable[[Path, list[PILImage], list[Frame]], None]] = {
     "gif": _write_gif,
     "apng": partial(_write_by_pillow, format="PNG"),
     "webp": partial(_write_by_pillow, format="WEBP", lossless=True, method=2),
     "mp4": _write_mp4,
-    "html": _write_html,
 }
-FORMATS = tuple(_WRITERS)
+FORMATS = (*_WRITERS, "html")

@@ -83,13 +83,16 @@ def page(animation: Animation, tmp_path_factory: pytest.TempPathFactory) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def test_the_page_holds_every_frame(page: str, animation: Animation, expected: list[Photo]) -> None:
+def test_the_page_holds_every_frame_and_each_caption_once(page: str, animation: Animation) -> None:
     (data,) = re.findall(r'<script type="application/json" id="animation">(.*?)</script>', page)
     held = json.loads(data)
     assert held["captions"] == [frame.caption for frame in animation.frames]
     assert held["milliseconds"] == [frame.milliseconds for frame in animation.frames]
+    palette = GifPalette(*animation.photos)
     canvas = Image.new("RGBA", animation.background.image.size)
-    for source, frame in zip(held["images"], expected, strict=True):
+    for source, each in zip(held["images"], animation.frames, strict=True):
+        pixels = np.asarray(animation.draw(each, caption=False).image)  # the page has the captions
+        frame = palette.colours[palette.indices(pixels)]
         png = base64.b64decode(source.removeprefix("data:image/png;base64,"), validate=True)
         canvas.alpha_composite(Image.open(io.BytesIO(png)).convert("RGBA"))
         np.testing.assert_array_equal(np.asarray(canvas.convert("RGB")), frame)
@@ -109,7 +112,7 @@ def test_the_page_runs_no_script_but_its_own(page: str) -> None:
 def test_a_caption_cannot_end_the_data(animation: Animation, tmp_path: Path) -> None:
     hostile = "</script><script>alert(1)</script>"
     frame = Frame(hostile, 100, animation.frames[0].draw)
-    one = Animation(animation.background, [frame], animation.photos)
+    one = Animation("", animation.background, [frame], animation.photos)
     write_animation(one, tmp_path / "a.html", "html")
     page = (tmp_path / "a.html").read_text()
     assert "<script>alert" not in page
@@ -125,7 +128,7 @@ def test_a_video_gets_every_frame_for_its_time(
     stand_in.write_text('#!/bin/sh\nfor last; do :; done\ncat > "${last#file:}"\n')
     stand_in.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    short = Animation(animation.background, animation.frames[:2], animation.photos)
+    short = Animation("", animation.background, animation.frames[:2], animation.photos)
     write_animation(short, tmp_path / "video.mp4", "mp4")
     height, width = expected[0].shape[:2]
     assert (width % 2, height % 2) == (0, 0)  # as yuv420p needs
@@ -148,7 +151,7 @@ def test_a_path_that_looks_like_an_option_or_a_protocol(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path(folder).mkdir()
-    short = Animation(animation.background, animation.frames[:1], animation.photos)
+    short = Animation("", animation.background, animation.frames[:1], animation.photos)
     path = Path(folder, "-y video.mp4")
     write_animation(short, path, "mp4")
     assert path.read_bytes()[4:8] == b"ftyp"
@@ -186,7 +189,7 @@ def test_the_largest_scene_is_small_in_other_formats(format: str, tmp_path: Path
 @pytest.mark.parametrize("name", ["involution", "training"])
 def test_a_poster_is_the_last_frame(name: str, largest: Path) -> None:
     frames, _ = read_frames(largest / f"{name}.gif")
-    with Image.open(largest / f"{name}.png") as poster:
+    with Image.open(largest / f"{name}.gif.png") as poster:
         np.testing.assert_array_equal(np.asarray(poster.convert("RGB")), frames[-1])
 
 
@@ -234,15 +237,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Image.fromarray(pixels[:1, :1]).save("dot.png")
     Path("cut.png").write_bytes(Path("photo.png").read_bytes()[:200])
     Path("full").mkdir()
-    Path("full/multiply.png").write_text("precious")
+    Path("full/multiply.gif.png").write_text("precious")
     return tmp_path
 
 
 @pytest.mark.parametrize(
     ("typed", "named"),
     [
-        ("", "scene is missing; need one of 'overview', 'convolution'"),
-        ("sliding", "scene is 'sliding'; need one of 'overview', 'convolution'"),
+        ("", "scene is missing; need one of 'hero', 'overview'"),
+        ("sliding", "scene is 'sliding'; need one of 'hero', 'overview'"),
         (
             "multiply --format bmp",
             "format is 'bmp'; need one of 'gif', 'apng', 'webp', 'mp4', 'html'",
@@ -251,7 +254,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("multiply cut.png", "image is cut.png, which cannot be read"),
         ("multiply dot.png", "image has one colour everywhere; need two or more"),
         ("multiply --out photo.png/in", "photo.png is not a folder"),
-        ("multiply --out full", "multiply.png exists; pass --force"),
+        ("multiply --out full", "multiply.gif.png exists; pass --force"),
         ("multiply --seed -1", "'-1' is not a whole number >= 0"),
     ],
 )
@@ -275,7 +278,7 @@ def test_a_missing_ffmpeg_is_reported_with_the_fix(
     monkeypatch.setenv("PATH", str(folder))
     assert main(["animate", "multiply", "--format", "mp4"]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("involution-edu: error: format is 'mp4'; need the program ffmpeg")
+    assert err.startswith("involution-edu: error: --format is 'mp4'; need the program ffmpeg")
     assert "apt install ffmpeg" in err
     assert err.count("\n") == 1
 
@@ -286,12 +289,9 @@ def test_the_command_writes_both_files_and_counts_to_the_end(
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert main(["animate", "multiply", "photo.png", "--seed", "5", "--json"]) == 0
     out, err = capsys.readouterr()
-    assert json.loads(out) == {"ok": True, "files": ["multiply.gif", "multiply.png"]}
-    with Image.open("multiply.gif") as gif:
-        total = gif.n_frames + 1  # type: ignore[attr-defined]
-    shown = re.findall(r"(\w+): +\d+%\|.*?\| (\d+)/(\d+) ", err)
-    assert shown[0] == ("drawing", "0", f"{total}")
-    assert shown[-1] == ("encoding", f"{total}", f"{total}")
+    assert json.loads(out) == {"ok": True, "files": ["multiply.gif", "multiply.gif.png"]}
+    shown = re.findall(r"(\d+)%\|.*?\] (\w+)", err)
+    assert (shown[0], shown[-1]) == (("0", "drawing"), ("100", "encoding"))
 
 
 def test_progress_counts_every_frame_and_the_encoding(folder: Path) -> None:
@@ -302,21 +302,29 @@ def test_progress_counts_every_frame_and_the_encoding(folder: Path) -> None:
     assert steps == [*drawing, (total, total, "encoding")]
 
 
-def test_formats_of_one_scene_share_their_poster(folder: Path) -> None:
+def test_formats_in_one_folder_keep_their_posters(folder: Path) -> None:
     _, poster = animate("multiply", "photo.png", seed=5)
     before = poster.read_bytes()
-    for format in ("apng", "html"):
-        animate("multiply", "photo.png", format=format, seed=5)
-        assert poster.read_bytes() == before
+    _, other = animate("multiply", "photo.png", format="webp", seed=6)
+    assert (poster.name, other.name) == ("multiply.gif.png", "multiply.webp.png")
+    assert poster.read_bytes() == before != other.read_bytes()
     kept = sorted(folder.iterdir())
-    with pytest.raises(FileExistsError, match=r"multiply\.png exists; pass --force"):
-        animate("multiply", "photo.png", format="webp", seed=6)  # another picture
+    for path in Path("multiply.webp"), other:
+        path.rename("aside")
+        with pytest.raises(FileExistsError, match=r"multiply\.webp.* exists; pass --force"):
+            animate("multiply", "photo.png", format="webp", seed=6)
+        Path("aside").rename(path)
     assert sorted(folder.iterdir()) == kept
-    assert poster.read_bytes() == before
-    animate("multiply", "photo.png", format="webp", seed=6, force=True)
-    assert poster.read_bytes() != before
-    with pytest.raises(FileExistsError, match=r"multiply\.gif exists; pass --force"):
-        animate("multiply", "photo.png", seed=6)
+    animate("multiply", "photo.png", seed=6, force=True)
+    assert poster.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("scene", ["groups", "stages"])
+def test_a_photo_for_a_scene_of_digits_is_refused(
+    scene: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["animate", scene, "photo.png"]) == 2
+    assert f"image is photo.png; need none: the scene '{scene}'" in capsys.readouterr().err
 
 
 def test_nothing_is_left_when_drawing_fails(folder: Path) -> None:

@@ -8,12 +8,9 @@ from typing import Any
 
 import needs
 import numpy as np
-import pytest
 from browser import opened, saved, settle, text
 from explorer_cases import HOSTILE
 
-from involution_edu.viz.animation.animate import stepper
-from involution_edu.viz.animation.scenes import SCENES, Subject
 from involution_edu.viz.explorer import explorer
 
 pytestmark = needs.browser
@@ -129,28 +126,3 @@ def test_a_converted_notebook_shows_it(group_page: Any, browser: Any, folder: Pa
     converted, _ = nbconvert.HTMLExporter(template_name="basic").from_notebook_node(notebook)
     with opened(browser, saved(folder, "converted", converted)) as tab:
         tab.frame_locator("iframe").locator("#checked[data-ok=true]").wait_for()
-
-
-def test_a_stepper_steps_in_a_notebook(browser: Any, folder: Path) -> None:
-    frames = SCENES["groups"](Subject.of(None, 0)).animation().frames
-    outer = f"<!doctype html><body>{stepper('groups')._repr_html_()}"
-    path = saved(folder, "stepper", outer)
-    with opened(browser, path, reduced_motion="reduce") as tab:
-        frame = tab.frame_locator("iframe")
-        pictures = []
-        for act, n in (
-            (lambda: None, 0),
-            (lambda: frame.locator("#forward").click(), 1),
-            (lambda: frame.locator("#scrub").fill(str(len(frames) - 1)), len(frames) - 1),
-            (lambda: frame.locator("#back").click(), len(frames) - 2),
-        ):
-            act()
-            frame.locator("#count", has_text=f"{n + 1} / {len(frames)}").wait_for()
-            assert frame.locator("#caption").text_content() == frames[n].caption
-            pictures.append(frame.locator("#canvas").evaluate("canvas => canvas.toDataURL()"))
-        assert len(set(pictures)) == len(pictures)
-
-
-def test_a_stepper_needs_a_scene_that_there_is() -> None:
-    with pytest.raises(ValueError, match="scene is 'soup'; need one of"):
-        stepper("soup")

@@ -6,11 +6,13 @@ from .backward import Backward
 from .fixed_size import FixedSize
 from .generate import Generate
 from .groups import Groups
+from .hero import Hero
 from .multiply import Multiply
 from .overview import Overview
 from .scene import Scene
 from .sizes import Sizes
 from .sliding import Convolution, Involution
+from .stages import Stages
 from .subject import SEED, Subject
 from .training import Training
 
@@ -19,7 +21,7 @@ __all__ = ["SCENES", "SEED", "Scene", "Subject"]
 SCENES: dict[str, type[Scene]] = {
     scene.name: scene
     for scene in (
-        *(Overview, Convolution, FixedSize, Generate, Multiply),
-        *(Groups, Involution, Sizes, Backward, Training),
+        *(Hero, Overview, Convolution, FixedSize, Generate, Multiply),
+        *(Groups, Involution, Stages, Sizes, Backward, Training),
     )
 }

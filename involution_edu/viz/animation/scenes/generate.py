@@ -1,151 +1,110 @@
-"""Generation of one kernel in four stages: features of the pixel, reduce, span, reshape."""
+"""Generation of a kernel: features of the pixel, reduce, span, reshape; then of other pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
 
-import numpy as np
-
 from ....arguments import Pair
-from ...palette import MUTED, limit_of
-from ...picks import strongest_pixel, varied_pixels
-from ...recording import record
-from ..canvas import Canvas, Frame, number
-from .scene import END, QUICK, SLOW, STEP, Grid, Scene, bracketed, sum_of
+from ...palette import MUTED, diverging, limit_of
+from ...picks import varied_pixels
+from ..canvas import Canvas, Frame
+from .scene import Grid, Scene
 from .subject import Subject
 
-PHOTO = (32, 124)
-TOP, BELOW = 196, 462  # rows of the canvas: the middles of both rows of grids
-COLOURS = "red", "green", "blue"
-WIDE = 46  # rows and columns of the canvas for a number
-ROW = 27  # and for one of the many weights of span
+MIDDLE = 348  # row of the canvas: the middle of all parts
+TALL = 410  # rows of the canvas for a column of numbers
+MATRIX = 96  # columns of the canvas for a matrix of weights
+STAGES = (
+    "The features of one pixel: C = {C} numbers.",
+    "Reduce: a 1×1 convolution, from {C} numbers to {hidden}; then ReLU: no number is below 0.",
+    "Span: another 1×1 convolution, from {hidden} numbers to K·K = {count}; softmax: their sum is 1.",
+    "Reshape: the {count} numbers are written in {K} rows. This is the pixel's own kernel.",
+)
 
 
 class Generate(Scene):
-    """One pixel of the photo makes its kernel, number by number; then three others."""
+    """One pixel of the photo makes its kernel; then others do, with the same weights."""
 
     name = "generate"
     title = "How a pixel makes its kernel"
     caption = (
-        "Four stages: the pixel's 1×1×C features, reduce, span, and a reshape to K×K. Two 1×1 "
-        "convolutions do all the work; no neighbour is used."
+        "The features of the pixel, reduce, span, and a reshape to K×K. Two 1×1 convolutions make "
+        "the kernel of every pixel, with the same weights."
     )
-    note = "Random weights, not trained. Mean and standard deviation are those of the photo."
+    note = "A layer trained to remove noise. Each column of numbers has a colour scale of its own."
     shows_patch = False
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
-        self.trace = trace = record(subject.layer(), subject.x)
-        C, hidden = trace.reduce_weight.shape[1], len(trace.reduce_weight)
+        self.trace = trace = subject.trained
+        self.photos = [subject.noisy]
+        (i, j), (row, column) = subject.corner, subject.pixel
+        self.pixel = i + row, j + column
+        C, (hidden, taps) = trace.reduce_weight.shape[1], trace.span_weight.shape[::-1]
+        numbers = trace.kernel[0, 0].reshape(taps, *trace.reduced.shape[2:])
+        self.columns = trace.features[0], trace.reduced[0], numbers
+        strip = [(44, max(2, min(40, TALL // rows))) for rows in (C, hidden, taps)]
+        scales = [max(1, min(MATRIX // n, TALL // m)) for n, m in ((C, hidden), (hidden, taps))]
+        limits = [limit_of(a) for a in (*self.columns, trace.reduce_weight, trace.span_weight)]
+        H, W = subject.photo.shape[:2]
+        self.photo = Grid((128, MIDDLE), H, W, max(1, 216 // max(H, W)))
+        self.features = Grid((292, MIDDLE), C, 1, strip[0], limits[0])
+        self.reduce = Grid((390, MIDDLE), hidden, C, scales[0], limits[3])
+        self.reduced = Grid((490, MIDDLE), hidden, 1, strip[1], limits[1])
+        self.span = Grid((588, MIDDLE), taps, hidden, scales[1], limits[4])
+        self.spanned = Grid((686, MIDDLE), taps, 1, strip[2], limits[2])
         K_h, K_w = trace.geom.window
-        self.zoom = max(1, 144 // max(trace.geom.H, trace.geom.W))
-        weights = np.concatenate([trace.reduce_weight.ravel(), trace.span_weight.ravel()])
-        x_limit, weight_limit, kernel_limit = map(limit_of, (trace.x, weights, trace.kernel))
-        self.x = Grid((342, TOP), C, 1, WIDE, x_limit)
-        self.weight = Grid((478, TOP), hidden, C, WIDE, weight_limit)
-        self.stages = [Grid((x, TOP), hidden, 1, WIDE, x_limit) for x in (630, 750, 870)]
-        self.reduced = Grid((112, BELOW), hidden, 1, WIDE, x_limit)
-        self.span = Grid((264, BELOW), K_h * K_w, hidden, (WIDE, ROW), weight_limit)
-        self.numbers = Grid((460, BELOW), K_h * K_w, 1, (WIDE, ROW), kernel_limit)
-        self.kernel = Grid((760, BELOW), K_h, K_w, 56, kernel_limit)
-        # Columns of numbers in their order, their values (rows, H, W), the grids of their weights.
-        conv, bn, relu = (stage[0] for stage in trace.stages.values())
-        numbers = trace.kernel[0, 0].reshape(K_h * K_w, *relu.shape[1:])
-        grids = self.x, *self.stages, self.reduced, self.numbers
-        values = trace.x[0], conv, bn, relu, relu, numbers
-        weight_grids = None, self.weight, None, None, None, self.span
-        self.columns = list(zip(grids, values, weight_grids, strict=True))
+        self.kernel = Grid((840, MIDDLE), K_h, K_w, 196 // max(K_h, K_w), limits[2])
 
     def draw_background(self, canvas: Canvas) -> None:
-        """Draw the photo, the weights, the arrows and empty grids."""
+        """Draw the photo, the weights, the titles and the arrows."""
         super().draw_background(canvas)
-        trace = self.trace
-        canvas.photo(PHOTO, self.subject.photo, self.zoom)
-        self.x.title(canvas, "1 × 1 × C")
-        self.weight.draw(canvas, trace.reduce_weight, 2, "reduce: weights")
-        for grid, title in zip(self.stages, ("sums", "batch norm", "ReLU"), strict=True):
-            grid.title(canvas, title)
-        for row, colour in enumerate(COLOURS):
-            x, y = self.x.at(row, 0).middle
-            canvas.text((x - WIDE // 2 - 8, y), colour, 12, colour=MUTED, anchor="rm")
-        self.span.draw(canvas, trace.span_weight, 2, "span: weights")
-        self.reduced.title(canvas, "reduced", self.span)
-        self.numbers.title(canvas, "sums + bias")
-        self.kernel.title(canvas, "this pixel's kernel", self.span)
-        for grid in (self.x, *self.stages, self.reduced, self.numbers, self.kernel):
-            grid.clear(canvas)
-        for left, right in pairwise([self.x, self.weight, *self.stages]):
-            canvas.arrow((left.right + 10, TOP), (right.corner[0] - 12, TOP))
-        for left, right in pairwise([self.reduced, self.span, self.numbers, self.kernel]):
-            canvas.arrow((left.right + 12, BELOW), (right.corner[0] - 14, BELOW))
-        middle = (self.numbers.right + self.kernel.corner[0]) // 2
-        for y, words in ((BELOW - 10, "reshape:"), (BELOW + 20, "nothing is computed")):
-            canvas.text((middle, y), words, 12, colour=MUTED, anchor="ms")
+        canvas.photo(self.photo.corner, self.subject.noisy, self.photo.size[0])
+        weights = self.trace.reduce_weight, self.trace.span_weight
+        for grid, name, a in zip(
+            (self.reduce, self.span), ("reduce", "span"), weights, strict=True
+        ):
+            canvas.photo(grid.corner, diverging(a, grid.limit), grid.size[0])
+            at = grid.middle[0], grid.bottom + 8
+            canvas.text(at, f"{name}: weights", 13, colour=MUTED, anchor="ma")
         self.kernel.scale(canvas)
+        for grid, title in (
+            (self.photo, "photo with noise"),
+            (self.features, "features"),
+            (self.reduced, "reduced"),
+            (self.spanned, f"{self.spanned.rows} numbers"),
+            (self.kernel, "its kernel"),
+        ):
+            grid.title(canvas, title)
+        parts = self.photo, self.features, self.reduce, self.reduced, self.span, self.spanned
+        for left, right in pairwise((*parts, self.kernel)):
+            left.arrow_to(canvas, right)
 
-    def draw(self, canvas: Canvas, pixel: Pair, done: int, formula: str) -> None:
-        """Draw the first ``done`` numbers of the pixel, and the formula of the last one."""
-        (i, j), size = pixel, (self.trace.geom.H, self.trace.geom.W)
-        canvas.outline(PHOTO, size, self.zoom, pixel)
-        below = PHOTO[0], PHOTO[1] + size[0] * self.zoom + 12
-        canvas.text(below, f"pixel (row {i}, column {j})", 12, colour=MUTED)
-        left = done
-        for grid, values, weights in self.columns:
-            if left > 0:
-                grid.draw(canvas, values[:left, i, j, np.newaxis], digits=2)
-            if formula and 0 < left <= grid.rows:
-                grid.mark(canvas, left - 1, 0)
-                if weights is not None:
-                    weights.mark(canvas, left - 1, 0, columns=weights.columns)
-            left -= grid.rows
-        K_h, K_w = self.trace.geom.window
-        if (rows := min(left, K_h)) > 0:
-            self.kernel.draw(canvas, self.trace.kernels[0, 0, i, j, :rows], digits=2)
-            if formula:
-                self.numbers.mark(canvas, (rows - 1) * K_w, 0, rows=K_w)
-                self.kernel.mark(canvas, rows - 1, 0, columns=K_w)
-        canvas.text((480, 606), formula, 14, anchor="ms")
+    def draw(self, canvas: Canvas, pixel: Pair, stage: int | None) -> None:
+        """Draw the numbers of a pixel, those of a stage outlined."""
+        (i, j), grids = pixel, (self.features, self.reduced, self.spanned)
+        self.photo.mark(canvas, i, j)
+        for grid, values in zip(grids, self.columns, strict=True):
+            grid.draw(canvas, values[:, i, j, None], 2 if grid.size[1] >= 18 else None)
+        self.kernel.draw(canvas, self.trace.kernels[0, 0, i, j])
+        if stage is not None:
+            grid = (*grids, self.kernel)[stage]
+            grid.mark(canvas, 0, 0, grid.rows, grid.columns)
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the kernel of one pixel number by number, then those of other pixels."""
-        trace, (i, j) = self.trace, (first := strongest_pixel(self.trace))
-        x, reduced = trace.x[0, :, i, j], trace.reduced[0, :, i, j]
-        done, hidden, count = len(x), len(reduced), len(trace.span_weight)
-        caption = f"One pixel: its C = {len(x)} features, and nothing of its neighbours."
-        yield self.frame(caption, SLOW, first, done, "")
-        caption = "Reduce: a 1×1 convolution. Each weight times its feature, and their sum."
-        for row, weights in enumerate(trace.reduce_weight):
-            done += 1
-            total = number(float(trace.stages["conv"][0, row, i, j]), 2)
-            yield self.frame(caption, STEP, first, done, f"{sum_of(weights, x)} = {total}")
-        caption = "Batch norm: minus the mean, divided by the standard deviation; both are fixed."
-        done += hidden
-        mean, std = (float(trace.statistics[name][-1]) for name in ("mean", "std"))
-        conv, bn = (number(float(trace.stages[name][0, -1, i, j]), 2) for name in ("conv", "bn"))
-        formula = f"({conv} − {bracketed(mean)}) / {number(std, 2)} = {bn}"
-        yield self.frame(caption, SLOW, first, done, formula)
-        done += hidden
-        caption = "ReLU: negative numbers become 0. These are the reduced features."
-        yield self.frame(caption, SLOW, first, done, "")
-        done += hidden
-        caption = f"Span: another 1×1 convolution, from {hidden} numbers to K·K = {count}."
-        for row, weights in enumerate(trace.span_weight):
-            done += 1
-            total = number(float(trace.kernels[0, 0, i, j].ravel()[row]), 2)
-            bias = bracketed(float(trace.span_bias[row]))
-            formula = f"{sum_of(weights, reduced)} + {bias} = {total}"
-            yield self.frame(caption, STEP if row < 2 else 3 * QUICK, first, done, formula)
-        K_h, K_w = trace.geom.window
-        caption = f"Reshape: the {count} numbers are written in {K_h} rows of {K_w}. That is all."
-        for row in range(K_h):
-            formula = f"numbers {row * K_w} to {row * K_w + K_w - 1} are row {row}"
-            yield self.frame(caption, STEP, first, done + row + 1, formula)
-        everything = done + K_h
-        for pixel in varied_pixels(trace, first, 2, 3)[1:4]:
-            caption = "Another pixel, other features, another kernel; the weights are the same."
-            yield self.frame(caption, SLOW, pixel, everything, "")
+        """Yield the kernel of one pixel stage by stage, then those of other pixels."""
+        trace, first = self.trace, self.pixel
+        C, (hidden, count) = trace.reduce_weight.shape[1], trace.span_weight.shape[::-1]
+        caption = "From the features of a pixel alone, two 1×1 convolutions make its kernel."
+        yield self.frame(caption, 1500, first, None)
+        sizes = {"C": C, "hidden": hidden, "count": count, "K": trace.geom.window[0]}
+        for stage, text in enumerate(STAGES):
+            yield self.frame(text.format(**sizes), 1150, first, stage)
+        for pixel in varied_pixels(trace, first, 2, 2)[1:4]:
+            caption = "Another pixel, other features, another kernel. The weights are the same."
+            yield self.frame(caption, 1000, pixel, None)
         size = trace.reduce_weight.size + trace.span_weight.size + trace.span_bias.size
         kernels = trace.geom.H_out * trace.geom.W_out
-        caption = f"The same {size} weights make all {kernels} kernels."
-        yield self.frame(caption, END, first, everything, "")
+        caption = f"The same {size:,} weights make all {kernels:,} kernels."
+        yield self.frame(caption, 2400, first, None)

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ....nn import Conv2d, Involution2d
+import numpy as np
+
+from ....models import pretrained
 from ...palette import ACCENT, LINE, MUTED, limit_of
-from ...picks import maximum_inside
 from ...recording import record
 from ..canvas import Canvas, Frame
-from .scene import END, SLOW, STEP, Grid, Scene
-from .subject import Subject, with_statistics_of
+from .scene import END, Grid, Scene
+from .stages import digit
+from .subject import Subject
 
-CHANNELS, GROUPS = 6, 2
-TOP, PITCH = 152, 80  # rows of the canvas: the middle of the first channel, and to the next
-SMALL = 22  # rows and columns of the canvas for a tap of a window
+DIGIT, LAYER = 3, "layer2.0.conv2"
+SHOWN = 3  # channels of each group
+TOP, PITCH, GAP = 152, 72, 28  # rows: middle of the first channel, to the next, between groups
+SMALL, LARGE = 62, 140  # rows and columns of the canvas for a window, and for a kernel
 
 
 class Groups(Scene):
-    """One pixel of a layer with groups: two kernels, shared by six channels."""
+    """One pixel of a trained layer with groups: two kernels, each shared by 16 channels."""
 
     name = "groups"
     title = "Groups: channels share kernels"
@@ -26,86 +29,82 @@ class Groups(Scene):
         "The channels of a group share a kernel. The groups are contiguous: channel c belongs to "
         "group c // C_g."
     )
-    note = "Random weights, not trained; a random 3×3 convolution makes six channels of the photo."
+    note = "The second stage of the trained network 'digits', which reads a printed 3."
+    shows_patch = False
+    uses_photo = False
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
-        features = Conv2d(3, CHANNELS, 3, padding="same", rng=subject.seed)
-        layer = Involution2d(CHANNELS, 3, groups=GROUPS, reduction=2, rng=subject.seed)
-        layer = with_statistics_of(layer, features(subject.x))
-        self.trace = trace = record(layer, features(subject.patch))
+        self.trace = trace = record(pretrained("digits"), digit(DIGIT), layer=LAYER)
         geom, K = trace.geom, trace.geom.window
-        strength = (trace.kernel[0] ** 2).sum(axis=(1, 2)).min(axis=0)  # of the weaker group
-        # Off the border, where the photo is large enough: a window without zeros is clearer.
-        border = (min(1, (n - 1) // 2) for n in strength.shape)
-        self.pixel = i, j = maximum_inside(strength, *border)
-        rows = [TOP + PITCH * c + 20 * (c // geom.C_g) for c in range(geom.C)]
-        arrays = trace.x, trace.kernel, trace.products(i, j)
-        self.limits = limit, kernel_limit, product_limit = [limit_of(a) for a in arrays]
-        self.channels = [Grid((96, y), geom.H, geom.W, 10, limit) for y in rows]
-        self.windows = [Grid((222, y), *K, SMALL, limit) for y in rows]
-        middles = [sum(rows[g * geom.C_g : (g + 1) * geom.C_g]) // geom.C_g for g in range(geom.G)]
-        self.kernels = [Grid((440, y), *K, 40, kernel_limit) for y in middles]
-        self.products = [Grid((664, y), *K, SMALL, product_limit) for y in rows]
-        self.outputs = [Grid((800, y), 1, 1, (60, 34), limit_of(trace.y)) for y in rows]
+        self.pixel = i, j = geom.H_out // 2, geom.W_out // 2
+        size = np.abs(trace.patches[0, :, :, i, j]).sum(axis=(-2, -1))  # (G, C_g)
+        # The channels with most to see, in their order.
+        strongest = np.sort(np.argsort(-size, axis=1, kind="stable")[:, :SHOWN], axis=1)
+        self.channels = [(g, int(r)) for g in range(geom.G) for r in strongest[g]]
+        rows = [TOP + PITCH * n + GAP * g for n, (g, _) in enumerate(self.channels)]
+        self.windows = [trace.patches[0, g, r, i, j] for g, r in self.channels]
+        self.products = [trace.products(i, j)[0, g, r] for g, r in self.channels]
+        self.sums = [float(trace.y[0, g * geom.C_g + r, i, j]) for g, r in self.channels]
+        arrays = self.windows, trace.kernels[0, :, i, j], self.products, self.sums
+        limits = [limit_of(np.array(a)) for a in arrays]
+        middles = [rows[g * SHOWN + SHOWN // 2] for g in range(geom.G)]
+        small, large = SMALL // max(K), LARGE // max(K)
+        self.window_grids = [Grid((216, y), *K, small, limits[0]) for y in rows]
+        self.kernels = [Grid((452, y), *K, large, limits[1]) for y in middles]
+        self.product_grids = [Grid((684, y), *K, small, limits[2]) for y in rows]
+        self.outputs = [Grid((812, y), 1, 1, (60, 34), limits[3]) for y in rows]
 
     def draw_background(self, canvas: Canvas) -> None:
-        """Draw the channels and the scales."""
+        """Draw the windows in their groups, the kernels, and the scales."""
         super().draw_background(canvas)
-        canvas.text((96, TOP - 46), "input x", 15, bold=True, anchor="ms")
-        for c, grid in enumerate(self.channels):
-            grid.draw(canvas, self.trace.x[0, c])
-            canvas.text((grid.corner[0] - 8, grid.middle[1]), f"{c}", 14, bold=True, anchor="rm")
-            grid.mark(canvas, *self.pixel)
-        names = "x", "kernels", "products"
-        for x, name, limit in zip((300, 412, 524), names, self.limits, strict=True):
-            canvas.text((x + 42, 580), name, 12, colour=MUTED, anchor="ms")
-            canvas.colour_bar((x, 586), (85, 7), limit, 10)
+        (i, j), geom = self.pixel, self.trace.geom
+        titles = "windows", "one kernel for each group", "kernel × window", "sums"
+        grids = self.window_grids[0], self.kernels[0], self.product_grids[0], self.outputs[0]
+        for grid, title in zip(grids, titles, strict=True):
+            canvas.text((grid.middle[0], TOP - 48), title, 15, bold=True, anchor="ms")
+        for (g, r), grid, values in zip(
+            self.channels, self.window_grids, self.windows, strict=True
+        ):
+            grid.draw(canvas, values)
+            at = grid.corner[0] - 10, grid.middle[1]
+            canvas.text(at, f"channel {g * geom.C_g + r}", 13, anchor="rm")
+        for g, grid in enumerate(self.kernels):
+            grid.draw(canvas, self.trace.kernels[0, g, i, j])
+            grid.title(canvas, f"kernel {g}")
+            canvas.text((40, grid.middle[1]), f"g = {g}", 15, bold=True, anchor="mm")
+            last = (g + 1) * SHOWN - 1
+            first_row, last_row = (self.window_grids[n] for n in (g * SHOWN, last))
+            box = 70, first_row.corner[1] - 6, first_row.right + 8, last_row.bottom + 5
+            canvas.pen.rectangle(box, outline=MUTED)
+            canvas.text((316, grid.middle[1]), "×", 34, anchor="mm")
+        for grid in grids[:3]:
+            canvas.colour_bar((grid.middle[0] - 48, 590), (96, 7), grid.limit, 10)
 
-    def draw(self, canvas: Canvas, step: int, done: int) -> None:
-        """Draw the windows (step 1), groups (2), kernels (3), and ``done`` channels' outputs."""
-        trace, geom, (i, j) = self.trace, self.trace.geom, self.pixel
-        canvas.text((222, TOP - 46), "windows", 15, bold=True, anchor="ms")
-        for c, grid in enumerate(self.windows):
-            g, r = divmod(c, geom.C_g)
-            grid.draw(canvas, trace.patches[0, g, r, i, j])
-        if step >= 2:
-            for g in range(geom.G):
-                first, last = self.channels[g * geom.C_g], self.channels[(g + 1) * geom.C_g - 1]
-                box = first.corner[0] - 26, first.corner[1] - 8, 268, last.bottom + 7
-                canvas.pen.rectangle(box, outline=MUTED)
-                canvas.text((box[0] - 6, (box[1] + box[3]) // 2), f"g={g}", 12, anchor="rm")
-        if step >= 3:
-            canvas.text((440, TOP - 46), "one kernel for each group", 15, bold=True, anchor="ms")
-            for g, grid in enumerate(self.kernels):
-                grid.draw(canvas, trace.kernels[0, g, i, j], digits=2)
-                canvas.text((grid.middle[0], grid.corner[1] - 8), f"kernel {g}", 13, anchor="ms")
-        for x, title in ((664, "kernel × window"), (800, "sums")) if done else ():
-            canvas.text((x, TOP - 46), title, 15, bold=True, anchor="ms")
-        for c in range(done):
-            g, r = divmod(c, geom.C_g)
-            kernel, product, output = self.kernels[g], self.products[c], self.outputs[c]
-            y, colour = product.middle[1], ACCENT if c == done - 1 < geom.C - 1 else LINE
-            line = kernel.right + 8, kernel.middle[1], product.corner[0] - 8, y
-            canvas.pen.line(line, fill=colour, width=2)
-            product.draw(canvas, trace.products(i, j)[0, g, r])
-            canvas.arrow((product.right + 8, y), (output.corner[0] - 8, y))
-            output.draw(canvas, trace.y[0, c, i, j].reshape(1, 1), digits=2)
-            canvas.text((output.right + 10, y), f"y[0, {c}]", 13, colour=MUTED, anchor="lm")
+    def draw(self, canvas: Canvas, done: int, marked: bool) -> None:
+        """Draw the products and sums of the first ``done`` channels, the last one marked."""
+        geom = self.trace.geom
+        for n, (g, r) in enumerate(self.channels[:done]):
+            kernel, product, output = self.kernels[g], self.product_grids[n], self.outputs[n]
+            now = marked and n == done - 1
+            line = kernel.right + 8, kernel.middle[1], product.corner[0] - 8, product.middle[1]
+            canvas.pen.line(line, fill=ACCENT if now else LINE, width=3 if now else 2)
+            product.draw(canvas, self.products[n])
+            product.arrow_to(canvas, output)
+            output.draw(canvas, np.array([[self.sums[n]]]), digits=2)
+            at = output.right + 8, output.middle[1]
+            canvas.text(at, f"y[0, {g * geom.C_g + r}]", 13, colour=MUTED, anchor="lm")
+            if now:
+                for grid in self.window_grids[n], kernel:
+                    grid.mark(canvas, 0, 0, grid.rows, grid.columns)
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the windows, the groups and the kernels, then the channels one by one."""
-        geom = self.trace.geom
-        C, G, C_g, taps = geom.C, geom.G, geom.C_g, geom.window[0] * geom.window[1]
-        captions = (
-            f"Six channels, one pixel: a window in each. C = {C}.",
-            f"Channel c is in group g = c // C_g = c // {C_g}: neighbours share a group.",
-            f"The pixel makes G = {G} kernels, {G}·{taps} = {G * taps} numbers.",
-        )
-        for step, caption in enumerate(captions, start=1):
-            yield self.frame(caption, SLOW, step, 0)
-        for c in range(C):
-            caption = f"Kernel {c // C_g} is broadcast to channel {c}: multiply and sum."
-            yield self.frame(caption, STEP, 3, c + 1)
-        end = f"{C} channels, {G} kernels. The Keras example takes c % G instead: another layer."
-        yield self.frame(end, END, 3, C)
+        """Yield the whole, then the channels one by one."""
+        geom, count = self.trace.geom, len(self.channels)
+        first = f"{geom.C} channels in G = {geom.G} groups: one pixel makes {geom.G} kernels, not {geom.C}."
+        yield self.frame(first, 2400, count, False)
+        for n, (g, _) in enumerate(self.channels):
+            caption = f"Kernel {g} serves every channel of group {g}: multiply and sum."
+            yield self.frame(caption, 950, n + 1, True)
+        end = f"Channel c is in group c // {geom.C_g}: neighbours share a kernel."
+        yield self.frame(end, END, count, False)

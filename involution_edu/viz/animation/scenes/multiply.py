@@ -1,18 +1,24 @@
-"""Multiply and sum, element by element; then the same kernel on the other channels."""
+"""Multiply and sum, row by row; then the same kernel on the other channels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ....images import photo_to_x, x_to_photo
+from ....models import pretrained
+from ....models.salt_and_pepper import with_salt_and_pepper
 from ...palette import BLUE, MUTED, ORANGE
+from ...picks import telling_pixel
+from ...recording import record
 from ..canvas import Canvas, Frame, number
-from .generate import COLOURS
-from .scene import END, SLOW, STEP, Scene, bracketed, grids_below
+from .scene import END, Scene, grids_below
 from .subject import Subject
 
-MIDDLE = 246  # row of the canvas: the middle of the large grids
-BAR = 484  # and of the axis of the running sum
-AXIS = 380  # columns of the canvas on either side of the zero
+COLOURS = "red", "green", "blue"
+MIDDLE = 258  # row of the canvas: the middle of the large grids
+GRID = 280  # rows and columns of the canvas for a grid
+BAR = 496  # row of the canvas: the axis of the running sum
+AXIS = 340  # columns of the canvas on either side of the zero
 
 
 class Multiply(Scene):
@@ -24,56 +30,54 @@ class Multiply(Scene):
         "The kernel is multiplied with the window, element by element, and the products are added "
         "up: over the window only, never across channels."
     )
-    note = "Random weights, not trained. The sum runs over the window only, never across channels."
+    note = "A layer trained to remove salt-and-pepper noise. Black is −2, white 2.5, middle grey 0."
+    shows_patch = False
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
-        trace = subject.trace()
-        self.pixel = i, j = trace.geom.H_out // 2, trace.geom.W_out // 2
+        self.noisy = with_salt_and_pepper(subject.photo, subject.seed)
+        trace = record(pretrained("salt-and-pepper"), photo_to_x(self.noisy))
+        self.pixel = i, j = telling_pixel(trace)
         self.windows = trace.patches[0, 0, :, i, j]  # (C, K_h, K_w)
         self.kernel = trace.kernels[0, 0, i, j]
         self.products = trace.products(i, j)[0, 0]
         self.y = trace.y[0, :, i, j]
-        arrays = trace.x, trace.kernel, self.products
-        self.grids = grids_below(MIDDLE, trace.geom.window, 68, arrays)
-        self.taps = list(trace.geom.taps())
-        running = self.products.reshape(len(self.products), -1).cumsum(axis=1)
-        self.reach = max(1.0, float(abs(running).max()))
+        self.colour = x_to_photo(trace.y[:, :, i : i + 1, j : j + 1])
+        self.photos = [self.noisy, self.colour]
+        cell = GRID // max(trace.geom.window)
+        # The scale of each grid is that of what it shows.
+        arrays = self.windows, self.kernel, self.products
+        self.grids = grids_below(MIDDLE, trace.geom.window, cell, arrays)
+        running = self.products.sum(axis=2).cumsum(axis=1)  # after each row
+        self.reach = float(abs(running).max()) or 1.0
 
     def draw_background(self, canvas: Canvas) -> None:
-        """Draw the kernel, empty grids, and the axis of the running sum."""
+        """Draw the photo, the kernel, empty grids, and the axis of the running sum."""
         super().draw_background(canvas)
+        corner, size = (928 - self.noisy.shape[1], 10), self.noisy.shape[:2]
+        canvas.photo(corner, self.noisy, 1)
+        canvas.outline(corner, size, 1, self.pixel, self.kernel.shape)
         for x, sign in ((328, "×"), (632, "=")):
-            canvas.text((x, MIDDLE), sign, 34, anchor="mm")
+            canvas.text((x, MIDDLE), sign, 26, anchor="mm")
         for grid in self.grids:
             grid.clear(canvas)
             grid.scale(canvas)
-        title = f"kernel of (row {self.pixel[0]}, column {self.pixel[1]})"
-        self.grids[1].draw(canvas, self.kernel, 2, title)
-        canvas.text((480, BAR - 30), "the sum so far", 15, bold=True, anchor="ms")
+        self.grids[1].draw(canvas, self.kernel, 2, "its kernel")
         canvas.pen.line((480 - AXIS, BAR + 18, 480 + AXIS, BAR + 18), fill=MUTED)
-        for part in (-1, -0.5, 0, 0.5, 1):
-            x = 480 + round(part * AXIS)
-            canvas.pen.line((x, BAR + 18, x, BAR + 24), fill=MUTED)
-            canvas.text((x, BAR + 28), number(part * self.reach, 1), 12, colour=MUTED, anchor="ma")
+        canvas.text((480, BAR + 22), "0", 12, colour=MUTED, anchor="ma")
 
-    def draw(self, canvas: Canvas, channel: int, done: int) -> None:
-        """Draw the first ``done`` products of a channel, and the outputs before it."""
-        window, _, product = self.grids
+    def draw(self, canvas: Canvas, channel: int, rows: int, marked: bool) -> None:
+        """Draw the first ``rows`` rows of products of a channel, and the outputs before it."""
+        window, kernel, product = self.grids
         window.draw(canvas, self.windows[channel], 2, f"window: {COLOURS[channel]}")
-        product.title(canvas, "products")
-        total = 0.0
-        for u, v in self.taps[:done]:
-            value = self.products[channel, u : u + 1, v : v + 1]
-            product.at(u, v).draw(canvas, value, digits=2)
-            total += value.item()
-        if 0 < done < len(self.taps):
-            u, v = self.taps[done - 1]
+        product.draw(canvas, self.products[channel, :rows], 2, "products")
+        if marked:
             for grid in self.grids:
-                grid.mark(canvas, u, v)
-            a, b = float(self.kernel[u, v]), float(self.windows[channel, u, v])
-            text = f"{bracketed(a)} · {bracketed(b)} = {number(a * b, 2)}"
-            canvas.text((480, MIDDLE + 164), text, 15, anchor="ms")
+                grid.mark(canvas, rows - 1, 0, columns=kernel.columns)
+        total = float(self.products[channel, :rows].sum())
+        finished = channel + (rows == kernel.rows)
+        title = "sum of all products" if rows == kernel.rows else "the sum so far"
+        canvas.text((480, BAR - 24), title, 15, bold=True, anchor="ms")
         x = 480 + round(total / self.reach * AXIS)
         if x != 480:
             bar = min(x, 480), BAR - 8, max(x, 480), BAR + 10
@@ -81,22 +85,25 @@ class Multiply(Scene):
         canvas.pen.line((480, BAR - 14, 480, BAR + 18), fill=MUTED)
         at, anchor = (x + 8, "lm") if total >= 0 else (x - 8, "rm")
         canvas.text((at, BAR + 1), number(total, 2), 15, bold=True, anchor=anchor)
-        (i, j), finished = self.pixel, channel + (done == len(self.taps))
+        (i, j), channels = self.pixel, len(self.y)
         for c in range(finished):
-            text = f"y[0, {c}, {i}, {j}] = {number(float(self.y[c]), 2)}   {COLOURS[c]}"
-            canvas.text((120 + 260 * c, 562), text, 16, bold=c == finished - 1)
+            text = f"y[0, {c}, {i}, {j}] = {number(float(self.y[c]), 2)}  {COLOURS[c]}"
+            canvas.text((56 + 268 * c, 582), text, 15, bold=c == finished - 1, anchor="lm")
+        if finished == channels:
+            canvas.photo((874, 562), self.colour, 40)
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the products one by one, then the other channels."""
-        count, channels = len(self.taps), len(self.y)
-        yield self.frame("The window around the pixel, and its kernel.", SLOW, 0, 0)
-        for done in range(1, count):
-            caption = f"Element by element: product {done} of {count} is added to the sum."
-            yield self.frame(caption, STEP, 0, done)
-        caption = f"All {count} products are added up: this is the output for red."
-        yield self.frame(caption, SLOW, 0, count)
-        for channel in range(1, channels):
+        """Yield the whole for red, then row by row, then the other channels."""
+        rows, channels = self.kernel.shape[0], len(self.y)
+        first = "The window around a pixel, times the pixel's own kernel, element by element."
+        if (self.noisy[self.pixel] != self.subject.photo[self.pixel]).any():
+            first = "The middle pixel is noise: its kernel takes from the neighbours instead."
+        yield self.frame(first, 2200, 0, rows, False)
+        for row in range(1, rows + 1):
+            caption = "All the products are added up, here row by row. The sum is one output."
+            yield self.frame(caption, 3200 // rows, 0, row, True)
+        for channel in range(1, channels - 1):
             caption = f"The same kernel serves {COLOURS[channel]}: another window, another sum."
-            yield self.frame(caption, SLOW, channel, count)
-        caption = f"One pixel, one kernel, {channels} channels, {channels} outputs."
-        yield self.frame(caption, END, channels - 1, count)
+            yield self.frame(caption, 1800, channel, rows, False)
+        caption = f"One pixel, one kernel, {channels} channels, {channels} sums: one colour."
+        yield self.frame(caption, END, channels - 1, rows, False)

@@ -1,4 +1,4 @@
-"""Base class of the scenes, and what they share: grids of numbers, fields of kernels, formulas."""
+"""Base class of the scenes, and what they share: grids of numbers, fields of kernels."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ from ....arrays import Array
 from ....images import Photo
 from ...palette import ACCENT, EMPTY, LINE, MUTED, diverging, limit_of
 from ..canvas import Animation, Canvas, Frame, Point, number
-from .subject import Subject
+from .subject import SIDE, Subject
 
 Mask = NDArray[np.bool_]
 
 WIDTH, HEIGHT = 960, 640
-SLOW, STEP, QUICK, END = 2400, 1200, 130, 4500  # milliseconds
+END = 3000  # milliseconds that the last frame is shown
 COLUMNS = (176, 480, 784)  # middles of the three columns
-CELL = 32  # rows and columns of the canvas for a pixel with its number
-LARGE = 44  # and for a tap of the window
 
 
 class Scene(ABC):
@@ -34,7 +32,9 @@ class Scene(ABC):
     note: ClassVar[str]  # line at the foot of every frame
     caption: ClassVar[str]  # description in the gallery
     height: ClassVar[int] = HEIGHT  # of the frames, in pixels
+    side: ClassVar[int] = SIDE  # longest side of the photo, in pixels
     shows_patch: ClassVar[bool] = True  # whether a small photo marks the patch that is used
+    uses_photo: ClassVar[bool] = True
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
@@ -66,7 +66,7 @@ class Scene(ABC):
         """Return the background and the frames."""
         background = Canvas(WIDTH, self.height)
         self.draw_background(background)
-        return Animation(background, list(self.frames()), self.photos)
+        return Animation(self.title, background, list(self.frames()), self.photos)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Grid:
     middle: Point
     rows: int
     columns: int
-    cell: int | Point = CELL  # (width, height) of the cell of a number, or the side of a square
+    cell: int | Point = 32  # (width, height) of the cell of a number, or the side of a square
     limit: float = 1.0  # end of the colour scale
 
     @property
@@ -113,20 +113,6 @@ class Grid:
         canvas.cells(self.corner, values, self.size, self.limit, digits, letters)
         self.title(canvas, title)
 
-    def draw_padded(self, canvas: Canvas, x: Array, padding: Pair) -> None:
-        """Draw ``x`` (H, W) with one digit, and around it the zeros of the padding without colour."""
-        self.clear(canvas)
-        for row, column in np.ndindex(self.rows, self.columns):
-            x_middle, y_middle = self.at(row, column).middle
-            canvas.text((x_middle - 1, y_middle), "0", 11, colour=MUTED, anchor="mm")
-        self.at(*padding).draw(canvas, x, digits=1)
-
-    def draw_some(self, canvas: Canvas, values: Array, shown: Mask) -> None:
-        """Draw the numbers with one digit where ``shown`` is true; the other cells are empty."""
-        self.clear(canvas)
-        for r, c in np.argwhere(shown).tolist():
-            self.at(r, c).draw(canvas, values[r : r + 1, c : c + 1], digits=1)
-
     def clear(self, canvas: Canvas) -> None:
         """Draw empty cells."""
         canvas.empty_cells(self.corner, self.rows, self.columns, self.size)
@@ -143,6 +129,10 @@ class Grid:
         first = self.at(max(row, 0), max(column, 0)).corner
         last = self.at(bottom, right).corner
         canvas.ring(first, (last[0] - first[0], last[1] - first[1]))
+
+    def arrow_to(self, canvas: Canvas, other: Grid) -> None:
+        """Draw an arrow from the right edge to the left edge of a grid to the right."""
+        canvas.arrow((self.right + 8, self.middle[1]), (other.corner[0] - 8, self.middle[1]))
 
     def scale(self, canvas: Canvas) -> None:
         """Draw a colour bar below the grid."""
@@ -167,12 +157,6 @@ def kernel_field(kernels: Array, limit: float, cell: int, known: Mask | None = N
     big = colours.repeat(cell, axis=2).repeat(cell, axis=3)
     field[:, 1:-1, :, 1:-1] = big.transpose(0, 2, 1, 3, 4)
     return field.reshape(H * field.shape[1], W * field.shape[3], 3)
-
-
-def sum_of(values: Array, others: Array) -> str:
-    """Return "a·b + c·d + ..." with two digits, negative factors in brackets."""
-    pairs = zip(values.ravel().tolist(), others.ravel().tolist(), strict=True)
-    return " + ".join(f"{bracketed(a)}·{bracketed(b)}" for a, b in pairs)
 
 
 def bracketed(value: float) -> str:

@@ -8,137 +8,127 @@ from typing import ClassVar
 import numpy as np
 
 from ....arguments import Pair
-from ...palette import limit_of
+from ....images import x_to_photo
+from ...palette import EMPTY, MUTED, limit_of
 from ...recording import record_operator
 from ...trace import OperatorTrace
-from ..canvas import Canvas, Frame, number
-from .scene import COLUMNS, END, LARGE, QUICK, SLOW, STEP, Grid, Scene, grids_below, kernel_field
+from ..canvas import Canvas, Frame
+from .scene import COLUMNS, END, Grid, Scene, kernel_field
 from .subject import Subject
 
-# Finds edges: the column on the right minus the column on the left.
-EDGES = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 4
-MIDDLE, BELOW = 254, 500  # rows of the canvas: the middles of the panels and of the grids below
-MINI = 10  # rows and columns of the canvas for a number of a kernel in the field
+MIDDLE, BELOW = 256, 514  # rows of the canvas: the middles of the panels and of the grids below
+LARGE = 144  # rows and columns of the canvas for a window, and for a kernel
+QUICK = 135  # milliseconds
 
 
 class Sliding(Scene):
-    """The window slides over the patch; numbers are those of its first channel."""
+    """The window slides over a part of the noisy photo, and the output fills in."""
 
-    shared: ClassVar[bool]  # whether one kernel serves all pixels; it is drawn only once then
-    moving: ClassVar[str]  # caption while the window slides
-    end: ClassVar[str]  # last caption
+    title_below: ClassVar[str]  # of the kernel at the window
+    title_field: ClassVar[str]
+    first: ClassVar[str]  # captions
+    moving: ClassVar[str]
+    end: ClassVar[str]
 
     def __init__(self, subject: Subject, trace: OperatorTrace) -> None:
         super().__init__(subject)
-        self.trace = trace
-        geom, (left, middle, right) = trace.geom, COLUMNS
-        size = geom.H_out, geom.W_out
-        self.input = Grid((left, MIDDLE), *geom.padded_size, limit=limit_of(trace.x))
-        self.field = Grid((middle, MIDDLE), *size, limit=limit_of(trace.kernel))
-        self.output = Grid((right, MIDDLE), *size, limit=limit_of(trace.y))
-        arrays = trace.x, trace.kernel, trace.products(slice(None), slice(None))
-        self.below = grids_below(BELOW, geom.window, LARGE, arrays)
+        (top, left), (h, w) = subject.corner, subject.patch_size
+        self.trace = trace.part(slice(top, top + h), slice(left, left + w))
+        geom, (K_h, K_w) = self.trace.geom, self.trace.geom.window
+        self.source = x_to_photo(self.trace.x)
+        self.result = x_to_photo(self.trace.y)
+        self.photos += [subject.noisy, x_to_photo(trace.y)]
+        self.mini = 38 // max(K_h, K_w)  # rows and columns of the canvas for a tap in the field
+        cell = K_w * self.mini + 2, K_h * self.mini + 2
+        rows_read, columns_read, _ = self.source.shape
+        side = 252 // max(rows_read, columns_read), 252 // max(geom.H_out, geom.W_out)
+        self.input = Grid((COLUMNS[0] - 18, MIDDLE), rows_read, columns_read, side[0])
+        self.field = Grid((COLUMNS[1], MIDDLE), geom.H_out, geom.W_out, cell)
+        self.output = Grid((COLUMNS[2] + 18, MIDDLE), geom.H_out, geom.W_out, side[1])
+        limit = limit_of(self.trace.kernels[0, 0][subject.pixel])
+        tap = LARGE // max(K_h, K_w)
+        self.window = Grid((COLUMNS[0] - 18, BELOW), K_h, K_w, tap)
+        self.kernel = Grid((COLUMNS[1], BELOW), K_h, K_w, tap, limit)
+        self.pixel = Grid((COLUMNS[2] + 18, BELOW), 1, 1, 72)
 
     def draw_background(self, canvas: Canvas) -> None:
-        """Draw the input, the titles, the scales and empty grids."""
+        """Draw the photo with noise, the kernels of its pixels, and the titles."""
         super().draw_background(canvas)
-        geom = self.trace.geom
-        self.input.title(canvas, f"input x: red, {geom.H} × {geom.W}, and its zeros")
-        self.input.draw_padded(canvas, self.trace.x[0, 0], geom.padding)
-        self.output.title(canvas, f"output y, {geom.H_out} × {geom.W_out}", self.input)
-        title = f"a kernel for every pixel: {geom.H_out * geom.W_out}"
-        if self.shared:
-            title = "one kernel for all pixels"
-            grid = Grid(self.field.middle, *geom.window, LARGE, limit=self.field.limit)
-            grid.draw(canvas, self.trace.kernels[0, 0, 0, 0], digits=2)
-        self.field.title(canvas, title, self.input)
-        titles = "the window (red)", f"{'the' if self.shared else 'its'} kernel", "their products"
-        for grid, title in zip(self.below, titles, strict=True):
-            grid.title(canvas, title)
-            grid.clear(canvas)
-            grid.scale(canvas)
-        for x, sign in ((328, "×"), (632, "=")):
+        for grid, title in (
+            (self.input, "photo with noise"),
+            (self.field, self.title_field),
+            (self.output, "output"),
+        ):
+            grid.title(canvas, title, self.field)
+        self.window.title(canvas, "window")
+        self.kernel.title(canvas, self.title_below)
+        self.pixel.title(canvas, "output pixel", self.kernel)
+        canvas.photo(self.input.corner, self.source, self.input.size[0])
+        field = kernel_field(self.trace.kernels[0, 0], self.kernel.limit, self.mini)
+        canvas.photo(self.field.corner, field, 1)
+        self.kernel.scale(canvas)
+        for x, sign in ((COLUMNS[0] + 143, "×"), (COLUMNS[1] + 161, "=")):
             canvas.text((x, BELOW), sign, 34, anchor="mm")
-        x = COLUMNS[2]
-        canvas.arrow((x, self.below[2].corner[1] - 34), (x, self.output.bottom + 8))
+        canvas.text((self.pixel.middle[0], BELOW + 56), "the sum", 13, colour=MUTED, anchor="ma")
 
-    def draw(self, canvas: Canvas, step: int, visited: list[Pair], slow: bool) -> None:
-        """Draw the window (step 1), products (2) and sum (3) of the last pixel, numbers if slow."""
-        trace, geom, (i, j) = self.trace, self.trace.geom, visited[-1]
-        shown = np.zeros((geom.H_out, geom.W_out), bool)
-        for pixel in visited if step == 3 else visited[:-1]:
-            shown[pixel] = True
-        self.output.draw_some(canvas, trace.y[0, 0], shown)
-        if not self.shared:
-            known = shown.copy()
-            known[i, j] |= step >= 2
-            field = kernel_field(trace.kernels[0, 0], self.field.limit, MINI, known)
-            x, y = self.field.middle
-            canvas.photo((x - field.shape[1] // 2, y - field.shape[0] // 2), field, 1)
-            self.field.mark(canvas, i, j)
-        K_h, K_w = geom.window
+    def draw(self, canvas: Canvas, pixel: Pair, done: int) -> None:
+        """Draw the first ``done`` pixels of the output, and the window at ``pixel``."""
+        (i, j), (K_h, K_w), (h, w) = pixel, self.trace.geom.window, self.result.shape[:2]
+        shown = (np.arange(h * w) < done).reshape(h, w, 1)
+        output = np.where(shown, self.result, np.array(EMPTY, np.uint8))
+        canvas.photo(self.output.corner, output, self.output.size[0])
+        for grid in self.field, self.output:
+            grid.mark(canvas, i, j)
         self.input.mark(canvas, i, j, K_h, K_w)
         self.input.mark(canvas, i + K_h // 2, j + K_w // 2)
-        self.output.mark(canvas, i, j)
-        (window, kernel, products), digits = self.below, 2 if slow else None
-        window.draw(canvas, trace.patches[0, 0, 0, i, j], digits)
-        if step >= 2:
-            kernel.draw(canvas, trace.kernels[0, 0, i, j], digits)
-            products.draw(canvas, trace.products(i, j)[0, 0, 0], digits)
-        if step == 3 and slow:
-            at = COLUMNS[2] + 14, products.corner[1] - 44
-            text = f"sum = {number(float(trace.y[0, 0, i, j]), 2)}"
-            canvas.text(at, text, 17, bold=True, anchor="lm")
+        window = self.source[i : i + K_h, j : j + K_w]
+        canvas.photo(self.window.corner, window, self.window.size[0])
+        self.kernel.draw(canvas, self.trace.kernels[0, 0, i, j])
+        one = self.result[i : i + 1, j : j + 1]
+        canvas.photo(self.pixel.corner, one, self.pixel.size[0])
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the first pixel step by step, two more slowly, and the rest quickly."""
-        geom = self.trace.geom
-        pixels = list(np.ndindex(geom.H_out, geom.W_out))
-        products = geom.window[0] * geom.window[1]
-        kernel = "the kernel" if self.shared else "the kernel this pixel made"
-        steps = (
-            "The window around one pixel is cut out of the input, with zeros outside of it.",
-            f"Element by element, the window is multiplied with {kernel}.",
-            f"The sum of the {products} products is the output at this pixel.",
-        )
-        for step, caption in enumerate(steps, start=1):
-            yield self.frame(caption, SLOW, step, pixels[:1], True)
-        for n in range(2, len(pixels) + 1):
-            slow = n <= 3
-            yield self.frame(self.moving, STEP if slow else QUICK, 3, pixels[:n], slow)
-        middle = pixels.pop((geom.H_out // 2) * geom.W_out + geom.W_out // 2)
-        end = self.end.format(pixels=geom.H_out * geom.W_out)
-        yield self.frame(end, END, 3, [*pixels, middle], True)
+        """Yield the whole, the pixels of the first row, every other one, and the whole again."""
+        h, w = self.result.shape[:2]
+        count = h * w
+        yield self.frame(self.first, 2000, self.subject.pixel, count)
+        for done in (*range(1, w), *range(w, count, 2), count):
+            yield self.frame(self.moving, QUICK, divmod(done - 1, w), done)
+        yield self.frame(self.end.format(pixels=count), END, self.subject.pixel, count)
 
 
 class Convolution(Sliding):
-    """One kernel that finds edges slides over the patch."""
+    """One kernel, the mean of the trained ones, slides over the photo."""
 
     name = "convolution"
-    caption = "One kernel slides over the whole image. Here it finds edges, everywhere alike."
-    title = "Convolution: one kernel slides over the whole image"
-    note = "A kernel that finds edges. A convolution would learn one for each pair of channels."
-    shared = True
-    moving = "The window slides on; the kernel stays the same everywhere."
-    end = "Done: {pixels} pixels, one kernel. It cannot treat an eye differently from the sky."
+    caption = "One kernel slides over the whole photo: it blurs edges and flat parts alike."
+    title = "Convolution: one kernel for all pixels"
+    note = "The kernel: the mean of all the kernels of the trained layer in the scene 'involution'."
+    title_field, title_below = "the same kernel everywhere", "kernel"
+    first = "The window around each pixel is multiplied with the same kernel, and summed up."
+    moving = "The window slides on; the kernel stays the same."
+    end = "{pixels} pixels, one kernel: what is right for a flat part blurs an edge."
 
     def __init__(self, subject: Subject) -> None:
-        x = subject.patch
-        shape = (1, 1, *EDGES.shape, *x.shape[2:])
-        kernel = np.broadcast_to(EDGES[:, :, None, None], shape).astype(x.dtype)
-        super().__init__(subject, record_operator(x, kernel))
+        trained = subject.trained
+        mean = trained.kernel.mean(axis=(4, 5), keepdims=True)
+        kernel = np.ascontiguousarray(np.broadcast_to(mean, trained.kernel.shape))
+        super().__init__(subject, record_operator(trained.x, kernel))
 
 
 class Involution(Sliding):
-    """The output fills in, each pixel with its own kernel."""
+    """Every pixel has a kernel of its own, made by a trained layer."""
 
     name = "involution"
     caption = "The output fills in. Unlike in the convolution, every pixel has its own kernel."
-    title = "Involution: the kernel changes from pixel to pixel"
-    note = "Random weights, not trained. Numbers: the red channel; green and blue share the kernel."
-    shared = False
-    moving = "The window slides on, and at every pixel the kernel is different."
-    end = "Done: {pixels} pixels, {pixels} kernels, all made by the same two 1×1 convolutions."
+    title = "Involution: a kernel for every pixel"
+    note = "A layer trained to remove noise; red, green and blue share the kernel of their pixel."
+    title_field, title_below = "a kernel for every pixel", "its kernel"
+    first = (
+        "The window around each pixel is multiplied with this pixel's own kernel, and summed up."
+    )
+    moving = "The window slides on, and the kernel changes with the pixel."
+    end = "{pixels} pixels, {pixels} kernels, all made by the same few weights."
 
     def __init__(self, subject: Subject) -> None:
-        super().__init__(subject, subject.trace())
+        super().__init__(subject, subject.trained)

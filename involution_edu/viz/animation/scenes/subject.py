@@ -11,26 +11,30 @@ import numpy as np
 from ....arguments import ArgumentError, IntOrPair, Pair
 from ....arrays import Array
 from ....images import Photo, load_photo, photo_to_x
+from ....models import pretrained
+from ....models.edge import with_noise
+from ....models.salt_and_pepper import with_salt_and_pepper
 from ....nn import Involution2d
+from ...picks import elongated_pixel, varied_patch
 from ...recording import record
 from ...trace import Trace
 
 SIDE = 72  # longest side of the photo, in pixels
-SEED = 202  # default seed of the weights: their kernels differ much, and learn well
-PATCH = (6, 7)  # rows and columns of the patch
+SEED = 202  # default seed of the noise, and of the weights before training
+PATCH = (8, 9)  # rows and columns of the patch
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A photo and the seed of the random weights."""
+    """A photo and the seed of its noise."""
 
     photo: Photo  # (H, W, 3), uint8
     seed: int = SEED
 
     @classmethod
-    def of(cls, image: str | Path | None, seed: int = SEED) -> Subject:
+    def of(cls, image: str | Path | None, seed: int = SEED, side: int = SIDE) -> Subject:
         """Return the subject of an image file; None is the portrait that ships with matplotlib."""
-        photo, _ = load_photo(None if image is None else Path(image), SIDE)
+        photo, _ = load_photo(None if image is None else Path(image), side)
         if (photo == photo[0, 0]).all():
             need = "two or more, because batch norm needs a variance"
             raise ArgumentError("image", "has one colour everywhere", need)
@@ -42,19 +46,36 @@ class Subject:
         return photo_to_x(self.photo)
 
     @cached_property
+    def noisy(self) -> Photo:
+        """The photo with the noise that the trained layer removes."""
+        return with_noise(self.photo, self.seed)
+
+    @cached_property
+    def trained(self) -> Trace:
+        """The trace of a trained layer on the noisy photo."""
+        return record(pretrained("edge"), photo_to_x(self.noisy))
+
+    @cached_property
     def corner(self) -> Pair:
-        """First row and column of the patch: the patch of greatest entropy in the middle half."""
-        H, W = self.photo.shape[:2]
-        h, w = self.patch_size
-        rows, columns = (range(n // 4, max(n // 4 + 1, 3 * n // 4)) for n in (H - h, W - w))
-        grey = self.photo.mean(axis=2)
+        """First row and column of the patch: where the kernels of the trained layer differ most."""
+        return varied_patch(self.trained, self.patch_size)
 
-        def variety(at: Pair) -> tuple[float, float]:
-            part = grey[at[0] : at[0] + h, at[1] : at[1] + w]
-            share = np.bincount(part.astype(int).ravel() // 16, minlength=16) / part.size
-            return -float((share * np.log(share + 1e-9)).sum()), float(part.std())
+    @cached_property
+    def salted(self) -> Array:
+        """The patch with salt-and-pepper noise."""
+        (i, j), (h, w) = self.corner, self.patch_size
+        return photo_to_x(with_salt_and_pepper(self.photo, self.seed)[i : i + h, j : j + w])
 
-        return max(((i, j) for i in rows for j in columns), key=variety)
+    @cached_property
+    def part(self) -> Trace:
+        """The trace of the trained layer on the patch and on the pixels in its windows."""
+        (i, j), (h, w) = self.corner, self.patch_size
+        return self.trained.part(slice(i, i + h), slice(j, j + w))
+
+    @cached_property
+    def pixel(self) -> Pair:
+        """Row and column, in the patch, of the pixel that scenes explain: its kernel is long."""
+        return elongated_pixel(self.part)
 
     @property
     def patch_size(self) -> Pair:
@@ -74,10 +95,6 @@ class Subject:
             3, window, groups=1, reduction=1, stride=stride, dilation=dilation, rng=self.seed
         )
         return with_statistics_of(layer, self.x)
-
-    def trace(self, window: IntOrPair = 3, stride: int = 1, dilation: int = 1) -> Trace:
-        """Return the trace of such a layer on the patch."""
-        return record(self.layer(window, stride, dilation), self.patch)
 
 
 def with_statistics_of(layer: Involution2d, x: Array) -> Involution2d:

@@ -15,15 +15,16 @@ from ...picks import varied_pixels
 from ...recording import record
 from ...trace import Trace
 from ..canvas import Canvas, Frame, Point, number
-from .scene import END, SLOW, Grid, Scene
+from .scene import END, Grid, Scene
 from .subject import Subject
 
 EPOCHS = 150
 SHOWN = 16  # states that are shown, more of them early in the training
 WINDOW = 5
 TICKS = [10.0**n for n in range(-8, 9)]
-MIDDLES, TOP = (132, 336, 540), 116  # of the photos; their first row
-CHART = (706, 126, 924, 288)  # left, top, right, bottom
+PHOTO = 288  # columns of the canvas for a photo, at most
+MIDDLES, TOP, ROWS = (168, 480), 114, 224  # of the photos; their first row, and rows at most
+CHART = (700, 126, 924, 288)  # left, top, right, bottom
 KERNELS, TAP = 474, 24  # middle row of the kernels; rows and columns for a tap
 
 
@@ -62,15 +63,14 @@ class Training(Scene):
         losses = [loss for loss in (*self.losses, self.damage) if loss > 0]
         self.low, self.high = min(losses) / 1.5, max(losses) * 1.2  # of the axis, a logarithm
         self.photos = [x_to_photo(a) for a in (self.noisy, self.clean, self.traces[0].y, last.y)]
-        self.zoom = max(1, 220 // max(H, W))
+        self.zoom = max(1, min(ROWS // H, PHOTO // W))
         middles = [480 + 76 * (2 * n + 1 - len(self.pixels)) for n in range(len(self.pixels))]
         self.grids = [Grid((x, KERNELS), WINDOW, WINDOW, TAP, self.limit) for x in middles]
 
     def draw_background(self, canvas: Canvas) -> None:
-        """Draw the noisy and the clean photo, and the axes."""
+        """Draw the noisy photo and the axes."""
         super().draw_background(canvas)
-        self._draw_photo(canvas, MIDDLES[0], "x: the noisy photo", self.noisy)
-        self._draw_photo(canvas, MIDDLES[2], "target: the clean photo", self.clean)
+        self._draw_photo(canvas, MIDDLES[0], "photo with noise", self.noisy)
         left, top, right, bottom = CHART
         middle = (left + right) // 2
         canvas.text((middle, top - 22), "mean squared error", 15, bold=True, anchor="ms")
@@ -87,11 +87,10 @@ class Training(Scene):
         at = right, self.point(0, self.damage)[1] - 3
         canvas.text(at, "of the noisy photo", 12, colour=MUTED, anchor="rs")
         H, W = self.clean.shape[2:]
-        corner = MIDDLES[0] - W * self.zoom // 2, TOP
         for (i, j), grid in zip(self.pixels, self.grids, strict=True):
             below = grid.middle[0], grid.bottom + 8
             canvas.text(below, f"row {i}, column {j}", 12, colour=MUTED, anchor="ma")
-            canvas.outline(corner, (H, W), self.zoom, (i, j))
+            canvas.outline(self.corner(MIDDLES[0]), (H, W), self.zoom, (i, j))
         canvas.colour_bar((360, 590), (240, 8), self.limit, 11)
 
     def point(self, epoch: int, loss: float) -> Point:
@@ -104,11 +103,12 @@ class Training(Scene):
     def draw(self, canvas: Canvas, n: int) -> None:
         """Draw the recorded state number ``n``."""
         trace, epoch, loss = self.traces[n], self.epochs[n], self.losses[n]
-        self._draw_photo(canvas, MIDDLES[1], "y: the output", trace.y)
-        points = [self.point(*at) for at in zip(self.epochs, self.losses, strict=True)][: n + 1]
+        self._draw_photo(canvas, MIDDLES[1], "output", trace.y)
+        points = [self.point(*at) for at in zip(self.epochs, self.losses, strict=True)]
+        canvas.pen.line(points, fill=LINE, width=2)
         if n:
-            canvas.pen.line(points, fill=ACCENT, width=2)
-        x, y = points[-1]
+            canvas.pen.line(points[: n + 1], fill=ACCENT, width=2)
+        x, y = points[n]
         canvas.pen.ellipse((x - 4, y - 4, x + 4, y + 4), fill=ACCENT)
         text = f"epoch {epoch}: {number(loss, 3)}"
         canvas.text((CHART[2], CHART[3] + 64), text, 15, bold=True, anchor="ra")
@@ -120,9 +120,14 @@ class Training(Scene):
             canvas.text((grid.middle[0], grid.bottom + 26), text, 13, anchor="ma")
 
     def _draw_photo(self, canvas: Canvas, middle: int, title: str, x: Array) -> None:
-        photo = x_to_photo(x)
-        canvas.text((middle, TOP - 10), title, 15, bold=True, anchor="ms")
-        canvas.photo((middle - photo.shape[1] * self.zoom // 2, TOP), photo, self.zoom)
+        left, top = self.corner(middle)
+        canvas.text((middle, top - 10), title, 15, bold=True, anchor="ms")
+        canvas.photo((left, top), x_to_photo(x), self.zoom)
+
+    def corner(self, middle: int) -> Point:
+        """Return the corner of the photo whose middle is in a column of the canvas."""
+        H, W = self.clean.shape[2:]
+        return middle - W * self.zoom // 2, TOP + (ROWS - H * self.zoom) // 2
 
     def frames(self) -> Iterator[Frame]:
         """Yield a frame for each recorded epoch."""
@@ -130,7 +135,7 @@ class Training(Scene):
         if self.damage:
             times = self.losses[0] / self.damage
             before = f"Random kernels: the error is {times:.2g} times that of the noisy photo."
-        yield self.frame(before, SLOW, 0)
+        yield self.frame(before, 2400, 0)
         caption = "The two 1×1 convolutions learn; with them, all kernels change at once."
         for n in range(1, len(self.epochs)):
             yield self.frame(caption, 320, n)
