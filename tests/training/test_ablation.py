@@ -49,7 +49,7 @@ def dots_is_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
         digits,
         name="dots",
         load=dots,
-        package=("numpy", "numpy"),
+        packages=(("numpy", "numpy"),),
         recipe=replace(digits.recipe, epochs=1, warmup_epochs=0, batch_size=20),
         augment=partial(tasks.shifted, pixels=0),
     )
@@ -257,7 +257,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
         ("--group-channels 3", "--group-channels is 3; need a divisor of the 16 channels"),
         ("--reduction 99", "reduction is 99; need an int <= 16"),
         ("--k 3 --task nothing", "task is 'nothing'; need one of 'digits', 'mnist', 'textures'"),
-        ("--k 3 --task denoise", "task is 'denoise'; need one of 'digits', 'mnist', 'textures'"),
+        ("--k 3 --task edge", "task is 'edge'; need one of 'digits', 'mnist', 'textures'"),
         ("", "k is empty, as group_channels and reduction are; need one value or more"),
         ("--k 3 --out wrong/ablation.csv/a", "ablation.csv is not a folder"),
         ("--k 3 --out wrong --resume", "--out is wrong/ablation.csv, which cannot be read"),

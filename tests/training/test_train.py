@@ -101,6 +101,16 @@ def test_the_score_is_that_of_the_last_weights() -> None:
     assert epochs[-1].test_score == (labels == data.y_test).mean()
 
 
+def test_the_score_is_that_of_the_whole_test_set() -> None:
+    """One picture more than are computed at a time, and only its label is right."""
+    model = nn.Sequential(nn.GlobalAvgPool2d(), nn.Linear(1, 2))
+    model.load_state_dict({"1.weight": np.zeros((2, 1)), "1.bias": np.array([0.0, 1.0])})
+    x, labels = np.zeros((train.TEST_BATCH + 1, 1, 2, 3), np.float32), np.zeros(251, int)
+    labels[-1] = 1
+    data = replace(cases.stripes(), x_test=x, y_test=labels)
+    assert train.evaluate(model, cases.STRIPES, data) == 1 / 251
+
+
 def test_the_test_set_is_not_used_for_training(whole: Run) -> None:
     data = cases.stripes()
     blind = replace(data, x_test=data.x_test[::-1] * 3, y_test=1 - data.y_test)
