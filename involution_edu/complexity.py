@@ -20,7 +20,7 @@ from . import nn
 from .arguments import WrongTypeError
 from .arrays import Array, array_module
 from .backends import use_backend
-from .models import Bottleneck, KernelDenoiser, ResidualNetwork
+from .models import Bottleneck, EdgeDenoiser, ResidualNetwork
 
 Shape = tuple[int, ...]
 
@@ -155,10 +155,11 @@ class Savings:
         return {**self.ours.data(), "against": self.theirs.data()}
 
     def text(self) -> str:
-        """Return the table of our network, and the comparison."""
+        """Return the comparison, and the table of our network."""
         ours, theirs = self.ours, self.theirs
         names = 2 * f"{ours.model:>12}{theirs.model:>12}{'':8}"
-        lines = [ours.text(), "", f"{'':8}{'parameters, M':>30}{'MACs, M':>32}", f"{'':8}{names}"]
+        lines = [f"{ours.model} against {theirs.model} for one image of {_text_of(ours.image)}", ""]
+        lines += [f"{'':8}{'parameters, M':>30}{'MACs, M':>32}", f"{'':8}{names.rstrip()}"]
         others = theirs.stages()
         for stage, mine in ours.stages().items():
             line = f"{stage:8}"
@@ -172,7 +173,7 @@ class Savings:
             a, b = (change(*(round(n, 1) for n in pair)) for pair in (parameters, operations))
             lines.append("From figures rounded to one decimal, as the paper's percentages are:")
             lines.append(f"parameters {a:+.1f} %, operations {b:+.1f} %.")
-        return "\n".join(lines)
+        return "\n".join([*lines, "", ours.text()])
 
 
 def count(
@@ -254,7 +255,7 @@ def _weighted(layer: nn.Conv2d | nn.Linear, x: Shape, y: Shape) -> tuple[int, in
 COSTS: dict[type[nn.Module], Callable[..., tuple[int, int]]] = {
     **dict.fromkeys((nn.Conv2d, nn.Linear), _weighted),
     **dict.fromkeys(  # the layers inside count the generator of the kernels
-        (nn.Involution2d, KernelDenoiser), lambda layer, x, y: (math.prod((*y, *layer.window)), 0)
+        (nn.Involution2d, EdgeDenoiser), lambda layer, x, y: (math.prod((*y, *layer.window)), 0)
     ),
     nn.BatchNorm2d: lambda layer, x, y: (0, 2 * math.prod(x)),
     **dict.fromkeys(

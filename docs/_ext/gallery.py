@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from involution_edu.files import check_writable, written_whole
-from involution_edu.images import Photo
-from involution_edu.models import KernelDenoiser, pretrained, rednet26, rednet50
+from involution_edu.images import Photo, photo_to_x
+from involution_edu.models import pretrained, rednet26, rednet50
+from involution_edu.models.edge import with_noise
 from involution_edu.nn import Adam, Conv2d, MeanSquaredError, ReLU, Sequential, train_step
 from involution_edu.progress import Progress, no_progress, progress_bar
-from involution_edu.training.data import add_noise
 from involution_edu.viz.animation.scenes import SCENES, Subject
 from involution_edu.viz.animation.scenes.training import Training
 from involution_edu.viz.animation.writers import write_animation
@@ -26,7 +26,7 @@ from involution_edu.viz.figures import diagrams, kernels, maps
 from involution_edu.viz.figures.common import new_figure
 from involution_edu.viz.figures.redundancy import channel_redundancy
 from involution_edu.viz.picks import strongest_pixel
-from involution_edu.viz.recording import record, record_operator
+from involution_edu.viz.recording import record
 from involution_edu.viz.trace import OperatorTrace, Trace
 
 if TYPE_CHECKING:
@@ -75,14 +75,9 @@ class Runs:
 
     @cached_property
     def denoiser(self) -> tuple[OperatorTrace, Photo]:
-        """The trained denoiser on the grey photo with noise, and that photo."""
-        grey = self.subject.photo.mean(axis=2, keepdims=True).astype(np.float32) / 255
-        noisy = add_noise(grey.transpose(2, 0, 1)[np.newaxis], np.random.default_rng(0))
-        model = pretrained("denoise")
-        assert isinstance(model, KernelDenoiser)
-        shown = np.rint(noisy[0].transpose(1, 2, 0).clip(0, 1) * 255).astype(np.uint8)
-        trace = record_operator(noisy, model.generate_kernel(noisy))
-        return trace, shown.repeat(3, axis=2)
+        """The trained layer ``edge`` on the photo with noise, and that photo."""
+        photo = with_noise(self.subject.photo, 0)
+        return record(pretrained("edge"), photo_to_x(photo)), photo
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +137,8 @@ STILLS = (
     Still(
         "denoiser",
         "Trained kernels follow what is in the photo",
-        "A network whose generator looks at 15×15 pixels, trained to remove noise from grey photos: "
-        "wide kernels where the photo is even, narrow ones where it has edges.",
+        "The trained layer edge removes noise: wide kernels where the photo is even, narrow ones "
+        "along its edges.",
         _denoiser,
     ),
     Still(
@@ -257,18 +252,17 @@ def write_gallery(
 
     Examples
     --------
-    All pictures take minutes, so a missing folder is refused before they are drawn:
+    All pictures take minutes, so a wrong folder is refused before they are drawn:
 
     >>> write_gallery("pictures")  # doctest: +SKIP
-    >>> write_gallery("missing/pictures")
+    >>> write_gallery("/dev/null/pictures")
     Traceback (most recent call last):
         ...
-    NotADirectoryError: missing/pictures is not a folder; make it first or choose another folder
+    NotADirectoryError: /dev/null is not a folder; choose another folder
     """
     out_dir, subject = Path(out_dir), Subject.of(None)
     check_writable(out_dir / PAGE, force=force, choice="another folder")
     folder = out_dir / FOLDER
-    folder.mkdir(exist_ok=True)
     animations = [folder / f"{name}.gif" for name in SCENES]
     stills = [folder / f"{still.name}.png" for still in STILLS]
     check_writable(*animations, *stills, force=force, choice="another folder")

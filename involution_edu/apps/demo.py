@@ -172,7 +172,8 @@ def page_of(trace: Trace, name: str, seed: int) -> Page:
         f"{seed}). One layer, trained to remove such noise: {geom.C} channels, one group, "
         f"{geom.window[0]} × {geom.window[1]} kernels."
     )
-    return explorer(trace, about=about, photo=True)
+    noise = {"salt_and_pepper": NOISE_SHARE}
+    return explorer(trace, about=about, photo=True, noise=noise)
 
 
 def name_of(image: Path | None) -> str:

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import ArgumentError, as_int
+from ..arguments import ArgumentError, as_choice, as_int
 from ..arrays import Array
 from ..checkpoint import load_weights
 from ..files import check_writable, shown
 from ..images import Photo, load_photo, photo_to_x
-from ..models import MODELS, pretrained
+from ..models import MODELS, EdgeDenoiser, pretrained
+from ..models.edge import SIGMA, with_noise
 from ..nn import Module
 from ..nn.losses import softmax
 from ..training.data import digits
@@ -27,7 +28,9 @@ from .classify import CLASSES, FULL_SIZE, logits_of
 from .demo import name_of, page_of
 
 REDNETS = {name: make for name, make in MODELS.items() if name.startswith("rednet")}
-NAMES = "salt-and-pepper", "digits", *REDNETS
+LAYERS = "edge", "salt-and-pepper"  # models of one layer, on a photo with noise
+NAMES = *LAYERS, "digits", *REDNETS
+SIDES = {"edge": 96}  # longest side of the photo, in pixels; of other models 64
 MAX_SIZE = 128  # pixels a side: the page computes all their kernels, and again while one paints
 MAX_BYTES = 1_500_000  # of the page
 DIGIT = 8  # pixels a side
@@ -67,7 +70,7 @@ class Explored:
 def run(
     image: str | Path | None = None,
     *,
-    model: str = "salt-and-pepper",
+    model: str = "edge",
     layer: str | None = None,
     path: str | Path | None = None,
     out: str | Path = "explorer.html",
@@ -77,8 +80,8 @@ def run(
 ) -> Explored:
     """Run an involution layer on a picture and write a page to explore it.
 
-    ``model`` is one of `NAMES`: the layer of the demo on a photo with noise, the small RedNet
-    trained on digits, or a RedNet of ImageNet with the weights at ``path`` or random ones. Without
+    ``model`` is one of `NAMES`: the `EdgeDenoiser` or the layer of the demo, each on a photo with
+    the noise that it was trained to remove, the small RedNet trained on digits, or a RedNet of ImageNet with the weights at ``path`` or random ones. Without
     an ``image``, it is the portrait that ships with matplotlib, or one of scikit-learn's digits
     that the network was not trained on. ``layer`` is an involution of the network, if not given
     the first, and ``size`` the longest side of the photo, 8 to 128 pixels; digits have 8 x 8.
@@ -92,35 +95,39 @@ def run(
         If a file cannot be read or written.
     """
     seed, out, image = as_int("seed", seed, 0), Path(out), None if image is None else Path(image)
-    if model not in NAMES:
-        raise ArgumentError("model", f"is {model!r}", f"one of {', '.join(NAMES)}")
+    as_choice("model", model, NAMES)
     if path is not None and model not in REDNETS:
         raise ArgumentError("path", f"is {path}", f"no weights for {model}, which has its own")
     if size is not None and model == "digits":
         raise ArgumentError("size", f"is {size}", f"none for digits, of {DIGIT} x {DIGIT} pixels")
-    if layer is not None and model == "salt-and-pepper":
+    if layer is not None and model in LAYERS:
         raise ArgumentError("layer", f"is {layer!r}", f"none for {model}, which is one layer")
-    size = 64 if size is None else as_int("size", size, 8, MAX_SIZE)
+    size = SIDES.get(model, 64) if size is None else as_int("size", size, 8, MAX_SIZE)
     check_writable(out, force=force, choice="another file with --out")
 
     name = name_of(image)
-    if model == "salt-and-pepper":
+    if model == "edge":
+        photo, notice = load_photo(image, size)
+        page, trace = _edge_page(with_noise(photo, seed), name, seed)
+        subject = "a layer whose kernels follow edges"
+    elif model == "salt-and-pepper":
         photo, notice = load_photo(image, size)
         trace = Overview(Subject(photo, seed)).trace
         page, subject = page_of(trace, name, seed), "an involution layer"
     else:
         if model in REDNETS:
-            photo, notice = load_photo(image, size)
-            x = photo_to_x(photo)
+            source, notice = load_photo(image, size)
+            x = photo_to_x(source)
         else:
             x, name, notice = _test_digit(seed) if image is None else _digit_of(image)
+            source = np.rint(255 - 255 * x[0].transpose(1, 2, 0).repeat(3, axis=2)).astype(np.uint8)
         network, words = _network(model, x, path, seed)
         layer = involution_names(network)[0] if layer is None else layer
         trace = record(network, x, layer=layer)
         about = (
             f"The picture is {name}, {x.shape[2]} × {x.shape[3]} pixels. The network is {words}."
         )
-        page, subject = _page(trace, about, layer), f"layer {layer} of {words}"
+        page, subject = _page(trace, about, layer, source), f"layer {layer} of {words}"
     page.save(out, force=force)
     weights = "shipped" if model not in REDNETS else "random" if path is None else str(path)
     return Explored(
@@ -190,13 +197,28 @@ def _network(model: str, x: Array, path: str | Path | None, seed: int) -> tuple[
     return network, f"{model} with the weights of {shown(Path(path).name)}"
 
 
-def _page(trace: Trace, about: str, layer: str) -> Page:
+def _edge_page(photo: Photo, name: str, seed: int) -> tuple[Page, Trace]:
+    network = pretrained("edge")
+    assert isinstance(network, EdgeDenoiser)
+    trace = record(network, photo_to_x(photo))
+    geom = trace.geom
+    about = (
+        f"The photo is {name}, {geom.H} × {geom.W} pixels, with Gaussian noise of {SIGMA:.0f} grey "
+        f"levels (seed {seed}). The layer was trained on other photos to remove it: convolutions make "
+        f"features, and each pixel's features make its {geom.window[0]} × {geom.window[1]} kernel."
+    )
+    noise = {"gaussian": SIGMA}
+    return explorer(trace, about=about, photo=True, body=network.features, noise=noise), trace
+
+
+def _page(trace: Trace, about: str, layer: str, source: Photo) -> Page:
     geom = trace.geom
     groups = "one group" if geom.G == 1 else f"{geom.G} groups"
     page = explorer(
         trace,
         about=f"{about} Shown is its layer {layer}: {geom.C} channels of {geom.H} × {geom.W} "
         f"pixels, {groups}, {geom.window[0]} × {geom.window[1]} kernels.",
+        source=source,
     )
     count = len(page.html.encode())
     if count > MAX_BYTES:

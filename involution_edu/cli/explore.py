@@ -14,19 +14,20 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_image(parser, f"{PHOTO}; for digits {digit}")
     parser.add_argument(
         "--model",
-        default="salt-and-pepper",
+        default="edge",
         metavar="NAME",
-        help="salt-and-pepper, a layer trained to remove such noise, on a noisy photo (the default); "
-        "digits, a small trained RedNet; rednet26, rednet38, rednet50, rednet101 or rednet152",
+        help="edge, a layer whose kernels follow edges, on a photo with noise (the default); "
+        "salt-and-pepper, one for such noise, whose kernels depend on a pixel's colour alone; digits, a small trained RedNet; rednet26, rednet38, rednet50, rednet101 or rednet152",
     )
     layers = "an involution of the network, such as layer1.0.conv2 (default: the first)"
     parser.add_argument("--layer", metavar="NAME", help=layers)
     weights = "of rednet26 to rednet152, as classify takes them (default: random weights)"
     parser.add_argument("--weights", dest="path", type=Path, metavar="FILE", help=weights)
     page = Path("explorer.html")
-    parser.add_argument("--out", type=Path, default=page, metavar="FILE", help=f"(default: {page})")
+    about = f"the page (default: {page})"
+    parser.add_argument("--out", type=Path, default=page, metavar="FILE", help=about)
     add_force(parser, "replace a page that exists")
-    side = "longest side of the photo given to the model, 8 to 128 (default: 64)"
+    side = "longest side of the photo given to the model, 8 to 128 (default: 96 for edge, else 64)"
     parser.add_argument("--size", type=int, metavar="PIXELS", help=side)
     add_seed(parser, "the noise, random weights or the digit chosen")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,34 @@ def test_the_page_of_a_digit_holds_what_the_layer_was_given(
     read = f"reads {int(network(x).argmax())} ("
     assert read in said.text()
     assert read in data["about"]
+    shown = np.frombuffer(base64.b64decode(data["source"]["bytes"]), np.uint8).reshape(8, 8, 3)
+    np.testing.assert_array_equal(shown[..., 0], np.rint(255 - 255 * x[0, 0]))
     for part in ("the digit in ink.png, 8 × 8", "the trained small RedNet", f"layer {said.layer}:"):
         assert part in data["about"]
+
+
+def test_the_page_of_a_noisy_photo_has_the_convolutions_too(photo: Path, tmp_path: Path) -> None:
+    said = explore.run(photo, out=tmp_path / "page.html", size=24, seed=3)
+    data, model = page_of(said), models.pretrained("edge")
+    x = photo_to_x(models.edge.with_noise(load_photo(photo, 24)[0], 3))
+    np.testing.assert_array_equal(numbers(data, "x"), x.ravel())
+    np.testing.assert_array_equal(numbers(data, "y"), model(x).ravel())
+    state = model.state_dict()
+    for n, name in enumerate(("features.0", "features.2")):
+        for part in ("weight", "bias"):
+            got = numbers(data, f"body{n}_{part}")
+            np.testing.assert_array_equal(got, state[f"{name}.{part}"].ravel())
+    assert data["noise"] == {"gaussian": 25.0}
+    assert (
+        "noise.png, 18 × 24 pixels, with Gaussian noise of 25 grey levels (seed 3)" in data["about"]
+    )
+
+
+def test_salt_and_pepper_is_shown_as_before(photo: Path, tmp_path: Path) -> None:
+    said = explore.run(photo, model="salt-and-pepper", out=tmp_path / "page.html", size=24)
+    data = page_of(said)
+    assert (data["body"], data["softmax"], data["noise"]) == ([], False, {"salt_and_pepper": 0.1})
+    np.testing.assert_array_equal(numbers(data, "y"), said.trace.y.ravel())
 
 
 def test_paper_is_0_and_ink_is_1_and_the_sides_are_paper() -> None:
@@ -159,7 +186,7 @@ def test_weights_of_a_file_are_used_and_named(photo: Path, weights: Path, tmp_pa
     [
         (
             ["--model", "rednet"],
-            "model is 'rednet'; need one of salt-and-pepper, digits, rednet26, ",
+            "model is 'rednet'; need one of 'edge', 'salt-and-pepper', 'digits', 'rednet26', ",
         ),
         (
             ["--model", "digits", "--layer", "stem.1"],
@@ -169,10 +196,10 @@ def test_weights_of_a_file_are_used_and_named(photo: Path, weights: Path, tmp_pa
             ["--model", "rednet26", "--layer", "layer1.0"],
             "layer is 'layer1.0'; need one of 'stem.1'",
         ),
-        (["--layer", "stem.1"], "layer is 'stem.1'; need none for salt-and-pepper"),
+        (["--layer", "stem.1"], "layer is 'stem.1'; need none for edge"),
         (["--model", "digits", "--size", "64"], "size is 64; need none for digits"),
         (["--model", "rednet26", "--size", "129"], "size is 129; need an int <= 128"),
-        (["--weights", "a.npz"], "path is a.npz; need no weights for salt-and-pepper"),
+        (["--weights", "a.npz"], "path is a.npz; need no weights for edge"),
         (["--model", "digits", "--weights", "a.npz"], "path is a.npz; need no weights for digits"),
         (["--model", "rednet26", "--weights", "a.npz"], "path is a.npz; there is no such file"),
         # Its page would be too large, not wrong: sums of 512 numbers are rounded in float32.
@@ -248,7 +275,10 @@ def test_the_page_begins_with_a_channel_that_is_not_blank(tmp_path: Path) -> Non
 
 
 @needs.browser
-@pytest.mark.parametrize(("model", "width"), [("digits", 390), ("rednet26", 1280)])
+@pytest.mark.parametrize(
+    ("model", "width"),
+    [("edge", 1280), ("salt-and-pepper", 390), ("digits", 390), ("rednet26", 1280)],
+)
 def test_the_page_of_a_network_checks_itself(
     model: str, width: int, photo: Path, tmp_path: Path, browser: Any
 ) -> None:
@@ -257,6 +287,6 @@ def test_the_page_of_a_network_checks_itself(
         assert text(tab, "#checked").startswith(
             f"Checked: this page recomputed all {said.trace.y.size}"
         )
-        assert f"layer {said.layer}:" in text(tab, "#about")
+        assert said.layer is None or f"layer {said.layer}:" in text(tab, "#about")
         assert tab.evaluate("document.documentElement.scrollWidth") <= width
         assert tab.evaluate("explorer.state.c") == page_of(said)["channel"]

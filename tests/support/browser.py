@@ -75,6 +75,35 @@ def at(tab: Any) -> list[int]:
     return list(tab.evaluate("explorer.state.at"))
 
 
+def calls(tab: Any, method: str, name: str) -> list[list[Any]]:
+    """Draw the explorer again; return the arguments of each call of a method of a canvas's pen."""
+    settle(tab)
+    found = tab.evaluate(
+        """([method, name]) => {
+            const pens = CanvasRenderingContext2D.prototype;
+            const [original, found] = [pens[method], []];
+            pens[method] = function (...given) {
+                if (this.canvas.id === name) found.push(given);
+                return original.apply(this, given);
+            };
+            explorer.render();
+            pens[method] = original;
+            return found;
+        }""",
+        [method, name],
+    )
+    assert isinstance(found, list)
+    return found
+
+
+def drawn(tab: Any, name: str) -> Array:
+    """Return the numbers written in the cells of a grid (rows, columns)."""
+    rows: dict[float, list[float]] = {}
+    for words, _, y in calls(tab, "fillText", name):
+        rows.setdefault(y, []).append(float(words.replace("−", "-")))
+    return np.array(list(rows.values()))
+
+
 def hover(tab: Any, name: str, pixel: tuple[int, int], size: tuple[int, int]) -> None:
     """Move the mouse over a pixel of a picture of ``size`` (rows, columns)."""
     settle(tab)

@@ -14,6 +14,7 @@ from browser import saved
 from involution_edu import nn
 from involution_edu.arrays import Array
 from involution_edu.images import photo_to_x
+from involution_edu.models import EdgeDenoiser
 from involution_edu.viz import Trace, record
 from involution_edu.viz.explorer import explorer
 
@@ -61,6 +62,24 @@ def x_of(name: str, size: tuple[int, int] = (7, 11)) -> Array:
     """Return two random images; the page shows the first."""
     rng = np.random.default_rng(4)
     return rng.standard_normal((2, LAYERS[name]["channels"], *size)).astype(np.float32)
+
+
+def edge_model() -> EdgeDenoiser:
+    """Return a small denoiser, untrained, whose every bias matters."""
+    model = EdgeDenoiser((3, 5), channels=(4, 6), reduced=5, rng=3)
+    rng, state = np.random.default_rng(5), model.state_dict()
+    for key, a in state.items():
+        state[key] = (a + 0.1 * rng.standard_normal(a.shape)).astype(a.dtype)
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def edge_page(folder: Path, **options: Any) -> tuple[Path, Trace]:
+    """Write the page of that model and a small photo."""
+    photo = np.random.default_rng(0).integers(0, 256, (18, 23, 3), np.uint8)
+    trace = record(edge_model(), photo_to_x(photo))
+    page = explorer(trace, photo=True, body=edge_model().features, **options)
+    return saved(folder, "edge", page.html), trace
 
 
 def photo_page(folder: Path) -> tuple[Path, Trace]:

@@ -302,8 +302,10 @@ def test_progress_counts_every_batch() -> None:
     )
     assert [step[:2] for step in seen] == [(n, 14) for n in range(1, 15)]
     assert seen[0][2].startswith("epoch 1: loss ")
-    assert " test " not in seen[6][2]
-    assert ", test " in seen[7][2]
+    assert " test " not in seen[5][2]
+    assert seen[6][2].startswith("epoch 1: test ")  # after the last batch
+    after = seen[6][2].partition(",")[0].replace("epoch 1", "epoch 2")
+    assert seen[7][2].startswith(f"{after} after 1, loss ")
 
 
 def test_an_unknown_optimizer_is_refused() -> None:

@@ -49,6 +49,8 @@ def test_only_the_style_and_the_script_of_the_page_are_let_in() -> None:
     ):
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
         assert rules[name] == f"'sha256-{digest}'"
+    assert rules["img-src"] == "data:"
+    assert '<link rel="icon" href="data:image/png;base64,' in page
     assert "http://" not in page
     assert "https://" not in page
     assert "{{" not in page.replace("${", "")
@@ -118,12 +120,12 @@ def test_the_command_writes_a_page_of_the_photo(
         "file": str(out),
         "bytes": out.stat().st_size,
         "size": [12, 8],
-        "model": "salt-and-pepper",
+        "model": "edge",
         "layer": None,
         "weights": "shipped",
     }
     data = data_of(out.read_text(encoding="utf-8"))
-    assert data["about"].startswith("The photo is a<b>&.png, 12 × 8 pixels, with ")
+    assert data["about"].startswith("The photo is a<b>&.png, 12 × 8 pixels, with Gaussian")
     assert "seed 3" in data["about"]
     assert data["channels"] == ["red", "green", "blue"]
     assert main(argv) == 2

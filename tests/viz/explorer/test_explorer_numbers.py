@@ -11,7 +11,7 @@ import needs
 import numpy as np
 import pytest
 from browser import array, opened, saved, text
-from explorer_cases import LAYERS, layer_of, x_of
+from explorer_cases import LAYERS, edge_model, edge_page, layer_of, x_of
 
 import involution_edu as inv
 from involution_edu.cases import scaled_error
@@ -65,6 +65,29 @@ FAULTS = {
 }
 
 
+EDGE_FAULTS = {
+    "convolution not dilated": ("layer", "h + u * dilation[0] - reach[0]", "h + u - reach[0]"),
+    "convolution shifted": ("layer", "v * dilation[1] - reach[1]", "v * dilation[1]"),
+    "no bias of the convolution": ("layer", "output.fill(bias[o],", "output.fill(0,"),
+    "no ReLU of the convolution": ("layer", "Math.max(0, output[n])", "output[n]"),
+    "no softmax": ("layer", "data.softmax ? softmax(kernel) : kernel", "kernel"),
+    "a softmax of twice the numbers": ("layer", "Math.exp(value - most)", "Math.exp(2 * value)"),
+}
+
+
+def planted(monkeypatch: pytest.MonkeyPatch, module: str, right: str, wrong: str) -> None:
+    """Replace a line of the page's script."""
+    original = page.source
+    assert original(f"{module}.js").count(right) == 1
+    monkeypatch.setattr(
+        page,
+        "source",
+        lambda name: (
+            original(name).replace(right, wrong) if name == f"{module}.js" else original(name)
+        ),
+    )
+
+
 @pytest.fixture(scope="module")
 def awkward() -> Trace:
     layer = inv.nn.Involution2d(
@@ -86,20 +109,50 @@ def test_a_wrong_page_says_so(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    original = page.source
     if fault is not None:
-        module, right, wrong = FAULTS[fault]
-        assert original(f"{module}.js").count(right) == 1
-        monkeypatch.setattr(
-            page,
-            "source",
-            lambda name: (
-                original(name).replace(right, wrong) if name == f"{module}.js" else original(name)
-            ),
-        )
+        planted(monkeypatch, *FAULTS[fault])
     with opened(browser, saved(folder, f"fault {fault}", explorer(awkward).html)) as tab:
         assert check(tab)["ok"] == (fault is None)
         assert text(tab, "#checked").startswith("Checked" if fault is None else "WRONG")
+
+
+@pytest.mark.parametrize("fault", [None, *EDGE_FAULTS])
+def test_a_wrong_page_of_features_says_so(
+    fault: str | None, browser: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if fault is not None:
+        planted(monkeypatch, *EDGE_FAULTS[fault])
+    path, trace = edge_page(folder)
+    with opened(browser, path) as tab:
+        found = check(tab)
+        assert found["ok"] == (fault is None)
+        if fault is None:
+            assert found["error"] <= TOLERANCE
+            kernels = array(tab, "explorer.run.kernels", (18, 23, 1, 3, 5))
+            recorded = trace.kernels[0].transpose(1, 2, 0, 3, 4).astype(float)
+            assert scaled_error(kernels, recorded) <= TOLERANCE
+
+
+def test_paint_reaches_a_kernel_through_the_features(browser: Any, folder: Path) -> None:
+    path, trace = edge_page(folder)
+    shape = 18, 23, 1, 3, 5
+    with opened(browser, path, "#at=9,11&tab=paint") as tab:
+        assert "The convolutions before see a neighbourhood" in text(tab, "#c-paint")
+        before = array(tab, "explorer.run.kernels", shape)
+        tab.click("#paint-neighbour")
+        assert "15 of 15 numbers changed" in text(tab, "#paint-said")
+        after = array(tab, "explorer.run.kernels", shape)
+        x = array(tab, "explorer.run.x", trace.x.shape).astype(np.float32)
+        y = array(tab, "explorer.run.y", trace.y.shape)
+        tab.click("#paint-undo")
+        tab.wait_for_function("explorer.painted.size === 0")
+        np.testing.assert_array_equal(array(tab, "explorer.run.kernels", shape), before)
+        tab.click("#t-made")
+        assert "2 convolutions made the features from 13 × 13 pixels" in text(tab, "#c-made")
+    rows, columns = np.nonzero((after != before).any(axis=(2, 3, 4)))
+    reached = rows.min(), rows.max(), columns.min(), columns.max()
+    assert reached == (9 - 6, 9 + 6, 12 - 6, 12 + 6)
+    assert scaled_error(y, record(edge_model(), x).y.astype(float)) <= TOLERANCE
 
 
 def test_the_convolution_has_the_mean_kernel(group_page: Any, browser: Any) -> None:
@@ -131,11 +184,14 @@ def test_the_maps_are_those_of_the_stills(group_page: Any, browser: Any) -> None
     np.testing.assert_allclose(turned * strength, 0, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", [*LAYERS, "edge"])
 def test_the_numpy_of_a_pixel_runs(name: str, browser: Any, folder: Path) -> None:
-    trace = record(layer_of(name), x_of(name))
-    path = saved(folder, f"numpy {name}", explorer(trace).html)
-    with opened(browser, path, "#at=1,2") as tab:
+    if name == "edge":
+        path, trace = edge_page(folder)
+    else:
+        trace = record(layer_of(name), x_of(name))
+        path = saved(folder, f"numpy {name}", explorer(trace).html)
+    with opened(browser, path, "#at=1,2&tab=numpy") as tab:
         for c in (0, trace.geom.C - 1):
             tab.evaluate(f"explorer.change({{c: {c}}})")
             code = text(tab, "#numpy")

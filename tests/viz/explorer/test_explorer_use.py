@@ -9,10 +9,9 @@ from typing import Any
 import needs
 import numpy as np
 import pytest
-from browser import array, at, hover, opened, saved, settle, text
+from browser import array, at, calls, drawn, hover, opened, saved, settle, text
 from explorer_cases import layer_of, x_of
 
-from involution_edu.arrays import Array
 from involution_edu.cases import scaled_error
 from involution_edu.images import MEAN, STD
 from involution_edu.viz import record
@@ -20,15 +19,6 @@ from involution_edu.viz.explorer import explorer
 
 pytestmark = needs.browser
 TOLERANCE = 1e-5
-
-
-def drawn(tab: Any, name: str) -> Array:
-    """Return the numbers in the cells of a grid."""
-    settle(tab)
-    rows = tab.eval_on_selector_all(
-        f"#{name} tr", "rows => rows.map(r => [...r.cells].map(c => c.textContent))"
-    )
-    return np.array([[float(text.replace("−", "-")) for text in row] for row in rows])
 
 
 def test_hovering_shows_the_numbers_of_the_pixel(photo_page: Any, browser: Any) -> None:
@@ -40,6 +30,7 @@ def test_hovering_shows_the_numbers_of_the_pixel(photo_page: Any, browser: Any) 
             for box, a in (
                 ("window", trace.patches[0, 0, 0][pixel]),
                 ("kernel", trace.kernels[0, 0][pixel]),
+                ("factor", trace.kernels[0, 0][pixel]),
                 ("products", trace.products(*pixel)[0, 0, 0]),
             ):
                 np.testing.assert_allclose(drawn(tab, box), a, rtol=0, atol=0.00501)
@@ -49,8 +40,8 @@ def test_hovering_shows_the_numbers_of_the_pixel(photo_page: Any, browser: Any) 
             assert abs(float(shown.split(" = ")[-1].replace("−", "-")) - y) <= 0.000501
         # Outside the picture is marked, not only white.
         hover(tab, "input", (0, 0), (10, 13))
-        settle(tab)
-        assert tab.locator("#window td.outside").count() == 25 - 9
+        assert len(calls(tab, "stroke", "window")) == 25 - 9
+        assert "outside" in text(tab, "#c-window")
 
 
 def test_a_pinned_pixel_stays_until_it_is_clicked_again(photo_page: Any, browser: Any) -> None:
@@ -61,7 +52,7 @@ def test_a_pinned_pixel_stays_until_it_is_clicked_again(photo_page: Any, browser
         tab.mouse.up()
         hover(tab, "input", (8, 1), (10, 13))
         assert at(tab) == [4, 5]
-        assert text(tab, "#pin") == "Pinned"
+        assert text(tab, "#pin") == "pinned: click to release"
         tab.click("#pin")
         hover(tab, "input", (8, 2), (10, 13))
         assert at(tab) == [8, 2]
@@ -83,18 +74,23 @@ def test_the_keyboard_does_all_that_the_mouse_does(photo_page: Any, browser: Any
         settle(tab)
         assert tab.evaluate("explorer.state.other") == [0, 2]
         tab.keyboard.press("Escape")
-        assert text(tab, "#pin") == "Pin"
+        assert text(tab, "#pin") == "pin this pixel"
         tab.keyboard.press("Enter")
-        assert text(tab, "#pin") == "Pinned"
+        assert text(tab, "#pin") == "pinned: click to release"
         tab.keyboard.press("p")
+        tab.click("#t-paint")
         assert "25 numbers changed" in text(tab, "#paint-said")
 
+        for key in ("ArrowLeft", "ArrowLeft"):
+            tab.keyboard.press(key)
+        assert tab.evaluate("document.activeElement.id") == "t-sum"
         tab.focus("#kernel")
         for key in ("ArrowDown", "ArrowDown", "ArrowRight"):
             tab.keyboard.press(key)
         settle(tab)
         assert tab.evaluate("explorer.state.tap") == 6
-        assert tab.locator("td.marked").count() == 4  # three grids, and the row of 25 numbers
+        for grid in ("kernel", "factor", "window", "products"):
+            assert len(calls(tab, "strokeRect", grid)) == 1, grid
         assert "Row 1, column 1 of the window" in text(tab, "#detail")
         tab.locator("#live", has_text="Row 1, column 1 of the window").wait_for()
         assert trace.geom.window == (5, 5)
@@ -175,7 +171,7 @@ def test_paint_changes_the_kernel_of_its_own_pixel_alone(photo_page: Any, browse
     path, trace = photo_page
     (i, j), shape = (4, 5), (10, 13, 1, 5, 5)
     layer = layer_of("RGB, one group")
-    with opened(browser, path, f"#at={i},{j}") as tab:
+    with opened(browser, path, f"#at={i},{j}&tab=paint") as tab:
         before = array(tab, "explorer.run.kernels", shape)
         y = array(tab, "explorer.run.y", trace.y[0].shape)
 
@@ -215,7 +211,9 @@ def test_paint_changes_the_kernel_of_its_own_pixel_alone(photo_page: Any, browse
 def test_paint_reaches_what_it_should_at_a_stride(browser: Any, folder: Path) -> None:
     name = "stride 2, odd sizes"
     trace = record(layer_of(name), x_of(name))
-    with opened(browser, saved(folder, "paint", explorer(trace).html), "#at=1,2&c=3") as tab:
+    with opened(
+        browser, saved(folder, "paint", explorer(trace).html), "#at=1,2&c=3&tab=paint"
+    ) as tab:
         tab.click("#paint-own")
         settle(tab)
         painted = array(tab, "explorer.run.x", trace.x[0].shape)
@@ -248,8 +246,11 @@ def test_the_address_brings_everything_back(photo_page: Any, browser: Any) -> No
         tab.mouse.up()
         tab.click("label[for=channels-2]")
         tab.click("label[for=views-channel]")
+        tab.click("#t-pins")
         tab.click("#keep")
+        tab.click("#t-paint")
         tab.click("#paint-own")
+        tab.fill("#density", "7")
         tab.focus("#input")
         tab.keyboard.press("ArrowLeft")
         tab.wait_for_url("**at=6,8**paint=*")
@@ -261,6 +262,8 @@ def test_the_address_brings_everything_back(photo_page: Any, browser: Any) -> No
         settle(tab)
         assert tab.evaluate("explorer.state") == state
         np.testing.assert_array_equal(array(tab, "explorer.run.y", y.shape), y)
+        assert tab.is_visible("#p-paint")
+        tab.click("#t-sum")
         assert tab.is_checked("#views-channel")
 
 
@@ -293,9 +296,17 @@ def test_a_minute_of_explanation_visits_every_panel(photo_page: Any, browser: An
         assert "row 4, column 5" in text(tab, "#tour-text")
         toured = []
         for _ in range(6):
-            toured.append(tab.get_attribute(".toured", "class").split()[1])
+            settle(tab)
+            below = tab.get_attribute(".toured", "id") == "below"
+            toured.append(
+                tab.get_attribute(
+                    "[role=tab][aria-selected=true]" if below else ".toured",
+                    "id" if below else "class",
+                )
+            )
             tab.keyboard.press("Enter")  # the next one has the focus
-        assert toured == ["input", "generator", "window", "kernel", "products", "output"]
+        panels = [f"panel {name} toured" for name in ("input", "kernel", "output")]
+        assert toured == [panels[0], "t-made", "t-sum", panels[1], "t-sum", panels[2]]
         assert at(tab) == [8, 1]
         np.testing.assert_allclose(
             drawn(tab, "kernel"), trace.kernels[0, 0, 8, 1], rtol=0, atol=0.00501
@@ -314,7 +325,7 @@ def test_a_minute_of_explanation_visits_every_panel(photo_page: Any, browser: An
 
 def test_two_pixels_and_their_difference(photo_page: Any, browser: Any) -> None:
     path, trace = photo_page
-    with opened(browser, path, "#at=4,5&b=8,1") as tab:
+    with opened(browser, path, "#at=4,5&b=8,1&tab=pins") as tab:
         a, b = trace.kernels[0, 0, 4, 5], trace.kernels[0, 0, 8, 1]
         said = text(tab, "#pins-said")
         assert f"differ by up to {np.abs(a - b).max():.3f}" in said

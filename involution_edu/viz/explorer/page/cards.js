@@ -1,8 +1,66 @@
-// The cards below the panels: paint, two pixels, a convolution, maps of the kernels, NumPy.
+// The tabs below: the steps that make a kernel, paint, two pixels, maps of the kernels, NumPy.
 
+const DRAW = {
+  sum: (seen) => drawSum(seen),
+  made: (seen) => drawSteps(seen),
+  paint: (seen) => drawPaint(seen),
+  pins: () => drawPins(),
+  maps: () => drawMaps(),
+  numpy: () => say("numpy", numpyOf(...state.at, state.c)),
+};
+
+const MAX_WRITTEN = 8; // numbers of a pixel in one row, written out; more are only coloured
+
+// The numbers of a pixel and what is done to them, from the features to the kernel.
+function drawSteps({ i, j, kernel }) {
+  const stages = stagesAt(run.features, i, j);
+  const softmax = data.softmax ? ", softmax" : "";
+  const steps = [
+    [body.length ? `its ${F} features` : `its ${wordsFor(F, "number")}`, stages.features],
+    "reduce: 1 × 1",
+    [`conv: ${hidden}`, stages.conv],
+    ["batch norm", stages.bn],
+    ["ReLU", stages.relu],
+    `span: 1 × 1${softmax}`,
+    [G === 1 ? `${K2} numbers: the kernel` : `${K2} for group ${group()}`, kernel],
+  ].filter((step) => typeof step === "string" || step[1]);
+  const box = $("steps");
+  if (!box.children.length) {
+    for (const step of steps) {
+      if (typeof step === "string") box.append(make("p", { textContent: `${step} →` }));
+      else {
+        const figure = make("figure");
+        figure.append(make("canvas", { role: "img", ariaLabel: step[0] }), make("figcaption"));
+        box.append(figure);
+      }
+    }
+  }
+  steps.forEach((step, n) => {
+    if (typeof step === "string") return;
+    const [words, values] = step;
+    const isKernel = n === steps.length - 1;
+    const columns = isKernel ? K_w : Math.min(values.length, MAX_WRITTEN);
+    const few = !isKernel && values.length <= MAX_WRITTEN;
+    const side = few ? 30 : Math.max(4, Math.floor(100 / Math.max(columns, values.length / columns)));
+    const limit = isKernel ? data.limits.kernel : largestOf(values) || 1;
+    const [canvas, caption] = box.children[n].children;
+    grid(canvas, values, columns, limit, { side, marked: isKernel ? state.tap : null });
+    if (caption.textContent !== words) caption.textContent = words;
+  });
+  const [rows, columns] = reach.map((pixels) => 2 * pixels + 1);
+  const own = s_h * s_w > 1 ? `the mean of its ${s_h} × ${s_w} cell` : "its own numbers";
+  const where = body.length
+    ? `${wordsFor(body.length, "convolution")} made the features from ${rows} × ${columns} pixels ` +
+      "of the photo. From there on, the kernel is generated from its own features alone."
+    : `The kernel is generated from ${own} alone.`;
+  say("c-made", `${where} The weights are the same at every pixel; the numbers are not.`);
+}
+
+// Three kernels in the same colours, which are darkest at the largest of their numbers.
 function trio(names, kernels) {
-  const limit = data.limits.kernel;
-  names.forEach((name, n) => cells($(name), kernels[n], K_w, limit, { label: name.slice(2) }));
+  const limit = Math.max(...kernels.map(largestOf)) || 1;
+  const side = clamp(Math.floor(130 / Math.max(K_h, K_w)), 4, 30);
+  names.forEach((name, n) => grid($(name), kernels[n], K_w, limit, { side }));
 }
 
 function minus(a, b) {
@@ -10,17 +68,25 @@ function minus(a, b) {
 }
 
 // What paint has done to the pixel looked at, in numbers.
-function drawPaintCard({ i, j, kernel }) {
-  const before = spanOf(stagesAt(recorded.x, i, j).reduced, group());
+function drawPaint({ i, j, kernel }) {
+  const start = ((i * W_out + j) * G + group()) * K2;
+  const before = original.kernels.subarray(start, start + K2);
   const changed = minus(kernel, before);
   trio(["k-before", "k-now", "k-change"], [before, kernel, changed]);
+  const rule = body.length
+    ? "A kernel is generated from its own pixel's features. The convolutions before see a " +
+      "neighbourhood, so that paint nearby changes these features, and with them the kernel; " +
+      "paint further away than that does not."
+    : "A kernel is generated from its own pixel alone. Paint the pixel, and its kernel changes. " +
+      "Paint its neighbour: not one number of the kernel changes, though the output does, because " +
+      "the neighbour is in the window.";
+  say("c-paint", rule);
   $("paint-neighbour").disabled = neighbour() === null;
-  $("paint-undo").disabled = painted.size === 0;
-  const [was, is] = [recorded.y[(state.c * H_out + i) * W_out + j], run.output(state.c, i, j)];
+  const [was, is] = [original.y[(state.c * H_out + i) * W_out + j], run.output(state.c, i, j)];
   const moved = changed.filter((difference) => difference !== 0).length;
   const most = moved ? `, by up to ${number(largestOf(changed), 3)}` : "";
   const own = `Its kernel: ${moved || "not one"} of ${wordsFor(K2, "number")} changed${most}.`;
-  const same = Math.abs(is - was) <= data.tolerance * (largestOf(recorded.y) || 1);
+  const same = Math.abs(is - was) <= data.tolerance * (largestOf(original.y) || 1);
   const output = `Its output ${same ? "is still" : `went from ${number(was, 3)} to`} ${number(is, 3)}.`;
   const done = painted.size ? `${own} ${output}` : "Nothing is painted yet.";
   say("paint-said", `Pixel (${i}, ${j}). ${done}`);
@@ -45,58 +111,49 @@ function drawPins() {
   );
 }
 
-const slow = { stamp: "", timer: 0 };
+const slow = { stamp: "", timer: 0, version: 0 };
 
-// What needs every kernel: at once when the page opens, a moment after the last stroke of paint.
-function drawSlowCards() {
+// What needs every kernel: at once for a new picture, a moment after the last stroke of paint.
+function refreshSlow() {
   const stamp = `${version} ${group()}`;
-  if (slow.values === undefined) computeSlowCards(stamp);
+  if (slow.of !== original) computeSlow(stamp);
   else if (slow.stamp !== stamp) {
     clearTimeout(slow.timer);
     slow.timer = setTimeout(() => {
-      computeSlowCards(stamp);
+      computeSlow(stamp);
       change({});
     }, 150);
   }
-  drawConvolution();
-  drawMaps();
 }
 
-function computeSlowCards(stamp) {
-  slow.stamp = stamp;
+function computeSlow(stamp) {
+  Object.assign(slow, { stamp, of: original, version: slow.version + 1, values: null });
   slow.mean = meanKernel(run, group());
   slow.convolved = convolved(run);
-  slow.values = MAPS.map(({ of }) => mapOf(run, group(), of));
-  slow.ends = MAPS.map(({ ends }, m) => ends?.(slow.values[m]));
-  slow.strongest = roundedLimit(slow.values.at(-1).map(({ strength }) => strength));
-  MAPS.forEach(({ name }, m) => slow.ends[m] && scaleOf($(`scale-${name}`), ...slow.ends[m]));
-  slow.version = (slow.version ?? 0) + 1;
 }
 
-function drawConvolution() {
-  const [i, j] = state.at;
-  cells($("k-mean"), slow.mean, K_w, data.limits.kernel, { label: "mean" });
-  const image = outputPicture(`convolved ${slow.version}`, slow.convolved);
-  frame(show($("convolution"), image, 200), state.at);
-  frame(show($("involution"), outputPicture("output", run.y), 200), state.at);
-  const y = number(slow.convolved[(state.c * H_out + i) * W_out + j], 3);
-  say(
-    "conv-said",
-    `At (${i}, ${j}), channel ${nameOf(state.c)}: convolution ${y}, involution ` +
-      `${number(run.output(state.c, i, j), 3)}. The same window, another kernel.`,
-  );
+function computeMaps() {
+  slow.values = SHOWN.map(({ of }) => mapOf(run, group(), of));
+  slow.ends = SHOWN.map(({ ends }, m) => ends?.(slow.values[m]));
+  slow.strongest = roundedLimit(slow.values.at(-1).map(({ strength }) => strength));
+  SHOWN.forEach(({ name, middle }, m) => {
+    if (slow.ends[m]) scaleOf($(`scale-${name}`), ...slow.ends[m], middle);
+  });
 }
+
+// The sum of what a softmax gives is 1 everywhere, and so is its L1 norm: not worth a map.
+const SHOWN = MAPS.filter(({ name }) => !data.softmax || !["kernel_sum", "l1_norm"].includes(name));
 
 function makeMaps() {
   $("maps").replaceChildren(
-    ...MAPS.map(({ name, title, meaning }) => {
+    ...SHOWN.map(({ name, title, meaning }) => {
       const figure = make("figure");
       figure.append(
-        make("h4", { textContent: title }),
+        make("h3", { textContent: title }),
         make("canvas", { id: `map-${name}`, role: "img", ariaLabel: `${title}: ${meaning}` }),
         make("div", { id: `scale-${name}`, className: "scale" }),
         make("output", { id: `value-${name}` }),
-        make("p", { textContent: meaning }),
+        make("p", { textContent: meaning, className: "caption" }),
       );
       return figure;
     }),
@@ -104,22 +161,22 @@ function makeMaps() {
 }
 
 function drawMaps() {
+  if (slow.values === null) computeMaps();
   const n = state.at[0] * W_out + state.at[1];
-  MAPS.forEach(({ name }, m) => {
+  SHOWN.forEach(({ name, middle }, m) => {
     const values = slow.values[m];
     const canvas = $(`map-${name}`);
     if (name === "orientation") {
-      const image = outputPicture("output", run.y);
-      drawDashes(show(canvas, image, 230), values);
+      drawDashes(show(canvas, outputPicture("output", run.y), 230), values);
       const { degrees, strength } = values[n];
       say(`value-${name}`, `here ${number(degrees, 0)}°, strength ${number(strength)}`);
       return;
     }
     const [low, high] = slow.ends[m];
-    // A scale with negative numbers has its zero in the middle; one without begins with white.
-    const part = (value) => (low < 0 ? value / high : (value - low) / (high - low));
-    const shade = (k) => shadeOf(low < 0 ? part(values[k]) : Math.max(0, part(values[k])));
-    const image = picture(`map ${name}`, slow.version, H_out, W_out, shade);
+    // White is the middle of a scale that has one, and the low end of another.
+    const [white, least] = middle === undefined ? [low, 0] : [middle, -1];
+    const shade = (k) => shadeOf(Math.max(least, (values[k] - white) / (high - white || 1))).rgb;
+    const image = picture(`map ${name}`, slow.version, () => painting(H_out, W_out, shade));
     frame(show(canvas, image, 230), state.at);
     say(`value-${name}`, `here ${number(values[n])}`);
   });
@@ -159,15 +216,16 @@ function listed(values, columns) {
 
 function numpyOf(i, j, c) {
   const g = Math.floor(c / C_g);
-  const stages = stagesAt(run.x, i, j);
+  const stages = stagesAt(run.features, i, j);
   const span = recorded.span_weight.slice(g * K2 * hidden, (g + 1) * K2 * hidden);
-  const own = s_h * s_w > 1 ? "the mean of its cell of x" : "the pixel itself";
+  const pixel = body.length ? "of the pixel, made by the convolutions" : "the pixel itself";
+  const own = s_h * s_w > 1 ? "the mean of its cell of x" : pixel;
   const lines = [
     "import numpy as np",
     "",
     `# Output pixel (row ${i}, column ${j}) of channel ${c}, whose kernel is that of group ${g}.`,
     `features = np.array(${listed(stages.features)})  # ${own}`,
-    `reduce_weight = np.array(${listed(recorded.reduce_weight, C)})`,
+    `reduce_weight = np.array(${listed(recorded.reduce_weight, F)})`,
     "reduced = reduce_weight @ features",
   ];
   if (stages.bn) {
@@ -182,7 +240,9 @@ function numpyOf(i, j, c) {
   lines.push(
     `span_weight = np.array(${listed(span, hidden)})`,
     `span_bias = np.array(${listed(recorded.span_bias.slice(g * K2, (g + 1) * K2))})`,
-    `kernel = (span_weight @ reduced + span_bias).reshape(${K_h}, ${K_w})`,
+    "kernel = span_weight @ reduced + span_bias",
+    ...(data.softmax ? ["kernel = np.exp(kernel - kernel.max())", "kernel /= kernel.sum()"] : []),
+    `kernel = kernel.reshape(${K_h}, ${K_w})`,
     `window = np.array(${listed(windowAt(run.x, c, i, j), K_w)})  # of x, 0 outside`,
     "y = (kernel * window).sum()",
     `print(y)  # ${Number(run.output(c, i, j).toPrecision(6))}`,

@@ -15,9 +15,9 @@ function outputOf([h, w]) {
   return [Math.min(Math.floor(h / s_h), H_out - 1), Math.min(Math.floor(w / s_w), W_out - 1)];
 }
 
-// Let a picture of rows x columns pixels choose the pixel that is looked at.
-function watch(canvas, rows, columns, toOutput) {
-  const chosen = (event) => toOutput(pixelUnder(event, rows, columns));
+// Let a picture, of the rows and columns that `size` gives, choose the pixel that is looked at.
+function watch(canvas, size, toOutput) {
+  const chosen = (event) => toOutput(pixelUnder(event, ...size()));
   canvas.addEventListener("pointermove", (event) => {
     if (paints(event, canvas)) return;
     const follows = event.pointerType === "mouse" ? !state.pinned : event.buttons & 1;
@@ -62,7 +62,6 @@ const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowR
 
 const KEYS = {
   Enter: () => change({ pinned: !state.pinned }),
-  Escape: () => change({ pinned: false, ...NO_TAP }),
   " ": () => setPlaying(!timer),
   p: () => paintAt(middle()),
   n: () => paintAt(neighbour()),
@@ -77,17 +76,21 @@ function onKeys(event) {
   event.preventDefault();
 }
 
+// Stop all that goes on: playing, painting, and what is kept.
+function stopAll() {
+  setPlaying(false);
+  change({ pinned: false, painting: false, ...NO_TAP });
+}
+
 // A grid of the window: hovering or arrow keys choose a tap.
-function watchGrid(box) {
-  const ariaLabel = `${box.id}: arrow keys choose a tap`;
-  Object.assign(box, { tabIndex: 0, role: "group", ariaLabel });
-  box.addEventListener("pointermove", (event) => {
-    const cell = event.target.closest("td");
-    if (cell) change({ tap: cell.parentElement.rowIndex * K_w + cell.cellIndex, partial: false });
+function watchGrid(canvas) {
+  canvas.tabIndex = 0;
+  canvas.addEventListener("pointermove", (event) => {
+    const [u, v] = pixelUnder(event, K_h, K_w);
+    change({ tap: u * K_w + v, partial: false });
   });
-  box.addEventListener("pointerleave", () => change(NO_TAP));
-  box.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") change(NO_TAP);
+  canvas.addEventListener("pointerleave", () => change(NO_TAP));
+  canvas.addEventListener("keydown", (event) => {
     const step = ARROWS[event.key];
     if (!step) return;
     event.preventDefault();
@@ -96,6 +99,30 @@ function watchGrid(box) {
     const [below, beside] = [clamp(u + step[0], 0, K_h - 1), clamp(v + step[1], 0, K_w - 1)];
     return change({ tap: below * K_w + beside, partial: false });
   });
+}
+
+// The tabs: a click or the arrow keys choose one.
+function watchTabs() {
+  for (const tab of TABS) {
+    $(`t-${tab}`).addEventListener("click", () => change({ tab }));
+    $(`t-${tab}`).addEventListener("keydown", (event) => {
+      const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!by) return;
+      const next = TABS[(TABS.indexOf(tab) + by + TABS.length) % TABS.length];
+      change({ tab: next });
+      $(`t-${next}`).focus();
+    });
+  }
+}
+
+function drawTabs() {
+  for (const tab of TABS) {
+    const chosen = tab === state.tab;
+    if ($(`t-${tab}`).ariaSelected === String(chosen)) continue;
+    $(`p-${tab}`).hidden = !chosen;
+    Object.assign($(`t-${tab}`), { ariaSelected: String(chosen), tabIndex: chosen ? 0 : -1 });
+    rooms.clear();
+  }
 }
 
 let timer = 0;
@@ -123,7 +150,7 @@ function position() {
 
 function goTo(n) {
   if (state.walk === "pixels") change({ at: at(n, W_out), pinned: true });
-  else change({ tap: n, partial: true });
+  else change({ tap: n, partial: true, tab: "sum" });
 }
 
 function step(by) {
@@ -137,9 +164,14 @@ function drawControls() {
   const ariaValueText = state.walk === "pixels" ? place : `product ${position() + 1} of ${K2}`;
   const value = Math.max(0, position());
   Object.assign($("scrub"), { max: lastStep(), value, ariaValueText });
-  press("pin", state.pinned, state.pinned ? "Pinned" : "Pin");
-  press("paint-mode", state.painting);
+  press("pin", state.pinned, state.pinned ? "pinned: click to release" : "pin this pixel");
+  press("paint-mode", state.painting, `painting: ${state.painting ? "on" : "off"}`);
+  $("paint-undo").disabled = painted.size === 0;
+  $("brushes").hidden = !state.painting && painted.size === 0 && state.tab !== "paint";
   $("input").classList.toggle("painting", state.painting);
+  $("density").value = state.density;
+  $("split").value = Math.round(100 * state.split);
+  drawTabs();
   for (const id of [`channels-${state.c}`, `views-${state.view}`]) if ($(id)) $(id).checked = true;
   const list = $("channels").querySelector("select");
   if (list) list.selectedIndex = state.c;

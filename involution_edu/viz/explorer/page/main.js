@@ -19,8 +19,7 @@ async function copy() {
   }
 }
 
-function showCheck() {
-  const { outputs, error, ok } = selfTest();
+function showCheck({ outputs, error, ok }) {
   const off = `${error.toExponential(1)} of the largest output`;
   $("checked").dataset.ok = String(ok);
   const right = `Checked: this page recomputed all ${outputs} outputs; they differ from NumPy's by ${off}.`;
@@ -28,28 +27,42 @@ function showCheck() {
   say("checked", ok ? right : wrong);
 }
 
+// In the documentation, this page is beside its first page.
+function showDocs() {
+  const { protocol, pathname } = location;
+  $("docs").hidden = !(protocol.startsWith("http") && pathname.endsWith("/explorer.html"));
+}
+
 function start() {
+  const recomputed = new Run(Float64Array.from(recorded.x));
+  for (const _ of recomputed.steps());
+  adopt(recomputed);
+  const verdict = selfTest(run);
   say("about", data.about);
+  $("about").title = data.about;
+  showDocs();
   makeChannels();
-  $("views").hidden = !data.colour;
-  const views = Object.entries({ photo: "photo", channel: "one channel" });
+  $("views").hidden = $("choose-label").hidden = !data.colour;
+  $("source").hidden = !data.source;
+  const views = Object.entries({ photo: "colours", channel: "one channel" });
   choices("views", views, (view) => change({ view }));
   makeBrush();
   makeMaps();
   makeTour();
-  const { x, kernel, product, y } = data.limits;
-  const scales = { input: x, window: x, kernel, products: product, output: y };
-  for (const [id, limit] of Object.entries(scales)) scaleOf($(`s-${id}`), -limit, limit);
 
-  watch($("input"), H, W, outputOf);
-  const maps = MAPS.map(({ name }) => `map-${name}`);
-  for (const id of ["output", "convolution", "involution", ...maps]) {
-    watch($(id), H_out, W_out, (pixel) => pixel);
-  }
-  for (const id of ["window", "kernel", "products"]) watchGrid($(id));
+  watch($("input"), () => [H, W], outputOf);
+  const maps = SHOWN.map(({ name }) => `map-${name}`);
+  for (const id of ["output", ...maps]) watch($(id), () => [H_out, W_out], (pixel) => pixel);
+  for (const id of ["window", "kernel", "factor", "products"]) watchGrid($(id));
+  watchTabs();
   $("input").addEventListener("keydown", onKeys);
+  addEventListener("keydown", ({ key }) => {
+    if (key !== "Escape") return;
+    stopAll();
+    if (tour.stop >= 0) visit(-1);
+  });
 
-  const on = (id, act) => $(id).addEventListener("click", act);
+  const on = (id, act, event = "click") => $(id).addEventListener(event, act);
   on("back", () => step(-1));
   on("forth", () => step(1));
   on("play", () => setPlaying(!timer));
@@ -61,17 +74,27 @@ function start() {
   on("paint-mode", () => change({ painting: !state.painting }));
   on("paint-undo", unpaint);
   on("copy", copy);
-  $("scrub").addEventListener("input", () => goTo(Number($("scrub").value)));
-  $("speed").addEventListener("change", () => timer && setPlaying(true));
-  $("walk").addEventListener("change", () => change({ walk: $("walk").value, ...NO_TAP }));
+  on("choose", () => choose($("choose").files[0]), "change");
+  on("density", () => change({ density: Number($("density").value) }), "input");
+  on("split", () => change({ split: Number($("split").value) / 100 }), "input");
+  on("scrub", () => goTo(Number($("scrub").value)), "input");
+  on("speed", () => timer && setPlaying(true), "change");
+  on("walk", () => change({ walk: $("walk").value, ...NO_TAP }), "change");
   addEventListener("resize", () => {
     rooms.clear();
     change({});
   });
   addEventListener("hashchange", readAddress);
   readAddress();
-  showCheck();
+  showCheck(verdict);
+  return verdict;
 }
 
-start();
-window.explorer = { selfTest, state, change, run, painted, mapOf, MAPS, convolved };
+const verdict = start();
+window.explorer = {
+  ...{ state, change, render, painted, mapOf, MAPS, convolved, shadeOf, kept },
+  selfTest: () => verdict,
+  get run() {
+    return run;
+  },
+};

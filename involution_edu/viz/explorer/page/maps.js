@@ -39,7 +39,11 @@ const MAPS = [
     title: "Sum",
     meaning: "Output of a uniform area of ones: 1 keeps its brightness, 0 removes it.",
     of: sumOf,
-    ends: (values) => [-roundedLimit(values), roundedLimit(values)],
+    middle: 1, // white
+    ends: (values) => {
+      const limit = roundedLimit(values.map((value) => value - 1));
+      return [1 - limit, 1 + limit].map((end) => Number(end.toPrecision(3)));
+    },
   },
   {
     name: "l1_norm",

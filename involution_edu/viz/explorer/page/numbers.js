@@ -2,7 +2,8 @@
 // y[c, i, j] = sum over u, v of kernel[g, u, v, i, j] * x[c, i*s + u*d - p, j*s + v*d - p].
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const { C, H, W, G, H_out, W_out } = data.geometry;
+const { C, G } = data.geometry;
+let { H, W, H_out, W_out } = data.geometry; // of the picture, which the reader may change
 const [K_h, K_w] = data.geometry.window;
 const [s_h, s_w] = data.geometry.stride;
 const [d_h, d_w] = data.geometry.dilation;
@@ -10,16 +11,20 @@ const [p_h, p_w] = data.geometry.padding;
 const C_g = C / G;
 const K2 = K_h * K_w;
 
+function bytesOf(text) {
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+}
+
 // Numbers are stored as float32, the lowest byte first, and computed with as float64.
 function floatsOf(text) {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  return Float64Array.from(new Float32Array(bytes.buffer));
+  return Float64Array.from(new Float32Array(bytesOf(text).buffer));
 }
 
 const recorded = Object.fromEntries(
   Object.entries(data.arrays).map(([name, text]) => [name, floatsOf(text)]),
 );
-const hidden = recorded.reduce_weight.length / C; // C // r
+const F = data.features; // channels that reduce reads: C, if no convolutions come before it
+const hidden = recorded.reduce_weight.length / F; // C // r
 
 const MINUS = "−";
 

@@ -5,13 +5,14 @@ const tour = { stop: -1, first: null }; // -1: not under way
 const TOUR = [
   ["input", () => `Take one pixel: row ${middle()[0]}, column ${middle()[1]}. ${itsNumbers()}`],
   [
-    "generator",
+    "made",
     () =>
+      (body.length ? "Convolutions describe its surroundings by a few features. " : "") +
       `Two small layers turn these into ${G * K2} numbers. Their weights are the same at every ` +
-      "pixel, and they see this pixel alone.",
+      `pixel, and they see ${body.length ? "the features of this pixel" : "this pixel"} alone.`,
   ],
   [
-    "window",
+    "sum",
     () =>
       `Now look around it: the ${K_h} × ${K_w} window of the input with the pixel in the middle.`,
   ],
@@ -21,7 +22,7 @@ const TOUR = [
       `${madeOf()}, written in ${wordsFor(K_h, "row")}. It was generated for this pixel: ` +
       "that is involution.",
   ],
-  ["products", () => "Multiply the two, tap by tap, and add up the products: one number."],
+  ["sum", () => "Multiply the two, tap by tap, and add up the products: one number."],
   ["output", () => "That number is one pixel of the output."],
   [
     "kernel",
@@ -29,7 +30,7 @@ const TOUR = [
       `Another pixel, row ${middle()[0]}, column ${middle()[1]}: other numbers, another kernel. ` +
       "A convolution would use the same one everywhere.",
   ],
-  ["input", () => "Your turn: move over the input. Then paint a pixel, further down."],
+  ["input", () => "Your turn: move over the input. Then paint a pixel, or open a picture of yours."],
 ];
 
 function itsNumbers() {
@@ -54,7 +55,9 @@ function visit(stop) {
   const another = stop === TOUR.length - 2 && state.other;
   change({ at: another ? state.other : tour.first, pinned: true, ...NO_TAP });
   const [name, words] = TOUR[stop];
-  const panel = document.querySelector(`.panel.${name}`);
+  if (TABS.includes(name)) change({ tab: name });
+  const panel = document.querySelector(TABS.includes(name) ? "#below" : `.panel.${name}`);
+  $("tour").classList.toggle("high", panel.id === "below");
   panel.classList.add("toured");
   panel.scrollIntoView({ block: "nearest" });
   say("tour-text", words());
@@ -69,5 +72,4 @@ function makeTour() {
   $("tour-next").addEventListener("click", () => visit(tour.stop + 1));
   $("tour-back").addEventListener("click", () => visit(tour.stop - 1));
   $("tour-close").addEventListener("click", () => visit(-1));
-  $("tour").addEventListener("keydown", (event) => event.key === "Escape" && visit(-1));
 }
