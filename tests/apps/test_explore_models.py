@@ -205,7 +205,7 @@ def test_weights_of_a_file_are_used_and_named(photo: Path, weights: Path, tmp_pa
         # Its page would be too large, not wrong: sums of 512 numbers are rounded in float32.
         (
             ["--model", "rednet26", "--size", "128", "--layer", "layer4.0.conv2"],
-            "layer is 'layer4.0.conv2', of 512 channels, whose page would have 1.7",
+            "layer is 'layer4.0.conv2', of 512 channels, whose page would have 1.8",
         ),
     ],
 )
