@@ -83,9 +83,17 @@ def as_choice(name: str, value: str, choices: Iterable[str]) -> str:
     """Return ``value`` if it is one of ``choices``."""
     choices = list(choices)
     if value not in choices:
-        need = f"one of {', '.join(map(repr, choices))}"
-        raise ArgumentError(name, f"is {quoted(value)}", need)
+        raise ArgumentError(name, f"is {quoted(value)}", one_of(value, choices))
     return value
+
+
+def one_of(value: object, choices: list[str]) -> str:
+    """Return the need for one of ``choices``, with the one that ``value`` is close to, if any."""
+    from difflib import get_close_matches  # 2 ms, for errors alone
+
+    close = get_close_matches(str(value).lower(), choices, 1)
+    hint = "".join(f"; did you mean {match!r}?" for match in close)
+    return f"one of {', '.join(map(repr, choices))}{hint}"
 
 
 def as_generator(rng: Rng) -> np.random.Generator:

@@ -155,10 +155,11 @@ class Savings:
         return {**self.ours.data(), "against": self.theirs.data()}
 
     def text(self) -> str:
-        """Return the table of our network, and the comparison."""
+        """Return the comparison, and the table of our network."""
         ours, theirs = self.ours, self.theirs
         names = 2 * f"{ours.model:>12}{theirs.model:>12}{'':8}"
-        lines = [ours.text(), "", f"{'':8}{'parameters, M':>30}{'MACs, M':>32}", f"{'':8}{names}"]
+        lines = [f"{ours.model} against {theirs.model} for one image of {_text_of(ours.image)}", ""]
+        lines += [f"{'':8}{'parameters, M':>30}{'MACs, M':>32}", f"{'':8}{names.rstrip()}"]
         others = theirs.stages()
         for stage, mine in ours.stages().items():
             line = f"{stage:8}"
@@ -172,7 +173,7 @@ class Savings:
             a, b = (change(*(round(n, 1) for n in pair)) for pair in (parameters, operations))
             lines.append("From figures rounded to one decimal, as the paper's percentages are:")
             lines.append(f"parameters {a:+.1f} %, operations {b:+.1f} %.")
-        return "\n".join(lines)
+        return "\n".join([*lines, "", ours.text()])
 
 
 def count(

@@ -16,16 +16,20 @@ def check_writable(*paths: Path, force: bool = False, choice: str = "another fil
     """Raise `OSError`, suggesting ``choice``, if a path cannot be written; before long work."""
     for path in paths:
         folder = path.parent
+        while not os.path.lexists(folder):
+            folder = folder.parent  # `written_whole` makes those that are missing
         if not folder.is_dir():
-            raise NotADirectoryError(f"{folder} is not a folder; make it first or choose {choice}")
+            raise NotADirectoryError(f"{folder} is not a folder; choose {choice}")
         if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder; choose {choice}")
         if os.path.lexists(path) and not force:  # a dangling symlink too
             raise FileExistsError(f"{path} exists; pass --force to replace it or choose {choice}")
         if path.exists() and not path.is_file():  # replacing a device would break the machine
             raise OSError(f"{path} is a pipe or a device; choose {choice}")
-        temporary = _beside(path)
+        temporary = _beside(folder / path.name)
         try:  # permissions do not tell: root ignores them, and /proc has none
+            with suppress(FileNotFoundError):
+                (folder / path.name).lstat()  # refuses names that are too long
             temporary.touch(exist_ok=False)
         except OSError as error:
             raise OSError(f"{path} cannot be made ({error.strerror}); choose {choice}") from error
@@ -36,8 +40,12 @@ def check_writable(*paths: Path, force: bool = False, choice: str = "another fil
 
 @contextmanager
 def written_whole(path: Path, *, force: bool = False) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``, renamed to it when the block ends without error."""
+    """Yield a temporary path beside ``path``, renamed to it when the block ends without error.
+
+    Missing folders are made.
+    """
     check_writable(path, force=force)
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
     try:
         yield temporary

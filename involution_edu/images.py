@@ -17,6 +17,7 @@ from .arrays import Array
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
+    from PIL.ImageFile import ImageFile
 
 Photo = NDArray[np.uint8]
 
@@ -152,7 +153,9 @@ def _decoded(source: Path, longest_side: int, srgb: bool) -> tuple[PILImage, tup
             raise ValueError("its integers are of 32 bits or signed: no agreed range")
         size = image.size
         drafted = image.draft(image.mode, (max(8 * longest_side, 2048),) * 2)  # of a JPEG
+        raw = [tile[3] for tile in image.tile]
         image.load()
+        _fit_key(image, raw, source)
         size = size if drafted else image.size  # a TIFF is turned when it is loaded
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         rgb = _rgb(image, _to_srgb(image) if srgb else None)
@@ -162,7 +165,25 @@ def _decoded(source: Path, longest_side: int, srgb: bool) -> tuple[PILImage, tup
     return rgb, size[::-1] if orientation in (5, 6, 7, 8) else size
 
 
-def _opened(source: Path) -> PILImage:
+def _fit_key(image: ImageFile, raw: list[Any], source: Path) -> None:
+    """Fit the transparent colour of a PNG, of the file's depth, to its image decoded to 8 bits."""
+    from PIL import ImageChops
+
+    key = image.info.get("transparency")
+    if key is not None and raw in (["L;2"], ["L;4"]):
+        image.info["transparency"] = key * (85 if raw == ["L;2"] else 17)
+    elif key is not None and raw == ["RGB;16B"]:  # of which Pillow keeps the upper bytes
+        with _opened(source) as lower:
+            # In the other byte order, the upper bytes are the lower ones.
+            lower.tile = [(*lower.tile[0][:3], "RGB;16L")]  # type: ignore[list-item]
+            lower.info["transparency"] = tuple(number & 255 for number in key)
+            image.info["transparency"] = tuple(number >> 8 for number in key)
+            both = (part.convert("RGBA").getchannel("A") for part in (image, lower))
+            image.putalpha(ImageChops.lighter(*both))
+        del image.info["transparency"]
+
+
+def _opened(source: Path) -> ImageFile:
     """Open a file of one of `FORMATS`, or HEIF: of others, Pillow may start Ghostscript."""
     from PIL import Image, UnidentifiedImageError
 

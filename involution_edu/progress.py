@@ -9,6 +9,9 @@ from typing import Any
 Progress = Callable[[int, int, str], None]
 """Called with the steps done, the number of steps (0: unknown) and a word on the last one."""
 
+# The text comes last: a narrow terminal cuts it, not the remaining time.
+FORMAT = "{percentage:3.0f}%|{bar:8}| [{elapsed}<{remaining}] {desc}"
+
 _bars: list[Any] = []  # those that may be on the screen
 
 
@@ -26,7 +29,8 @@ def progress_bar() -> Progress:
             from tqdm.auto import tqdm
 
             off = None if sys.stderr else True  # closed; None: if it is no terminal
-            bar = tqdm(desc=what, total=total or None, disable=off, miniters=1, dynamic_ncols=True)
+            how: dict[str, Any] = {"miniters": 1, "dynamic_ncols": True, "bar_format": FORMAT}
+            bar = tqdm(desc=what, total=total or None, disable=off, **how)
             _bars.append(bar)
         bar.set_description_str(what, refresh=False)
         bar.update(done - bar.n)

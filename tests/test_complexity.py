@@ -199,6 +199,8 @@ def test_the_command_prints_layers_stages_and_savings(capsys: pytest.CaptureFixt
     assert ["total", "9,233,166", "1,685,176,832"] in lines
     assert ["total", "9.23", "13.70", "-32.6%", "1685.18", "2342.26", "-28.1%"] in lines
     assert "parameters -32.8 %, operations -29.2 %." in out
+    assert out.startswith("rednet26 against resnet26 for one image of 3 × 224 × 224\n")
+    assert out.index("parameters -32.8 %") < out.index("layer1.0.conv3")
 
 
 def test_the_command_gives_json_for_any_size(capsys: pytest.CaptureFixture[str]) -> None:
@@ -215,8 +217,8 @@ def test_the_command_gives_json_for_any_size(capsys: pytest.CaptureFixture[str])
     ("arguments", "message"),
     [
         (["rednet26", "--size", "0"], "size is 0; need an int >= 1"),
-        (["rednet27"], "argument MODEL: invalid choice: 'rednet27'"),
-        (["rednet26", "--against", "vgg16"], "argument --against: invalid choice: 'vgg16'"),
+        (["rednet27"], "model is 'rednet27'; need one of"),
+        (["rednet26", "--against", "vgg16"], "--against is 'vgg16'; need one of 'rednet26'"),
     ],
 )
 def test_mistakes_are_one_line(

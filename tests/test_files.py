@@ -20,15 +20,26 @@ def test_a_check_leaves_nothing(tmp_path: Path) -> None:
 
 def test_unwritable_paths_are_named_with_an_alternative(tmp_path: Path) -> None:
     (tmp_path / "kept.txt").touch()
+    (tmp_path / "link").symlink_to("nowhere")
     for name, error, message in (
         ("kept.txt", FileExistsError, "kept.txt exists; pass --force to replace it or choose soup"),
-        ("no/a.txt", NotADirectoryError, "no is not a folder; make it first or choose soup"),
-        ("kept.txt/a.txt", NotADirectoryError, "kept.txt is not a folder; make it first or choose"),
+        ("kept.txt/no/a.txt", NotADirectoryError, "kept.txt is not a folder; choose soup"),
+        ("link/a.txt", NotADirectoryError, "link is not a folder; choose soup"),
+        ("no/" + 256 * "m", OSError, "cannot be made \\(File name too long\\); choose soup"),
         ("../.", IsADirectoryError, "is a folder; choose soup"),
     ):
         with pytest.raises(error, match=message):
             check_writable(tmp_path / name, choice="soup")
     check_writable(tmp_path / "kept.txt", force=True)
+
+
+def test_missing_folders_are_made_when_the_file_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "no" / "such" / "a.txt"
+    check_writable(path)
+    assert not list(tmp_path.iterdir())
+    with written_whole(path) as temporary:
+        temporary.write_text("all of it")
+    assert path.read_text() == "all of it"
 
 
 @needs.linux  # for /proc

@@ -96,7 +96,7 @@ def test_geometry_is_immutable_and_a_key() -> None:
 
 def test_overlaps_are_those_of_a_count_one_by_one() -> None:
     """Also with padding and taps far beyond a small image, where a tap reads no pixel at all."""
-    for size, k, s, p, d in product((1, 2, 5), (1, 3, 4), (1, 2, 3), (0, 1, 4), (1, 2, 3)):
+    for size, k, s, p, d in product((1, 2, 3, 5), (1, 3, 4, 9), (1, 2, 3), (0, 1, 4), (1, 2, 3)):
         if (span := size + 2 * p - d * (k - 1) - 1) < 0:
             continue
         outputs = span // s + 1

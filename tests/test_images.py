@@ -209,11 +209,35 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
         load_photo(tmp_path / "pipe", 72)
 
 
-def test_a_transparent_grey_of_16_bits_is_white(tmp_path: Path) -> None:
-    grey = np.array([0, 263, 51400, 65535], ">u2").tobytes()
+@pytest.mark.parametrize(
+    ("depth", "row", "key", "expected"),
+    [
+        (1, bytes([0b01010000]), [1], [0, 255, 0, 255]),
+        (2, bytes([0b00011011]), [1], [0, 255, 170, 255]),
+        (4, bytes([0x05, 0xAF]), [10], [0, 85, 255, 255]),
+        (8, bytes([0, 5, 200, 255]), [5], [0, 255, 200, 255]),
+        (16, np.array([0, 263, 51400, 65535], ">u2").tobytes(), [263], [0, 255, 200, 255]),
+    ],
+)
+def test_a_transparent_grey_is_white(
+    tmp_path: Path, depth: int, row: bytes, key: list[int], expected: list[int]
+) -> None:
     path = tmp_path / "photo.png"
-    path.write_bytes(png_of(16, 0, grey, (b"tRNS", b"\1\7")))  # 263
-    np.testing.assert_array_equal(pixels(path), [[(0,) * 3, WHITE, (200,) * 3, WHITE]])
+    path.write_bytes(png_of(depth, 0, row, (b"tRNS", np.array(key, ">u2").tobytes())))
+    assert pixels(path) == [[[grey] * 3 for grey in expected]]
+
+
+@pytest.mark.parametrize("key", [(513, 7, 1027), (513, 7, 1028), (2, 7, 4)])
+def test_a_transparent_colour_of_16_bits_is_compared_in_all_of_them(
+    tmp_path: Path, key: tuple[int, ...]
+) -> None:
+    colours = [(513, 7, 1027), (513, 7, 1028), (257, 7, 3), (2 << 8, 7 << 8, 4 << 8)]
+    row, path = np.array(colours, ">u2").tobytes(), tmp_path / "photo.png"
+    path.write_bytes(png_of(16, 2, row, (b"tRNS", np.array(key, ">u2").tobytes())))
+    kept = [[n >> 8 for n in colour] for colour in colours]
+    assert pixels(path) == [
+        [list(WHITE) if colour == key else k for colour, k in zip(colours, kept, strict=True)]
+    ]
 
 
 def test_a_profile_is_converted_to_srgb(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ REPEAT = """\
 
 ```bash
 pip install -e . torch
-involution-edu bench --preset {preset} --json docs/benchmarks.json --plot docs/benchmarks.png --force
+involution-edu bench --preset {preset} --out docs/benchmarks.json --plot docs/benchmarks.png --force
 python docs/_ext/benchmarks.py docs/benchmarks.json docs/benchmarks.md
 ```
 
@@ -238,7 +238,7 @@ def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterat
 def main(argv: Sequence[str] | None = None) -> None:
     """Read a record and write its page."""
     parser = ArgumentParser(description="Make the page of benchmarks from a record of bench.")
-    parser.add_argument("record", type=Path, help="the file written by involution-edu bench --json")
+    parser.add_argument("record", type=Path, help="the file written by involution-edu bench --out")
     parser.add_argument("page", type=Path, help="the Markdown file to write or replace")
     args = parser.parse_args(argv)
     text = page(from_json(args.record.read_text(encoding="utf-8")))

@@ -57,7 +57,7 @@ On a machine with an NVIDIA GPU of 24 GB or more:
 
 ```bash
 pip install -e '.[cuda13]' torch
-involution-edu bench --preset gpu --json docs/benchmarks-gpu.json --force
+involution-edu bench --preset gpu --out docs/benchmarks-gpu.json --force
 python docs/_ext/benchmarks_gpu.py docs/benchmarks-gpu.json docs/benchmarks-gpu.md
 ```
 
@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Write the page of a record, or the page without one if that file does not exist."""
     parser = ArgumentParser(description="Make the page of a GPU's benchmark from its record.")
     parser.add_argument(
-        "record", type=Path, help="the file written by bench --preset gpu --json, if any"
+        "record", type=Path, help="the file written by bench --preset gpu --out, if any"
     )
     parser.add_argument("page", type=Path, help="the Markdown file to write or replace")
     args = parser.parse_args(argv)

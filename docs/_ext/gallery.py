@@ -252,18 +252,17 @@ def write_gallery(
 
     Examples
     --------
-    All pictures take minutes, so a missing folder is refused before they are drawn:
+    All pictures take minutes, so a wrong folder is refused before they are drawn:
 
     >>> write_gallery("pictures")  # doctest: +SKIP
-    >>> write_gallery("missing/pictures")
+    >>> write_gallery("/dev/null/pictures")
     Traceback (most recent call last):
         ...
-    NotADirectoryError: missing/pictures is not a folder; make it first or choose another folder
+    NotADirectoryError: /dev/null is not a folder; choose another folder
     """
     out_dir, subject = Path(out_dir), Subject.of(None)
     check_writable(out_dir / PAGE, force=force, choice="another folder")
     folder = out_dir / FOLDER
-    folder.mkdir(exist_ok=True)
     animations = [folder / f"{name}.gif" for name in SCENES]
     stills = [folder / f"{still.name}.png" for still in STILLS]
     check_writable(*animations, *stills, force=force, choice="another folder")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,10 @@ from ..nn.losses import softmax
 CLASSES = 1000  # of ImageNet
 SHORT_SIDE, CROP = 256, 224  # pixels
 FULL_SIZE = 1 << 31
+NAMES = (
+    "For names pass --labels FILE, a text file with a name on each line in the order of the classes: "
+    "for ImageNet, imagenet_classes.txt of github.com/pytorch/hub."
+)
 MAX_LABELS = 50_000  # more than any network has
 
 
@@ -53,6 +58,8 @@ class Classification:
         lines += [f"{100 * g.probability:6.1f} %  {shown(g.label)}" for g in self.guesses]
         if self.picture is not None:
             lines.append(f"Kernels of every stage: {self.picture}")
+        if all(g.label == f"class {g.number}" for g in self.guesses):
+            lines += ["", fill(NAMES, 80)]
         return "\n".join(lines)
 
 
@@ -102,7 +109,8 @@ def classify(
     Traceback (most recent call last):
         ...
     involution_edu.arguments.ArgumentError: model is 'rednet18'; need one of 'rednet26', 'rednet38',
-    'rednet50', 'rednet101', 'rednet152', 'resnet26', 'resnet38', 'resnet50', 'resnet101', 'resnet152'
+    'rednet50', 'rednet101', 'rednet152', 'resnet26', 'resnet38', 'resnet50', 'resnet101', 'resnet152';
+    did you mean 'rednet38'?
     """
     as_choice("model", model, MODELS)
     if out is not None:

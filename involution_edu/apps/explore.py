@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import ArgumentError, as_int
+from ..arguments import ArgumentError, as_choice, as_int
 from ..arrays import Array
 from ..checkpoint import load_weights
 from ..files import check_writable, shown
@@ -95,8 +95,7 @@ def run(
         If a file cannot be read or written.
     """
     seed, out, image = as_int("seed", seed, 0), Path(out), None if image is None else Path(image)
-    if model not in NAMES:
-        raise ArgumentError("model", f"is {model!r}", f"one of {', '.join(NAMES)}")
+    as_choice("model", model, NAMES)
     if path is not None and model not in REDNETS:
         raise ArgumentError("path", f"is {path}", f"no weights for {model}, which has its own")
     if size is not None and model == "digits":

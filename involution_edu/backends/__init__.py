@@ -24,7 +24,7 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
-from ..arguments import ArgumentError, WrongTypeError, as_choice
+from ..arguments import ArgumentError, WrongTypeError, as_choice, one_of
 from ..arrays import Array, kind_of_array
 from ..geometry import Geometry
 from .cuda.versions import TASKS
@@ -122,8 +122,7 @@ def rung_of(spec: str, argument: str = "backends") -> Rung:
     for rung in LADDER:
         if rung.name == str(spec).partition(":")[0]:
             return rung
-    names = ", ".join(repr(rung.name) for rung in LADDER)
-    need = f"'auto' or one of {names}" if argument == "backend" else f"one of {names}"
+    need = "'auto' or " * (argument == "backend") + one_of(spec, [rung.name for rung in LADDER])
     raise ArgumentError(argument, f"is {spec!r}", need)
 
 

@@ -7,6 +7,7 @@ that holds the arrays, on the stream that is current there.
 from __future__ import annotations
 
 from functools import cache, partial
+from shutil import which
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,9 @@ def why_no_gpu() -> str | None:
     try:
         import cupy
     except ImportError as error:
-        return f"cupy cannot be imported ({error}): pip install cupy-cuda13x, with an NVIDIA GPU"
+        if which("nvidia-smi") is None:
+            return "no NVIDIA GPU is seen here (nvidia-smi is absent)"
+        return f"cupy cannot be imported ({error}): pip install cupy-cuda13x"
     try:
         devices = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:

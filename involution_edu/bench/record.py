@@ -95,7 +95,7 @@ class Record:
 
 
 def from_json(text: str) -> Record:
-    """Return the record whose data, written by ``bench --json``, is in ``text``; ValueError if that is no record."""
+    """Return the record whose data, written by ``bench --out``, is in ``text``; ValueError if that is no record."""
     try:
         record: Record = _decoded(Record, json.loads(text))
     except (KeyError, TypeError, AttributeError) as error:

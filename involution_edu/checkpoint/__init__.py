@@ -6,7 +6,6 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
@@ -15,17 +14,18 @@ import numpy as np
 from ..arguments import ArgumentError, WrongTypeError, quoted
 from ..files import written_whole
 from ..nn import Linear, Module
+from . import tensors
 from .names import find_state
 from .npz import read_npz, write_npz
 from .paddle import PADDLE, RENAMED, turned
 from .pickles import read_pickle
 from .pytorch import OLD_MAGIC, read_old_torch, read_torch
 from .safetensors import read_safetensors, write_safetensors
-from .tensors import ITEMSIZE, MAX_BYTES, Fault, Numbers, Tensor, arrays_of, named, shortened
+from .tensors import ITEMSIZE, Fault, Numbers, Source, Tensor, arrays_of, named, shortened
 
 __all__ = ["CheckpointError", "LoadReport", "load_checkpoint", "load_weights", "save_checkpoint"]
 
-MAX_ENTRIES = 20_000  # of a zip file
+MAX_DIRECTORY = 1 << 21  # bytes of the list of entries of a zip file, at least 46 for each
 # First bytes, in lower case, of files that are taken for weights, and what they are.
 OTHERS: dict[bytes | tuple[bytes, ...], str] = {
     b"version https://git-lfs": "a pointer of Git LFS, not the file; fetch it with git lfs pull",
@@ -249,41 +249,41 @@ def _tensors(
         raise IsADirectoryError(f"path is {path}, a folder; need a file of weights")
     if not path.is_file():  # reading a pipe would wait for its writer
         raise CheckpointError("path", f"is {path}, a pipe or a device", "a regular file")
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise CheckpointError("path", f"is {path}, of {size} bytes", f"at most {MAX_BYTES}")
-    data = path.read_bytes()
-    try:
-        content, paddle = _object(data)
-        state, read_from = find_state(content, own, RENAMED if paddle else {})
-        yield turned(state, linear) if paddle else state, read_from
-    except Exception as error:  # decoders of zip, JSON and NumPy raise almost all on damage
-        got = f"is {path}, which cannot be loaded: {shortened(error)}"
-        raise CheckpointError("path", got) from error
-
-
-def _object(data: bytes) -> tuple[object, bool]:
-    """Return what a file of any format holds, and whether it is Paddle's."""
-    if data.startswith(b"PK\3\4"):
-        if data.count(b"PK\1\2") > MAX_ENTRIES:
-            raise Fault(f"it is a zip file of more than {MAX_ENTRIES} entries; need no more")
+    if (size := path.stat().st_size) > tensors.MAX_BYTES:
+        raise CheckpointError("path", f"is {path}, of {size} bytes", f"at most {tensors.MAX_BYTES}")
+    with Source(path.open("rb", buffering=0)) as file:
         try:
-            archive = ZipFile(BytesIO(data))
+            content, paddle = _object(file)
+            state, read_from = find_state(content, own, RENAMED if paddle else {})
+            yield turned(state, linear) if paddle else state, read_from
+        except Exception as error:  # decoders of zip, JSON and NumPy raise almost all on damage
+            got = f"is {path}, which cannot be loaded: {shortened(error)}"
+            raise CheckpointError("path", got) from error
+
+
+def _object(file: Source) -> tuple[object, bool]:
+    """Return what a file of any format holds, and whether it is Paddle's."""
+    head = file.part(0, 1000)
+    if head.startswith(b"PK\3\4"):
+        file.limit = MAX_DIRECTORY  # `zipfile` finds a longer one cut short
+        try:
+            archive = ZipFile(file)
         except BadZipFile as error:
             raise Fault(f"it is a zip file cut short or damaged ({error})") from error
-        if (total := sum(info.file_size for info in archive.infolist())) > MAX_BYTES:  # may overlap
-            raise Fault(f"it unpacks to {total} bytes; need at most {MAX_BYTES}")
-        names = {name for name in archive.namelist() if name.count("/") == 1}
-        pickles = [name for name in names if name.endswith("/data.pkl")]
+        file.limit = most = tensors.MAX_BYTES
+        if (total := sum(info.file_size for info in archive.infolist())) > most:  # may overlap
+            raise Fault(f"it unpacks to {total} bytes; need at most {most}")
+        pickles = {n for n in archive.namelist() if n.count("/") == 1 and n.endswith("/data.pkl")}
         if len(pickles) > 1:
             raise Fault("it has more than one data.pkl")
         return read_torch(archive, *pickles) if pickles else read_npz(archive), False
-    if OLD_MAGIC in data[:32]:
-        return read_old_torch(data), False
-    if data[257:262] == b"ustar":
+    if OLD_MAGIC in head[:32]:
+        return read_old_torch(file.part(0)), False
+    if head[257:262] == b"ustar":
         raise Fault("it is of PyTorch before 0.1.10; torch.load it and torch.save it anew")
-    if data[8:9] == b"{":  # before pickles: the length of a header may begin like one
-        return read_safetensors(data), False
-    if data.startswith(b"\x80"):
-        return read_pickle(data, PADDLE)[0], True
-    start = data[:1000].lstrip().lower()
+    if head[8:9] == b"{":  # before pickles: the length of a header may begin like one
+        return read_safetensors(file), False
+    if head.startswith(b"\x80"):
+        return read_pickle(file.part(0), PADDLE)[0], True
+    start = head.lstrip().lower()
     raise Fault(f"it is {next(what for begin, what in OTHERS.items() if start.startswith(begin))}")

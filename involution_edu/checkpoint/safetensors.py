@@ -9,39 +9,39 @@ import json
 import struct
 from collections.abc import Mapping
 from functools import partial
+from io import SEEK_END
 from pathlib import Path
 from typing import Any
 
 from ..arguments import quoted
-from .tensors import ITEMSIZE, Fault, Numbers, Tensor, plan_of
+from .tensors import ITEMSIZE, Fault, Numbers, Source, Tensor, plan_of
 
 MAX_JSON_HEADER = 1 << 22  # bytes; that of RedNet-152 has 160,000
 DTYPES = {"BF16": "bf16", "BOOL": "b1"}  # of safetensors
 DTYPES |= {f"{code[0].upper()}{8 * n}": code for code, n in ITEMSIZE.items() if code[0] in "fiu"}
 
 
-def read_safetensors(data: bytes) -> dict[str, Tensor]:
-    """Return the tensors by name."""
-    (length,) = struct.unpack_from("<Q", data)
-    if length > min(MAX_JSON_HEADER, len(data) - 8):
-        limits = f"{MAX_JSON_HEADER}, and not more than the {len(data) - 8} that follow"
-        raise Fault(f"its header claims {length} bytes; need at most {limits}")
-    header = json.loads(str(data[8 : 8 + length], "utf-8"), object_pairs_hook=_unique)
+def read_safetensors(file: Source) -> dict[str, Tensor]:
+    """Return the tensors by name; their numbers are read when they are made into arrays."""
+    (length,) = struct.unpack("<Q", file.part(0, 8))
+    begin = 8 + length
+    if (size := file.seek(0, SEEK_END) - begin) < 0 or length > MAX_JSON_HEADER:
+        raise Fault(f"its header claims {length} bytes; need at most {MAX_JSON_HEADER}, all there")
+    header = json.loads(str(file.part(8, length), "utf-8"), object_pairs_hook=_unique)
     if not isinstance(header, dict):
         raise Fault(f"its header is a {type(header).__name__}; need an object")
     header.pop("__metadata__", None)
-    numbers = memoryview(data)[8 + length :]
     tensors: dict[str, Tensor] = {}
     end = 0
     entries = [_entry(name, entry) for name, entry in header.items()]
     for start, stop, name, code, shape in sorted(entries, key=lambda entry: entry[:2]):
         if start != end:
             raise Fault(f"tensor {quoted(name)} begins at byte {start}; need {end}, the next")
-        raw = numbers[start:stop]
-        tensors[name] = Tensor(partial(plan_of, len(raw), raw.tobytes, code, shape))
+        get = partial(file.part, begin + start, stop - start)
+        tensors[name] = Tensor(partial(plan_of, stop - start, get, code, shape))
         end = stop
-    if end != len(numbers):
-        raise Fault(f"its tensors end at byte {end}; need {len(numbers)}, the end of the file")
+    if end != size:
+        raise Fault(f"its tensors end at byte {end}; need {size}, the end of the file")
     return tensors
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +29,22 @@ quoted = arguments.quoted
 
 class Fault(Exception):
     """A defect of a file; `load_checkpoint` adds the name of the file."""
+
+
+class Source(BufferedReader):
+    """A file that is read in parts; no read takes memory for more than the file has."""
+
+    limit = MAX_BYTES  # of one read
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return at most ``size`` bytes from here on, and at most `limit`."""
+        left = min(self.limit, max(0, os.fstat(self.fileno()).st_size - self.tell()))
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+    def part(self, start: int, size: int = -1) -> bytes:
+        """Return ``size`` bytes from ``start`` on, fewer at the end of the file, or all."""
+        self.seek(start)
+        return self.read(size)
 
 
 def shortened(error: Exception | str) -> str:

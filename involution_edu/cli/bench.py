@@ -36,17 +36,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="time only these, such as shifts or cupy:v3, beside PyTorch (default: all)",
     )
     parser.add_argument(
-        "--json",
-        type=_file_or_stdout,
-        metavar="FILE",
-        help="write the record to FILE as well; - prints it instead of text",
+        "--out", type=Path, metavar="FILE", help="write the record as JSON (default: none)"
     )
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it, as .png or .svg")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw it, as .png or .svg (default: none)"
+    )
     add_force(parser)
-
-
-def _file_or_stdout(text: str) -> Path | bool:
-    return True if text == "-" else Path(text)  # True is what --json gives the other commands
 
 
 def bench(args: Namespace) -> Result:
@@ -57,7 +52,7 @@ def bench(args: Namespace) -> Result:
     for name, presets in (("backends", {"networks"}), ("plot", {"networks", "gpu"})):
         if args.preset in presets and (value := getattr(args, name)) is not None:
             raise ArgumentError(name, f"is {value}", f"none with the preset {args.preset}")
-    files = [path for path in (args.json, args.plot) if isinstance(path, Path)]
+    files = [path for path in (args.out, args.plot) if path is not None]
     check_writable(*files, force=args.force)
     if args.plot is not None and args.plot.suffix not in {".png", ".svg"}:
         raise ArgumentError("plot", f"is {args.plot}", "a name that ends in .png or .svg")
@@ -71,8 +66,8 @@ def bench(args: Namespace) -> Result:
         progress=progress_bar(),
     )
     report = Report(record)
-    if isinstance(args.json, Path):
-        with written_whole(args.json, force=args.force) as temporary:
+    if args.out is not None:
+        with written_whole(args.out, force=args.force) as temporary:
             temporary.write_text(f"{as_json(report)}\n", encoding="utf-8")
     if args.plot is not None and (record.measurements or record.scaling):  # else all were refused
         from ..bench.plots import save_plot
@@ -84,11 +79,11 @@ def bench(args: Namespace) -> Result:
 
 COMMAND = Command(
     "bench",
-    "time every backend beside PyTorch and the peak rates of the machine",
+    "time every backend beside PyTorch and the machine's peak rates",
     "Compare every backend, and PyTorch where it is installed, with a reference on the shapes to "
     "be timed; then time the correct ones in turns, forward and with both gradients, beside the "
     "rates at which this machine copies, multiplies and adds. Exit code 1 if one is wrong.",
-    "bench --json bench.json --plot bench.png",
+    "bench --out bench.json --plot bench.png",
     add_arguments,
     bench,
 )

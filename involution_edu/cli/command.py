@@ -88,6 +88,15 @@ def add_seed(parser: ArgumentParser, about: str, default: int = 0) -> None:
     parser.add_argument("--seed", type=seed, default=default, metavar="SEED", help=about)
 
 
+def add_seeds(parser: ArgumentParser, default: list[int], about: str) -> None:
+    """Add the seeds of trainings."""
+    about = f"of weights, order of pictures and augmentation; {about} (default: "
+    about += f"{' '.join(map(str, default))})"
+    parser.add_argument(
+        "--seeds", nargs="+", type=seed, default=default, metavar="SEED", help=about
+    )
+
+
 PHOTO = "a photo (PNG, JPEG, ...; default: a portrait that ships with matplotlib)"
 
 
@@ -112,7 +121,9 @@ def add_out_dir(parser: ArgumentParser, holds: str) -> None:
 
 def add_training(parser: ArgumentParser, resume: str) -> None:
     """Add the length of a training, and what happens to the files of an earlier one."""
-    parser.add_argument("--epochs", type=int, metavar="N", help="(default: the task's)")
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help="passes over the pictures (default: the task's)"
+    )
     there = parser.add_mutually_exclusive_group()
     there.add_argument("--resume", action="store_true", help=resume)
     add_force(there, "replace the files")

@@ -16,7 +16,7 @@ def run(args: Namespace) -> Result:
 
 COMMAND = Command(
     "doctor",
-    "list what is installed, which backends run, and how to fix the others",
+    "list what is installed, what runs here, and how to fix the rest",
     "List versions, cores and caches, and run every backend once. Exit code 1 if something "
     "that should run does not; a missing GPU or optional package is not an error.",
     "doctor",

@@ -24,7 +24,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     weights = "of rednet26 to rednet152, as classify takes them (default: random weights)"
     parser.add_argument("--weights", dest="path", type=Path, metavar="FILE", help=weights)
     page = Path("explorer.html")
-    parser.add_argument("--out", type=Path, default=page, metavar="FILE", help=f"(default: {page})")
+    about = f"the page (default: {page})"
+    parser.add_argument("--out", type=Path, default=page, metavar="FILE", help=about)
     add_force(parser, "replace a page that exists")
     side = "longest side of the photo given to the model, 8 to 128 (default: 96 for edge, else 64)"
     parser.add_argument("--size", type=int, metavar="PIXELS", help=side)

@@ -11,12 +11,10 @@ from .command import Command, Result
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the choice of backends."""
     parser.add_argument(
-        "--backend",
-        dest="backends",
-        action="append",
+        "--backends",
+        nargs="+",
         metavar="NAME[:VERSION]",
-        help="check only this one, such as numba or cupy:v3; may be repeated (default: all that take "
-        "NumPy arrays)",
+        help="check only these, such as numba or cupy:v3 (default: all that take NumPy arrays)",
     )
 
 
@@ -33,7 +31,7 @@ COMMAND = Command(
     "Check the gradients of the operator and of the layer with central differences: a number is "
     "changed by a step up and a step down, and the slope of the loss between the two must equal "
     "the gradient of the backward pass. Exit code 1 if one is wrong.",
-    "gradcheck --backend numba",
+    "gradcheck --backends numba",
     add_arguments,
     run,
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..progress import progress_bar
 from ..training.tasks import TASKS
-from .command import Command, Result, add_training, seed
+from .command import Command, Result, add_seeds, add_training
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -20,15 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="NAME",
         help="rednet and resnet for tasks with labels (default: all networks of the task)",
     )
-    parser.add_argument(
-        "--seeds",
-        nargs="+",
-        type=seed,
-        default=[0],
-        metavar="SEED",
-        help="of the weights, the order of the pictures and the augmentation; each network is "
-        "trained once with each seed (default: 0)",
-    )
+    add_seeds(parser, [0], "each network is trained once with each")
     folder = "folder for checkpoints, logs and curves (default: trained-TASK)"
     parser.add_argument("--out", dest="out_dir", type=Path, metavar="DIR", help=folder)
     add_training(parser, "continue from the checkpoints in the folder")

@@ -37,7 +37,6 @@ def copy(target: Path, *, force: bool = False) -> list[Path]:
     OSError if one exists there and ``force`` is not set, or the folder cannot be written: nothing
     is copied then.
     """
-    target.mkdir(exist_ok=True)
     copies = [target / path.name for path in paths()]
     check_writable(*copies, force=force, choice="another folder")
     for path, to in zip(paths(), copies, strict=True):

@@ -32,6 +32,14 @@ class EdgeDenoiser(Module):
     show whether it is on an edge. Red, green and blue share the kernel. The softmax makes its
     weights positive with a sum of 1: every output pixel is a weighted mean of input pixels.
 
+    In training mode, `backward` adds the gradient of a small penalty on the spread of the kernels,
+
+    .. code-block:: text
+
+        spread_cost * mean over pixels of sum over taps of kernel * (distance from the middle)^2
+
+    so that the kernel of a flat part is a round dot instead of the whole square window.
+
     Parameters
     ----------
     kernel_size : int or (int, int)
@@ -40,6 +48,8 @@ class EdgeDenoiser(Module):
         Of the features after each convolution.
     reduced : int
         Channels between reduce and span.
+    spread_cost : float
+        Of the penalty, for a distance in pixels.
     rng : Generator, int or None
         Source of the weights.
     dtype : float32 or float64
@@ -68,12 +78,15 @@ class EdgeDenoiser(Module):
         *,
         channels: tuple[int, int] = (24, 32),
         reduced: int = 24,
+        spread_cost: float = 5e-4,
         rng: Rng = None,
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.window = as_pair("kernel_size", kernel_size)
         if not all(size % 2 for size in self.window):
             raise ArgumentError("kernel_size", f"is {kernel_size}", "odd sizes: a middle pixel")
+        rows, columns = (np.arange(size) - size // 2 for size in self.window)
+        self.spread = spread_cost * (rows[:, np.newaxis] ** 2.0 + columns**2)
         first, last = channels
         conv = partial(Conv2d, rng=as_generator(rng), dtype=dtype)
         wide = partial(conv, kernel_size=5, padding="same")
@@ -98,10 +111,13 @@ class EdgeDenoiser(Module):
         """Return dx = dx_apply + dx_generate, (N, 3, H, W)."""
         dy, x, kernel = self.saved(dy)
         dx, dkernel = involution_backward(dy, x, kernel)
+        n, _, k_h, k_w, h, w = dkernel.shape
+        if self.training:
+            cost = self.spread[:, :, np.newaxis, np.newaxis] / (n * h * w)
+            dkernel += cost.astype(dkernel.dtype)
         # Of the softmax: dz = kernel * (dkernel - sum over the taps of kernel * dkernel).
         dkernel -= (kernel * dkernel).sum(axis=(2, 3), keepdims=True)
         dkernel *= kernel
-        n, _, k_h, k_w, h, w = dkernel.shape
         dreduced = self.span.backward(dkernel.reshape(n, k_h * k_w, h, w))
         dx += self.features.backward(self.reduce.backward(dreduced))
         return dx

@@ -24,7 +24,7 @@ from .tasks import TASKS, Task, load
 
 PATIENCE = 10  # seconds to wait for the scheduler
 # Limits, so that a slip of the keyboard takes neither all memory nor all processes.
-MAX_K, MAX_SEEDS, MAX_JOBS = 99, 1000, 256
+MAX_K, MAX_JOBS = 99, 256
 
 
 def settings_of(
@@ -53,7 +53,9 @@ def settings_of(
      Setting(k=7, group_channels=16, reduction=1)]
     """
     if not (k or group_channels or reduction):
-        raise ArgumentError("k", "is empty, and so are the others", "a value of one of them")
+        raise ArgumentError(
+            "k", "is empty, as group_channels and reduction are", "one value or more"
+        )
     factors = ("k", k), ("group_channels", group_channels), ("reduction", reduction)
     settings: dict[Setting, None] = {}  # in order, each once
     for factor, given in factors:
@@ -69,7 +71,7 @@ def ablate(
     task: str,
     settings: Sequence[Setting],
     *,
-    seeds: int = 3,
+    seeds: Sequence[int] = (0, 1, 2),
     epochs: int | None = None,
     path: Path,
     command: str | None = None,
@@ -89,8 +91,7 @@ def ablate(
         A task with labels.
     settings : sequence of Setting
         As `settings_of` returns them.
-    seeds : int
-        Number of seeds, up to 1000: 0, 1, ...
+    seeds : sequence of int
     epochs : int, optional
         Default: those of the task's recipe.
     path : path
@@ -130,16 +131,19 @@ def ablate(
     labelled = [name for name, known in TASKS.items() if "rednet" in known.networks]
     chosen = TASKS[as_choice("task", task, labelled)]
     epochs = with_epochs(chosen.recipe, epochs).epochs
-    seeds, jobs = as_int("seeds", seeds, 1, MAX_SEEDS), as_int("jobs", jobs, 1, MAX_JOBS)
+    jobs = as_int("jobs", jobs, 1, MAX_JOBS)
+    seeds = list(dict.fromkeys(as_int("seeds", seed, 0) for seed in seeds))
+    if not seeds:
+        raise ArgumentError("seeds", "is empty", "at least one")
     page, picture = path.with_suffix(".md"), path.with_suffix(".png")
     files = (path,) if command is None else (path, page, picture)
-    choice = "another name (--resume continues it)"
+    choice = "another folder with --out (--resume continues it)"
     check_writable(*files, force=resume or force, choice=choice)
     done = {row.key: row for row in read_rows(path, task)} if resume and path.exists() else {}
     data = load(task)
     for setting in settings:
         _network(setting, data, seed=0)  # raises before the first training
-    keys = [(setting, seed, epochs) for setting in settings for seed in range(seeds)]
+    keys = [(setting, seed, epochs) for setting in settings for seed in seeds]
     todo = [key for key in keys if key not in done]
     with _workers(jobs, dask) as (parallel, at_once):
         from joblib import delayed

@@ -142,9 +142,11 @@ def fit(
                 raise FloatingPointError(f"the loss is {loss} in epoch {number}, batch {batch}")
             score = task.score(y, target)
             sums += len(indices) * np.array([loss, score])
-            before = f"test {task.unit.of(epochs[-1].test_score)}, " if epochs else ""
-            text = f"epoch {number}: loss {loss:.3g}, {before}training {task.unit.of(score)}"
-            progress(step + 1, total, text)
+            if batch + 1 < batches:
+                text = f"epoch {number}: "
+                if epochs:
+                    text += f"test {task.unit.of(epochs[-1].test_score)} after {number - 1}, "
+                progress(step + 1, total, f"{text}loss {loss:.3g}")
         loss, score = (sums / len(order)).tolist()
         tested = evaluate(model, task, data)
         epochs.append(Epoch(number, loss, score, tested, time.perf_counter() - start))
@@ -155,6 +157,8 @@ def fit(
                 state |= {f"{part}.{name}": array for name, array in owner.state_dict().items()}
             save_checkpoint(path, state, force=True)
             write_csv(path.with_suffix(".csv"), Epoch, epochs)
+        text = f"epoch {number}: test {task.unit.of(tested)}, loss {loss:.3g}"
+        progress(number * batches, total, text)
     model.eval()
     return epochs
 

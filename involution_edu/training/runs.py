@@ -49,7 +49,7 @@ def run_task(
     epochs : int, optional
         Default: those of the task's recipe.
     out_dir : path
-        Created if it does not exist; its parent must exist.
+        Created if it does not exist.
     resume, force : bool
         Continue from the checkpoints in ``out_dir``; or replace the files there.
     progress : callable
@@ -87,7 +87,7 @@ def run_task(
     recipe = with_epochs(chosen.recipe, epochs)
     plan = list(dict.fromkeys((name, seed) for name in names for seed in seeds))
     files = [out_dir / f"{name}-{seed}{ending}" for name, seed in plan for ending in ENDINGS]
-    _prepare(out_dir, [*files, out_dir / RESULTS, out_dir / CURVES], keep=not resume and not force)
+    _prepare([*files, out_dir / RESULTS, out_dir / CURVES], keep=not resume and not force)
     data = load(task)
     results = Results(task, len(data.x_train), len(data.x_test), {}, (), out_dir)
     for done, (name, seed) in enumerate(plan):
@@ -117,17 +117,14 @@ def run_task(
 
 
 def with_epochs(recipe: Recipe, epochs: int | None) -> Recipe:
-    """Return ``recipe`` with another number of epochs, more than those of its warm-up."""
-    wanted = recipe.epochs if epochs is None else epochs
-    return replace(recipe, epochs=as_int("epochs", wanted, recipe.warmup_epochs + 1, MAX_EPOCHS))
+    """Return ``recipe`` with another number of epochs; the warm-up ends before the last."""
+    epochs = as_int("epochs", recipe.epochs if epochs is None else epochs, 1, MAX_EPOCHS)
+    return replace(recipe, epochs=epochs, warmup_epochs=min(recipe.warmup_epochs, epochs - 1))
 
 
-def _prepare(out_dir: Path, files: list[Path], keep: bool) -> None:
-    """Make the folder, and raise before the training what would be raised after it."""
+def _prepare(files: list[Path], keep: bool) -> None:
+    """Raise before the training what would be raised after it."""
     choice = "another folder with --out"
-    if not out_dir.exists():
-        check_writable(out_dir, choice=choice)
-        out_dir.mkdir()
     if keep and (there := [path for path in files if path.exists()]):
         way = "--resume to continue, --force to replace it"
         raise FileExistsError(f"{there[0]} exists; pass {way}, or choose {choice}")

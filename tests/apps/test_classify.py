@@ -91,6 +91,14 @@ def test_the_guesses_are_those_of_the_network(folder: Path, network: nn.Module) 
     assert found.picture is None
 
 
+def test_numbers_say_which_file_has_names() -> None:
+    guesses = tuple(classify.Guess(n, f"class {n}", 0.5) for n in (3, 2))
+    text = classify.Classification("photo.png", "rednet26", guesses, None).text()
+    assert "For names pass --labels FILE" in text
+    assert "imagenet_classes.txt of github.com/pytorch/hub" in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_the_command(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
@@ -102,6 +110,7 @@ def test_the_command(
     assert lines[0] == "rednet26 on the centre crop of photo.png:"
     assert [line.partition("%  ")[2][:6] for line in lines[1:6]] == ["thing "] * 5
     assert lines[6] == f"Kernels of every stage: {tmp_path / 'stages.png'}"
+    assert len(lines) == 7
     with Image.open(tmp_path / "stages.png") as picture:
         assert picture.size == (1650, 1320)
     assert main([*typed, "--json"]) == 0
@@ -118,8 +127,11 @@ def test_the_command(
         ({"image": "labels.txt"}, "image is labels.txt, which cannot be read"),
         ({"model": "rednet27"}, "model is 'rednet27'; need one of 'rednet26', 'rednet38'"),
         ({"weights": "none.pth"}, "path is none.pth; there is no such file"),
-        ({"weights": "labels.txt"}, "path is labels.txt, which cannot be loaded"),
-        ({"model": "resnet26"}, "path is w.safetensors, which is of another model: state lacks"),
+        ({"weights": "labels.txt"}, "--weights is labels.txt, which cannot be loaded"),
+        (
+            {"model": "resnet26"},
+            "--weights is w.safetensors, which is of another model: state lacks",
+        ),
         ({"labels": "none.txt"}, "none.txt: No such file"),
         ({"labels": "photo.png"}, "labels is photo.png, which is not text"),
         ({"labels": "empty.txt"}, "labels is empty.txt, with an empty line"),
@@ -129,9 +141,9 @@ def test_the_command(
         ({"labels": "six.txt"}, "'fc.weight'] has shape (7, 2048)"),
         ({"out": "w.safetensors"}, "w.safetensors exists; pass --force"),
         ({"out": "stages.jpg"}, "out is stages.jpg; need a name that ends in .png"),
-        ({"out": "none/stages.png"}, "none is not a folder"),
+        ({"out": "six.txt/stages.png"}, "six.txt is not a folder"),
         ({"out": "stages.png", "model": "resnet26"}, "out is stages.png; need a rednet"),
-        ({"weights": "huge.npz"}, "path is huge.npz, whose weights overflow"),
+        ({"weights": "huge.npz"}, "--weights is huge.npz, whose weights overflow"),
     ],
 )
 def test_a_mistake_is_answered_in_one_line(

@@ -186,7 +186,7 @@ def test_weights_of_a_file_are_used_and_named(photo: Path, weights: Path, tmp_pa
     [
         (
             ["--model", "rednet"],
-            "model is 'rednet'; need one of edge, salt-and-pepper, digits, rednet26, ",
+            "model is 'rednet'; need one of 'edge', 'salt-and-pepper', 'digits', 'rednet26', ",
         ),
         (
             ["--model", "digits", "--layer", "stem.1"],

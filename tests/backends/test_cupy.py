@@ -153,8 +153,12 @@ def test_fused_of_no_images_and_of_a_tile_that_does_not_fit(cupy: Any) -> None:
     assert cupy.compiled == ["generate_and_apply_v1<float, 7>"]
 
 
-def absent(fake: Any) -> None:
+def no_nvidia(fake: Any) -> None:
     sys.modules.update({"cupy": None})  # type: ignore[dict-item] # import takes it for absent
+
+
+def absent(fake: Any) -> None:
+    no_nvidia(fake)  # but its program is found
 
 
 def no_driver(fake: Any) -> None:
@@ -178,7 +182,8 @@ def no_nvrtc(fake: Any) -> None:
 @pytest.mark.parametrize(
     ("lack", "reason"),
     [
-        (absent, r"cupy cannot be imported \(.*\): pip install cupy-cuda13x, with an NVIDIA GPU"),
+        (absent, r"cupy cannot be imported \(.*\): pip install cupy-cuda13x"),
+        (no_nvidia, r"no NVIDIA GPU is seen here \(nvidia-smi is absent\)"),
         (
             no_driver,
             r"no CUDA driver \(cudaErrorInsufficientDriver\): install NVIDIA's driver, on a .* GPU",
@@ -190,7 +195,11 @@ def no_nvrtc(fake: Any) -> None:
         ),
     ],
 )
-def test_why_it_cannot_run(lack: Callable[[Any], None], reason: str, cupy: Any) -> None:
+def test_why_it_cannot_run(
+    lack: Callable[[Any], None], reason: str, cupy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = "nvidia-smi" if lack is absent else None
+    monkeypatch.setattr(cupy_raw, "which", lambda program: seen if program == seen else None)
     lack(cupy)
     found = inv.available_backends()["cupy"]
     assert found is not None
@@ -200,7 +209,7 @@ def test_why_it_cannot_run(lack: Callable[[Any], None], reason: str, cupy: Any) 
         select("cupy")
     with pytest.raises(inv.BackendUnavailable, match=message), inv.use_backend("cupy"):
         pytest.fail("the block must not start")
-    if lack is not absent:  # an array of a GPU never falls back to the processor
+    if lack not in (absent, no_nvidia):  # an array of a GPU never falls back to the processor
         x, kernel, _ = on_gpu()
         with pytest.raises(inv.BackendUnavailable, match=message):
             inv.involution(x, kernel, stride=2)

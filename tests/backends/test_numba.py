@@ -329,3 +329,10 @@ def test_why_numba_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
         assert inv.backends.select("auto") is inv.backends.load(inv.backends.LADDER[2])
     finally:
         numba_cpu.unavailable.cache_clear()
+
+
+def test_a_package_in_a_zip_file_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = Path("packed.zip", *Path(numba_cpu.__file__).parts[-4:])
+    monkeypatch.setattr(numba_cpu, "__file__", str(inside))
+    why = getattr(numba_cpu.unavailable, "__wrapped__")()  # noqa: B009 - of the cache
+    assert why == "the package is imported from inside a zip file: unpack that first"

@@ -192,6 +192,7 @@ def test_why_it_cannot_run(
 
 def test_without_cupy_it_cannot_run(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.setattr(cupy_raw, "which", str)
     found = inv.available_backends()["numba_cuda"]
     assert found is not None
-    assert re.fullmatch(r"cupy cannot be imported \(.*\): pip install cupy-cuda13x, .* GPU", found)
+    assert re.fullmatch(r"cupy cannot be imported \(.*\): pip install cupy-cuda13x", found)

@@ -190,7 +190,7 @@ def test_an_interrupted_benchmark_leaves_no_files(
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    names = [*BENCH, "--json", str(tmp_path / "a.json"), "--plot", str(tmp_path / "a.png")]
+    names = [*BENCH, "--out", str(tmp_path / "a.json"), "--plot", str(tmp_path / "a.png")]
     with monkeypatch.context() as patch:
         patch.setattr(timing, "processor_clock", interrupted)
         patch.setattr(devices, "processor_clock", interrupted)
@@ -221,16 +221,15 @@ def test_chosen_backends(tiny: None) -> None:
         ("--backends", "--backends: expected at least one argument"),
         ("--backends numba cuda", "backends is 'cuda'; need some of 'windows', 'shifts', 'numba'"),
         ("--backends loops", "backends is 'loops'; need some of 'windows'"),
-        ("--json", "--json: expected one argument"),
-        ("--json missing/a.json", "missing is not a folder"),
-        ("--json kept.json", "kept.json exists; pass --force"),
+        ("--out", "--out: expected one argument"),
+        ("--out kept.json", "kept.json exists; pass --force"),
         ("--plot kept.png", "kept.png exists; pass --force"),
         ("--plot folder", "folder is a folder"),
         ("--plot a.pdf", "plot is a.pdf; need a name that ends in .png or .svg"),
-        ("--json a.png --plot a.png", "plot is a.png; need another file than the record's"),
-        ("--force --json kept.png --plot folder/../kept.png", "need another file than the record"),
-        ("--json folder/missing/a.json", "folder/missing is not a folder"),
-        ("--json kept.json/a.json", "kept.json is not a folder"),
+        ("--out a.png --plot a.png", "plot is a.png; need another file than the record's"),
+        ("--force --out kept.png --plot folder/../kept.png", "need another file than the record"),
+        ("--out kept.json/missing/a.json", "kept.json is not a folder"),
+        ("--out kept.json/a.json", "kept.json is not a folder"),
         ("--plot /proc/a.png", "/proc/a.png cannot be made"),
         ("--preset networks --plot a.png", "plot is a.png; need none with the preset networks"),
         ("--preset networks --backends numba", "backends is ['numba']; need none with the preset"),
@@ -264,7 +263,7 @@ def test_an_unknown_preset_is_an_error() -> None:
 
 def test_quick_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = tmp_path / "a.json", tmp_path / "a.svg"
-    assert main([*BENCH, "--json", str(files[0]), "--plot", str(files[1]), "--rounds", "1"]) == 0
+    assert main([*BENCH, "--out", str(files[0]), "--plot", str(files[1]), "--rounds", "1"]) == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
     written = files[0].read_text(encoding="utf-8")
@@ -294,7 +293,7 @@ def test_quick_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_json_to_stdout(tiny: None, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*BENCH, "--json", "-"]) == 0
+    assert main([*BENCH, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["ok"] is True
 
 

@@ -272,7 +272,7 @@ def test_without_a_gpu_it_is_one_sentence(
 ) -> None:
     monkeypatch.setattr(cupy_raw, "unavailable", lambda: "no CUDA driver: install one")
     monkeypatch.setattr(numba_cuda, "unavailable", lambda: "no CUDA driver: install one")
-    assert code_of([*GPU, "--json", str(tmp_path / "a.json")]) == 2
+    assert code_of([*GPU, "--out", str(tmp_path / "a.json")]) == 2
     out, err = capsys.readouterr()
     assert (out, list(tmp_path.iterdir())) == ("", [])
     assert err == (
@@ -287,7 +287,7 @@ def test_without_a_gpu_it_is_one_sentence(
         ("--plot a.png", "plot is a.png; need none with the preset gpu"),
         ("--backends numba", "backends is 'numba'; need some of 'numba_cuda', 'cupy'"),
         ("--rounds 0", "rounds is 0; need an int >= 1"),
-        ("--json missing/a.json", "missing is not a folder"),
+        ("--out /dev/null/a.json", "/dev/null is not a folder"),
     ],
 )
 def test_a_mistake_is_answered_in_one_line(

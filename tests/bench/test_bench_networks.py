@@ -46,7 +46,7 @@ def test_both_networks_are_compared_and_timed(
 ) -> None:
     needs.package("torch")
     file = tmp_path / "a.json"
-    assert main([*BENCH, "--json", str(file)]) == 0
+    assert main([*BENCH, "--out", str(file)]) == 0
     text = capsys.readouterr().out
     assert max(map(len, text.splitlines())) <= 80
     record = from_json(file.read_text(encoding="utf-8"))

@@ -33,6 +33,9 @@ from checkpoint_files import (
     torch_tensor,
 )
 
+import involution_edu as inv
+from involution_edu import nn
+
 
 class Evil:
     """An object that makes Python's unpickler call a function."""
@@ -262,14 +265,65 @@ BOMBS = {
 def test_small_files_take_little_memory(
     bomb: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("checkpoint", "checkpoint.tensors"):
-        monkeypatch.setattr(f"involution_edu.{module}.MAX_BYTES", 1 << 24)
+    monkeypatch.setattr("involution_edu.checkpoint.tensors.MAX_BYTES", 1 << 24)
     data, named = BOMBS[bomb]
     path.write_bytes(data)
     tracemalloc.start()
     try:
         assert_refused(path, named)
         assert tracemalloc.get_traced_memory()[1] < 1 << 26
+    finally:
+        tracemalloc.stop()
+
+
+LARGE = bytes(1 << 25)
+PARTS: dict[str, Callable[[], bytes]] = {
+    "torch": lambda: torch_file(
+        {"fc.weight": torch_tensor(), "optimizer": torch_tensor("1", count=len(LARGE) // 4)},
+        {"0": files.SIX.tobytes(), "1": LARGE},
+    ),
+    "npz": lambda: npz_file(
+        {
+            "fc.weight.npy": npy_file(npy_header()),
+            "optimizer.npy": npy_file(npy_header(shape=f"({len(LARGE) // 4},)"), LARGE),
+        },
+        zipfile.ZIP_STORED,
+    ),
+    "safetensors": lambda: files.safetensors_file(
+        {
+            "fc.weight": files.F32,
+            "optimizer": {"dtype": "U8", "shape": [1 << 25], "data_offsets": [24, 24 + (1 << 25)]},
+        },
+        files.SIX.tobytes() + LARGE,
+    ),
+}
+
+
+@pytest.mark.parametrize("format", PARTS)
+def test_what_is_not_asked_for_is_not_read(format: str, path: Path) -> None:
+    path.write_bytes(PARTS[format]())
+    model = nn.Sequential(fc=nn.Linear(3, 2))
+    tracemalloc.start()
+    try:
+        assert inv.load_weights(model, path, strict=False).surplus == ("optimizer",)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(model.state_dict()["fc.weight"], files.SIX.reshape(2, 3))
+
+
+def test_the_directory_of_a_zip_file_is_limited(path: Path) -> None:
+    """Of one entry, with 32 MiB after it."""
+    archive = npz_file()
+    start = archive.index(b"PK\5\6")
+    end = bytearray(archive[start:])
+    begin = archive.index(b"PK\1\2")
+    struct.pack_into("<2L", end, 12, start - begin + len(LARGE), begin)
+    path.write_bytes(archive[:start] + LARGE + end)
+    tracemalloc.start()
+    try:
+        assert_refused(path, "it is a zip file cut short or damaged")
+        assert tracemalloc.get_traced_memory()[1] < 1 << 22
     finally:
         tracemalloc.stop()
 

@@ -6,7 +6,9 @@ import io
 import json
 import os
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import needs
@@ -22,8 +24,10 @@ from involution_edu.arguments import ArgumentError, WrongTypeError
 from involution_edu.arrays import Array
 from involution_edu.backends import BackendUnavailable, numba_cpu, shifts
 from involution_edu.cli import COMMANDS, main
+from involution_edu.cli.command import Message
 from involution_edu.geometry import Geometry
 from involution_edu.progress import clear_progress, progress_bar
+from involution_edu.training import runs
 from involution_edu.verify import doctor, gradcheck
 from involution_edu.viz.animation.scenes import SEED
 
@@ -54,16 +58,27 @@ def contents(folder: Path) -> dict[str, bytes | None]:
 
 # The arguments, and what the one-line answer must contain.
 MISTAKES = [
-    ("", "COMMAND"),
-    ("dmeo", "'dmeo'"),
+    ("dmeo", "command is 'dmeo'; need one of"),
+    ("dmeo", "did you mean 'demo'?"),
+    ("train digit", "did you mean 'digits'?"),
+    ("animate genrate", "did you mean 'generate'?"),
+    ("complexity RedNet5", "did you mean 'rednet50'?"),
+    ("complexity rednet50 --against resnt50", "--against is 'resnt50'; need one of 'rednet26'"),
+    ("gradcheck --backends nubma", "did you mean 'numba'?"),
+    (
+        "demo --sed 3",
+        "unrecognized arguments: --sed; did you mean --seed? (try: involution-edu demo",
+    ),
+    ("--vrsion", "did you mean --version?"),
+    ("classify photo.png --model rednet26 --weights text.png", "--weights is text.png, which"),
     ("--quiet doctor", "--quiet"),
     ("compare fast", "unrecognized arguments: fast"),
     ("doctor --force", "--force"),
-    ("gradcheck --backend", "--backend: expected one argument"),
-    ("gradcheck --backend cuda", "backends is 'cuda'; need one of 'loops', 'windows', 'shifts'"),
-    ("gradcheck --backend NUMBA", "backends is 'NUMBA'; need"),
-    ("gradcheck --backend auto", "backends is 'auto'; need"),
-    ("gradcheck --backend numba:v1", "backends is 'numba:v1'; need one of 'numba'"),
+    ("gradcheck --backends", "--backends: expected at least one argument"),
+    ("gradcheck --backends cuda", "backends is 'cuda'; need one of 'loops', 'windows', 'shifts'"),
+    ("gradcheck --backends NUMBA", "backends is 'NUMBA'; need"),
+    ("gradcheck --backends auto", "backends is 'auto'; need"),
+    ("gradcheck --backends numba:v1", "backends is 'numba:v1'; need one of 'numba'"),
     ("compare --backends", "--backends: expected at least one argument"),
     ("compare --backends shifts cupy:v9", "backends is 'cupy:v9'; need one of 'cupy', 'cupy:v1'"),
     ("gradcheck --back loops", "--back"),
@@ -79,13 +94,12 @@ MISTAKES = [
     ("demo photo.png --seed 1e3", "--seed: '1e3' is not a whole number >= 0"),
     ("demo photo.png --seed ²", "--seed: '²' is not a whole number >= 0"),
     ("complexity rednet26 --size 1000000", "size is 1000000; need an int <= 10000"),
-    ("ablate --k 3,100001", "k[1] is 100001; need an int <= 99"),
+    ("ablate --k 3 100001", "k[1] is 100001; need an int <= 99"),
     ("ablate --k 1001", "k[0] is 1001; need an int <= 99"),
     ("ablate --reduction 1000000", "reduction is 1000000; need an int <= 16"),
-    ("ablate --k 3 --seeds 50000000", "seeds is 50000000; need an int <= 1000"),
+    ("ablate --k 3,5", "--k: invalid int value: '3,5'"),
+    ("ablate --k 3 --seeds 5000000000", "--seeds is 5000000000; need an int <= 2147483647"),
     ("ablate --k 3 --jobs 99999", "jobs is 99999; need an int <= 256"),
-    ("ablate --k 3 --out .", "path is .; need the name of a file"),
-    ("ablate --k 3 --out ..", "path is ..; need the name of a file"),
     ("demo missing\x1b[2J\u202e.png", r"image is missing\x1b[2J\u202e.png; there is"),
     (f"demo {'m' * 5000}.png", "…"),
     ("demo missing.png", "image is missing.png; there is no such file"),
@@ -93,9 +107,8 @@ MISTAKES = [
     ("demo text.png", "image is text.png, which cannot be read"),
     ("demo empty.png", "image is empty.png, which cannot be read"),
     ("demo cut.png", "image is cut.png, which cannot be read"),
-    ("demo photo.png --out missing", "missing is not a folder"),
     ("demo photo.png --out text.png", "text.png is not a folder"),
-    ("demo photo.png --out text.png/inside", "text.png/inside is not a folder"),
+    ("demo photo.png --out text.png/inside", "text.png is not a folder"),
     ("demo photo.png --out has-png", "has-png/kernels.png exists; pass --force"),
     ("demo photo.png --out has-gif", "has-gif/demo.gif exists; pass --force"),
     ("demo photo.png --out has-folder --force", "has-folder/kernels.png is a folder"),
@@ -122,11 +135,102 @@ def test_a_mistake_is_answered_in_one_line(
     assert contents(folder) == before
 
 
+@pytest.mark.parametrize("columns", ["80", "50"])
+def test_without_arguments_the_commands_are_shown_by_groups(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main([]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("usage: involution-edu COMMAND ...\n")
+    assert max(map(len, text.splitlines())) <= int(columns)
+    words = text.split()
+    for command in COMMANDS:
+        assert command.name in words
+    assert "see how it works:\n  demo " in text
+    assert "Try first: involution-edu demo." in " ".join(words)
+    assert code_of(["--help"]) == 0
+    assert capsys.readouterr().out == text
+
+
+@pytest.mark.parametrize("columns", ["200", "40"])
+def test_an_error_is_broken_between_words_at_the_width_of_a_terminal(
+    columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", screen := Screen())
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert code_of(["train", "digit"]) == 2
+    lines = screen.getvalue().splitlines()
+    assert max(map(len, lines)) <= int(columns)
+    assert (len(lines) == 1) is (columns == "200")
+    said = " ".join(" ".join(lines).split())
+    assert "'denoise', 'salt-and-pepper'; did you mean 'digits'? (try: involution-edu" in said
+
+
+@pytest.mark.parametrize(
+    ("stream", "settings", "coloured"),
+    [
+        (Screen, {}, True),
+        (Screen, {"NO_COLOR": "1"}, False),
+        (Screen, {"TERM": "dumb"}, False),
+        (io.StringIO, {}, False),
+    ],
+    ids=["terminal", "NO_COLOR", "dumb", "pipe"],
+)
+def test_verdicts_are_in_colour_on_a_terminal(
+    stream: type[io.StringIO],
+    settings: dict[str, str],
+    coloured: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    text = "a  ok\nFAIL: b\nbook  \x1b[31mok.png"
+    monkeypatch.setattr(doctor, "examine", lambda: Message(text, {"text": text}))
+    monkeypatch.setattr(sys, "stdout", screen := stream())
+    assert main(["doctor"]) == 0
+    good, bad = ("\x1b[32m  ok\x1b[0m", "\x1b[31mFAIL\x1b[0m") if coloured else ("  ok", "FAIL")
+    assert screen.getvalue() == f"a{good}\n{bad}: b\nbook  \\x1b[31mok.png\n"
+    screen.truncate(screen.seek(0))
+    assert main(["doctor", "--json"]) == 0
+    assert json.loads(screen.getvalue())["text"] == text
+
+
+def test_an_interrupted_training_says_how_to_continue(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*args: Any, **options: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs, "run_task", interrupted)
+    assert main(["train", "digits", "--force", "--out", "my runs"]) == 130
+    assert capsys.readouterr().err == (
+        "involution-edu: interrupted; to continue:\n"
+        "involution-edu train digits --out 'my runs' --resume\n"
+    )
+
+
+def test_a_shell_that_asks_for_completions_gets_the_parser(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def autocomplete(parser: ArgumentParser) -> NoReturn:
+        assert parser.parse_args(["doctor"]).command == "doctor"
+        sys.exit(0)
+
+    monkeypatch.setitem(sys.modules, "argcomplete", SimpleNamespace(autocomplete=autocomplete))
+    assert code_of(["dmeo"]) == 2
+    monkeypatch.setenv("_ARGCOMPLETE", "1")
+    assert code_of(["dmeo"]) == 0
+
+
 def test_an_absent_backend_is_a_mistake_of_the_user(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(numba_cpu, "unavailable", lambda: "numba cannot be imported: install it")
-    assert main(["gradcheck", "--backend", "numba"]) == 2
+    assert main(["gradcheck", "--backends", "numba"]) == 2
     assert capsys.readouterr().err == (
         "involution-edu: error: backend 'numba' cannot run here: numba cannot be imported: install it\n"
     )
@@ -161,8 +265,8 @@ def test_a_fault_of_the_program_keeps_its_traceback(
     [
         (MemoryError("unable to allocate 9 GiB"), "not enough memory (unable to allocate 9 GiB)"),
         (OSError(28, "No space\nleft", "big.gif"), "big.gif: No space left"),
-        (ArgumentError("pixel[1]", "is -1", "an int\n>= 0"), "pixel[1] is -1; need an int >= 0"),
-        (WrongTypeError("seed", "is 1.5", "an int"), "seed is 1.5; need an int"),
+        (ArgumentError("pixel[1]", "is -1", "an int\n>= 0"), "--pixel[1] is -1; need an int >= 0"),
+        (WrongTypeError("seed", "is 1.5", "an int"), "--seed is 1.5; need an int"),
         (BackendUnavailable("numba is not installed"), "numba is not installed"),
     ],
 )
@@ -181,12 +285,12 @@ def test_a_mistake_of_the_user_is_recognised_by_type_and_reported_in_one_line(
 
 
 def test_demo_writes_where_it_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    argv = ["demo", "photo.png", "--out", "folder", "--pixel", "3", "4", "--seed", "7"]
+    argv = ["demo", "photo.png", "--out", "new/folder", "--pixel", "3", "4", "--seed", "7"]
     assert main(argv) == 0
     text = capsys.readouterr().out
     assert "The pixel in row 3, column 4" in text
     assert "seed 7" in text
-    assert sorted(path.name for path in Path("folder").iterdir()) == [
+    assert sorted(path.name for path in Path("new/folder").iterdir()) == [
         "demo.gif",
         "explorer.html",
         "kernels.png",
@@ -206,7 +310,7 @@ def test_demo_prints_on_an_ascii_terminal(folder: Path, monkeypatch: pytest.Monk
 
 
 def test_gradcheck_of_one_backend(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["gradcheck", "--backend", "shifts"]) == 0
+    assert main(["gradcheck", "--backends", "shifts"]) == 0
     text = capsys.readouterr().out
     assert text.endswith("checks passed.\n")
     assert "shifts: layer in float64" in text
@@ -219,11 +323,11 @@ def test_gradcheck_fails_on_a_wrong_gradient(
 ) -> None:
     monkeypatch.setattr(shifts, "backward_input", lambda dy, kernel, geom: np.zeros(geom.x_shape))
     monkeypatch.setattr(gradcheck, "LAYERS", {})
-    assert main(["gradcheck", "--backend", "shifts"]) == 1
+    assert main(["gradcheck", "--backends", "shifts"]) == 1
     text = capsys.readouterr().out
     assert "First wrong, in case 'plain 3x3': dx[0, 0, 0, 0] is 0; need " in text
     assert max(map(len, text.splitlines())) <= 80
-    assert main(["gradcheck", "--backend", "shifts", "--json"]) == 1
+    assert main(["gradcheck", "--backends", "shifts", "--json"]) == 1
     data = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert data["ok"] is False
     assert data["reports"][0]["checks"][2]["tensor"] == "dx"
@@ -233,11 +337,11 @@ def test_progress_is_for_terminals_alone(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(gradcheck, "LAYERS", {})
-    assert main(["gradcheck", "--backend", "shifts"]) == 0
+    assert main(["gradcheck", "--backends", "shifts"]) == 0
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys, "stderr", screen := Screen())
-    assert main(["gradcheck", "--backend", "shifts"]) == 0
-    assert "any backend: network, evaluation mode: 100%" in screen.getvalue()
+    assert main(["gradcheck", "--backends", "shifts"]) == 0
+    assert " any backend: network, evaluation mode" in screen.getvalue()
 
 
 def last_lines(screen: Screen) -> list[str]:
@@ -259,8 +363,8 @@ def test_a_full_progress_bar_stays(monkeypatch: pytest.MonkeyPatch) -> None:
         show(done, 3, f"epoch {done}")
     clear_progress()
     (bar, end) = last_lines(screen)
-    assert bar.startswith("epoch 3: 100%")
-    assert "3/3" in bar
+    assert bar.startswith("100%")
+    assert bar.endswith("] epoch 3")
     assert end == ""
 
 
@@ -268,7 +372,7 @@ def test_a_full_progress_bar_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     ("error", "code", "line"),
     [
         (KeyboardInterrupt(), 130, "involution-edu: interrupted"),
-        (ArgumentError("pixel", "is 5"), 2, "involution-edu: error: pixel is 5"),
+        (ArgumentError("pixel", "is 5"), 2, "involution-edu: error: --pixel is 5"),
     ],
     ids=["interrupted", "mistake"],
 )
@@ -281,6 +385,7 @@ def test_an_error_clears_the_progress_bar(
 
     monkeypatch.setattr(demo, "run", stopped)
     monkeypatch.setattr(sys, "stderr", screen := Screen())
+    monkeypatch.setenv("NO_COLOR", "1")
     assert main(["demo"]) == code
     assert "drawing" in screen.getvalue()
     assert last_lines(screen) == [line, ""]
@@ -361,7 +466,7 @@ def test_help_fits_a_small_plain_terminal(
     text = capsys.readouterr().out
     assert text.isascii()
     assert max(map(len, text.splitlines())) <= 80
-    assert "example: involution-edu" in " ".join(text.split())
+    assert f"{'example' if command else 'Try first'}: involution-edu" in " ".join(text.split())
 
 
 def test_every_example_is_understood() -> None:

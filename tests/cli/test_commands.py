@@ -43,7 +43,7 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
         {"labels": Path("l.txt"), "out": Path("o.png"), "force": True},
     ),
     "compare --backends loops numba": ("verify.compare.compare", (["loops", "numba"],), {}),
-    "gradcheck --backend loops --backend numba": (
+    "gradcheck --backends loops numba": (
         "verify.gradcheck.check_all",
         (["loops", "numba"],),
         {},

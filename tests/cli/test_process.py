@@ -112,7 +112,7 @@ FULL = needs.mark("/dev/full", not Path("/dev/full").exists(), "run it on Linux"
         ("demo missing.png 2>&-", 2),
         pytest.param("demo missing.png 2>/dev/full", 2, marks=FULL),
         ("dmeo 2>&-", 2),
-        ("gradcheck --backend shifts 2>&-", 0),  # long enough for a progress bar
+        ("gradcheck --backends shifts 2>&-", 0),  # long enough for a progress bar
         pytest.param("--help >/dev/full", 2, marks=FULL),
         pytest.param("demo --help >/dev/full", 2, marks=FULL),
         pytest.param("--version >/dev/full", 2, marks=FULL),

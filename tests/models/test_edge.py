@@ -23,11 +23,13 @@ def random(shape: tuple[int, ...], seed: int) -> Array:
 
 def make_denoiser() -> models.EdgeDenoiser:
     """Return a denoiser whose biases are not zero."""
-    model = models.EdgeDenoiser((3, 5), channels=(4, 6), reduced=5, rng=0, dtype=float)
+    model = models.EdgeDenoiser(
+        (3, 5), channels=(4, 6), reduced=5, spread_cost=0.7, rng=0, dtype=float
+    )
     rng = np.random.default_rng(1)
     for parameter in model.parameters():
         parameter.data += 0.1 * rng.standard_normal(parameter.data.shape)
-    return model
+    return model.eval()
 
 
 def test_denoiser_equals_torch() -> None:
@@ -56,10 +58,11 @@ def test_denoiser_equals_torch() -> None:
         assert scaled_error(found[f"d{name}"], tensor.grad.numpy()) < 1e-11, name
 
 
-def test_the_gradients_of_the_denoiser_equal_differences() -> None:
+@pytest.mark.parametrize("training", [False, True])
+def test_the_gradients_of_the_denoiser_equal_differences(training: bool) -> None:
     """Along a random direction of x and of every parameter, away from the kinks of ReLU."""
-    model = make_denoiser()
-    x, dy, h = random((1, 3, 7, 8), 2), random((1, 3, 7, 8), 3), 1e-6
+    model = make_denoiser().train(training)
+    x, dy, h = random((2, 3, 7, 8), 2), random((2, 3, 7, 8), 3), 1e-6
     dx = run(model, x, dy)["dx"]
     along = {
         name: random(p.data.shape, n)
@@ -67,18 +70,27 @@ def test_the_gradients_of_the_denoiser_equal_differences() -> None:
     }
     slope = float(sum((p.grad * along[name]).sum() for name, p in model.named_parameters().items()))
 
+    def objective(x: Array) -> float:
+        value = float((model(x) * dy).sum())
+        if training:  # 0.7 times the mean square of the distance from the middle
+            kernel = model.generate_kernel(x)[:, 0]
+            rows, columns = np.mgrid[-1:2, -2:3]
+            squares = (rows**2 + columns**2)[:, :, np.newaxis, np.newaxis]
+            value += 0.7 * float((kernel * squares).sum(axis=(1, 2)).mean())
+        return value
+
     def loss(step: float) -> float:
         for name, parameter in model.named_parameters().items():
             parameter.data += step * along[name]
-        value = float((model(x) * dy).sum())
+        value = objective(x)
         for name, parameter in model.named_parameters().items():
             parameter.data -= step * along[name]
         return value
 
     assert slope == pytest.approx((loss(h) - loss(-h)) / (2 * h), rel=1e-6)
     move = random(x.shape, 4)
-    difference = ((model(x + h * move) - model(x - h * move)) * dy).sum() / (2 * h)
-    assert float((dx * move).sum()) == pytest.approx(float(difference), rel=1e-6)
+    difference = (objective(x + h * move) - objective(x - h * move)) / (2 * h)
+    assert float((dx * move).sum()) == pytest.approx(difference, rel=1e-6)
 
 
 def test_the_denoiser_applies_its_generated_kernels() -> None:

@@ -13,6 +13,7 @@ import involution_edu as inv
 from involution_edu import models, nn
 from involution_edu.models.rednet import BLOCKS, conv3x3
 from involution_edu.nn.arguments import kaiming_normal
+from involution_edu.verify.gradcheck import check_layer
 
 DEPTHS = 26, 38, 50, 101, 152
 
@@ -147,6 +148,25 @@ def test_a_new_block_is_the_identity_and_relu() -> None:
     block = models.Bottleneck(32, 8, conv3x3, rng=0, dtype=float)
     x = np.random.default_rng(0).standard_normal((2, 32, 4, 5))
     np.testing.assert_array_equal(block(x), np.maximum(x, 0))
+
+
+@pytest.mark.parametrize(("in_channels", "stride"), [(16, 1), (16, 2), (6, 1)])
+def test_the_gradients_of_a_block(in_channels: int, stride: int) -> None:
+    block = models.Bottleneck(in_channels, 4, conv3x3, stride=stride, rng=0, dtype=float)
+    rng = np.random.default_rng(1)
+    block.bn3.weight.data[...] = rng.standard_normal(16)
+    checks = check_layer(block, rng.standard_normal((2, in_channels, 5, 4)), entries=20)
+    assert [check.wrong for check in checks if check.wrong] == []
+
+
+def test_the_gradients_of_several_features_add_up() -> None:
+    model = models.small_resnet(3, 2, blocks=(2, 1), channels=4, rng=0, dtype=float).eval()
+    rng = np.random.default_rng(1)
+    features = model.features(rng.standard_normal((1, 2, 5, 6)))
+    assert features["layer1"].shape == (1, 16, 5, 6)  # its second block has no stride either
+    dfeatures = {name: rng.standard_normal(a.shape) for name, a in features.items()}
+    apart = [model.features_backward({name: dy}) for name, dy in dfeatures.items()]
+    np.testing.assert_allclose(model.features_backward(dfeatures), sum(apart), atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

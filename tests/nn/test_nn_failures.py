@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nn_cases import SIMPLE, random
+from nn_cases import SIMPLE, random, run
 
 from involution_edu import nn
 from involution_edu.arrays import Array
@@ -154,7 +154,7 @@ def test_a_nan_is_the_maximum_of_its_window() -> None:
     assert sum(int(mask.sum()) for mask in pool.active_masks()) == 2
 
 
-@pytest.mark.parametrize("name", [name for name in SIMPLE if "conv" in name or "linear" in name])
+@pytest.mark.parametrize("name", [name for name in SIMPLE if SIMPLE[name][0](float).parameters()])
 def test_a_second_backward_pass_adds_to_the_gradients(name: str) -> None:
     layer = SIMPLE[name][0](float)
     y = layer(random((2, 6, 6, 7), float, 0))
@@ -177,6 +177,28 @@ def test_zero_grad_removes_nan() -> None:
         parameter.grad[...] = np.nan
     layer.zero_grad()
     assert not any(parameter.grad.any() for parameter in layer.parameters())
+
+
+def test_a_state_is_a_copy() -> None:
+    layer = nn.BatchNorm2d(2)
+    optimiser = nn.Adam(layer.parameters(), 0.1)
+    for owner in (layer, optimiser):
+        for array in owner.state_dict().values():
+            array[...] = 7
+        assert not any((array == 7).any() for array in owner.state_dict().values())
+
+
+def test_dy_of_another_shape() -> None:
+    layer = nn.ReLU()
+    layer(np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"^dy has shape \(3, 2\); need .* ReLU = \(2, 3\)$"):
+        layer.backward(np.ones((3, 2)))
+
+
+def test_the_gradient_of_relu_at_0_is_0() -> None:
+    layer = nn.ReLU()
+    layer(np.array([-1.0, -0.0, 0.0, 1.0]))
+    np.testing.assert_array_equal(layer.backward(np.full(4, 3.0)), [0, 0, 0, 3])
 
 
 def test_initial_weights_of_linear_keep_the_variance_of_x() -> None:
@@ -205,6 +227,15 @@ def test_a_1x1_convolution_with_steps_or_padding(options: dict[str, Any]) -> Non
         conv.weight.grad[:, :, 0, 0], np.einsum("nohw,nchw->oc", dy, read(x)), atol=1e-12
     )
     assert (dx * x).sum() == pytest.approx((dy * y).sum())  # the adjoint: y has no bias yet
+
+
+def test_a_batch_in_parts_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    conv = nn.Conv2d(3, 4, 3, padding=1, rng=0, dtype=float)
+    x, dy = random((5, 3, 4, 5), float, 1), random((5, 4, 4, 5), float, 2)
+    want = {name: array.copy() for name, array in run(conv, x, dy).items()}
+    monkeypatch.setattr("involution_edu.nn.conv.MAX_COLUMNS", 2 * 27 * 20)  # two images of five
+    for name, array in run(conv, x, dy).items():
+        np.testing.assert_allclose(array, want[name], atol=1e-12, err_msg=name)
 
 
 def test_a_shared_parameter_is_listed_once() -> None:

@@ -28,6 +28,11 @@ def test_names_are_those_of_the_authors_checkpoints() -> None:
     }
 
 
+def test_the_projection_to_other_channels_has_no_bias() -> None:
+    layer = nn.Involution2d(4, 3, out_channels=6, groups=3)
+    assert [name for name in layer.state_dict() if "project" in name] == ["project.weight"]
+
+
 def test_initial_weights_are_those_of_the_authors() -> None:
     layer = nn.Involution2d(256, 7, rng=0)
     parameters = layer.named_parameters()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,15 +135,15 @@ def test_the_command_trains_and_prints_a_table(
 
 
 MISTAKES = {
-    "a task": (["sing"], "invalid choice: 'sing'"),
+    "a task": (["sing"], "task is 'sing'; need one of 'digits'"),
     "a network": (
         ["stripes", "--networks", "tiny"],
         "networks[0] is 'tiny'; need one of 'small', ",
     ),
-    "epochs": (["stripes", "--epochs", "1"], "epochs is 1; need an int >= 2"),
+    "epochs": (["stripes", "--epochs", "0"], "epochs is 0; need an int >= 1"),
     "many epochs": (["stripes", "--epochs", "2000000000"], "2000000000; need an int <= 10000"),
     "a seed": (["stripes", "--seeds", "-1"], "-1"),
-    "a folder": (["stripes", "--out", "/nowhere/at/all"], "/nowhere/at is not a folder"),
+    "a folder": (["stripes", "--out", "/dev/null/at/all"], "/dev/null is not a folder"),
 }
 
 
@@ -157,6 +158,14 @@ def test_mistakes_are_one_line(name: str, capsys: pytest.CaptureFixture[str]) ->
     shown = capsys.readouterr().err
     assert message in shown
     assert shown.count("\n") == 1
+
+
+def test_one_epoch_needs_no_warm_up() -> None:
+    recipe = cases.STRIPES.recipe
+    assert recipe.warmup_epochs == 1
+    assert runs.with_epochs(recipe, None) == recipe
+    assert runs.with_epochs(recipe, 1) == replace(recipe, epochs=1, warmup_epochs=0)
+    assert runs.with_epochs(recipe, 2) == replace(recipe, epochs=2)
 
 
 @pytest.mark.parametrize("name", ["networks", "seeds"])
@@ -190,4 +199,4 @@ def test_a_diverged_training_is_reported_in_one_line(
     assert cli.main([*arguments, "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert found == {"ok": False, "error": "the loss is nan in epoch 1, batch 2"}
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()

@@ -101,6 +101,16 @@ def test_the_score_is_that_of_the_last_weights() -> None:
     assert epochs[-1].test_score == (labels == data.y_test).mean()
 
 
+def test_the_score_is_that_of_the_whole_test_set() -> None:
+    """One picture more than are computed at a time, and only its label is right."""
+    model = nn.Sequential(nn.GlobalAvgPool2d(), nn.Linear(1, 2))
+    model.load_state_dict({"1.weight": np.zeros((2, 1)), "1.bias": np.array([0.0, 1.0])})
+    x, labels = np.zeros((train.TEST_BATCH + 1, 1, 2, 3), np.float32), np.zeros(251, int)
+    labels[-1] = 1
+    data = replace(cases.stripes(), x_test=x, y_test=labels)
+    assert train.evaluate(model, cases.STRIPES, data) == 1 / 251
+
+
 def test_the_test_set_is_not_used_for_training(whole: Run) -> None:
     data = cases.stripes()
     blind = replace(data, x_test=data.x_test[::-1] * 3, y_test=1 - data.y_test)
@@ -292,8 +302,10 @@ def test_progress_counts_every_batch() -> None:
     )
     assert [step[:2] for step in seen] == [(n, 14) for n in range(1, 15)]
     assert seen[0][2].startswith("epoch 1: loss ")
-    assert " test " not in seen[6][2]
-    assert ", test " in seen[7][2]
+    assert " test " not in seen[5][2]
+    assert seen[6][2].startswith("epoch 1: test ")  # after the last batch
+    after = seen[6][2].partition(",")[0].replace("epoch 1", "epoch 2")
+    assert seen[7][2].startswith(f"{after} after 1, loss ")
 
 
 def test_an_unknown_optimizer_is_refused() -> None:

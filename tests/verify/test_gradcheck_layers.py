@@ -14,6 +14,7 @@ from involution_edu import nn
 from involution_edu.arrays import Array
 from involution_edu.backends import loops, shifts, use_backend
 from involution_edu.geometry import make_geometry
+from involution_edu.verify.differences import Differences
 from involution_edu.verify.gradcheck import check_all, check_layer
 from involution_edu.verify.layer_cases import LAYERS, make_layer, make_network
 
@@ -293,3 +294,21 @@ def test_float32_is_refused() -> None:
     layer = nn.Involution2d(16, 3, rng=0)
     with pytest.raises(TypeError, match="x has dtype float32; need float64"):
         check_layer(layer, np.zeros((1, 16, 4, 5), np.float32))
+
+
+def test_the_network_is_checked_in_both_modes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for fault, mode in (
+        (statistics_kept_fixed, "training mode"),
+        (statistics_never_fixed, "evaluation mode"),
+    ):
+        monkeypatch.setattr(nn.BatchNorm2d, "backward", fault)
+        report = check_all([])
+        assert not report.ok
+        assert [r.case for r in report.reports if any(c.wrong for c in r.checks)] == [mode]
+
+
+def test_an_error_just_above_the_tolerance_is_seen() -> None:
+    a, dy = random((3, 4), float, 0), random((3, 4), float, 1)
+    differences = Differences(lambda: a.copy(), dy)
+    assert differences.check("dx", dy * (1 + 3e-9), a, 12, 0).wrong is None
+    assert differences.check("dx", dy * (1 + 3e-8), a, 12, 0).wrong is not None

@@ -212,6 +212,13 @@ def test_a_part_holds_the_numbers_of_its_pixels_and_groups(name: str) -> None:
     assert_array_equal(again.patches, part.patches[:, :, :, 1:2])
 
 
+def test_a_part_is_a_copy() -> None:
+    trace = record_operator(np.ones((1, 2, 5, 6)), np.ones((1, 2, 3, 3, 3, 4)), padding=0)
+    part = trace.part(slice(0, 2), slice(0, 2))
+    for name in ("x", "kernel", "y"):
+        assert not np.shares_memory(getattr(part, name), getattr(trace, name))
+
+
 @pytest.mark.parametrize("rows", [slice(3, 3), slice(0, 9, 2), slice(9, 12)])
 def test_an_impossible_part_is_refused(rows: slice) -> None:
     with pytest.raises(ValueError, match=r"rows is slice\(.*\); need a slice without a step"):

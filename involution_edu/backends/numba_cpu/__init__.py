@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
@@ -52,6 +53,8 @@ def unavailable() -> str | None:
     if reason := wrong_thread_count():
         LOG.warning("the numba backend is not used: %s", reason)
         return reason
+    if not Path(__file__).is_file():
+        return "the package is imported from inside a zip file: unpack that first"
     try:
         import numba
 

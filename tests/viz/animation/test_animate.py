@@ -250,7 +250,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("multiply missing.png", "image is missing.png; there is no such file"),
         ("multiply cut.png", "image is cut.png, which cannot be read"),
         ("multiply dot.png", "image has one colour everywhere; need two or more"),
-        ("multiply --out nowhere", "nowhere is not a folder"),
+        ("multiply --out photo.png/in", "photo.png is not a folder"),
         ("multiply --out full", "multiply.png exists; pass --force"),
         ("multiply --seed -1", "'-1' is not a whole number >= 0"),
     ],
