@@ -175,7 +175,7 @@ function drawSum(seen) {
   grid($("factor"), kernel, K_w, data.limits.kernel, { side, marked });
   grid($("products"), products, K_w, data.limits.product, { side, marked, after });
   const some = values.some((_, k) => outside(k));
-  say("c-window", some ? "hatched: outside, 0" : `window of x, ${nameOf(state.c)}`);
+  say("c-window", some ? "struck out: outside, 0" : `window of x, ${nameOf(state.c)}`);
   const k = state.tap;
   say("equation", equation(seen));
   say("detail", k === null ? BARS : productWords(seen, k));
