@@ -200,7 +200,10 @@ def test_weights_of_a_file_are_used_and_named(photo: Path, weights: Path, tmp_pa
         (["--model", "digits", "--size", "64"], "--size is 64; need none for digits"),
         (["--model", "rednet26", "--size", "129"], "--size is 129; need an int <= 128"),
         (["--weights", "a.npz"], "--weights is a.npz; need no weights for edge"),
-        (["--model", "digits", "--weights", "a.npz"], "--weights is a.npz; need no weights for digits"),
+        (
+            ["--model", "digits", "--weights", "a.npz"],
+            "--weights is a.npz; need no weights for digits",
+        ),
         (["--model", "rednet26", "--weights", "a.npz"], "path is a.npz; there is no such file"),
         # Its page would be too large, not wrong: sums of 512 numbers are rounded in float32.
         (
@@ -233,7 +236,9 @@ def test_weights_of_another_model_are_refused(
     argv = ["explore", str(photo), "--weights", str(weights), "--out", str(out), "--model"]
     assert main([*argv, "rednet38"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"involution-edu: error: --weights is {weights}, which is of another model")
+    assert said.startswith(
+        f"involution-edu: error: --weights is {weights}, which is of another model"
+    )
     assert said.count("\n") == 1
     assert not out.exists()
 
