@@ -84,7 +84,7 @@ function roomIn(element) {
   return rooms.get(element);
 }
 
-const isPhone = () => innerWidth <= 620;
+const isPhone = () => innerWidth <= 740;
 
 // Height of the pictures in the upper row, in CSS pixels: what the rest of the screen leaves.
 function pictureHeight(canvas) {
