@@ -4,19 +4,22 @@
 >>> def groups(C, G):
 ...     return [c % G for c in range(C)]
 >>> course.check(groups)
-Not yet: for groups(6, 2)
-[1] is 1; need 0, and 1 more of 6 are wrong
+Not yet: for groups(C=4, G=2)
+[1] is 1; need 0, and 1 more of 4 are wrong
 The likely mistake: this is the order of the Keras example; here a group has adjacent channels.
 """
 
+from dataclasses import replace
+
 from ..arguments import ArgumentError
-from . import counting, operators, relatives
-from .exercise import Exercise, Function, Verdict, judge
+from . import counting, generator, gradients, machines, operators, relatives
+from .exercise import Exercise, Function, Verdict
 from .figures import show
+from .judge import calls_package, judge
 
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
-    for module in (operators, relatives, counting)
+    for module in (operators, generator, gradients, relatives, counting, machines)
     for exercise in vars(module).values()
     if isinstance(exercise, Exercise)
 }
@@ -24,6 +27,8 @@ EXERCISES: dict[str, Exercise] = {
 
 def check(answer: Function) -> Verdict:
     """Check a function against the exercise of its name; a notebook shows the verdict.
+
+    An answer that is right, but calls this package for it, does not pass.
 
     Parameters
     ----------
@@ -45,12 +50,19 @@ def check(answer: Function) -> Verdict:
     >>> def groups(C, G):
     ...     return [c * G // C for c in range(C)]
     >>> course.check(groups)
-    Right: groups gives the right answer in all 4 cases.
+    Right: groups gives the right answer in all 5 cases.
     """
     name = getattr(answer, "__name__", repr(answer))
     if name not in EXERCISES:
         raise ArgumentError("answer", f"is named {name}", f"one of {', '.join(EXERCISES)}")
-    return judge(EXERCISES[name], answer)
+    exercise = EXERCISES[name]
+    verdict = judge(exercise, answer)
+    if verdict.ok and (called := calls_package(exercise, answer)):
+        text = (
+            f"Not yet: the numbers are right, but {called} of this package makes them; write it out"
+        )
+        return replace(verdict, ok=False, text=text)
+    return verdict
 
 
 __all__ = ["EXERCISES", "Exercise", "Verdict", "check", "judge", "show"]

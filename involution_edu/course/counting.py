@@ -3,169 +3,195 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import floordiv, truediv
+from typing import Any
 
 import numpy as np
 
-from ..geometry import make_geometry
-from ..nn import Involution2d
-from .exercise import Arguments, Cases, Exercise
+from .exercise import Arguments, Cases, Exercise, table
 
 
-def _each(*cases: Arguments) -> Callable[[np.random.Generator], Cases]:
+def each_of(*cases: Arguments) -> Callable[[np.random.Generator], Cases]:
+    """Return a function of a random generator that yields these cases."""
     return lambda rng: iter(cases)
+
+
+def _output_size(
+    H: int,
+    K: int,
+    s: int,
+    p: int,
+    d: int,
+    *,
+    sides: int = 2,
+    span: Callable[[int, int], int] = lambda K, d: d * (K - 1) + 1,
+    divide: Callable[[int, int], Any] = floordiv,
+    more: int = 1,
+    rows: Callable[[int], int] = lambda H: H,
+) -> Any:
+    return divide(rows(H) + sides * p - span(K, d), s) + more
 
 
 OUTPUT_SIZE = Exercise(
     "output_size",
     "output_size(H, K, s, p, d) -> rows of the output: window K, stride s, p zeros on each side, "
     "dilation d.",
-    lambda H, K, s, p, d: make_geometry((1, 1, H, 99), 1, (K, 1), (s, 1), (d, 1), (p, 0)).H_out,
-    _each((7, 3, 2, 1, 2), (5, 3, 1, 1, 1), (8, 7, 2, 3, 1), (9, 3, 1, 0, 2), (10, 5, 3, 4, 2)),
-    {
-        "one is missing: a window that just fits gives one output.": (
-            lambda H, K, s, p, d: (H + 2 * p - d * (K - 1) - 1) // s
-        ),
-        "you left out the dilation: the window spans d*(K - 1) + 1 rows.": (
-            lambda H, K, s, p, d: (H + 2 * p - K) // s + 1
-        ),
-        "there are p zeros on each side, so 2*p in all.": (
-            lambda H, K, s, p, d: (H + p - d * (K - 1) - 1) // s + 1
-        ),
-        "there are K - 1 steps between K taps: the window spans d*(K - 1) + 1.": (
-            lambda H, K, s, p, d: (H + 2 * p - d * K) // s + 1
-        ),
-        "the last stride may not fit, and then gives no output: divide with //.": (
-            lambda H, K, s, p, d: (H + 2 * p - d * (K - 1) - 1) / s + 1
-        ),
-        "H // s leaves out the last window: with 'same' padding it is ceil(H / s).": (
-            lambda H, K, s, p, d: H // s
-        ),
-    },
-)
+    _output_size,
+    each_of(
+        *((5, 3, 1, 1, 1), (7, 3, 2, 1, 1), (6, 3, 2, 1, 1), (7, 3, 2, 1, 2), (8, 7, 2, 3, 1)),
+        *((9, 3, 1, 0, 2), (10, 5, 3, 4, 2), (8, 3, 2, 0, 1), (11, 3, 3, 0, 1), (9, 5, 4, 3, 3)),
+    ),
+    table(
+        _output_size,
+        ("no + 1", {"more": 0}, "one is missing: a window that just fits gives one output."),
+        ("no dilation", {"span": lambda K, d: K},
+         "you left out the dilation: the window spans d*(K - 1) + 1 rows."),
+        ("padding once", {"sides": 1}, "there are p zeros on each side, so 2*p in all."),
+        ("padding taken off", {"sides": -2}, "padding adds rows: + 2*p."),
+        ("d*K", {"span": lambda K, d: d * K},
+         "there are K - 1 steps between K taps: the window spans d*(K - 1) + 1."),
+        ("d*(K - 1)", {"span": lambda K, d: d * (K - 1)},
+         "the window spans d*(K - 1) + 1 rows: its first tap is a row, too."),
+        ("K + d - 1", {"span": lambda K, d: K + d - 1},
+         "each of K - 1 steps has d rows: the window spans d*(K - 1) + 1."),
+        ("(d - 1)*K", {"span": lambda K, d: K + (d - 1) * K},
+         "there are K - 1 gaps of d - 1 rows, not K: the window spans d*(K - 1) + 1."),
+        ("/", {"divide": truediv},
+         "the last stride may not fit, and then gives no output: divide with //."),
+        ("round", {"divide": lambda a, s: round(a / s + 1) - 1},
+         "the last stride may not fit, and then gives no output: round down, with //."),
+        ("ceil", {"divide": lambda a, s: -(-a // s)},
+         "you rounded up; the last stride may not fit, and then gives no output."),
+        ("+ 1 inside", lambda H, K, s, p, d: (H + 2 * p - d * (K - 1)) // s,
+         "the + 1 comes after the division: (...) // s + 1."),
+        ("no brackets", lambda H, K, s, p, d: H + 2 * p - (d * (K - 1) + 1) // s + 1,
+         "// binds before + and -: put H + 2*p - span in brackets."),
+        ("same", lambda H, K, s, p, d: -(-H // s),
+         "that is the size with 'same' padding, whatever K, p and d are; use them."),
+        ("H // s", lambda H, K, s, p, d: H // s,
+         "H // s leaves out the window, the padding and the dilation."),
+    ),
+)  # fmt: skip
+
 
 GROUPS = Exercise(
     "groups",
     "groups(C, G) -> list: the group of each of the C channels.",
     lambda C, G: [c // (C // G) for c in range(C)],
-    _each((4, 1), (6, 2), (6, 3), (8, 8)),
-    {
-        "this is the order of the Keras example; here a group has adjacent channels.": (
-            lambda C, G: [c % G for c in range(C)]
-        ),
-        "divide by the channels in a group, C // G, not by the number of groups.": (
-            lambda C, G: [c // G for c in range(C)]
-        ),
-        "groups are counted from 0.": (lambda C, G: [c // (C // G) + 1 for c in range(C)]),
-    },
-)
+    each_of((4, 2), (6, 2), (6, 3), (4, 1), (8, 8)),
+    table(
+        list,
+        ("interleaved", lambda C, G: [c % G for c in range(C)],
+         "this is the order of the Keras example; here a group has adjacent channels."),
+        ("c // G", lambda C, G: [c // G for c in range(C)],
+         "divide by the channels in a group, C // G, not by the number of groups."),
+        ("from 1", lambda C, G: [c // (C // G) + 1 for c in range(C)],
+         "groups are counted from 0."),
+        ("c % C_g", lambda C, G: [c % (C // G) for c in range(C)],
+         "c % C_g is the number of the channel in its group; its group is c // C_g."),
+        ("/", lambda C, G: [c / (C // G) for c in range(C)],
+         "a group is a whole number: divide with //."),
+        ("rounded", lambda C, G: [round(c / (C // G)) for c in range(C)],
+         "round goes up from the middle of a group: divide with //."),
+        ("c from 1", lambda C, G: [c // (C // G) for c in range(1, C + 1)],
+         "channels are counted from 0: range(C)."),
+        ("members", lambda C, G: [list(range(g * C // G, (g + 1) * C // G)) for g in range(G)],
+         "these are the channels of each group; return the group of each channel."),
+        ("backwards", lambda C, G: [G - 1 - c // (C // G) for c in range(C)],
+         "group 0 has the first channels."),
+    ),
+)  # fmt: skip
+
+
+def _full_filter(
+    H: int, W: int, K: int, G: int, *, pixels: Any = None, k: int = 2, g: int = 1
+) -> Any:
+    return (H * W if pixels is None else pixels(H, W)) * K**k * G**g
+
 
 FULL_FILTER = Exercise(
     "full_filter_parameters",
     "full_filter_parameters(H, W, K, G) -> parameters of a layer that stores a K x K kernel for "
     "every pixel and each of G groups, instead of generating it.",
-    lambda H, W, K, G: H * W * K * K * G,
-    _each((56, 48, 7, 4), (5, 6, 3, 1), (112, 112, 3, 2)),
-    {
-        "that is one kernel; every pixel has its own.": (lambda H, W, K, G: K * K * G),
-        "every group has its own kernels.": (lambda H, W, K, G: H * W * K * K),
-        "a window has K rows and K columns.": (lambda H, W, K, G: H * W * K * G),
-    },
-)
-
-UNFOLD_BYTES = Exercise(
-    "unfold_bytes",
-    "unfold_bytes(N, C, H, W, K) -> bytes of a copy of all windows, float32, stride 1, 'same'.",
-    lambda N, C, H, W, K: 4 * N * C * H * W * K * K,
-    _each((8, 64, 56, 56, 7), (1, 3, 5, 7, 3)),
-    {
-        "a float32 has 4 bytes.": (lambda N, C, H, W, K: N * C * H * W * K * K),
-        "every channel has windows.": (lambda N, C, H, W, K: 4 * N * H * W * K * K),
-        "every pixel has K*K numbers in its window.": (lambda N, C, H, W, K: 4 * N * C * H * W),
-        "a window has K rows and K columns.": (lambda N, C, H, W, K: 4 * N * C * H * W * K),
-    },
-)
-
-INTENSITY = Exercise(
-    "intensity",
-    "intensity(K, C_g) -> FLOP per byte that must be moved, float32, stride 1: x and kernel are "
-    "read once, y is written once; a multiply-add is 2 FLOP.",
-    lambda K, C_g: 2 * K * K / (4 + 4 + 4 * K * K / C_g),
-    _each((7, 16), (3, 1), (5, 32)),
-    {
-        "a multiply-add is two operations.": (lambda K, C_g: K * K / (8 + 4 * K * K / C_g)),
-        "C_g channels share a kernel: each output needs 1 / C_g of it.": (
-            lambda K, C_g: 2 * K * K / (8 + 4 * K * K)
-        ),
-        "x is read and y is written: 4 + 4 bytes.": (
-            lambda K, C_g: 2 * K * K / (4 + 4 * K * K / C_g)
-        ),
-        "a float32 has 4 bytes.": (lambda K, C_g: 2 * K * K / (2 + K * K / C_g)),
-    },
-)
-
-PIXEL_OF_THREAD = Exercise(
-    "pixel_of_thread",
-    "pixel_of_thread(t, C, H, W) -> (n, c, i, j): the output of thread number t; threads are "
-    "numbered like the elements of a C-contiguous array (N, C, H, W).",
-    lambda t, C, H, W: (t // (C * H * W), t // (H * W) % C, t // W % H, t % W),
-    _each((0, 2, 3, 4), (23, 2, 3, 4), (77, 2, 3, 5), (1000, 3, 7, 5)),
-    {
-        "you swapped row and column; neighbouring threads are neighbours along a row.": (
-            lambda t, C, H, W: (t // (C * H * W), t // (H * W) % C, t % H, t // H % W)
-        ),
-        "channels start again with each image: take them modulo C.": (
-            lambda t, C, H, W: (t // (C * H * W), t // (H * W), t // W % H, t % W)
-        ),
-    },
-)
-
-HALO = Exercise(
-    "halo",
-    "halo(rows, columns, K) -> numbers of x that a tile of outputs reads, per output: the size of "
-    "the tile with its halo over the size of the tile, stride 1.",
-    lambda rows, columns, K: (rows + K - 1) * (columns + K - 1) / (rows * columns),
-    _each((8, 32, 7), (4, 4, 3), (1, 1, 5)),
-    {
-        "the halo has K - 1 rows, (K - 1)/2 on each side.": (
-            lambda rows, columns, K: (rows + K) * (columns + K) / (rows * columns)
-        ),
-        "the window reaches (K - 1)/2 to each side, not K - 1.": (
-            lambda rows, columns, K: (rows + 2 * (K - 1)) * (columns + 2 * (K - 1)) / rows / columns
-        ),
-        "divide by the number of outputs in the tile.": (
-            lambda rows, columns, K: (rows + K - 1) * (columns + K - 1)
-        ),
-        "the halo is on both sides.": (
-            lambda rows, columns, K: (rows + K // 2) * (columns + K // 2) / (rows * columns)
-        ),
-    },
-)
+    _full_filter,
+    each_of((2, 3, 3, 2), (5, 6, 3, 1), (56, 48, 7, 4), (112, 112, 3, 2)),
+    table(
+        _full_filter,
+        ("one kernel", {"pixels": lambda H, W: 1}, "that is one kernel; every pixel has its own."),
+        ("no groups", {"g": 0}, "every group has its own kernels."),
+        ("K", {"k": 1}, "a window has K rows and K columns."),
+        ("G*G", {"g": 2}, "each of the G groups has its kernels once: G, not G*G."),
+        ("H*H", {"pixels": lambda H, W: H * H}, "the image has H rows and W columns."),
+        ("W*W", {"pixels": lambda H, W: W * W}, "the image has H rows and W columns."),
+        ("K ^ 2", lambda H, W, K, G: H * W * (K ^ 2) * G,
+         "^ is not a power in Python, but a bitwise xor; write K**2 or K*K."),
+        ("H*W*K ^ 2*G", lambda H, W, K, G: H * W * K ^ 2 * G,
+         "^ is not a power in Python, but a bitwise xor; write K**2 or K*K."),
+        ("G*H*W*K ^ 2", lambda H, W, K, G: G * H * W * K ^ 2,
+         "^ is not a power in Python, but a bitwise xor; write K**2 or K*K."),
+        ("valid", lambda H, W, K, G: (H - K + 1) * (W - K + 1) * K * K * G,
+         "every pixel has a kernel, those at the border too: H*W."),
+    ),
+)  # fmt: skip
 
 
-def layer_parameters(C: int, K: int, C_g: int, r: int) -> int:
-    """Return the number of parameters of an involution layer, counted in a layer."""
-    layer = Involution2d(C, K, group_channels=C_g, reduction=r, rng=0)
-    return sum(parameter.data.size for parameter in layer.parameters())
+def _layer_parameters(
+    C: int,
+    K: int,
+    C_g: int,
+    r: int,
+    *,
+    reduced: Callable[[int, int], int] = lambda C, r: C // r,
+    groups: Callable[[int, int], int] = lambda C, C_g: C // C_g,
+    taps: Callable[[int], int] = lambda K: K * K,
+    reduce_bias: int = 0,
+    norm: int = 2,
+    span_bias: int = 1,
+    reduce: int = 1,
+    span: int = 1,
+) -> int:
+    narrow, spanned = reduced(C, r), taps(K) * groups(C, C_g)
+    return (
+        reduce * C * narrow
+        + (reduce_bias + norm) * narrow
+        + span * spanned * narrow
+        + span_bias * spanned
+    )
 
 
 PARAMETERS = Exercise(
     "layer_parameters",
     "layer_parameters(C, K, C_g, r) -> parameters of an involution layer: reduce without a bias, "
     "batch norm, span with a bias.",
-    layer_parameters,
-    _each((64, 7, 16, 4), (32, 3, 16, 4), (12, 5, 3, 2)),
-    {
-        "batch norm learns a weight and a bias for each reduced channel.": (
-            lambda C, K, C_g, r: layer_parameters(C, K, C_g, r) - 2 * (C // r)
-        ),
-        "span has a bias.": (
-            lambda C, K, C_g, r: layer_parameters(C, K, C_g, r) - K * K * (C // C_g)
-        ),
-        "span gives K*K numbers for each group; there are C / C_g groups.": (
-            lambda C, K, C_g, r: C * (C // r) + 2 * (C // r) + K * K * C_g * (C // r + 1)
-        ),
-        "that is a convolution; here the kernels are generated.": (
-            lambda C, K, C_g, r: K * K * C * C
-        ),
-    },
-)
+    _layer_parameters,
+    each_of((4, 3, 2, 2), (64, 7, 16, 4), (32, 3, 16, 4), (12, 5, 3, 2)),
+    table(
+        _layer_parameters,
+        ("no batch norm", {"norm": 0},
+         "batch norm learns a weight and a bias for each reduced channel."),
+        ("norm has one", {"norm": 1},
+         "batch norm learns a weight and a bias: two for each reduced channel."),
+        ("running statistics", {"norm": 4},
+         "batch norm's running mean and variance are counted up, not learned: only 2 per channel."),
+        ("norm of all channels", lambda C, K, C_g, r: (
+            _layer_parameters(C, K, C_g, r, norm=0) + 2 * C),
+         "batch norm follows reduce, so it has C / r channels."),
+        ("no bias", {"span_bias": 0}, "span has a bias."),
+        ("reduce has a bias", {"reduce_bias": 1}, "reduce has no bias: batch norm follows it."),
+        ("one group", {"groups": lambda C, C_g: 1},
+         "span gives K*K numbers for each group; there are C / C_g groups."),
+        ("C_g groups", {"groups": lambda C, C_g: C_g},
+         "span gives K*K numbers for each group; there are C / C_g groups."),
+        ("a group per channel", {"groups": lambda C, C_g: C},
+         "the C_g channels of a group share a kernel; there are C / C_g groups."),
+        ("K", {"taps": lambda K: K}, "a kernel has K*K numbers: K rows and K columns."),
+        ("K ^ 2", {"taps": lambda K: K ^ 2},
+         "^ is not a power in Python, but a bitwise xor; write K**2 or K*K."),
+        ("not reduced", {"reduced": lambda C, r: C}, "reduce gives C / r channels."),
+        ("K x K reduce", lambda C, K, C_g, r: (
+            _layer_parameters(C, K, C_g, r, reduce=0) + K * K * C * (C // r)),
+         "reduce is 1 x 1: a matrix of C * C / r numbers."),
+        ("convolution", lambda C, K, C_g, r: K * K * C * C,
+         "that is a convolution; here the kernels are generated."),
+    ),
+)  # fmt: skip

@@ -1,19 +1,53 @@
-"""Exercises, and the check of an answer."""
+"""Exercises, their tables of known mistakes, and the verdict of a check."""
 
 from __future__ import annotations
 
-import copy
+import inspect
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from .figures import show
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Arguments = tuple[Any, ...]
 Cases = Iterator[Arguments]
 Function = Callable[..., Any]
-ROUNDING = 1e-9  # relative; float64 sums in another order agree much better
+Index = tuple[int, ...]
+Drawing = dict[str, Any]  # two-dimensional arrays by title; the first may have a window marked
+
+
+class Mistake(NamedTuple):
+    """A wrong answer that is known: its name, a function that gives it, and what to tell."""
+
+    name: str
+    answer: Function
+    hint: str
+
+
+def table(formula: Function, *rows: tuple[str, Any, str]) -> tuple[Mistake, ...]:
+    """Return mistakes from rows of a name, the mistake and a hint.
+
+    The mistake is a function, or a dict: keyword arguments that exchange a part of ``formula``.
+    Two of the latter that exchange different parts can be recognised together.
+    """
+    return tuple(
+        Mistake(name, partial(formula, **wrong) if isinstance(wrong, dict) else wrong, hint)
+        for name, wrong, hint in rows
+    )
+
+
+def both(one: Mistake, other: Mistake) -> Function | None:
+    """Return the answer that makes two mistakes at once, or None if they cannot be combined."""
+    a, b = one.answer, other.answer
+    if not (isinstance(a, partial) and isinstance(b, partial) and a.func is b.func):
+        return None
+    return None if a.keywords.keys() & b.keywords else partial(a.func, **a.keywords, **b.keywords)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +60,19 @@ class Exercise:
     task : str
         The signature, and in one sentence what to return.
     right : callable
-        The reference answer.
+        The reference answer. Parts of it may be exchanged by keyword arguments.
     cases : callable
-        Called with a random generator; yields the arguments of each call, awkward ones included.
-    mistakes : dict of str to callable
-        Common wrong answers, by the hint for each.
+        Called with a random generator; yields the arguments of each call: small integers first,
+        then awkward sizes.
+    mistakes : tuple of Mistake
+    axes : tuple of str
+        Names of the axes of the result; for a tuple of numbers, the name of each.
+    sizes : callable, optional
+        Sizes by name, of the arguments of a case; by default the arguments that are numbers.
+    picture : callable, optional
+        Arrays to draw, of the arguments and an index of the result.
+    quick : tuple, optional
+        Arguments of a large case, and the most lines of Python that may run for it.
 
     Examples
     --------
@@ -38,22 +80,33 @@ class Exercise:
     >>> exercise = course.EXERCISES["groups"]
     >>> for C, G in exercise.cases(np.random.default_rng(0)):
     ...     print(C, G, exercise.right(C, G))
-    4 1 [0, 0, 0, 0]
+    4 2 [0, 0, 1, 1]
     6 2 [0, 0, 0, 1, 1, 1]
     6 3 [0, 0, 1, 1, 2, 2]
+    4 1 [0, 0, 0, 0]
     8 8 [0, 1, 2, 3, 4, 5, 6, 7]
-    >>> for hint, answer in exercise.mistakes.items():
-    ...     print(answer(6, 2), hint.partition(";")[0])
-    [0, 1, 0, 1, 0, 1] this is the order of the Keras example
-    [0, 0, 1, 1, 2, 2] divide by the channels in a group, C // G, not by the number of groups.
-    [1, 1, 1, 2, 2, 2] groups are counted from 0.
+    >>> for mistake in exercise.mistakes[:3]:
+    ...     print(mistake.answer(6, 2), mistake.name)
+    [0, 1, 0, 1, 0, 1] interleaved
+    [0, 0, 1, 1, 2, 2] c // G
+    [1, 1, 1, 2, 2, 2] from 1
     """
 
     name: str
     task: str
     right: Function
     cases: Callable[[np.random.Generator], Cases]
-    mistakes: dict[str, Function]
+    mistakes: tuple[Mistake, ...]
+    axes: tuple[str, ...] = ()
+    sizes: Callable[..., dict[str, float]] | None = None
+    picture: Callable[[Arguments, Index], Drawing] | None = None
+    quick: tuple[Arguments, int] | None = None
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of the arguments."""
+        found = inspect.signature(self.right).parameters.values()
+        return [p.name for p in found if p.kind is not p.KEYWORD_ONLY]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,111 +117,58 @@ class Verdict:
     ----------
     ok : bool
     text : str
+    exercise : Exercise
+    arguments : tuple
+        Of the first case that went wrong; empty if none did.
+    got, want : object
+        The learner's result there, and the right one.
+    index : tuple of int, optional
+        The first wrong number of an array.
 
     Examples
     --------
     >>> from involution_edu import course
     >>> def groups(C, G):
-    ...     return None
+    ...     return [c % G for c in range(C)]
     >>> verdict = course.check(groups)
-    >>> verdict.ok
-    False
-    >>> verdict
-    Not yet: for groups(4, 1)
-    it returned nothing yet
+    >>> verdict.ok, verdict.arguments, verdict.got, verdict.want
+    (False, (4, 2), [0, 1, 0, 1], [0, 0, 1, 1])
     """
 
     ok: bool
     text: str
+    exercise: Exercise
+    arguments: Arguments = ()
+    got: Any = None
+    want: Any = None
+    index: Index | None = None
 
     def __repr__(self) -> str:
         return self.text
 
+    def show(self) -> Figure:
+        """Return a figure of the first wrong number: what it is made of, yours and the right one.
 
-def judge(exercise: Exercise, answer: Function, *, seed: int = 0) -> Verdict:
-    """Call ``answer`` on every case; stop at the first wrong result and explain it.
-
-    The text gives the arguments (arrays by their shapes), the index of the first wrong number with
-    both values and, if the answer equals a common mistake, the hint for it.
-
-    Parameters
-    ----------
-    exercise : Exercise
-    answer : callable
-        Of any name, with the arguments of the exercise.
-    seed : int
-        Of the cases.
-
-    Returns
-    -------
-    verdict : Verdict
-
-    Examples
-    --------
-    >>> from involution_edu import course
-    >>> judge(course.EXERCISES["groups"], lambda C, G: [c // G for c in range(C)])
-    Not yet: for groups(4, 1)
-    [1] is 1; need 0, and 2 more of 4 are wrong
-    The likely mistake: divide by the channels in a group, C // G, not by the number of groups.
-    """
-    cases = list(exercise.cases(np.random.default_rng(seed)))
-    for arguments in cases:
-        if problem := _problem(exercise, answer, arguments, cases):
-            call = ", ".join(map(_short, arguments))
-            return Verdict(False, f"Not yet: for {exercise.name}({call})\n{problem}")
-    text = f"Right: {exercise.name} gives the right answer in all {len(cases)} cases."
-    return Verdict(True, text)
+        Examples
+        --------
+        >>> from involution_edu import course
+        >>> def apply(kernel, window):
+        ...     return (kernel * window).mean()
+        >>> [axes.get_title() for axes in course.check(apply).show().axes]
+        ['window (3 × 3)', 'kernel (3 × 3)', 'products (3 × 3)', 'yours (1 × 1)', 'right (1 × 1)']
+        """
+        drawing: Drawing = {}
+        want = np.asarray(self.want, float)
+        index = self.index or (0,) * want.ndim
+        if self.exercise.picture is not None and self.arguments:
+            drawing = self.exercise.picture(self.arguments, index)
+        for name, result in (("yours", self.got), ("right", self.want)):
+            if self.index is not None or name == "right":
+                drawing[name] = _drawn(np.asarray(result, float), index)
+        return show(**drawing)
 
 
-def _problem(
-    exercise: Exercise, answer: Function, arguments: Arguments, cases: list[Arguments]
-) -> str | None:
-    """Return what is wrong with ``answer`` on one case, or None."""
-    given = copy.deepcopy(arguments)
-    try:
-        got = answer(*given)
-    except Exception as error:  # noqa: BLE001 - the learner's code may raise anything
-        return f"it raised {type(error).__name__}: {error}"
-    if problem := _difference(got, exercise.right(*copy.deepcopy(arguments))):
-        return problem + _hint(exercise, answer, cases)
-    for k, (after, before) in enumerate(zip(given, arguments, strict=True)):
-        if _difference(after, before):
-            return f"it changed its argument {k}; work on a copy"
-    return None
-
-
-def _short(argument: Any) -> str:
-    return f"array{argument.shape}" if isinstance(argument, np.ndarray) else repr(argument)
-
-
-def _hint(exercise: Exercise, answer: Function, cases: list[Arguments]) -> str:
-    """Return the hint for the mistake that equals ``answer`` on every case where it returns."""
-    found = []
-    for arguments in cases:
-        with suppress(Exception):  # no evidence against a mistake
-            found.append((arguments, answer(*copy.deepcopy(arguments))))
-    for hint, mistake in exercise.mistakes.items():
-        if all(_difference(got, mistake(*copy.deepcopy(given))) is None for given, got in found):
-            return f"\nThe likely mistake: {hint}"
-    return ""
-
-
-def _difference(got: Any, want: Any) -> str | None:
-    """Return what is wrong with ``got``, or None if it equals ``want`` up to rounding."""
-    if got is None or got is Ellipsis:
-        return "it returned nothing yet"
-    try:
-        a, b = np.asarray(got), np.asarray(want)
-    except ValueError:
-        return f"it returned {got!r}; need {want!r}"
-    if a.shape != b.shape:
-        return f"its shape is {a.shape}; need {b.shape}"
-    if a.dtype.kind not in "biuf":
-        return f"it returned {got!r}; need numbers"
-    wrong = ~np.isclose(a, b, rtol=ROUNDING, atol=ROUNDING * float(np.abs(b).max(initial=0)))
-    if not wrong.any():
-        return None
-    index = tuple(int(i) for i in np.argwhere(wrong)[0])
-    at = f"[{', '.join(map(str, index))}]" if index else "the result"
-    many = f", and {wrong.sum() - 1} more of {wrong.size} are wrong" if wrong.sum() > 1 else ""
-    return f"{at} is {a[index]:.6g}; need {b[index]:.6g}{many}"
+def _drawn(result: np.ndarray, index: Index) -> np.ndarray:
+    """Return one number of an array, or a whole list as a row; infinity has no colour, as NaN."""
+    result = np.where(np.isfinite(result), result, np.nan)
+    return result[index].reshape(1, 1) if result.ndim != 1 else result[None]

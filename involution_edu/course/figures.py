@@ -47,14 +47,14 @@ def show(limit: float | None = None, **arrays: Array) -> Figure:
     for name, array in arrays.items():
         if np.ndim(array) != 2:
             raise ArgumentError(name, f"has shape {np.shape(array)}", "(rows, columns)")
-    limit = limit or limit_of(np.concatenate([np.ravel(a) for a in arrays.values()]))
+    limit = limit or limit_of(np.nan_to_num(np.concatenate([np.ravel(a) for a in arrays.values()])))
     widths = [max(3, np.shape(array)[1]) for array in arrays.values()]
     cell = min(0.55, 9.5 / sum(widths))
     height = cell * max(np.shape(array)[0] for array in arrays.values()) + 0.5
     figure = Figure(figsize=(cell * sum(widths) + 0.3 * len(arrays), height), layout="constrained")
     axes = figure.subplots(1, len(arrays), width_ratios=widths, squeeze=False)[0]
     for ax, (name, array) in zip(axes, arrays.items(), strict=True):
-        ax.imshow(diverging(array, limit))
+        ax.imshow(diverging(np.nan_to_num(array), limit))  # NaN is white
         ax.set_title(f"{name} ({array.shape[0]} × {array.shape[1]})", fontsize=9)
         ax.set_xticks(np.arange(-0.5, array.shape[1]), minor=True)
         ax.set_yticks(np.arange(-0.5, array.shape[0]), minor=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,30 +34,42 @@ def title(path: Path) -> str:
 def copy(target: Path, *, force: bool = False) -> list[Path]:
     """Copy all notebooks to the folder ``target``, created if needed; return their paths.
 
-    OSError if one exists there and ``force`` is not set, or the folder cannot be written: nothing
+    The copies have no outputs: they would answer what the learner is to predict. OSError if one exists there and ``force`` is not set, or the folder cannot be written: nothing
     is copied then.
     """
     copies = [target / path.name for path in paths()]
     check_writable(*copies, force=force, choice="another folder")
     for path, to in zip(paths(), copies, strict=True):
-        with written_whole(to, force=force) as temporary:
-            shutil.copyfile(path, temporary)
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "code":
+                cell |= {"outputs": [], "execution_count": None}
+        _write(notebook, to, force=force)
     return copies
+
+
+def _write(notebook: dict[str, Any], path: Path, *, force: bool) -> None:
+    with written_whole(path, force=force) as temporary:
+        text = json.dumps(notebook, indent=1, ensure_ascii=False)
+        temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
 def solved(notebook: dict[str, Any]) -> dict[str, Any]:
     """Return a notebook with its exercises answered.
 
-    A cell tagged "exercise" gets the source of the next cell tagged "solution".
+    A cell tagged "exercise" gets the code of the next cell tagged "solution", which is Markdown,
+    and keeps its last lines, the check.
     """
     answered: dict[str, Any] = json.loads(json.dumps(notebook))
     waiting: dict[str, Any] | None = None
     for cell in answered["cells"]:
-        tags = cell["metadata"].get("tags", [])
+        tags, source = cell["metadata"].get("tags", []), "".join(cell["source"])
         if "exercise" in tags:
             waiting = cell
         elif "solution" in tags and waiting is not None:
-            waiting["source"] = cell["source"]
+            check = "".join(waiting["source"]).partition("course.check(")
+            code = re.findall("```python\n(.*?)```", source, re.DOTALL)[0]
+            waiting["source"] = f"{code}\n\n{check[1]}{check[2]}"
             waiting = None
     return answered
 
@@ -85,8 +97,6 @@ def refresh(progress: Progress) -> list[Path]:
     for done, path in enumerate(found):
         progress(done, len(found), path.name)
         notebook = execute(json.loads(path.read_text(encoding="utf-8")), where=path.parent)
-        with written_whole(path, force=True) as temporary:
-            text = json.dumps(notebook, indent=1, ensure_ascii=False)
-            temporary.write_text(f"{text}\n", encoding="utf-8")
+        _write(notebook, path, force=True)
     progress(len(found), len(found), "notebooks run")
     return found

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
-from ..ops import involution, involution_backward
-from .exercise import Cases, Exercise
+from .exercise import Arguments, Cases, Drawing, Exercise, Index, table
+from .windows import (
+    EDGES,
+    STARTS,
+    Edge,
+    centred,
+    flipped,
+    fold,
+    last_inside,
+    swapped,
+    unchanged,
+    windows,
+    zeros,
+)
 
 SHAPES = (  # N, C, H, W, G, K
     (1, 1, 3, 4, 1, 3),
@@ -20,206 +33,207 @@ SHAPES = (  # N, C, H, W, G, K
 )
 
 
+def integers(rng: np.random.Generator, *shape: int) -> Array:
+    """Return small integers, as floats, none of them 0."""
+    numbers: Array = rng.integers(1, 5, shape) * rng.choice([-1.0, 1.0], shape)
+    return numbers
+
+
 def _one_pixel(rng: np.random.Generator) -> Cases:
+    yield integers(rng, 3, 3), integers(rng, 3, 3)
     for K in (3, 5, 7):
         yield rng.standard_normal((K, K)), rng.standard_normal((K, K))
+
+
+def _draw_pixel(arguments: Arguments, index: Index) -> Drawing:
+    kernel, window = arguments
+    return {"window": window, "kernel": kernel, "products": kernel * window}
+
+
+def _apply(kernel: Array, window: Array) -> Array:
+    result: Array = (kernel * window).sum()
+    return result
 
 
 APPLY = Exercise(
     "apply",
     "apply(kernel, window) -> the output of one pixel. Both are (K, K).",
-    lambda kernel, window: (kernel * window).sum(),
+    _apply,
     _one_pixel,
-    {
-        "these are the products; add them up.": (lambda kernel, window: kernel * window),
-        "@ is the matrix product; multiply element by element, with *.": (
-            lambda kernel, window: (kernel @ window).sum()
-        ),
-        "that is the mean; take the sum.": (lambda kernel, window: (kernel * window).mean()),
-    },
-)
+    table(
+        _apply,
+        ("no sum", lambda k, w: k * w, "these are the products; add them up."),
+        ("matrix product", lambda k, w: k @ w,
+         "@ is the matrix product; multiply element by element, with *, and add up."),
+        ("matrix product, sum", lambda k, w: (k @ w).sum(),
+         "@ is the matrix product; multiply element by element, with *."),
+        ("mean", lambda k, w: (k * w).mean(), "that is the mean; take the sum."),
+        ("built-in sum", lambda k, w: sum(k * w),
+         "Python's sum adds up the rows only; use (...).sum() or np.sum."),
+        ("turned", lambda k, w: (flipped(k) * w).sum(),
+         "you turned the kernel by half a turn; tap (0, 0) belongs to window[0, 0]."),
+        ("transposed", lambda k, w: (k.T * w).sum(),
+         "you swapped rows and columns of the kernel or of the window."),
+        ("last tap", lambda k, w: (k * w)[-1, -1],
+         "= replaces what was there, so that only the last product is left; add with +=."),
+        ("added", lambda k, w: (k + w).sum(), "multiply kernel and window, do not add them."),
+        ("normalised", lambda k, w: (k * w).sum() / k.sum(),
+         "do not divide by the kernel's sum; a kernel need not add up to 1."),
+        ("short loop", lambda k, w: (k * w)[:-1, :-1].sum(),
+         "range(K - 1) ends one tap early; range(K) has all K."),
+    ),
+    sizes=lambda kernel, window: {"K": len(kernel)},
+    picture=_draw_pixel,
+)  # fmt: skip
 
 
-def _operands(rng: np.random.Generator) -> Cases:
+def operands(rng: np.random.Generator) -> Cases:
+    """Yield x and kernel of awkward sizes."""
     for N, C, H, W, G, K in SHAPES:
-        yield rng.standard_normal((N, C, H, W)), rng.standard_normal((N, G, K, K, H, W))
+        numbers = integers if C == 1 else lambda rng, *shape: rng.standard_normal(shape)
+        yield numbers(rng, N, C, H, W), numbers(rng, N, G, K, K, H, W)
 
 
-def _mean_kernel(kernel: Array) -> Array:
-    return np.broadcast_to(kernel.mean(axis=(4, 5), keepdims=True), kernel.shape)
+def adjacent(c: int, C: int, G: int) -> int:
+    """Return the group of a channel."""
+    return c // (C // G)
 
 
-def _over_channels(x: Array, kernel: Array) -> Array:
-    n, g = x.shape[0], kernel.shape[1]
-    y = involution(x, kernel).reshape(n, g, -1, *x.shape[2:])
-    return np.broadcast_to(y.sum(2, keepdims=True), y.shape).reshape(x.shape)
-
-
-def _by_channel(x: Array, kernel: Array, group_of: Callable[[int, int], int]) -> Array:
-    """Apply to channel c the kernel of group ``group_of(c, G)``."""
-    C, G = x.shape[1], kernel.shape[1]
-    return involution(x, kernel[:, [group_of(c, G) for c in range(C)]])
-
-
-def _padded(
-    x: Array, kernel: Array, *margins: tuple[int, int, Literal["constant", "edge", "wrap"]]
+def apply_kernels(
+    x: Array,
+    kernel: Array,
+    *,
+    edge: Edge = zeros,
+    start: Callable[[int], int] = centred,
+    group: Callable[[int, int, int], int] = adjacent,
+    weigh: Callable[[Array], Array] = unchanged,
+    add: Callable[[Array, Array], Array] = lambda products, inside: products.sum((2, 3)),
+    out: Callable[[Array, int], Array] = lambda y, G: y,
 ) -> Array:
-    """Pad rows and columns by multiples of half a window, in one mode after another; then apply."""
-    p = kernel.shape[2] // 2
-    for before, after, mode in margins:
-        widths = before * p, after * p
-        x = np.pad(x, ((0, 0), (0, 0), widths, widths), mode=mode)
-    return involution(x, kernel, padding=0)
+    """Return y by the definition; see `Exercise.right` for the keyword arguments."""
+    C, G, K = x.shape[1], kernel.shape[1], kernel.shape[2]
+    seen, inside = (windows(a, K, edge, start) for a in (x, np.ones_like(x)))
+    products = weigh(kernel)[:, [group(c, C, G) for c in range(C)]] * seen  # (N, C, K, K, H, W)
+    return out(add(products, inside), G)
 
 
+def each_group(reduce: Callable[..., Array]) -> Callable[[Array, int], Array]:
+    """Return a function that gives all channels of a group, or of G groups, the same result."""
+
+    def result(y: Array, G: int) -> Array:
+        parts = y.reshape(len(y), G, -1, *y.shape[2:])
+        return np.broadcast_to(reduce(parts, axis=2, keepdims=True), parts.shape).reshape(y.shape)
+
+    return result
+
+
+def _of_neighbour(kernel: Array) -> Array:
+    """Return, for every tap, the number of the kernel of the pixel that is read."""
+    K, result = kernel.shape[2], np.zeros_like(kernel)
+    for u, v in np.ndindex(K, K):
+        result[:, :, u, v] = windows(kernel[:, :, u, v], K)[:, :, u, v]
+    return result
+
+
+def _scattered(x: Array, kernel: Array) -> Array:
+    C, G = x.shape[1], kernel.shape[1]
+    return fold(kernel[:, [adjacent(c, C, G) for c in range(C)]] * x[:, :, None, None])
+
+
+def spread(one: Any, all_: Any) -> Array:
+    """Repeat an array to the shape of another."""
+    return np.broadcast_to(one, all_.shape)
+
+
+GROUPS = (
+    ("interleaved", {"group": lambda c, C, G: c % G},
+     "you used group c % G; a group has adjacent channels, so it is c // C_g."),
+    ("c % C_g", {"group": lambda c, C, G: c % (C // G) % G},
+     "you used c % C_g; that is the channel's number in its group, which is c // C_g."),
+    ("c // G", {"group": lambda c, C, G: min(c // G, G - 1)},
+     "you used group c // G; divide by the channels in a group, C_g = C / G."),
+    ("first group", {"group": lambda c, C, G: 0},
+     "you used the first group's kernel for all groups."),
+)  # fmt: skip
+TURNS = (
+    ("turned", {"weigh": flipped},
+     "you turned the kernel by half a turn; tap (0, 0) is above and left of the pixel."),
+    ("transposed", {"weigh": swapped}, "you swapped u and v: u counts rows, v counts columns."),
+)  # fmt: skip
+SUMS = (
+    ("mean", {"add": lambda products, inside: products.mean((2, 3))},
+     "you took the mean of the products; it is their sum."),
+    ("= for +=", {"add": last_inside},
+     "= replaces what was there, so that only the last tap inside is left; add with +=."),
+    ("last tap", {"add": lambda products, inside: products[:, :, -1, -1]},
+     "= replaces what was there, so that only the last tap is left; add with +=."),
+    ("short loop", {"add": lambda products, inside: products[:, :, :-1, :-1].sum((2, 3))},
+     "the loops end one tap early: u and v run over range(K)."),
+    ("late loop", {"add": lambda products, inside: products[:, :, 1:, 1:].sum((2, 3))},
+     "the loops start one tap late: u and v run over range(K), from 0."),
+    ("diagonal", {"add": lambda products, inside: np.einsum("ncuuij->ncij", products)},
+     "u and v run together along the diagonal; they need a loop each."),
+    ("no centre", {"add": lambda p, inside: p.sum((2, 3)) - p[:, :, p.shape[2] // 2, p.shape[2] // 2]},
+     "the centre tap is left out: the pixel itself counts, too."),
+)  # fmt: skip
+
+
+def _draw_involution(arguments: Arguments, index: Index) -> Drawing:
+    (x, kernel), (n, c, i, j) = arguments, index
+    window = windows(x[n, c], kernel.shape[2])[:, :, i, j]
+    weights = kernel[n, adjacent(c, x.shape[1], kernel.shape[1]), :, :, i, j]
+    return {
+        f"x[{n}, {c}], output ({i}, {j})": x[n, c],
+        "window": window,
+        "kernel": weights,
+        "products": window * weights,
+    }
+
+
+def sizes_of(x: Array, kernel: Array) -> dict[str, float]:
+    """Return the sizes of the operands by name."""
+    (N, C, H, W), (_, G, K, *_) = x.shape, kernel.shape
+    return {"K": K, "C_g": C // G, "C": C, "G": G, "N": N, "H": H, "W": W}
+
+
+PIXELS = ("image", "channel", "row", "column")
 INVOLUTION = Exercise(
     "involution",
     "involution(x, kernel) -> y: stride 1, zeros outside the image. x is (N, C, H, W), kernel "
     "(N, G, K, K, H, W), y has the shape of x.",
-    involution,
-    _operands,
-    {
-        "you summed over the channels of the group; sum over the window only.": _over_channels,
-        "you swapped u and v: u counts rows, v counts columns.": (
-            lambda x, kernel: involution(x, kernel.swapaxes(2, 3))
-        ),
-        "you used group c % G; a group has adjacent channels, so it is c // C_g.": (
-            lambda x, kernel: _by_channel(x, kernel, lambda c, G: c % G)
-        ),
-        "you turned the kernel by half a turn; tap (0, 0) is above and left of the pixel.": (
-            lambda x, kernel: involution(x, kernel[:, :, ::-1, ::-1])
-        ),
-        "your window starts at the pixel; it must be centred there: h = i + u - p.": (
-            lambda x, kernel: _padded(x, kernel, (0, 2, "constant"))
-        ),
-        "beyond the edge you read the other side of the image; there are zeros.": (
-            lambda x, kernel: _padded(x, kernel, (1, 1, "wrap"))
-        ),
-        "an index below 0 counts from the end in Python; outside the image there are zeros.": (
-            lambda x, kernel: _padded(x, kernel, (1, 0, "wrap"), (0, 1, "constant"))
-        ),
-        "you repeated the pixels at the edge; outside the image there are zeros.": (
-            lambda x, kernel: _padded(x, kernel, (1, 1, "edge"))
-        ),
-        "you used group c // G; divide by the channels in a group, C_g = C / G.": (
-            lambda x, kernel: _by_channel(x, kernel, lambda c, G: min(c // G, G - 1))
-        ),
-        "you used one kernel for all pixels; index it with [..., i, j].": (
-            lambda x, kernel: involution(x, _mean_kernel(kernel))
-        ),
-        "you used the first group's kernel for all groups.": (
-            lambda x, kernel: _by_channel(x, kernel, lambda c, G: 0)
-        ),
-    },
-)
-
-
-def generate(x: Array, reduce: Array, span: Array, bias: Array, G: int, K: int) -> Array:
-    """Return the kernels of x (N, C, H, W): reduce is (C_r, C), span (G*K*K, C_r)."""
-    n, _, h, w = x.shape
-    features = np.maximum(np.einsum("rc,nchw->nrhw", reduce, x), 0)
-    spanned: Array = np.einsum("or,nrhw->nohw", span, features) + bias[:, None, None]
-    return spanned.reshape(n, G, K, K, h, w)
-
-
-def _generators(rng: np.random.Generator) -> Cases:
-    for N, C, H, W, G, K in SHAPES[:4]:
-        reduced = max(1, C // 2)
-        yield (
-            rng.standard_normal((N, C, H, W)),
-            rng.standard_normal((reduced, C)),
-            rng.standard_normal((G * K * K, reduced)),
-            rng.standard_normal(G * K * K),
-            G,
-            K,
-        )
-
-
-def _soft(x: Array, reduce: Array, span: Array, bias: Array, G: int, K: int) -> Array:
-    exp = np.exp(generate(x, reduce, span, bias, G, K))
-    result: Array = exp / exp.sum(axis=(2, 3), keepdims=True)
-    return result
-
-
-def _groups_last(x: Array, reduce: Array, span: Array, bias: Array, G: int, K: int) -> Array:
-    n, _, h, w = x.shape
-    kernel = generate(x, reduce, span, bias, G, K).reshape(n, K, K, G, h, w)
-    return kernel.transpose(0, 3, 1, 2, 4, 5)
-
-
-GENERATE = Exercise(
-    "generate",
-    "generate(x, reduce, span, bias, G, K) -> kernel: reduce (C_r, C), then ReLU, then span "
-    "(G*K*K, C_r) and bias (G*K*K,), at every pixel of x (N, C, H, W). kernel is (N, G, K, K, H, W).",
-    generate,
-    _generators,
-    {
-        "you normalised the kernel with softmax; involution leaves it as it is.": _soft,
-        "you split the channels as (K, K, G); channel o is (g*K + u)*K + v.": _groups_last,
-        "there is no ReLU after span: a kernel may be negative.": (
-            lambda x, reduce, span, bias, G, K: np.maximum(generate(x, reduce, span, bias, G, K), 0)
-        ),
-        "you left out the bias of span.": (
-            lambda x, reduce, span, bias, G, K: generate(x, reduce, span, 0 * bias, G, K)
-        ),
-        "ReLU belongs between reduce and span.": (
-            lambda x, reduce, span, bias, G, K: generate(
-                x, np.eye(x.shape[1]), span @ reduce, bias, G, K
-            )
-        ),
-    },
-)
-
-
-def _gradients(rng: np.random.Generator) -> Cases:
-    for x, kernel in _operands(rng):
-        yield rng.standard_normal(x.shape), x, kernel
-
-
-def _dx(dy: Array, x: Array, kernel: Array) -> Array:
-    return involution_backward(dy, x, kernel)[0]
-
-
-def _dkernel(dy: Array, x: Array, kernel: Array) -> Array:
-    return involution_backward(dy, x, kernel)[1]
-
-
-def _first_channels(dy: Array, x: Array, kernel: Array) -> Array:
-    first = slice(None, None, x.shape[1] // kernel.shape[1])
-    return _dkernel(dy[:, first], x[:, first], kernel)
-
-
-BACKWARD_INPUT = Exercise(
-    "backward_input",
-    "backward_input(dy, x, kernel) -> dx: the gradient of y = involution(x, kernel) with respect "
-    "to x.",
-    _dx,
-    _gradients,
-    {
-        "you applied the kernels to dy. A pixel collects from the outputs that read it, each "
-        "with the kernel of that output: dx[h, w] += kernel[u, v, i, j] * dy[i, j].": (
-            lambda dy, x, kernel: involution(dy, kernel)
-        ),
-        "you turned the kernel of this pixel by half a turn; that is right for a convolution. "
-        "Here each output that read the pixel has a kernel of its own.": (
-            lambda dy, x, kernel: involution(dy, kernel[:, :, ::-1, ::-1])
-        ),
-        "you used 1 instead of dy.": (lambda dy, x, kernel: _dx(np.ones_like(dy), x, kernel)),
-    },
-)
-BACKWARD_KERNEL = Exercise(
-    "backward_kernel",
-    "backward_kernel(dy, x, kernel) -> dkernel: the gradient of y = involution(x, kernel) with "
-    "respect to kernel.",
-    _dkernel,
-    _gradients,
-    {
-        "you used one channel of each group; all C_g share the kernel: add them up.": _first_channels,
-        "you took the mean over the channels of a group; it is the sum.": (
-            lambda dy, x, kernel: _dkernel(dy, x, kernel) / (x.shape[1] // kernel.shape[1])
-        ),
-        "you swapped u and v: u counts rows, v counts columns.": (
-            lambda dy, x, kernel: _dkernel(dy, x, kernel).swapaxes(2, 3)
-        ),
-    },
+    apply_kernels,
+    operands,
+    table(
+        apply_kernels,
+        ("over the group", {"out": each_group(np.sum)},
+         "you summed over the channels of the group; sum over the window only."),
+        ("over all channels", {"out": lambda y, G: each_group(np.sum)(y, 1)},
+         "you summed over all channels; sum over the window only. Each channel has its own output."),
+        ("mean of the group", {"out": each_group(np.mean)},
+         "you took the mean over the channels of the group; each channel has its own output."),
+        ("only C_g channels", {"out": lambda y, G: np.where(
+            np.arange(y.shape[1])[:, None, None] < y.shape[1] // G, y, 0)},
+         "only the first group is computed: channel r of group g is g*C_g + r."),
+        ("one kernel", {"weigh": lambda k: spread(k.mean((4, 5), keepdims=True), k)},
+         "you used the mean kernel for all pixels; index it with [..., i, j]."),
+        ("kernel of pixel 0", {"weigh": lambda k: spread(k[..., :1, :1], k)},
+         "you used the kernel of pixel (0, 0) for all; index it with [..., i, j]."),
+        ("neighbour's kernel", {"weigh": _of_neighbour},
+         "you took the kernel of the pixel that is read, (h, w); it is that of the output, (i, j)."),
+        ("softmax", {"weigh": lambda k: np.exp(k) / np.exp(k).sum((2, 3), keepdims=True)},
+         "you normalised the kernel with softmax; involution uses it as it is."),
+        ("scattered", _scattered,
+         "you sent x[i, j] to the pixels of its window; output (i, j) collects from its window."),
+        *GROUPS, *TURNS, *SUMS, *EDGES, *STARTS,
+    ),
+    PIXELS,
+    sizes_of,
+    _draw_involution,
+)  # fmt: skip
+LARGE = np.ones((1, 4, 40, 50)), np.ones((1, 2, 3, 3, 40, 50))
+BY_SHIFTS = replace(
+    INVOLUTION,
+    name="involution_by_shifts",
+    task="involution_by_shifts(x, kernel) -> y, as `involution`, without a loop over pixels.",
+    quick=(LARGE, 1000),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -75,35 +76,78 @@ def test_a_missing_package_is_reported_with_the_way_to_install_it(tmp_path: Path
     done = find_package(tmp_path)
     assert done.returncode == 1
     message = done.stderr.splitlines()[-1]
-    assert message.startswith("ModuleNotFoundError: involution_edu is not installed, and this ")
-    assert 'pip install "involution-edu[train]"' in message
-    assert 'clone the repository and run: pip install ".[train]" in its folder' in message
+    assert message.startswith("ModuleNotFoundError: involution_edu is not installed in ")
+    assert "put !git clone and its address into a cell, or unpack its ZIP file" in message
 
 
-def answered_before_asked(notebook: dict[str, Any]) -> dict[str, Any]:
-    """Return a notebook with the solved cell before each exercise, so that one run shows both."""
-    cells: list[dict[str, Any]] = []
-    solved = notebooks.solved(notebook)
-    for cell, answer in zip(notebook["cells"], solved["cells"], strict=True):
+def test_a_clone_beside_the_notebook_is_found(tmp_path: Path) -> None:
+    """As on Colab, after !git clone."""
+    clone = tmp_path / "involution-edu-main"
+    clone.mkdir()
+    shutil.copy(ROOT / "pyproject.toml", clone)
+    (clone / "involution_edu").mkdir()
+    (clone / "involution_edu" / "__init__.py").touch()
+    done = find_package(tmp_path)
+    assert done.stdout.strip() == str(clone / "involution_edu" / "__init__.py"), done.stderr
+
+
+def with_answers_at_the_end(notebook: dict[str, Any]) -> dict[str, Any]:
+    """Return a notebook that runs as a learner finds it, then with its exercises answered.
+
+    Of what follows an exercise only the cells that use its function run again.
+    """
+    cells, again, names = notebook["cells"], [], set[str]()
+    for cell, answer in zip(cells, notebooks.solved(notebook)["cells"], strict=True):
+        source = "".join(cell["source"])
+        if cell["cell_type"] != "code":
+            continue
         if "exercise" in cell["metadata"].get("tags", []):
-            cells.append({**answer, "id": f"{cell['id']}-answered", "metadata": ANSWERED})
-        cells.append(cell)
-    return {**notebook, "cells": cells}
+            names |= set(re.findall(r"course\.check\((\w+)\)", source))
+            again.append({**answer, "id": f"{cell['id']}-answered", "metadata": ANSWERED})
+        elif any(re.search(rf"\b{name}\(", source.replace("inv.", "inv_")) for name in names):
+            again.append({**cell, "id": f"{cell['id']}-again", "metadata": {}})
+    return {**notebook, "cells": [*cells, *again]}
 
 
 @needs.jupyter
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_it_runs_with_its_exercises_answered_and_as_a_learner_finds_it(path: Path) -> None:
-    notebook = answered_before_asked(read(path))
-    run = notebooks.execute(notebook, where=path.parent)
-    answers, exercises, solutions = (
-        tagged(run, tag) for tag in ("answered", "exercise", "solution")
-    )
-    assert len(answers) == len(exercises) == len(solutions) >= 1
+def test_it_runs_as_a_learner_finds_it_and_with_its_exercises_answered(path: Path) -> None:
+    run = notebooks.execute(with_answers_at_the_end(read(path)), where=path.parent)
+    answers, exercises = (tagged(run, tag) for tag in ("answered", "exercise"))
+    assert len(answers) == len(exercises) == len(tagged(run, "solution")) >= 1
     for cell in exercises:
         assert text_of(cell).startswith("Not yet: for "), text_of(cell)
-    for cell in [*answers, *solutions]:
+        assert text_of(cell).endswith("it returned nothing yet"), text_of(cell)
+    for cell in answers:
         assert text_of(cell).startswith("Right: "), text_of(cell)
+    for cell in run["cells"]:
+        if cell["cell_type"] == "code" and cell not in answers:
+            assert "Right: " not in text_of(cell), "it is not asked for"
+
+
+def test_an_answer_is_timed_only_once_it_is_right() -> None:
+    run = read(next(path for path in PATHS if path.name.startswith("06")))
+    assert "yours" not in "".join(text_of(c) for c in run["cells"] if c["cell_type"] == "code")
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_solutions_and_predictions_are_folded(path: Path) -> None:
+    """In Markdown, which every front end folds, and which runs nothing."""
+    notebook = read(path)
+    for tag, fence in (("solution", "```python\n"), ("answer", "")):
+        for cell in tagged(notebook, tag):
+            source = "".join(cell["source"])
+            assert cell["cell_type"] == "markdown"
+            assert re.fullmatch(
+                rf"<details><summary>.+</summary>\n\n{fence}.+\n\n</details>", source, re.DOTALL
+            )
+    tags = [cell["metadata"].get("tags", []) for cell in notebook["cells"]]
+    asked = [
+        k for k, cell in enumerate(notebook["cells"])
+        if re.search(r"^## .*Predict", "".join(cell["source"]), re.MULTILINE)
+    ]  # fmt: skip
+    for start, end in zip(asked, [*asked[1:], len(tags)], strict=True):
+        assert any("answer" in tag for tag in tags[start:end]), "a prediction without its answer"
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -122,8 +166,6 @@ def test_what_is_kept(path: Path) -> None:
         assert not [o for o in cell["outputs"] if o["output_type"] == "error"]
         assert "/root" not in text_of(cell)
         assert "/home" not in text_of(cell)
-    for cell in tagged(notebook, "solution"):
-        assert cell["metadata"]["jupyter"] == {"source_hidden": True}
 
 
 def test_every_exercise_is_in_a_notebook() -> None:
@@ -138,6 +180,9 @@ def test_the_command_lists_and_copies(tmp_path: Path, capsys: pytest.CaptureFixt
     target = tmp_path / "mine"
     assert main(["notebooks", "--copy", str(target)]) == 0
     assert [path.name for path in sorted(target.iterdir())] == [path.name for path in PATHS]
+    for path in target.iterdir():
+        code = [cell for cell in read(path)["cells"] if cell["cell_type"] == "code"]
+        assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
     capsys.readouterr()
     assert main(["notebooks", "--copy", str(target)]) == 2
     assert "exists; pass --force to replace it" in capsys.readouterr().err

@@ -1,0 +1,169 @@
+"""The exercises of notebook 07: the two gradients of involution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..arrays import Array
+from .exercise import Arguments, Cases, Drawing, Exercise, Index, table
+from .operators import (
+    GROUPS,
+    PIXELS,
+    TURNS,
+    adjacent,
+    apply_kernels,
+    each_group,
+    integers,
+    operands,
+    sizes_of,
+    spread,
+)
+from .windows import EDGES, STARTS, Edge, centred, corner, flipped, fold, unchanged, windows, zeros
+
+
+def _gradients(rng: np.random.Generator) -> Cases:
+    for x, kernel in operands(rng):
+        yield (
+            (integers(rng, *x.shape) if x.shape[1] == 1 else rng.standard_normal(x.shape)),
+            x,
+            kernel,
+        )
+
+
+def _gradient_sizes(dy: Array, x: Array, kernel: Array) -> dict[str, float]:
+    return sizes_of(x, kernel)
+
+
+def _backward_input(
+    dy: Array,
+    x: Array,
+    kernel: Array,
+    *,
+    edge: Edge = zeros,
+    start: Callable[[int], int] = centred,
+    group: Callable[[int, int, int], int] = adjacent,
+    weigh: Callable[[Array], Array] = unchanged,
+    use: Callable[[Array, Array], Array] = lambda dy, x: dy,
+    replace: bool = False,
+    out: Callable[[Array, int], Array] = lambda dx, G: dx,
+) -> Array:
+    C, G = x.shape[1], kernel.shape[1]
+    kernels = weigh(kernel)[:, [group(c, C, G) for c in range(C)]]  # (N, C, K, K, H, W)
+    return out(fold(kernels * use(dy, x)[:, :, None, None], edge, start, replace), G)
+
+
+def _draw_backward_input(arguments: Arguments, index: Index) -> Drawing:
+    (dy, x, kernel), (n, c, h, w) = arguments, index
+    K = kernel.shape[2]
+    readers = windows(dy[n, c], K)[:, :, h, w]  # dy around (h, w)
+    own = kernel[n, adjacent(c, x.shape[1], kernel.shape[1])]
+    taps = np.zeros((K, K))
+    for u, v in np.ndindex(K, K):  # the output at window place (u, v) reads (h, w) by this tap
+        taps[u, v] = windows(own[K - 1 - u, K - 1 - v], K)[u, v, h, w]
+    return {
+        f"dy[{n}, {c}], dx of ({h}, {w})": dy[n, c],
+        "dy of its readers": readers,
+        "kernel of each": taps,
+        "products": readers * taps,
+    }
+
+
+BACKWARD_INPUT = Exercise(
+    "backward_input",
+    "backward_input(dy, x, kernel) -> dx: the gradient of y = involution(x, kernel) with respect "
+    "to x.",
+    _backward_input,
+    _gradients,
+    table(
+        _backward_input,
+        ("applied to dy", lambda dy, x, kernel: apply_kernels(dy, kernel),
+         "each output sends dy back with its own kernel: dx[h, w] += kernel[u, v, i, j] * dy[i, j]."),
+        ("turned kernels", lambda dy, x, kernel: apply_kernels(dy, flipped(kernel)),
+         "turning this pixel's kernel is right for a convolution; each reader has its own kernel."),
+        ("applied to x", lambda dy, x, kernel: apply_kernels(x, kernel),
+         "that is y; dx sends dy back through the same products."),
+        ("x for dy", {"use": lambda dy, x: x}, "you used x instead of dy."),
+        ("dy * x", {"use": lambda dy, x: dy * x}, "x is one factor too many: kernel * dy is enough."),
+        ("= for +=", {"replace": True},
+         "= replaces what was there; a pixel is read by many outputs: add with +=."),
+        ("kernel of pixel 0", {"weigh": lambda k: spread(k[..., :1, :1], k)},
+         "you used the kernel of pixel (0, 0) for all; index it with [..., i, j]."),
+        ("over the group", {"out": each_group(np.sum)},
+         "you summed over the channels of the group; dx has a number for each channel."),
+        ("over all channels", {"out": lambda y, G: each_group(np.sum)(y, 1)},
+         "you summed over all channels; dx has a number for each channel."),
+        *GROUPS, *TURNS,
+        *[(name, how, hint.replace("you read", "you added to")) for name, how, hint in EDGES],
+        ("wrong crop", {"start": corner},
+         "the margin is p wide on each side: cut it off with [p : p + H], and h = i + u - p."),
+        *STARTS[1:],
+    ),
+    PIXELS,
+    _gradient_sizes,
+    _draw_backward_input,
+)  # fmt: skip
+
+
+def _backward_kernel(
+    dy: Array,
+    x: Array,
+    kernel: Array,
+    *,
+    edge: Edge = zeros,
+    start: Callable[[int], int] = centred,
+    group: Callable[[int, int, int], int] = adjacent,
+    use: Callable[[Array, Array], tuple[Array, Array]] = lambda dy, x: (dy, x),
+    reduce: Callable[[Array], Array] = lambda products: products.sum(0),
+    weigh: Callable[[Array], Array] = unchanged,
+) -> Array:
+    C, (_, G, K, *_) = x.shape[1], kernel.shape
+    dy, x = use(dy, x)
+    products = (dy[:, :, None, None] * windows(x, K, edge, start)).swapaxes(0, 1)  # (C, N, ...)
+    dkernel = np.zeros(kernel.shape)
+    for g in range(G):
+        if members := [c for c in range(C) if group(c, C, G) == g]:
+            dkernel[:, g] = reduce(products[members])
+    return weigh(dkernel)
+
+
+def _draw_backward_kernel(arguments: Arguments, index: Index) -> Drawing:
+    (dy, x, kernel), (n, g, u, v, i, j) = arguments, index
+    C_g, K = x.shape[1] // kernel.shape[1], kernel.shape[2]
+    group = slice(g * C_g, (g + 1) * C_g)
+    read = windows(x[n, group], K)[:, u, v, i, j][:, None]
+    given = dy[n, group, i, j][:, None]
+    return {f"dy of ({i}, {j})": given, f"x of tap ({u}, {v})": read, "products": given * read}
+
+
+BACKWARD_KERNEL = Exercise(
+    "backward_kernel",
+    "backward_kernel(dy, x, kernel) -> dkernel: the gradient of y = involution(x, kernel) with "
+    "respect to kernel.",
+    _backward_kernel,
+    _gradients,
+    table(
+        _backward_kernel,
+        ("first channel", {"reduce": lambda products: products[0]},
+         "you used one channel of each group; all C_g share the kernel: add them up."),
+        ("last channel", {"reduce": lambda products: products[-1]},
+         "= keeps the last channel of each group; all C_g share the kernel: add with +=."),
+        ("mean", {"reduce": lambda products: products.mean(0)},
+         "you took the mean over the channels of a group; it is the sum."),
+        ("all channels", lambda dy, x, kernel: spread(
+            _backward_kernel(dy, x, kernel).sum(1, keepdims=True), kernel),
+         "you added up the channels of all groups; a kernel belongs to its own group."),
+        ("over pixels", {"weigh": lambda k: spread(k.sum((4, 5), keepdims=True), k)},
+         "you added up over the pixels; every pixel has its own kernel, so its own gradient."),
+        ("roles swapped", {"use": lambda dy, x: (x, dy)},
+         "dy is that of the output (i, j), and x is read at (h, w): you swapped them."),
+        ("pixel for window", lambda dy, x, kernel: spread(
+            _backward_kernel(dy, x, kernel, edge=lambda h, n: (spread(np.arange(n), h), spread(True, h))), kernel),
+         "you used x[i, j] for every tap; tap (u, v) read x[i + u - p, j + v - p]."),
+        *GROUPS, *TURNS, *EDGES, *STARTS,
+    ),
+    ("image", "group", "u", "v", "row", "column"),
+    _gradient_sizes,
+    _draw_backward_kernel,
+)  # fmt: skip
