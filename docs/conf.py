@@ -39,6 +39,7 @@ html_css_files = ["site.css"]
 html_extra_path = ["explorer.html"]  # a page of its own: links to it open it as it is
 html_show_sourcelink = False
 html_math_renderer = "mathml"
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": project},
     "header_links_before_dropdown": 6,
@@ -57,6 +58,7 @@ myst_fence_as_directive = ["math"]  # as a code host writes equations
 nb_execution_mode = "off"  # the notebooks keep their outputs; the tests run them
 myst_heading_anchors = 3
 autosummary_generate = True
+autodoc_preserve_defaults = True  # as they are written
 autodoc_typehints = "none"  # types are in the docstrings
 maximum_signature_line_length = 60
 numpydoc_show_class_members = False

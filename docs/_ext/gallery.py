@@ -107,11 +107,11 @@ def scene_page(scene: type[Scene]) -> str:
     return f"""\
 # {scene.title}
 
-{fill(scene.caption, 115, break_on_hyphens=False)}
-
 <!-- live: steppers/{scene.name}.html -->
 
 ![{scene.title}]({scene.name}.gif)
+
+{fill(scene.caption, 115, break_on_hyphens=False)}
 
 ```bash
 involution-edu animate {scene.name} photo.jpg                  # a GIF of your own photo

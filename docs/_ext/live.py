@@ -32,13 +32,13 @@ class Marked(SphinxTransform):
     def apply(self, **kwargs: Any) -> None:
         """Replace the tables and the pictures."""
         for comment in list(self.document.findall(nodes.raw)):
-            marker = re.fullmatch(r"<!-- (cards|live): ?(.*?) ?-->|", comment.astext().strip())
-            if not marker or not marker[1]:
+            marker = re.fullmatch(r"<!-- (cards|live: (\S+)) -->", comment.astext().strip())
+            if marker is None:
                 continue
             marked = comment.next_node(descend=False, siblings=True)
             comment.parent.remove(comment)
-            if marker[1] == "cards":
-                marked.replace_self(self._cards(marked, marker[2]))
+            if marker[2] is None:
+                marked.replace_self(self._cards(marked))
             else:
                 marked.parent.insert(marked.parent.index(marked), self._live(marked, marker[2]))
 
@@ -46,23 +46,21 @@ class Marked(SphinxTransform):
     def _root(self) -> str:
         return "../" * self.env.docname.count("/")
 
-    def _cards(self, table: nodes.Element, classes: str) -> nodes.bullet_list:
-        cards = nodes.bullet_list(classes=["cards", *classes.split()])
+    def _cards(self, table: nodes.Element) -> nodes.bullet_list:
+        cards = nodes.bullet_list(classes=["cards"])
         for cell in table.findall(nodes.entry):
-            if cell.children:
-                for image in list(cell.findall(nodes.image)):
-                    image["alt"] = ""  # the title follows
-                    if image["uri"].endswith(".gif"):
-                        image.replace_self(self._still(image))
+            for image in list(cell.findall(nodes.image)):  # one; none in the head
+                image["alt"] = ""  # the title follows
+                if image["uri"].endswith(".gif"):
+                    image["classes"].append("moving")
+                    image["loading"] = "lazy"
+                    image.parent.insert(image.parent.index(image), self._poster(image["uri"]))
                 cards += nodes.list_item("", *cell.children)
         return cards
 
-    def _still(self, image: nodes.image) -> list[nodes.Node]:
-        poster = f"{self._root}{POSTERS}/{Path(image['uri']).stem}.png"
-        still = nodes.raw("", f'<img class="poster" src="{escape(poster)}" alt="">', format="html")
-        image["classes"].append("moving")
-        image["loading"] = "lazy"
-        return [still, image]
+    def _poster(self, uri: str) -> nodes.raw:
+        address = f"{self._root}{POSTERS}/{Path(uri).stem}.png"
+        return nodes.raw("", f'<img class="poster" src="{escape(address)}" alt="">', format="html")
 
     def _live(self, picture: nodes.Element, address: str) -> nodes.raw:
         (image,) = picture.findall(nodes.image)
@@ -72,7 +70,7 @@ class Marked(SphinxTransform):
         image["loading"] = "lazy"
         return nodes.raw(
             "",
-            f'<div class="live"><iframe src="{escape(self._root + address)}" loading="lazy" '
+            f'<div class="live {Path(address).stem}"><iframe src="{escape(self._root + address)}" loading="lazy" '
             f'sandbox="allow-scripts" title="{escape(image["alt"])}" style="--ratio: {ratio:.3f}">'
             "</iframe></div>",
             format="html",
