@@ -65,7 +65,10 @@ class Still:
     def read(cls, name: str) -> Still:
         """Read the page of a still."""
         text = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
-        title, code = re.match(r"# (.+)", text), re.search(r"^```python\n(.+?)^```", text, re.M | re.S)
+        title, code = (
+            re.match(r"# (.+)", text),
+            re.search(r"^```python\n(.+?)^```", text, re.MULTILINE | re.DOTALL),
+        )
         if title is None or code is None:
             raise ValueError(f"{name}.md has no title or no block of Python")
         return cls(name, title[1], code[1])
@@ -73,7 +76,7 @@ class Still:
     def draw(self) -> Figure:
         """Run the code and return its figure."""
         names: dict[str, Any] = {}
-        exec(compile(self.code, f"{self.name}.md", "exec"), names)
+        exec(compile(self.code, f"{self.name}.md", "exec"), names)  # noqa: S102 - our page
         figure: Figure = names["figure"]
         return figure
 
@@ -98,7 +101,8 @@ def _card(file: str, title: str) -> str:
 
 def _grid(cards: Sequence[str]) -> str:
     starts = range(0, len(cards), COLUMNS)
-    rows = [f"| {' | '.join(cards[n : n + COLUMNS])} |\n" for n in starts]
+    padded = [*cards, *[" "] * (-len(cards) % COLUMNS)]
+    rows = [f"| {' | '.join(padded[n : n + COLUMNS])} |\n" for n in starts]
     return "".join(("<!-- cards -->\n\n", "|   " * COLUMNS, "|\n", "|---" * COLUMNS, "|\n", *rows))
 
 
@@ -178,11 +182,13 @@ def write_explorer(page: Path, picture: Path) -> None:
     explore.run(out=page, force=True)
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
-        print(f"No Chromium, so {picture} is not made again", file=sys.stderr)
+        print(f"No Chromium: {picture} stays as it is", file=sys.stderr)  # noqa: T201
         return
     with written_whole(picture, force=True) as whole:
         options = [f"--screenshot={whole}", f"--window-size={SIZE[0]},{SIZE[1]}"]
-        subprocess.run([browser, *HEADLESS, *options, page.resolve().as_uri()], check=True, timeout=60)
+        subprocess.run(
+            [browser, *HEADLESS, *options, page.resolve().as_uri()], check=True, timeout=60
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,7 +1,7 @@
 """Sphinx extension: cards and live pages, on pages that are plain Markdown on a code host.
 
 A comment before a table, ``<!-- cards -->``, makes a card of each of its cells; the picture of a
-card stands still until one points at it. ``<!-- live: steppers/groups.html -->`` before a picture
+card stands still until one points at it, and so does every animation where one wants no motion. ``<!-- live: steppers/groups.html -->`` before a picture
 puts the page with that address in its place.
 """
 
@@ -41,6 +41,11 @@ class Marked(SphinxTransform):
                 marked.replace_self(self._cards(marked))
             else:
                 marked.parent.insert(marked.parent.index(marked), self._live(marked, marker[2]))
+        for image in list(self.document.findall(nodes.image)):
+            if image["uri"].endswith(".gif"):
+                image["classes"].append("moving")
+                image["loading"] = "lazy"
+                image.parent.insert(image.parent.index(image), self._poster(image))
 
     @property
     def _root(self) -> str:
@@ -49,18 +54,16 @@ class Marked(SphinxTransform):
     def _cards(self, table: nodes.Element) -> nodes.bullet_list:
         cards = nodes.bullet_list(classes=["cards"])
         for cell in table.findall(nodes.entry):
-            for image in list(cell.findall(nodes.image)):  # one; none in the head
-                image["alt"] = ""  # the title follows
-                if image["uri"].endswith(".gif"):
-                    image["classes"].append("moving")
-                    image["loading"] = "lazy"
-                    image.parent.insert(image.parent.index(image), self._poster(image["uri"]))
+            if cell.next_node(nodes.image):  # there is none in the head
                 cards += nodes.list_item("", *cell.children)
+        for image in cards.findall(nodes.image):
+            image["alt"] = ""  # the title follows
         return cards
 
-    def _poster(self, uri: str) -> nodes.raw:
-        address = f"{self._root}{POSTERS}/{Path(uri).stem}.png"
-        return nodes.raw("", f'<img class="poster" src="{escape(address)}" alt="">', format="html")
+    def _poster(self, image: nodes.image) -> nodes.raw:
+        src, alt = f"{self._root}{POSTERS}/{Path(image['uri']).stem}.png", image["alt"]
+        html = f'<img class="poster" src="{escape(src)}" alt="{escape(alt)}">'
+        return nodes.raw("", html, format="html")
 
     def _live(self, picture: nodes.Element, address: str) -> nodes.raw:
         (image,) = picture.findall(nodes.image)

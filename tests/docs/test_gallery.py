@@ -1,4 +1,4 @@
-"""The page and pictures of the gallery are up to date, and small."""
+"""The pages and pictures of the gallery are up to date, and small."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import gallery
 import numpy as np
 import pytest
-from gallery import STILLS, Runs, Still, main, page, write_gallery
+from gallery import STILLS, Still, main, page, scene_page, write_gallery
 from PIL import Image
 
 from involution_edu.viz.animation.canvas import Animation
@@ -18,20 +18,25 @@ from involution_edu.viz.animation.scenes.multiply import Multiply
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def test_the_page_is_up_to_date() -> None:
+def test_the_pages_are_up_to_date() -> None:
     assert (DOCS / "gallery.md").read_text(encoding="utf-8") == page()
+    for name, scene in SCENES.items():
+        kept = (DOCS / "gallery" / f"{name}.md").read_text(encoding="utf-8")
+        assert kept == scene_page(scene)
+        assert scene.caption in " ".join(kept.split())
 
 
-def test_every_picture_is_there_with_a_caption() -> None:
+def test_every_picture_has_its_page_and_is_in_the_gallery() -> None:
     text = (DOCS / "gallery.md").read_text(encoding="utf-8")
-    linked = re.findall(r"\]\((gallery/[^)]+)\)", text)
-    kept = sorted(f"gallery/{path.name}" for path in (DOCS / "gallery").iterdir())
-    assert sorted(linked) == kept
-    joined = " ".join(text.split())
-    entries = [(scene.title, scene.caption) for scene in SCENES.values()]
-    for title, caption in (*entries, *((still.title, still.caption) for still in STILLS)):
-        assert f"### {title}" in text
-        assert caption in joined
+    pictures = [*(f"{name}.gif" for name in SCENES), *(f"{name}.png" for name in STILLS)]
+    pages = [f"{Path(name).stem}.md" for name in pictures]
+    assert sorted(path.name for path in (DOCS / "gallery").iterdir()) == sorted(pictures + pages)
+    assert re.findall(r"\]\(gallery/([^)]+)\) ", text) == pictures
+    for name, picture in zip(pages, pictures, strict=True):
+        title = re.escape(text.partition(f"(gallery/{picture}) ")[2].partition("]")[0])
+        own = (DOCS / "gallery" / name).read_text(encoding="utf-8")
+        assert re.match(rf"# {title}\n", own)
+        assert f"]({picture})" in own
 
 
 def test_the_pictures_are_small() -> None:
@@ -56,7 +61,7 @@ def test_the_animations_are_these(name: str) -> None:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave one scene of two frames, and one still."""
+    """Leave one scene of two frames, one still, and no page of the explorer."""
 
     class Two(Multiply):
         name, title, caption = "two", "Two", "Two frames."
@@ -66,19 +71,22 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
             return Animation(whole.background, whole.frames[:2], whole.photos)
 
     monkeypatch.setattr(gallery, "SCENES", {"two": Two})
-    atlas = Still("a", "A map", "A caption.", lambda runs: STILLS[0].draw(runs))
-    monkeypatch.setattr(gallery, "STILLS", (atlas,))
+    monkeypatch.setattr(gallery, "STILLS", ("atlas",))
+    monkeypatch.setattr(gallery, "write_explorer", lambda *paths: None)
 
 
 def test_all_is_written_and_what_exists_is_kept(small: None, tmp_path: Path) -> None:
     files = write_gallery(tmp_path)
     written = {path.name for path in tmp_path.rglob("*") if path.is_file()}
-    assert written == {path.name for path in files} == {"gallery.md", "two.gif", "a.png"}
+    assert (
+        written == {path.name for path in files} == {"gallery.md", "two.gif", "two.md", "atlas.png"}
+    )
     with pytest.raises(FileExistsError, match=r"gallery\.md exists; pass --force"):
         write_gallery(tmp_path)
     steps: list[tuple[int, int, str]] = []
     write_gallery(tmp_path, force=True, progress=lambda *step: steps.append(step))
-    assert steps == [(1, 3, "two.gif"), (2, 3, "a.png"), (3, 3, "gallery.md")]
+    names = "two.gif", "two.md", "atlas.png", "gallery.md"
+    assert steps == [(n, 4, name) for n, name in enumerate(names, start=1)]
     with pytest.raises(NotADirectoryError, match="nowhere is not a folder"):
         main(["nowhere"])
 
@@ -89,12 +97,21 @@ def test_the_script_replaces_what_exists(small: None, tmp_path: Path) -> None:
     assert (tmp_path / "gallery.md").read_text(encoding="utf-8").startswith("# Gallery")
 
 
-def test_every_still_is_drawn(tmp_path: Path) -> None:
+def test_the_explorer_has_a_picture_if_there_is_a_browser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gallery, "BROWSERS", ("no-such-browser",))
+    gallery.write_explorer(tmp_path / "a.html", tmp_path / "a.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.html"]
+    assert "No Chromium" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", sorted({*STILLS} - {"blocks"}))  # RedNet-50: in tests of figures
+def test_the_code_of_every_still_draws_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     photo = np.random.default_rng(1).integers(0, 256, (16, 20, 3), dtype=np.uint8)
-    runs = Runs(Subject(photo, seed=3))
-    for still in STILLS:
-        if still.name != "blocks":  # RedNet-50, drawn in the tests of figures
-            figure = still.draw(runs)
-            figure.savefig(tmp_path / "still.png")
-            with Image.open(tmp_path / "still.png") as image:
-                assert min(image.size) > 250
+    monkeypatch.setattr(Subject, "of", lambda image: Subject(photo, seed=3))
+    Still.read(name).draw().savefig(tmp_path / "still.png")
+    with Image.open(tmp_path / "still.png") as image:
+        assert min(image.size) > 250
