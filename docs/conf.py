@@ -35,7 +35,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = project
 html_logo = html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
-html_css_files = ["site.css"]
+html_css_files, html_js_files = ["site.css"], ["site.js"]
 html_extra_path = ["explorer.html"]  # a page of its own: links to it open it as it is
 html_show_sourcelink = False
 html_math_renderer = "mathml"
@@ -60,7 +60,6 @@ myst_heading_anchors = 3
 autosummary_generate = True
 autodoc_preserve_defaults = True  # as they are written
 autodoc_typehints = "none"  # types are in the docstrings
-maximum_signature_line_length = 60
 numpydoc_show_class_members = False
 
 

@@ -49,7 +49,7 @@ class Marked(SphinxTransform):
 
     @property
     def _root(self) -> str:
-        return "../" * self.env.docname.count("/")
+        return "../" * int(self.env.docname.count("/"))
 
     def _cards(self, table: nodes.Element) -> nodes.bullet_list:
         cards = nodes.bullet_list(classes=["cards"])
