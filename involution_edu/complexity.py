@@ -20,7 +20,7 @@ from . import nn
 from .arguments import WrongTypeError
 from .arrays import Array, array_module
 from .backends import use_backend
-from .models import Bottleneck, KernelDenoiser, ResidualNetwork
+from .models import Bottleneck, EdgeDenoiser, ResidualNetwork
 
 Shape = tuple[int, ...]
 
@@ -254,7 +254,7 @@ def _weighted(layer: nn.Conv2d | nn.Linear, x: Shape, y: Shape) -> tuple[int, in
 COSTS: dict[type[nn.Module], Callable[..., tuple[int, int]]] = {
     **dict.fromkeys((nn.Conv2d, nn.Linear), _weighted),
     **dict.fromkeys(  # the layers inside count the generator of the kernels
-        (nn.Involution2d, KernelDenoiser), lambda layer, x, y: (math.prod((*y, *layer.window)), 0)
+        (nn.Involution2d, EdgeDenoiser), lambda layer, x, y: (math.prod((*y, *layer.window)), 0)
     ),
     nn.BatchNorm2d: lambda layer, x, y: (0, 2 * math.prod(x)),
     **dict.fromkeys(

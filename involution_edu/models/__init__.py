@@ -8,7 +8,7 @@
 (1, 10)
 """
 
-from .denoising import KernelDenoiser
+from .edge import EdgeDenoiser
 from .pretrained import pretrained
 from .rednet import (
     MODELS,
@@ -32,7 +32,7 @@ from .small import small_rednet, small_resnet
 __all__ = [
     "MODELS",
     "Bottleneck",
-    "KernelDenoiser",
+    "EdgeDenoiser",
     "ResidualNetwork",
     "pretrained",
     "rednet",

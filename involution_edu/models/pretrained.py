@@ -9,14 +9,14 @@ from pathlib import Path
 from ..arguments import as_choice
 from ..checkpoint import load_weights
 from ..nn import Module
-from .denoising import KernelDenoiser
+from .edge import EdgeDenoiser
 from .salt_and_pepper import salt_and_pepper_layer
 from .small import small_rednet
 
 FOLDER = Path(__file__).parent / "weights"
 PRETRAINED: dict[str, Callable[[], Module]] = {
     "salt-and-pepper": partial(salt_and_pepper_layer, rng=0),
-    "denoise": partial(KernelDenoiser, rng=0),
+    "edge": partial(EdgeDenoiser, rng=0),
     "digits": partial(small_rednet, 10, rng=0),
 }
 
@@ -28,8 +28,8 @@ def pretrained(name: str) -> Module:
     ----------
     name : str
         "salt-and-pepper", a layer that removes salt-and-pepper noise from a colour photo;
-        "denoise", a `KernelDenoiser` for grey photos; or "digits", a small RedNet for 8 x 8
-        digits. The model card ``weights/NAME.md`` gives the training data and the test score.
+        "edge", an `EdgeDenoiser`, which removes Gaussian noise from a colour photo; or "digits", a
+        small RedNet for 8 x 8 digits. The model card ``weights/NAME.md`` gives the training data and the test score.
 
     Raises
     ------

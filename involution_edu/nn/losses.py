@@ -15,11 +15,11 @@ from .optim import Optimizer, clip_grad_norm
 Labels = NDArray[np.integer[Any]]
 
 
-def softmax(logits: Array) -> Array:
-    """Return the probabilities exp(logits) / sum(exp(logits)) along the last axis."""
+def softmax(logits: Array, axis: int = -1) -> Array:
+    """Return the probabilities exp(logits) / sum(exp(logits)) along an axis."""
     # The largest logit is subtracted before exp, so that it cannot overflow.
-    exp: Array = array_module(logits).exp(logits - logits.max(axis=-1, keepdims=True))
-    exp /= exp.sum(axis=-1, keepdims=True)
+    exp: Array = array_module(logits).exp(logits - logits.max(axis=axis, keepdims=True))
+    exp /= exp.sum(axis=axis, keepdims=True)
     return exp
 
 

@@ -122,10 +122,10 @@ def ablate(
     Examples
     --------
     >>> ablate("digits", settings_of(k=[3, 5]), path=Path("k.csv"))  # doctest: +SKIP
-    >>> ablate("denoise", settings_of(k=[3, 5]), path=Path("k.csv"))
+    >>> ablate("edge", settings_of(k=[3, 5]), path=Path("k.csv"))
     Traceback (most recent call last):
         ...
-    involution_edu.arguments.ArgumentError: task is 'denoise'; need one of 'digits', 'mnist', 'textures'
+    involution_edu.arguments.ArgumentError: task is 'edge'; need one of 'digits', 'mnist', 'textures'
     """
     labelled = [name for name, known in TASKS.items() if "rednet" in known.networks]
     chosen = TASKS[as_choice("task", task, labelled)]

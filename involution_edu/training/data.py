@@ -1,14 +1,15 @@
 """Pictures from files that ship inside packages, split for training and testing; no download.
 
 Splits use fixed seeds and are the same on every machine. Digits of one writer can be in both parts,
-since the files do not name the writers. The photos are scikit-image's. Noise is drawn anew for
-every training batch, and once, with a fixed seed, for the test photos.
+since the files do not name the writers. Noise is drawn anew for every training batch, and once,
+with a fixed seed, for the photos of the test and of the validation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +17,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Array
-from ..images import Photo, load_photo, photo_to_x
+from ..images import Photo, load_photo, photo_to_x, sample_photo
+from ..models.edge import add_noise
 from ..models.salt_and_pepper import add_salt_and_pepper
 
 SPLIT_SEED = 0
 TEXTURES = ("brick.png", "grass.png", "gravel.png")
 TRAIN_PHOTOS = ("astronaut.png", "coffee.png", "rocket.jpg", "brick.png", "gravel.png", "grass.png")
 TEST_PHOTOS = ("camera.png", "coins.png", "chelsea.png")
-SIGMA = 25 / 255  # standard deviation of the noise of denoise; black is 0, white 1
+EDGE_TEST_PHOTOS = ("chelsea.png", "flower.jpg", "china.jpg", "grace_hopper.jpg")
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Inputs and targets of a training set and a test set.
+    """Inputs and targets of a training set, a test set and, for some tasks, a validation set.
 
     Attributes
     ----------
     x_train, x_test : ndarray, shape (N, C, H, W), float32
     y_train, y_test : ndarray, shape (N,), int64; or the shape and dtype of x
         Labels from 0; or target pictures.
+    x_val, y_val : ndarray, of the same kinds, or None
+        To choose settings by, so that the test set is not used for that.
 
     Examples
     --------
@@ -48,6 +52,8 @@ class Data:
     y_train: NDArray[Any]
     x_test: Array
     y_test: NDArray[Any]
+    x_val: Array | None = None
+    y_val: Array | None = None
 
     @property
     def classes(self) -> int:
@@ -81,12 +87,20 @@ def textures() -> Data:
     return Data(*arrays)
 
 
-def denoise() -> Data:
-    """Return clean grey patches, and noisy and clean photos, -0.5 (black) to 0.5 (white)."""
-    train = [patch for name in TRAIN_PHOTOS for patch in _patches(_grey(name, 384), 40, 20)]
-    test = [_middle(_grey(name, 512), 256) for name in TEST_PHOTOS]
-    clean, photos = (np.stack(part)[:, np.newaxis] - np.float32(0.5) for part in (train, test))
-    return Data(clean, clean, add_noise(photos, np.random.default_rng(SPLIT_SEED)), photos)
+def edge() -> Data:
+    """Return clean colour patches, and noisy and clean photos, normalised by `photo_to_x`.
+
+    The right quarter of every training photo is for the validation.
+    """
+    parts: tuple[list[Photo], ...] = [], [], []
+    for name in TRAIN_PHOTOS:
+        photo = _photo(name, 512)  # all are 512 pixels wide
+        parts[0].extend(_patches(photo[:, :384], 48, 24))
+        parts[1].append(_middle(photo[:, 384:], 320, 128))
+    parts[2].extend(_middle(_photo(name, 512), 256) for name in EDGE_TEST_PHOTOS)
+    clean, val, test = (np.concatenate([photo_to_x(x) for x in part]) for part in parts)
+    noisy = (add_noise(x, np.random.default_rng(SPLIT_SEED)) for x in (test, val))
+    return Data(clean, clean, next(noisy), test, next(noisy), val)
 
 
 def salt_and_pepper() -> Data:
@@ -97,11 +111,6 @@ def salt_and_pepper() -> Data:
     clean, photos = (np.concatenate([photo_to_x(x) for x in part]) for part in (train, test))
     noisy = add_salt_and_pepper(photos, np.random.default_rng(SPLIT_SEED))
     return Data(clean, clean, noisy, photos)
-
-
-def add_noise(x: Array, rng: np.random.Generator) -> Array:
-    """Return ``x`` with normal noise of standard deviation `SIGMA`."""
-    return x + np.float32(SIGMA) * rng.standard_normal(x.shape, np.float32)
 
 
 def stratified_split(images: Array, labels: NDArray[Any]) -> Data:
@@ -117,10 +126,13 @@ def stratified_split(images: Array, labels: NDArray[Any]) -> Data:
 
 
 def _photo(name: str, longest_side: int) -> Photo:
-    """Read a photo in scikit-image's folder; its own loader may download files."""
-    import skimage
-
-    return load_photo(Path(skimage.__file__).parent / "data" / name, longest_side, srgb=False)[0]
+    """Read a photo in the folder of a package; the package's own loader may download files."""
+    folders = {"flower.jpg": "sklearn/datasets/images", "china.jpg": "sklearn/datasets/images"}
+    package, _, folder = folders.get(name, "skimage/data").partition("/")
+    path = sample_photo()
+    if name != path.name:
+        path = Path(str(import_module(package).__file__)).parent / folder / name
+    return load_photo(path, longest_side, srgb=False)[0]
 
 
 def _grey(name: str, longest_side: int) -> Array:
@@ -136,9 +148,10 @@ def _patches(photo: NDArray[Any], size: int, step: int) -> Iterator[NDArray[Any]
             yield photo[top : top + size, left : left + size]
 
 
-def _middle(photo: NDArray[Any], size: int) -> NDArray[Any]:
-    top, left = ((pixels - size) // 2 for pixels in photo.shape[:2])
-    return photo[top : top + size, left : left + size]
+def _middle(photo: NDArray[Any], rows: int, columns: int | None = None) -> NDArray[Any]:
+    columns = rows if columns is None else columns
+    top, left = (photo.shape[0] - rows) // 2, (photo.shape[1] - columns) // 2
+    return photo[top : top + rows, left : left + columns]
 
 
 def _standard(patch: Array) -> Array:

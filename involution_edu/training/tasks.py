@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .. import models
 from ..arguments import ArgumentError, as_choice
 from ..arrays import Array
+from ..models.edge import add_noise
 from ..models.salt_and_pepper import add_salt_and_pepper
 from ..nn import CrossEntropy, MeanSquaredError, Module
 from . import data, scores
@@ -66,8 +67,8 @@ class Task:
     Attributes
     ----------
     name, about : str
-    package : (str, str)
-        Package that `load` needs: name to import, name to install.
+    packages : tuple of (str, str)
+        Packages that `load` needs: name to import, name to install.
     load : function of no argument, returns the `Data`
     networks : mapping of names to functions of (data, seed)
     recipe : Recipe
@@ -89,7 +90,7 @@ class Task:
 
     name: str
     about: str
-    package: tuple[str, str]
+    packages: tuple[tuple[str, str], ...]
     load: Callable[[], Data]
     networks: Mapping[str, Callable[[Data, int], Module]]
     recipe: Recipe
@@ -125,10 +126,10 @@ def load(name: str) -> Data:
     ((1442, 1, 8, 8), (355, 1, 8, 8), 10)
     """
     task = TASKS[as_choice("task", name, TASKS)]
-    module, package = task.package
-    if find_spec(module) is None:
-        need = f"{package} for its pictures: pip install {package}"
-        raise ArgumentError("task", f"is {name}", need)
+    for module, package in task.packages:
+        if find_spec(module) is None:
+            need = f"{package} for its pictures: pip install {package}"
+            raise ArgumentError("task", f"is {name}", need)
     return task.load()
 
 
@@ -172,7 +173,7 @@ TASKS = {
     load.__name__: Task(
         load.__name__,
         about,
-        package,
+        (package,),
         load,
         CLASSIFIERS,
         Recipe(epochs, batch_size, "sgd", lr, weight_decay=5e-4, label_smoothing=0.1),
@@ -180,27 +181,27 @@ TASKS = {
     )
     for load, about, package, (epochs, batch_size, lr), pixels in LABELLED
 }
-TASKS["denoise"] = Task(
-    "denoise",
-    "remove normal noise from grey photos",
-    SKIMAGE,
-    data.denoise,
-    networks={"denoiser": lambda data, seed: models.KernelDenoiser(rng=seed)},
-    recipe=Recipe(20, 16, "adam", 3e-3),
+TASKS["edge"] = Task(
+    "edge",
+    "remove Gaussian noise from colour photos",
+    (SKIMAGE, SKLEARN),
+    data.edge,
+    networks={"denoiser": lambda data, seed: models.EdgeDenoiser(rng=seed)},
+    recipe=Recipe(8, 16, "adam", 8e-3),
     unit=scores.DECIBEL,
     criterion=lambda recipe: MeanSquaredError(),
     score=scores.psnr,
-    augment=partial(corrupted, corrupt=data.add_noise),
-    baselines=scores.denoise_baselines,
+    augment=partial(corrupted, corrupt=add_noise),
+    baselines=scores.edge_baselines,
 )
 TASKS["salt-and-pepper"] = replace(
-    TASKS["denoise"],
+    TASKS["edge"],
     name="salt-and-pepper",
     about="remove salt-and-pepper noise from colour photos",
+    packages=(SKIMAGE,),
     load=data.salt_and_pepper,
     networks={"layer": lambda data, seed: models.salt_and_pepper_layer(rng=seed)},
     recipe=Recipe(150, 16, "adam", 2e-2),
-    score=partial(scores.psnr, white=scores.WHITE),
     augment=partial(corrupted, corrupt=add_salt_and_pepper),
     baselines=scores.salt_and_pepper_baselines,
 )

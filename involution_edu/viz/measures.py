@@ -43,6 +43,29 @@ def orientation(kernels: Array) -> tuple[Array, Array]:
     return angle, _ratio(np.hypot(wide - tall, 2 * slant), tall + wide)
 
 
+def elongation(kernels: Array) -> Array:
+    """Return 1 - λ2/λ1 of the second moments of ``|kernel|``: 0 for a round dot, 1 for a line."""
+    strength = orientation(kernels)[1]  # (λ1 - λ2) / (λ1 + λ2)
+    longer: Array = 2 * strength / (1 + strength)
+    return longer
+
+
+def structure(photo: Array) -> tuple[Array, Array, Array]:
+    """Return direction, coherence and energy of the edges of ``photo`` (C, H, W), each (H, W).
+
+    They are those of the structure tensor: the products of the two derivatives (Gaussian, of 1
+    pixel), summed over the channels and smoothed (Gaussian, of 2 pixels). The direction is that
+    of the edge, in degrees anticlockwise; the coherence (λ1 - λ2) / (λ1 + λ2) is 1 if all gradients
+    around are parallel; the energy λ1 + λ2 is the mean square of the gradient.
+    """
+    down, right = np.gradient(_blurred(photo.astype(np.float64), 1), axis=(1, 2))
+    products = down * down, right * right, -down * right  # rows are counted downwards
+    tall, wide, slant = (_blurred(product.sum(axis=0), 2) for product in products)
+    energy = tall + wide
+    across: Array = np.degrees(np.arctan2(2 * slant, wide - tall)) / 2  # of the gradient
+    return across + 90, _ratio(np.hypot(wide - tall, 2 * slant), energy), energy
+
+
 def distance(kernels: Array, kernel: Array) -> Array:
     """Return ‖a - b‖ / (‖a‖ + ‖b‖) of each of ``kernels`` and ``kernel``: 0 equal, 1 opposite."""
     a, b = _floats(kernels), _floats(kernel)
@@ -59,6 +82,19 @@ def _ratio(a: Array, b: Array) -> Array:
     """Return a / b; 0 where b is 0."""
     ratio: Array = np.divide(a, b, out=np.zeros_like(a), where=b > 0)
     return ratio
+
+
+def _blurred(array: Array, sigma: int) -> Array:
+    """Return ``array`` (..., H, W) smoothed by a Gaussian, its borders repeated."""
+    offsets = np.arange(-4 * sigma, 4 * sigma + 1)
+    weights = np.exp(-(offsets**2) / (2 * sigma**2))
+    for _ in range(2):
+        pad = [(0, 0)] * (array.ndim - 1) + [(4 * sigma, 4 * sigma)]
+        windows = np.lib.stride_tricks.sliding_window_view(
+            np.pad(array, pad, "edge"), len(weights), -1
+        )
+        array = (windows @ (weights / weights.sum())).swapaxes(-2, -1)
+    return array
 
 
 def _shares(kernels: Array) -> Array:

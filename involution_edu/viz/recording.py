@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..arguments import ArgumentError, IntOrPair
 from ..arrays import Array
 from ..geometry import Padding, make_geometry
-from ..nn import BatchNorm2d, Involution2d, Module
+from ..models import EdgeDenoiser
+from ..nn import BatchNorm2d, Involution2d, Module, Sequential
 from ..ops import involution, involution_backward
 from .trace import OperatorTrace, Trace, agree
 
@@ -59,7 +61,7 @@ def record(model: Module, x: Array, *, layer: str | None = None) -> Trace:
     Parameters
     ----------
     model : Module
-        An `Involution2d`, or a model that contains some. In evaluation mode: in training mode
+        An `Involution2d`, an `EdgeDenoiser`, or a model that contains some `Involution2d`. In evaluation mode: in training mode
         batch norm uses all of ``x``, so that a kernel depends on more than its own pixel.
     x : ndarray, shape (N, C, H, W)
         The input of ``model``.
@@ -91,7 +93,7 @@ def record(model: Module, x: Array, *, layer: str | None = None) -> Trace:
     """
     if any(module.training for _, module in model.named_modules()):
         raise ArgumentError("model", "is in training mode", "evaluation mode: call eval()")
-    if layer is None and isinstance(model, Involution2d):
+    if layer is None and isinstance(model, Involution2d | EdgeDenoiser):
         return _record_layer(model, x)
     names = involution_names(model)
     if layer not in names:
@@ -209,9 +211,18 @@ def record_gradients(layer: Involution2d, x: Array, dy: Array) -> Gradients:
     )
 
 
-def _record_layer(layer: Involution2d, x: Array) -> Trace:
-    norm = layer.conv1.children().get("bn")
-    statistics = {}
+def _record_layer(layer: Involution2d | EdgeDenoiser, x: Array) -> Trace:
+    pool: Module = Sequential()
+    span: Module
+    options: tuple[Any, ...] = 1, layer.window
+    if isinstance(layer, EdgeDenoiser):
+        given, value, softmax = layer.features(x), x, True
+        reduce, span = layer.reduce, layer.span
+    else:
+        given, value, softmax = x, layer.project(x), False
+        pool, reduce, span = layer.pool, layer.conv1, layer.conv2.children()["conv"]
+        options = layer.groups, layer.window, layer.stride, layer.dilation
+    norm, statistics = reduce.children().get("bn"), {}
     if isinstance(norm, BatchNorm2d):
         statistics = {
             "mean": norm.running_mean.copy(),
@@ -219,22 +230,22 @@ def _record_layer(layer: Involution2d, x: Array) -> Trace:
             "scale": norm.weight.data.copy(),
             "shift": norm.bias.data.copy(),
         }
-    features, stages = layer.pool(x), {}
-    for name, module in layer.conv1.children().items():
+    features, stages = pool(given), {}
+    for name, module in reduce.children().items():
         stages[name] = features = module(features)
-    kernel = layer.span(features)
-    value, span = layer.project(x), layer.conv2.state_dict()
-    geom = make_geometry(value.shape, layer.groups, layer.window, layer.stride, layer.dilation)
+    weights = span.state_dict()
     trace = Trace(
         x=value,
-        reduce_weight=layer.conv1.state_dict()["conv.weight"].reshape(-1, x.shape[1]),
+        features=given,
+        reduce_weight=reduce.state_dict()["conv.weight"].reshape(-1, given.shape[1]),
         statistics=statistics,
         stages=stages,
-        span_weight=span["conv.weight"].reshape(-1, features.shape[1]),
-        span_bias=span["conv.bias"],
-        kernel=kernel,
+        span_weight=weights["weight"].reshape(-1, features.shape[1]),
+        span_bias=weights["bias"],
+        softmax=softmax,
+        kernel=layer.generate_kernel(x),
         y=layer(x),
-        geom=geom,
+        geom=make_geometry(value.shape, *options),
     )
     trace.check()
     return trace

@@ -12,6 +12,7 @@ from ..arrays import Array
 from ..backends.windows import windows
 from ..cases import scaled_error, tolerance
 from ..geometry import Geometry
+from ..nn.losses import softmax
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -126,8 +127,11 @@ class Trace(OperatorTrace):
 
     Attributes
     ----------
+    features : ndarray, shape (N, C, H, W)
+        Input of reduce, before pooling: ``x`` itself in an `Involution2d` without out_channels;
+        what its convolutions have made of a photo in an `EdgeDenoiser`.
     reduce_weight : ndarray, shape (C // r, C)
-        The 1x1 convolution from the layer's input to the first of the stages.
+        The 1x1 convolution from ``features`` to the first of the stages.
     statistics : dict of ndarrays, shape (C // r,)
         Of batch norm: the running "mean" and "std" = sqrt(var + eps), and the learned "scale" and
         "shift". Empty if the layer has no batch norm.
@@ -136,6 +140,8 @@ class Trace(OperatorTrace):
         has them. The last are the reduced features.
     span_weight, span_bias : ndarray, shapes (G*K_h*K_w, C // r) and (G*K_h*K_w,)
         The 1x1 convolution from ``reduced`` to ``kernel``.
+    softmax : bool
+        Whether ``kernel`` is the softmax of that, over the taps, as in an `EdgeDenoiser`.
 
     Examples
     --------
@@ -148,11 +154,13 @@ class Trace(OperatorTrace):
     ((18, 2), (1, 2, 3, 3, 4, 5))
     """
 
+    features: Array
     reduce_weight: Array
     statistics: dict[str, Array]
     stages: dict[str, Array]
     span_weight: Array
     span_bias: Array
+    softmax: bool = False
 
     @property
     def reduced(self) -> Array:
@@ -161,12 +169,14 @@ class Trace(OperatorTrace):
 
     def part(self, rows: slice, columns: slice, groups: slice = slice(None)) -> Self:
         """Return the trace of some output pixels and groups alone; see `OperatorTrace.part`."""
-        part = super().part(rows, columns, groups)
+        part, (s_h, s_w) = super().part(rows, columns, groups), self.geom.stride
+        (i0, i1, _), (j0, j1, _) = rows.indices(self.geom.H_out), columns.indices(self.geom.W_out)
         taps = self.geom.window[0] * self.geom.window[1]
         g0, g1, _ = groups.indices(self.geom.G)
         spanned = slice(g0 * taps, g1 * taps)
         return replace(
             part,
+            features=self.features[:, :, i0 * s_h : i1 * s_h, j0 * s_w : j1 * s_w].copy(),
             stages={name: a[:, :, rows, columns].copy() for name, a in self.stages.items()},
             span_weight=self.span_weight[spanned].copy(),
             span_bias=self.span_bias[spanned].copy(),
@@ -179,6 +189,9 @@ class Trace(OperatorTrace):
             np.einsum("oc,nchw->nohw", w, features) + b[:, np.newaxis, np.newaxis]
             for w, features, b in ((weight, reduced, bias), map(np.abs, (weight, reduced, bias)))
         )
+        if self.softmax:  # G = 1; a small error of its argument is a relative error of its value
+            spanned = softmax(spanned, axis=1)
+            size = spanned * (1 + size.max(axis=1, keepdims=True))
         agree("kernel", self.kernel.reshape(spanned.shape), spanned, weight.shape[1] + 1, size)
         super().check()
 

@@ -17,7 +17,7 @@ from involution_edu.cases import TOLERANCE, scaled_error
 from involution_edu.images import load_photo, photo_to_x
 from involution_edu.models import pretrained
 from involution_edu.models.salt_and_pepper import NOISE_SHARE, with_salt_and_pepper
-from involution_edu.training.scores import WHITE, psnr
+from involution_edu.training.scores import psnr
 from involution_edu.viz import record
 
 pytest_plugins = ["demo_fixtures"]
@@ -126,7 +126,7 @@ def test_noise_is_added_to_the_photo_and_most_is_removed(portrait: demo.Demo) ->
     assert changed.mean() == pytest.approx(NOISE_SHARE, rel=0.15)
     assert np.isin(portrait.photo[changed], [0, 255]).all()
     x = photo_to_x(clean)
-    gain = psnr(portrait.trace.y, x, WHITE) - psnr(portrait.trace.x, x, WHITE)
+    gain = psnr(portrait.trace.y, x) - psnr(portrait.trace.x, x)
     assert gain > 8  # dB
 
 

@@ -118,7 +118,7 @@ def test_the_named_networks_pass_their_arguments_on(
     [
         partial(models.small_rednet, 3),
         partial(models.small_resnet, 3),
-        models.KernelDenoiser,
+        models.EdgeDenoiser,
         partial(models.Bottleneck, 8, 4, conv3x3, stride=2),
         partial(models.Bottleneck, 16, 4, conv3x3, stride=2),
     ],

@@ -46,7 +46,7 @@ def network(data: Data, seed: int) -> nn.Module:
 STRIPES = Task(
     "stripes",
     "which way the stripes run",
-    ("numpy", "numpy"),
+    (("numpy", "numpy"),),
     stripes,
     {"small": network, "other": network},
     RECIPE,

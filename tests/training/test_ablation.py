@@ -49,7 +49,7 @@ def dots_is_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
         digits,
         name="dots",
         load=dots,
-        package=("numpy", "numpy"),
+        packages=(("numpy", "numpy"),),
         recipe=replace(digits.recipe, epochs=1, warmup_epochs=0, batch_size=20),
         augment=partial(tasks.shifted, pixels=0),
     )
@@ -247,7 +247,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
         ("--group-channels 3", "group_channels is 3; need a divisor of the 16 channels"),
         ("--reduction 99", "reduction is 99; need an int <= 16"),
         ("--k 3 --task nothing", "task is 'nothing'; need one of 'digits', 'mnist', 'textures'"),
-        ("--k 3 --task denoise", "task is 'denoise'; need one of 'digits', 'mnist', 'textures'"),
+        ("--k 3 --task edge", "task is 'edge'; need one of 'digits', 'mnist', 'textures'"),
         ("", "k is empty, and so are the others; need a value of one"),
         ("--k 3 --out none/a", "none is not a folder"),
         ("--k 3 --out wrong --resume", "path is wrong.csv, which cannot be read"),

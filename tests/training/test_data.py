@@ -9,7 +9,7 @@ import needs
 import numpy as np
 import pytest
 
-from involution_edu.images import photo_to_x
+from involution_edu.images import STD, photo_to_x
 from involution_edu.models import salt_and_pepper
 from involution_edu.training import data, scores, tasks
 from involution_edu.training.data import Data
@@ -18,7 +18,7 @@ SIZES = {
     "digits": ((1442, 1, 8, 8), (355, 1, 8, 8)),
     "mnist": ((4000, 1, 14, 14), (1000, 1, 14, 14)),
     "textures": ((2304, 1, 16, 16), (768, 1, 16, 16)),
-    "denoise": ((1692, 1, 40, 40), (3, 1, 256, 256)),
+    "edge": ((1590, 3, 48, 48), (4, 3, 256, 256)),
     "salt-and-pepper": ((720, 3, 24, 24), (3, 3, 96, 96)),
 }
 LABELLED = {"digits": 10, "mnist": 10, "textures": 3}
@@ -33,7 +33,8 @@ def load() -> Iterator[Callable[[str], Data]]:
         pytest.fail("the network was used")
 
     def load_once(name: str) -> Data:
-        needs.package(tasks.TASKS[name].package[0])
+        for module, _ in tasks.TASKS[name].packages:
+            needs.package(module)
         if name not in loaded:
             loaded[name] = tasks.load(name)
         return loaded[name]
@@ -104,26 +105,28 @@ def test_textures_are_normalised(load: Callable[[str], Data]) -> None:
 
 
 def test_no_photo_is_in_both_parts() -> None:
-    assert not set(data.TRAIN_PHOTOS) & set(data.TEST_PHOTOS)
+    assert not set(data.TRAIN_PHOTOS) & {*data.TEST_PHOTOS, *data.EDGE_TEST_PHOTOS}
 
 
-@pytest.mark.parametrize("name", ["denoise", "salt-and-pepper"])
+def test_no_column_of_a_photo_is_in_training_and_validation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Load photos whose red is the part of the width: 0 to 191, then 192 to 255."""
+    columns = np.repeat(np.arange(256), 2)
+    photo = np.broadcast_to(columns[:, np.newaxis], (512, 512, 3)).astype(np.uint8)
+    monkeypatch.setattr(data, "_photo", lambda name, side: photo)
+    found = data.edge()
+    assert found.y_val is not None
+    assert found.y_train[:, 0].max() < found.y_val[:, 0].min()
+
+
+@pytest.mark.parametrize("name", ["edge", "salt-and-pepper"])
 def test_pictures_to_restore(name: str, load: Callable[[str], Data]) -> None:
     found = load(name)
     assert found.y_train is found.x_train  # clean: the augmentation adds the noise
     assert found.y_test.shape == found.x_test.shape
     changed = (found.x_test != found.y_test).any(axis=1)
-    assert changed.mean() > (0.99 if name == "denoise" else 0.08)
-
-
-def test_noise_has_its_standard_deviation() -> None:
-    x = np.zeros((4, 1, 100, 99), np.float32)
-    noisy = data.add_noise(x, np.random.default_rng(0))
-    assert noisy.dtype == np.float32
-    assert not x.any()
-    assert noisy.std() == pytest.approx(25 / 255, rel=0.02)
-    assert abs(noisy.mean()) < 1e-3
-    assert len(np.unique(noisy[:, 0, 0, 0])) == 4
+    assert changed.mean() > (0.99 if name == "edge" else 0.08)
 
 
 def test_noisy_pixels_are_black_or_white_and_the_others_unchanged() -> None:
@@ -147,7 +150,7 @@ def test_a_missing_package_is_reported_with_its_pip_command(
 ) -> None:
     monkeypatch.setattr(tasks, "find_spec", lambda name: None)
     for name, task in tasks.TASKS.items():
-        with pytest.raises(ValueError, match=f"task is {name}; need {task.package[1]} .*: pip"):
+        with pytest.raises(ValueError, match=f"task is {name}; need {task.packages[0][1]} .*: pip"):
             tasks.load(name)
 
 
@@ -193,14 +196,13 @@ def test_the_target_is_flipped_with_the_picture() -> None:
 def test_psnr_equals_scikit_image() -> None:
     metrics = needs.package("skimage.metrics")
     rng = np.random.default_rng(0)
-    clean = rng.random((3, 1, 8, 9))
+    clean = rng.random((3, 3, 8, 9))
     y = clean + 0.1 * rng.standard_normal(clean.shape)
     expected = np.mean(
         [metrics.peak_signal_noise_ratio(c, n, data_range=1) for c, n in zip(clean, y, strict=True)]
     )
-    assert scores.psnr(y, clean) == pytest.approx(expected, rel=1e-12)
-    white = np.array([2.0])
-    assert scores.psnr(2 * y, 2 * clean, white) == pytest.approx(expected, rel=1e-12)
+    white = (255 / STD).reshape(3, 1, 1)
+    assert scores.psnr(white * y, white * clean) == pytest.approx(expected, rel=1e-12)
 
 
 def test_accuracy_counts_the_largest_logit() -> None:

@@ -34,6 +34,27 @@ def test_measures_counted_by_hand() -> None:
     assert measures.distance(np.stack([a, -a, 3 * a]), a).tolist() == [0, 1, 0.5]
 
 
+def test_elongation_is_one_minus_the_ratio_of_the_moments() -> None:
+    cross = np.array([[0.0, 1.0, 0.0], [3.0, 0.0, 3.0], [0.0, 1.0, 0.0]])
+    assert_allclose(
+        measures.elongation(np.stack([np.eye(3), np.ones((3, 3)), cross])), [1, 0, 2 / 3]
+    )
+
+
+@pytest.mark.parametrize("angle", [0, 20, 45, 90, 160])
+def test_the_structure_of_a_straight_edge(angle: float) -> None:
+    rows, columns = np.mgrid[:31, :40]
+    # The photo rises by 3 for each pixel across the edge, in two of three channels.
+    across = -np.sin(np.radians(angle)) * columns - np.cos(np.radians(angle)) * rows
+    direction, coherence, energy = measures.structure(
+        np.stack([3 * across, -3 * across, 0 * across])
+    )
+    assert_allclose((direction[15, 20] - angle + 90) % 180, 90, atol=1e-6)
+    assert_allclose(coherence[15, 20], 1)
+    assert_allclose(energy[15, 20], 18)
+    assert not any(found.any() for found in measures.structure(np.ones((3, 9, 8)))[1:])
+
+
 def test_the_entropy_of_float32_kernels_is_computed_in_float64() -> None:
     kernels = np.random.default_rng(0).standard_normal((4, 3, 5)).astype(np.float32)
     sizes = np.abs(kernels.astype(float))

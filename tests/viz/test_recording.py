@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import involution_edu as inv
-from involution_edu import nn
+from involution_edu import models, nn
 from involution_edu.arrays import Array
 from involution_edu.cases import TOLERANCE
 from involution_edu.nn import involution2d
@@ -116,3 +116,47 @@ def test_a_part_of_any_groups(groups: slice) -> None:
     again = part.part(slice(None), slice(None), slice(0, 1))
     assert_array_equal(again.y, trace.y[:, channels[:3], rows, columns])
     again.check()
+
+
+def edge_trace() -> tuple[models.EdgeDenoiser, Array, Trace]:
+    model = models.EdgeDenoiser((3, 5), channels=(4, 6), reduced=5, rng=0, dtype=float).eval()
+    x = np.random.default_rng(1).standard_normal((2, 3, 8, 9))
+    return model, x, record(model, x)
+
+
+def test_a_layer_with_features_and_a_softmax_is_recorded() -> None:
+    model, x, trace = edge_trace()
+    assert_array_equal(trace.x, x)
+    assert_array_equal(trace.y, model(x))
+    assert_array_equal(trace.kernel, model.generate_kernel(x))
+    assert_array_equal(trace.features, model.features(x))
+    reduced = np.einsum("oc,nchw->nohw", trace.reduce_weight, trace.features)
+    np.testing.assert_allclose(trace.stages["conv"], reduced, rtol=1e-12)
+    spanned = np.exp(np.einsum("oc,nchw->nohw", trace.span_weight, trace.reduced))
+    spanned *= np.exp(trace.span_bias)[:, np.newaxis, np.newaxis]
+    spanned = (spanned / spanned.sum(axis=1, keepdims=True)).reshape(trace.kernel.shape)
+    np.testing.assert_allclose(trace.kernel, spanned, rtol=1e-12)
+    assert trace.softmax
+    assert trace.statistics == {}
+
+
+def test_a_wrong_kernel_after_a_softmax_is_found() -> None:
+    trace = edge_trace()[2]
+    wrong = trace.kernel.copy()
+    wrong[0, 0, 1, 2, 3, 4] *= 1 + 1e-9
+    with pytest.raises(ArithmeticError, match=r"^kernel is .* away"):
+        replace(trace, kernel=wrong).check()
+    with pytest.raises(ArithmeticError, match=r"^kernel is .* away"):
+        replace(trace, softmax=False).check()
+
+
+def test_a_part_has_the_features_of_its_pixels() -> None:
+    trace = edge_trace()[2]
+    part = trace.part(slice(1, 4), slice(2, 7))
+    part.check()
+    assert_array_equal(part.features, trace.features[:, :, 1:4, 2:7])
+    layer = nn.Involution2d(4, 3, groups=2, stride=2, rng=1, dtype=float).eval()
+    trace = record(layer, np.random.default_rng(2).standard_normal((1, 4, 7, 9)))
+    part = trace.part(slice(1, 4), slice(2, 5))
+    assert_array_equal(part.features, trace.features[:, :, 2:, 4:])
+    assert_array_equal(layer.reduce(part.features), part.reduced)
