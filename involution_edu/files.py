@@ -34,6 +34,14 @@ def check_writable(*paths: Path, force: bool = False, choice: str = "another fil
                 temporary.unlink()
 
 
+def holds(path: Path, mark: str) -> bool:
+    """Return whether ``path`` is a file with ``mark`` near its beginning, where metadata is."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return mark.encode() in file.read(4096)
+
+
 @contextmanager
 def written_whole(path: Path, *, force: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside ``path``, renamed to it when the block ends without error."""

@@ -142,6 +142,41 @@ def x_to_photo(x: Array) -> Photo:
     return _bytes(x[0].transpose(1, 2, 0) * STD + MEAN)
 
 
+def decibels(photo: Photo, clean: Photo) -> float:
+    """Return the peak signal-to-noise ratio of ``photo`` in dB: -10 log10 of the mean squared error.
+
+    Examples
+    --------
+    >>> decibels(np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8))
+    0.0
+    """
+    error = np.square(np.subtract(photo, clean, dtype=np.float64) / 255).mean()
+    return float(0 - 10 * np.log10(max(error, 1e-12)))
+
+
+def colour_name(colour: NDArray[np.uint8]) -> str:
+    """Return red, green and blue bytes in words.
+
+    Examples
+    --------
+    >>> for bytes in (255, 255, 255), (40, 60, 140), (150, 140, 160), (250, 180, 140):
+    ...     print(colour_name(np.array(bytes, np.uint8)))
+    white
+    dark blue
+    grey
+    light orange
+    """
+    from colorsys import rgb_to_hls
+
+    hue, light, _ = rgb_to_hls(*(colour / 255).tolist())
+    shade = "dark " if light < 0.37 else "light " if light > 0.68 else ""
+    if int(colour.max()) - int(colour.min()) < 26:  # hardly a colour
+        return "black" if light < 0.12 else "white" if light > 0.9 else f"{shade}grey"
+    limits = (15, 45, 70, 165, 200, 260, 330, 361)  # degrees, each the end of a name
+    names = "red", "orange", "yellow", "green", "cyan", "blue", "purple", "red"
+    return shade + next(n for n, end in zip(names, limits, strict=True) if hue * 360 < end)
+
+
 def _decoded(source: Path, longest_side: int, srgb: bool) -> tuple[PILImage, tuple[int, int]]:
     """Return the image upright and as 8-bit RGB, and its width and height in the file."""
     from PIL import ExifTags, ImageOps

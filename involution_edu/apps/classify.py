@@ -1,26 +1,27 @@
-"""Classify a photo with a RedNet or ResNet whose weights are read from a file."""
+"""Classify a photo, with a RedNet or ResNet whose weights are read from a file, or a digit."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..arguments import ArgumentError, as_choice
 from ..arrays import Array
 from ..checkpoint import CheckpointError, load_weights
-from ..files import check_writable, read_text_bounded, shown, written_whole
+from ..files import read_text_bounded, shown
 from ..images import Photo, load_photo, photo_to_x
-from ..models import MODELS
+from ..models import MODELS, pretrained
 from ..nn import Module, no_grad
 from ..nn.losses import softmax
 
 CLASSES = 1000  # of ImageNet
 SHORT_SIDE, CROP = 256, 224  # pixels
 FULL_SIZE = 1 << 31
+DIGIT = 8  # pixels a side
 MAX_LABELS = 50_000  # more than any network has
 
 
@@ -35,61 +36,67 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """The most probable classes, best first, and the picture of the kernels if there is one."""
+    """The most probable classes, best first."""
 
     image: str
     model: str
+    part: str  # of the image that the network was given
     guesses: tuple[Guess, ...]
-    picture: Path | None
+    named: bool  # whether the classes have names
     ok = True
 
     def data(self) -> dict[str, Any]:
         """Return the attributes."""
-        return {**asdict(self), "picture": self.picture and str(self.picture)}
+        return asdict(self)
 
     def text(self) -> str:
         """Return a line for each class."""
-        lines = [f"{self.model} on the centre crop of {shown(self.image)}:"]
+        lines = [f"{self.model} on {self.part} of {shown(self.image)}:"]
         lines += [f"{100 * g.probability:6.1f} %  {shown(g.label)}" for g in self.guesses]
-        if self.picture is not None:
-            lines.append(f"Kernels of every stage: {self.picture}")
+        if not self.named:
+            lines.append("For names in place of numbers: --labels FILE, with a name on each line")
         return "\n".join(lines)
+
+
+class Case(NamedTuple):
+    """A network and its input."""
+
+    network: Module
+    x: Array
+    photo: Photo  # whose numbers ``x`` holds
+    part: str  # of the image, in words
+    names: list[str] | None  # of the classes
 
 
 def classify(
     image: str | os.PathLike[str],
     model: str,
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | None = None,
     *,
     labels: str | os.PathLike[str] | None = None,
-    out: str | os.PathLike[str] | None = None,
-    force: bool = False,
     top: int = 5,
 ) -> Classification:
-    """Classify the centre crop of a photo, as the networks were evaluated.
+    """Classify a photo, of which the centre crop is read as in the evaluation of the networks.
 
     Parameters
     ----------
     image : str or path
         A photo, in any format that `load_photo` reads.
     model : str
-        A key of `involution_edu.models.MODELS`.
-    path : str or path
-        Weights, in any format that `load_checkpoint` reads.
+        "digits", the small RedNet that ships trained, for the picture of one digit, see
+        `digit_to_x`; or a key of `involution_edu.models.MODELS`.
+    path : str or path, optional
+        Weights, in any format that `load_checkpoint` reads; only "digits" has its own.
     labels : str or path, optional
         A text file with the name of each class on a line of its own, as many as the weights
         have. Without it there are 1000 classes, named by their numbers.
-    out : str or path, optional
-        Where a PNG of the kernels of every stage is written; see `viz.figures.stages.stage_maps`.
-    force : bool
-        Whether ``out`` may be replaced.
     top : int
         How many classes to return.
 
     Raises
     ------
     OSError
-        If a file cannot be read or written.
+        If a file cannot be read.
     ValueError
         If one has the wrong content.
 
@@ -101,36 +108,51 @@ def classify(
     >>> classify("cat.jpg", "rednet18", "weights.pth")
     Traceback (most recent call last):
         ...
-    involution_edu.arguments.ArgumentError: model is 'rednet18'; need one of 'rednet26', 'rednet38',
-    'rednet50', 'rednet101', 'rednet152', 'resnet26', 'resnet38', 'resnet50', 'resnet101', 'resnet152'
+    involution_edu.arguments.ArgumentError: model is 'rednet18'; need one of 'digits', 'rednet26',
+    'rednet38', 'rednet50', 'rednet101', 'rednet152', 'resnet26', 'resnet38', 'resnet50',
+    'resnet101', 'resnet152'
     """
-    as_choice("model", model, MODELS)
-    if out is not None:
-        check_writable(Path(out), force=force)
-        if Path(out).suffix != ".png":
-            raise ArgumentError("out", f"is {out}", "a name that ends in .png")
-        if not model.startswith("rednet"):
-            raise ArgumentError("out", f"is {out}", f"a rednet to draw kernels of, not {model}")
-    photo = middle(load_photo(Path(image), FULL_SIZE)[0])
-    names = None if labels is None else _read_labels(Path(labels))
-    network = MODELS[model](CLASSES if names is None else len(names), rng=0).eval()
-    load_weights(network, path)
-    x = photo_to_x(photo)
-    probability = softmax(logits_of(network, x, path))
-    if out is not None:
-        from ..viz.figures.stages import record_stages, stage_maps
-
-        figure = stage_maps(record_stages(network, x), photo)
-        with written_whole(Path(out), force=force) as temporary:
-            figure.savefig(temporary, format="png")
+    case = case_of(image, model, path, labels)
+    probability = softmax(logits_of(case.network, case.x, path))
     guesses = []
     for number in np.argsort(-probability, kind="stable")[:top].tolist():
-        label = f"class {number}" if names is None else names[number]
+        label = f"class {number}" if case.names is None else case.names[number]
         guesses.append(Guess(number, label, float(probability[number])))
-    return Classification(str(image), model, tuple(guesses), None if out is None else Path(out))
+    return Classification(str(image), model, case.part, tuple(guesses), case.names is not None)
 
 
-def logits_of(network: Module, x: Array, path: str | os.PathLike[str]) -> Array:
+def case_of(
+    image: str | os.PathLike[str] | None,
+    model: str,
+    path: str | os.PathLike[str] | None,
+    labels: str | os.PathLike[str] | None = None,
+) -> Case:
+    """Return a network and its input; without an ``image``, a digit is drawn.
+
+    The arguments are those of `classify`, and the errors too.
+    """
+    as_choice("model", model, ("digits", *MODELS))
+    if model == "digits":
+        for name, given in (("path", path), ("labels", labels)):
+            if given is not None:
+                raise ArgumentError(name, f"is {given}", "none for digits, which has its own")
+        photo = drawn_digit() if image is None else load_photo(Path(image), FULL_SIZE)[0]
+        x = digit_to_x(photo)
+        grey = np.rint(255 * (1 - x[0, 0])).astype(np.uint8)
+        part = f"{DIGIT} x {DIGIT} pixels"
+        names = [str(number) for number in range(10)]
+        return Case(pretrained(model), x, grey[..., np.newaxis].repeat(3, axis=2), part, names)
+    if path is None:
+        need = "a file for this model (docs/howto/weights.md says where), or the model digits"
+        raise ArgumentError("path", "of the weights is missing", need)
+    photo = middle(load_photo(None if image is None else Path(image), FULL_SIZE)[0])
+    classes = None if labels is None else _read_labels(Path(labels))
+    network = MODELS[model](CLASSES if classes is None else len(classes), rng=0).eval()
+    load_weights(network, path)
+    return Case(network, photo_to_x(photo), photo, "the centre crop", classes)
+
+
+def logits_of(network: Module, x: Array, path: str | os.PathLike[str] | None) -> Array:
     """Return the logits of the first image; refuse the weights of ``path`` if they overflow."""
     with np.errstate(over="ignore", invalid="ignore"), no_grad():
         logits: Array = network(x)[0]
@@ -157,6 +179,43 @@ def middle(photo: Photo) -> Photo:
     box = columns / 2 - half, rows / 2 - half, columns / 2 + half, rows / 2 + half
     resized = Image.fromarray(photo).resize((CROP, CROP), Image.Resampling.BILINEAR, box)
     return np.asarray(resized)
+
+
+def drawn_digit() -> Photo:
+    """Return a large 5 in the letters of matplotlib, (H, W, 3)."""
+    from PIL import Image, ImageDraw
+
+    from ..viz.animation.canvas import font
+
+    picture = Image.new("RGB", (64, 88), "white")
+    ImageDraw.Draw(picture).text((32, 44), "5", fill="black", font=font(110), anchor="mm")
+    return np.asarray(picture)
+
+
+def digit_to_x(photo: Photo) -> Array:
+    """Return the picture (H, W, 3) of a digit as the input (1, 1, 8, 8) of its network, float32.
+
+    Each number is the share of ink in its part of the picture: 0 is white paper, 1 black ink.
+    A picture that is not square is centred on a square of paper.
+
+    Examples
+    --------
+    >>> photo = np.full((16, 8, 3), 255, np.uint8)
+    >>> photo[:4] = 0
+    >>> digit_to_x(photo)[0, 0, :3].tolist()
+    [[0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0],
+     [0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0],
+     [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
+    """
+    from PIL import Image
+
+    scale = DIGIT / max(photo.shape[:2])
+    rows, columns = (max(1, round(side * scale)) for side in photo.shape[:2])
+    grey = Image.fromarray(photo).convert("L").resize((columns, rows), Image.Resampling.BOX)
+    top, left = (DIGIT - rows) // 2, (DIGIT - columns) // 2
+    x = np.zeros((1, 1, DIGIT, DIGIT), np.float32)
+    x[0, 0, top : top + rows, left : left + columns] = 1 - np.asarray(grey) / 255
+    return x
 
 
 def _read_labels(labels: Path) -> list[str]:

@@ -23,14 +23,12 @@ from ..viz.animation.scenes.overview import Overview
 from ..viz.explorer import explorer
 from ..viz.html import Page
 from ..viz.recording import involution_names
-from .classify import CLASSES, FULL_SIZE, logits_of
-from .demo import name_of, page_of
+from .classify import CLASSES, DIGIT, FULL_SIZE, digit_to_x, logits_of
 
 REDNETS = {name: make for name, make in MODELS.items() if name.startswith("rednet")}
 NAMES = "salt-and-pepper", "digits", *REDNETS
 MAX_SIZE = 128  # pixels a side: the page computes all their kernels, and again while one paints
 MAX_BYTES = 1_500_000  # of the page
-DIGIT = 8  # pixels a side
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,30 +126,20 @@ def run(
     )
 
 
-def digit_to_x(photo: Photo) -> Array:
-    """Return the picture (H, W, 3) of a digit as the input (1, 1, 8, 8) of its network, float32.
+def page_of(trace: Trace, name: str, seed: int) -> Page:
+    """Return the page to explore the layer on a noisy photo of that name."""
+    geom = trace.geom
+    about = (
+        f"The photo is {name}, {geom.H} × {geom.W} pixels, with salt-and-pepper noise (seed "
+        f"{seed}). One layer, trained to remove such noise: {geom.C} channels, one group, "
+        f"{geom.window[0]} × {geom.window[1]} kernels."
+    )
+    return explorer(trace, about=about, photo=True)
 
-    Each number is the share of ink in its part of the picture: 0 is white paper, 1 black ink.
-    A picture that is not square is centred on a square of paper.
 
-    Examples
-    --------
-    >>> photo = np.full((16, 8, 3), 255, np.uint8)
-    >>> photo[:4] = 0
-    >>> digit_to_x(photo)[0, 0, :3].tolist()
-    [[0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0],
-     [0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0],
-     [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]
-    """
-    from PIL import Image
-
-    scale = DIGIT / max(photo.shape[:2])
-    rows, columns = (max(1, round(side * scale)) for side in photo.shape[:2])
-    grey = Image.fromarray(photo).convert("L").resize((columns, rows), Image.Resampling.BOX)
-    top, left = (DIGIT - rows) // 2, (DIGIT - columns) // 2
-    x = np.zeros((1, 1, DIGIT, DIGIT), np.float32)
-    x[0, 0, top : top + rows, left : left + columns] = 1 - np.asarray(grey) / 255
-    return x
+def name_of(image: Path | None) -> str:
+    """Return the name of a photo for texts."""
+    return "the sample portrait" if image is None else shown(image.name)
 
 
 def _digit_of(image: Path) -> tuple[Array, str, str | None]:

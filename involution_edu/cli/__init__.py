@@ -35,6 +35,7 @@ from . import (
     explore,
     gradcheck,
     notebooks,
+    stages,
     train,
 )
 from .command import Command, as_json
@@ -49,6 +50,7 @@ COMMANDS: tuple[Command, ...] = tuple(
         gradcheck,
         complexity,
         classify,
+        stages,
         bench,
         train,
         ablate,

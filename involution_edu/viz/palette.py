@@ -62,8 +62,9 @@ class GifPalette:
     def __init__(self, *photos: Photo) -> None:
         from PIL import Image
 
-        # The smooth edges of letters have shades between ink and paper.
-        texts = [np.rint(np.linspace(c, PAPER, 6, endpoint=False)) for c in (INK, MUTED, ACCENT)]
+        # The smooth edges of letters have shades between ink and paper, and kernels in light too.
+        shades = (INK, 18), (MUTED, 6), (ACCENT, 6)
+        texts = [np.rint(np.linspace(c, PAPER, n, endpoint=False)) for c, n in shades]
         drawn = np.concatenate([[PAPER, LINE, EMPTY], *texts, SHADES]).astype(np.uint8)
         strip = np.concatenate([photo.reshape(-1, 3) for photo in photos])[np.newaxis]
         reduced = Image.fromarray(strip).quantize(255 - len(drawn), kmeans=2)

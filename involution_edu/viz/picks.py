@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 
 from ..arguments import Pair
 from ..arrays import Array
+from .measures import orientation
 from .trace import OperatorTrace, Trace
 
 
@@ -38,6 +39,43 @@ def varied_pixels(trace: OperatorTrace, first: Pair, rows: int, columns: int) ->
             distance = np.square(kernels - kernels[chosen[-1]]).sum(axis=(2, 3))
             nearest = np.minimum(nearest, distance)
     return chosen
+
+
+def along_an_edge(kernels: Array, steps: int) -> list[Pair]:
+    """Return pixels along an edge that turns, each two further in the direction of the last's kernel.
+
+    ``kernels`` is (H, W, K_h, K_w). Of the ways from the most elongated kernels of 8 x 8 blocks it
+    is the longest, thinnest and most bent. A way ends near the border, at a round kernel, or after
+    ``steps`` pixels.
+    """
+    angle, strength = orientation(kernels)
+    ways = []
+    H, W = strength.shape
+    for (top, bottom), (left, right) in product(_blocks(H, 8), _blocks(W, 8)):
+        i, j = maximum_inside(strength[top:bottom, left:right], 0, 0)
+        ways.append(_way(np.radians(angle), strength, (top + i, left + j), steps))
+    worth = [sum(strength[at] for at in way) * (1 + turned) for way, turned in ways]
+    return ways[int(np.argmax(worth))][0]
+
+
+def _way(angle: Array, strength: Array, start: Pair, steps: int) -> tuple[list[Pair], float]:
+    """Return the pixels from ``start`` on, and by how many radians the direction turned."""
+    H, W = strength.shape
+    room = min(12, min(H, W) // 4)  # rows and columns to the border
+    (y, x), way, heading = start, [start], angle[start]
+    turned = []
+    while len(way) < steps:
+        y, x = y - 2 * np.sin(heading), x + 2 * np.cos(heading)
+        at = round(y), round(x)
+        if not (room <= at[0] < H - room and room <= at[1] < W - room) or strength[at] < 0.25:
+            break
+        turn = (angle[at] - heading + np.pi / 2) % np.pi - np.pi / 2  # an axis has no sign
+        if abs(turn) > 0.8:  # another edge
+            break
+        heading += 0.5 * turn  # a mean, against the noise
+        turned.append(heading)
+        way.append(at)
+    return way, min(2.0, float(np.ptp(turned or [0])))
 
 
 def maximum_inside(values: Array, top: int, left: int) -> Pair:

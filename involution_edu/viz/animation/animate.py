@@ -71,7 +71,7 @@ def animate(
     choice = "another folder with --out"
     known = force  # whether the poster may be replaced
     check_writable(animation, force=force, choice=choice)
-    drawn = SCENES[scene](Subject.of(image, seed)).animation()
+    drawn = SCENES[scene](Subject.of(image, seed, SCENES[scene].side)).animation()
     if poster.is_file() and not force:  # perhaps of another format: the same picture
         (last,) = paletted(drawn, drawn.frames[-1:])
         known = poster.read_bytes() == png_of(last)

@@ -25,15 +25,23 @@ VIDEO_RATE = 25  # frames a second of an MP4 file
 
 
 def write_animation(
-    animation: Animation, path: Path, format: str = "gif", progress: Progress = no_progress
+    animation: Animation,
+    path: Path,
+    format: str = "gif",
+    progress: Progress = no_progress,
+    comment: str = "",
 ) -> PILImage:
-    """Draw the frames, write them in a format of `FORMATS`, and return the last frame."""
+    """Draw the frames, write them in a format of `FORMATS`, and return the last frame.
+
+    A GIF keeps the ``comment``.
+    """
     check_format(format)
     steps = len(animation.frames) + 1
     images: list[PILImage] = []
     for image in paletted(animation, animation.frames):
         images.append(image)
         progress(len(images), steps, "drawing")
+    images[0].info["comment"] = comment.encode()
     _WRITERS[format](path, images, animation.frames)
     progress(steps, steps, "encoding")
     return images[-1]

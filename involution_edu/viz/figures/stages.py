@@ -78,7 +78,7 @@ def stage_maps(traces: Mapping[str, OperatorTrace], photo: Photo) -> Figure:
         size = f"{geom.window[0]} × {geom.window[1]} kernels at {geom.H_out} × {geom.W_out} pixels"
         shown = {"mean of all groups": sums.mean(axis=0)}
         varied = np.argsort(-sums.std(axis=(1, 2)), kind="stable")[:GROUPS]
-        shown |= {f"group {g} of {geom.G}": sums[g] for g in varied}
+        shown |= {f"group {g} of {geom.G}": sums[g] for g in varied if geom.G > 1}
         limit = limit_of(np.stack(list(shown.values())))
         for n, (ax, (name, values)) in enumerate(zip(axes, shown.items(), strict=False)):
             signed(ax, values, limit)

@@ -6,6 +6,7 @@ from .backward import Backward
 from .fixed_size import FixedSize
 from .generate import Generate
 from .groups import Groups
+from .hero import Hero
 from .multiply import Multiply
 from .overview import Overview
 from .scene import Scene
@@ -19,7 +20,7 @@ __all__ = ["SCENES", "SEED", "Scene", "Subject"]
 SCENES: dict[str, type[Scene]] = {
     scene.name: scene
     for scene in (
-        *(Overview, Convolution, FixedSize, Generate, Multiply),
+        *(Hero, Overview, Convolution, FixedSize, Generate, Multiply),
         *(Groups, Involution, Sizes, Backward, Training),
     )
 }

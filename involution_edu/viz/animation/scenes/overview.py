@@ -21,7 +21,7 @@ from .subject import Subject
 PANEL = 288  # maximum rows and columns of the canvas for the photo, and for the output
 GRID = 200  # rows and columns of the canvas for a kernel, a window or its products
 PANEL_TOP, GRID_TOP = 118, 500
-SLIDE = 18  # pixels along which the window slides, one a frame
+SLIDE = 12  # pixels along which the window slides, one a frame
 STEPS = (
     "1  One pixel makes {count} numbers: reduce, then span. No neighbour is used.",
     "2  Reshaped, the {count} numbers are this pixel's own {K_h} × {K_w} kernel.",
@@ -88,22 +88,22 @@ class Overview(Scene):
             if step == len(STEPS):
                 visited = ((row, column),)
             caption = text.format(count=K_h * K_w, K_h=K_h, K_w=K_w)
-            yield State((row, column), step, 0, visited, caption, 2200)
+            yield State((row, column), step, 0, visited, caption, 1300)
         caption = "The window slides on: the next pixel, its own kernel, the same steps."
         start = max(0, min(column, W - SLIDE))
         for j in range(start, min(start + SLIDE, W)):
             visited += ((row, j),)
-            yield State((row, j), len(STEPS), 0, visited, caption, 260, slow=False)
+            yield State((row, j), len(STEPS), 0, visited, caption, 120, slow=False)
         caption = "Elsewhere in the photo: other colours make another kernel."
         for pixel in others:
             visited += (pixel,)
-            yield State(pixel, len(STEPS), 0, visited, caption, 1800)
+            yield State(pixel, len(STEPS), 0, visited, caption, 900)
         caption = "All other pixels in the same way, row by row, each with its own kernel ..."
-        rows = -(-H // 36)  # in each of 36 frames, or of fewer
+        rows = -(-H // 18)  # in each of 18 frames, or of fewer
         for filled in range(rows * W, H * W, rows * W):
-            yield State(visited[-1], len(STEPS), filled, visited, caption, 80)
+            yield State(visited[-1], len(STEPS), filled, visited, caption, 50)
         end = f"Done: {H * W} pixels, {H * W} kernels, all made by the same two 1×1 convolutions."
-        yield State(visited[-1], len(STEPS), H * W, (), end, 5000)
+        yield State(visited[-1], len(STEPS), H * W, (), end, 3000)
 
     def frames(self) -> Iterator[Frame]:
         """Yield a frame for each of the states."""

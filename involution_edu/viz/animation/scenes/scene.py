@@ -15,7 +15,7 @@ from ....arrays import Array
 from ....images import Photo
 from ...palette import ACCENT, EMPTY, LINE, MUTED, diverging, limit_of
 from ..canvas import Animation, Canvas, Frame, Point, number
-from .subject import Subject
+from .subject import SIDE, Subject
 
 Mask = NDArray[np.bool_]
 
@@ -34,6 +34,7 @@ class Scene(ABC):
     note: ClassVar[str]  # line at the foot of every frame
     caption: ClassVar[str]  # description in the gallery
     height: ClassVar[int] = HEIGHT  # of the frames, in pixels
+    side: ClassVar[int] = SIDE  # longest side of the photo, in pixels
     shows_patch: ClassVar[bool] = True  # whether a small photo marks the patch that is used
 
     def __init__(self, subject: Subject) -> None:

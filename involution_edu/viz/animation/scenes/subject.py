@@ -28,9 +28,9 @@ class Subject:
     seed: int = SEED
 
     @classmethod
-    def of(cls, image: str | Path | None, seed: int = SEED) -> Subject:
+    def of(cls, image: str | Path | None, seed: int = SEED, side: int = SIDE) -> Subject:
         """Return the subject of an image file; None is the portrait that ships with matplotlib."""
-        photo, _ = load_photo(None if image is None else Path(image), SIDE)
+        photo, _ = load_photo(None if image is None else Path(image), side)
         if (photo == photo[0, 0]).all():
             need = "two or more, because batch norm needs a variance"
             raise ArgumentError("image", "has one colour everywhere", need)
