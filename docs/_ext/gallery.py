@@ -15,23 +15,26 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from os.path import relpath
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from involution_edu.apps import explore
 from involution_edu.files import check_writable, written_whole
 from involution_edu.progress import Progress, no_progress, progress_bar
-from involution_edu.viz.animation.scenes import SCENES, Scene, Subject
-from involution_edu.viz.animation.writers import write_animation
+from involution_edu.viz.animation.animate import animate
+from involution_edu.viz.animation.scenes import SCENES, Scene
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FOLDER = Path(__file__).parents[1] / "gallery"  # of the stills' pages
 STILLS = (
+    "edge",
+    "filtered",
     "atlas",
-    "denoiser",
     "maps",
     "nearest",
     "groups-at-a-pixel",
@@ -83,8 +86,8 @@ class Still:
 
 def page() -> str:
     """Return the gallery's page in Markdown."""
-    animations = [_card(f"{name}.gif", scene.title) for name, scene in SCENES.items()]
-    stills = [_card(f"{name}.png", Still.read(name).title) for name in STILLS]
+    animations = [_card(name, gif_of(name), scene.title) for name, scene in SCENES.items()]
+    stills = [_card(name, f"gallery/{name}.png", Still.read(name).title) for name in STILLS]
     pages = "".join(f"gallery/{name}\n" for name in (*SCENES, *STILLS))
     parts = (
         INTRODUCTION,
@@ -95,8 +98,13 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def _card(file: str, title: str) -> str:
-    return f"[![{title}](gallery/{file}) {title}](gallery/{Path(file).stem}.md)"
+def gif_of(scene: str) -> str:
+    """Return the path of a scene's GIF in the folder of the documentation."""
+    return "demo.gif" if scene == "hero" else f"gallery/{scene}.gif"
+
+
+def _card(name: str, picture: str, title: str) -> str:
+    return f"[![{title}]({picture}) {title}](gallery/{name}.md)"
 
 
 def _grid(cards: Sequence[str]) -> str:
@@ -113,7 +121,7 @@ def scene_page(scene: type[Scene]) -> str:
 
 <!-- live: steppers/{scene.name}.html -->
 
-![{scene.title}]({scene.name}.gif)
+![{scene.title}]({relpath(gif_of(scene.name), "gallery")})
 
 {fill(scene.caption, 115, break_on_hyphens=False)}
 
@@ -152,7 +160,7 @@ def write_gallery(
     folder.mkdir(exist_ok=True)
     writers: dict[Path, Callable[[Path], object]] = {}
     for name, scene in SCENES.items():
-        writers[folder / f"{name}.gif"] = partial(_write_scene, scene)
+        writers[Path(out_dir) / gif_of(name)] = partial(_write_scene, name)
         writers[folder / f"{name}.md"] = partial(_write_text, scene_page(scene))
     for name in STILLS:
         writers[folder / f"{name}.png"] = partial(_write_still, Still.read(name))
@@ -165,8 +173,10 @@ def write_gallery(
     return list(writers)
 
 
-def _write_scene(scene: type[Scene], path: Path) -> None:
-    write_animation(scene(Subject.of(None)).animation(), path)
+def _write_scene(name: str, path: Path) -> None:
+    with TemporaryDirectory() as folder:
+        animation, _ = animate(name, out_dir=folder)
+        shutil.copyfile(animation, path)
 
 
 def _write_still(still: Still, path: Path) -> None:

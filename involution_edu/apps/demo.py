@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..arguments import as_int
 from ..files import check_writable, holds, shown, written_whole
 from ..images import Photo, load_photo

@@ -12,7 +12,7 @@ from ..arguments import ArgumentError, as_int
 from ..arrays import Array
 from ..checkpoint import load_weights
 from ..files import check_writable, shown
-from ..images import Photo, load_photo, photo_to_x
+from ..images import load_photo, photo_to_x
 from ..models import MODELS, pretrained
 from ..nn import Module
 from ..nn.losses import softmax

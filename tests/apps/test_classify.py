@@ -41,7 +41,10 @@ def test_the_middle_of_any_photo_has_one_size(size: tuple[int, int]) -> None:
 
 def test_the_guesses_are_those_of_the_network(weights_folder: Path, network: nn.Module) -> None:
     found = classify.classify(
-        weights_folder / "photo.png", "rednet26", weights_folder / "w.safetensors", labels=weights_folder / "labels.txt"
+        weights_folder / "photo.png",
+        "rednet26",
+        weights_folder / "w.safetensors",
+        labels=weights_folder / "labels.txt",
     )
     logits = network(photo_to_x(classify.middle(PHOTO)))[0].astype(float)
     order = sorted(range(7), key=lambda n: -logits[n])[:5]
@@ -139,7 +142,9 @@ def test_a_mistake_is_answered_in_one_line(
     options = {"model": "rednet26", "weights": "w.safetensors", "labels": "labels.txt", **changes}
     image = options.pop("image", "photo.png")
     before = sorted(weights_folder.iterdir())
-    assert main(["classify", image, *(w for k, v in options.items() if v for w in (f"--{k}", v))]) == 2
+    assert (
+        main(["classify", image, *(w for k, v in options.items() if v for w in (f"--{k}", v))]) == 2
+    )
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert named in err

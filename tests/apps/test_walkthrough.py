@@ -192,9 +192,7 @@ def test_seed_pixel_and_size() -> None:
         ({"image": "nowhere.png"}, FileNotFoundError, r"image is nowhere\.png; there is no such"),
     ],
 )
-def test_mistakes_are_named(
-    options: dict[str, Any], error: type[Exception], message: str
-) -> None:
+def test_mistakes_are_named(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         walkthrough.run(**options)
 

@@ -13,6 +13,7 @@ from typing import Any
 import needs
 import pytest
 from browser import chromium
+from gallery import gif_of
 
 from involution_edu.viz.animation.scenes import SCENES
 
@@ -47,8 +48,9 @@ def test_the_documentation_is_built_without_a_warning(site: Path) -> None:
     for name in SCENES:
         assert f'<iframe src="../steppers/{name}.html"' in page(f"gallery/{name}")
         assert 'id="canvas"' in page(f"steppers/{name}")
-        assert f'src="posters/{name}.png"' in page("gallery")
-        assert (site / "posters" / f"{name}.png").is_file()
+        poster = f"posters/{Path(gif_of(name)).stem}.png"
+        assert f'src="{poster}"' in page("gallery")
+        assert (site / poster).is_file()
 
 
 @needs.docs

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ...arguments import Pair
 from ...images import Photo, decibels
-from ..palette import ACCENT, INK, MUTED, PAPER
+from ..palette import ACCENT, PAPER
 from ..strokes import lit, strokes
 from ..trace import OperatorTrace
 from .common import DPI, hex_of, label, new_figure, outline, show_photo
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PHOTO = 900  # longer side of the photo, in pixels of the figure

@@ -104,4 +104,4 @@ def test_the_window_goes_along_an_edge(scene: Hero) -> None:
     assert 12 <= len(scene.way) <= STEPS
     steps = np.abs(np.diff(scene.way, axis=0))
     assert steps.max() <= 2
-    assert TOP < scene.squares
+    assert scene.squares > TOP

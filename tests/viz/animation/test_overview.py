@@ -161,9 +161,7 @@ def test_the_output_fills_in_until_it_is_all_there(
     assert plan[-1].filled == y[0].size
 
 
-def test_the_photo_stands_in_every_frame(
-    frames: list[Photo], scene: overview.Overview
-) -> None:
+def test_the_photo_stands_in_every_frame(frames: list[Photo], scene: overview.Overview) -> None:
     for frame in frames[::5]:
         shown = block_colours(frame, scene, 0).astype(int)
         assert np.abs(shown - scene.photo).max(axis=2).mean() < 8
