@@ -15,11 +15,14 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from os.path import relpath
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
+
+from PIL import Image
 
 from involution_edu.apps import explore
 from involution_edu.files import check_writable, written_whole
@@ -180,7 +183,9 @@ def _write_scene(name: str, path: Path) -> None:
 
 
 def _write_still(still: Still, path: Path) -> None:
-    still.draw().savefig(path, format="png")
+    still.draw().savefig(drawn := BytesIO(), format="png")
+    with Image.open(drawn) as image:  # 256 colours take a third of the bytes
+        image.convert("RGB").quantize(256).save(path, format="PNG", optimize=True)
 
 
 def _write_text(text: str, path: Path) -> None:
