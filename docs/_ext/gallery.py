@@ -160,7 +160,7 @@ def write_gallery(
     """
     folder, index = Path(out_dir) / "gallery", Path(out_dir) / "gallery.md"
     check_writable(index, force=force, choice="another folder")
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     writers: dict[Path, Callable[[Path], object]] = {}
     for name, scene in SCENES.items():
         writers[Path(out_dir) / gif_of(name)] = partial(_write_scene, name)
@@ -185,7 +185,10 @@ def _write_scene(name: str, path: Path) -> None:
 def _write_still(still: Still, path: Path) -> None:
     still.draw().savefig(drawn := BytesIO(), format="png")
     with Image.open(drawn) as image:  # 256 colours take a third of the bytes
-        image.convert("RGB").quantize(256).save(path, format="PNG", optimize=True)
+        colours = image.convert("RGB").quantize(
+            256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE
+        )
+        colours.save(path, format="PNG", optimize=True)
 
 
 def _write_text(text: str, path: Path) -> None:
