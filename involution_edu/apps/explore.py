@@ -30,7 +30,6 @@ from .classify import CLASSES, DIGIT, FULL_SIZE, digit_to_x, logits_of
 REDNETS = {name: make for name, make in MODELS.items() if name.startswith("rednet")}
 LAYERS = "edge", "salt-and-pepper"  # models of one layer, on a photo with noise
 NAMES = *LAYERS, "digits", *REDNETS
-SIDES = {"edge": 96}  # longest side of the photo, in pixels; of other models 64
 MAX_SIZE = 128  # pixels a side: the page computes all their kernels, and again while one paints
 MAX_BYTES = 1_500_000  # of the page
 
@@ -80,10 +79,11 @@ def run(
     """Run an involution layer on a picture and write a page to explore it.
 
     ``model`` is one of `NAMES`: the `EdgeDenoiser` or the layer of the demo, each on a photo with
-    the noise that it was trained to remove, the small RedNet trained on digits, or a RedNet of ImageNet with the weights at ``path`` or random ones. Without
-    an ``image``, it is the portrait that ships with matplotlib, or one of scikit-learn's digits
-    that the network was not trained on. ``layer`` is an involution of the network, if not given
-    the first, and ``size`` the longest side of the photo, 8 to 128 pixels; digits have 8 x 8.
+    the noise that it was trained to remove, the small RedNet trained on digits, or a RedNet of
+    ImageNet with the weights at ``path`` or random ones. Without an ``image``, it is the portrait
+    that ships with matplotlib, or one of scikit-learn's digits that the network was not trained
+    on. ``layer`` is an involution of the network, if not given the first, and ``size`` the longest
+    side of the photo, 8 to 128 pixels, 96 or 64 if not given; digits have 8 x 8.
 
     Raises
     ------
@@ -101,7 +101,8 @@ def run(
         raise ArgumentError("size", f"is {size}", f"none for digits, of {DIGIT} x {DIGIT} pixels")
     if layer is not None and model in LAYERS:
         raise ArgumentError("layer", f"is {layer!r}", f"none for {model}, which is one layer")
-    size = SIDES.get(model, 64) if size is None else as_int("size", size, 8, MAX_SIZE)
+    usual = 96 if model == "edge" else 64
+    size = usual if size is None else as_int("size", size, 8, MAX_SIZE)
     check_writable(out, force=force, choice="another file with --out")
 
     name = name_of(image)

@@ -76,9 +76,9 @@ class Shapes:
 def kernel_shapes(model: EdgeDenoiser, noisy: Array, clean: Array) -> Shapes:
     """Return the shapes of the kernels that ``model`` generates for photos ``noisy`` (N, 3, H, W).
 
-    Edge pixels have, in ``clean``, a coherence above 0.5 and a gradient of at least 20 grey levels
-    for each pixel, flat pixels of at most 4: weaker edges are hidden in noise of 25. See
-    `involution_edu.viz.measures.structure`.
+    Edge pixels have, in ``clean``, a coherence above 0.5 and a root of the energy of at least 20
+    grey levels for each pixel, flat pixels of at most 4: weaker edges are hidden in noise of 25.
+    See `involution_edu.viz.measures.structure`.
     """
     kernels = model.generate_kernel(noisy).transpose(0, 1, 4, 5, 2, 3)[:, 0]
     of_edges = [measures.structure(photo * STD.reshape(3, 1, 1)) for photo in clean]

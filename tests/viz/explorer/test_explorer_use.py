@@ -122,7 +122,6 @@ def test_playing_and_scrubbing_move_through_the_picture(photo_page: Any, browser
         assert at(tab) == [9, 12]
         tab.click("#forth")
         assert at(tab) == [0, 0], "after the last comes the first"
-        tab.select_option("#speed", "40")
         tab.click("#play")
         for _ in range(500):
             if at(tab) >= [0, 4]:

@@ -129,7 +129,7 @@ let timer = 0;
 
 function setPlaying(on) {
   clearInterval(timer);
-  timer = on ? setInterval(() => step(1), 1000 / Number($("speed").value)) : 0;
+  timer = on ? setInterval(() => step(1), state.walk === "pixels" ? 40 : 300) : 0; // milliseconds
   if (on && state.walk === "pixels") change({ pinned: true });
   press("play", on, on ? "Pause" : "Play");
 }

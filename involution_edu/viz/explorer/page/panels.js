@@ -169,22 +169,20 @@ function drawSum(seen) {
   const marked = state.tap;
   const after = state.partial ? state.tap : undefined;
   const high = clamp(SUM_HEIGHT[0] + (innerHeight - 608) * 0.4, ...SUM_HEIGHT);
-  const wide = isPhone() ? (roomIn($("equals")) - 50) / 3 : high;
+  const wide = (isPhone() ? roomIn($("equals")) - 50 : roomIn($("p-sum")) - 390) / 3;
   const side = clamp(Math.floor(Math.min(wide / K_w, high / K_h)), 4, MAX_CELL);
   grid($("window"), values, K_w, data.limits.x, { side, marked, outside });
   grid($("factor"), kernel, K_w, data.limits.kernel, { side, marked });
   grid($("products"), products, K_w, data.limits.product, { side, marked, after });
   const some = values.some((_, k) => outside(k));
-  say("c-window", some ? "hatched: outside, 0" : `window of x, ${nameOf(state.c)}`);
+  say("c-window", some ? "struck out: outside, 0" : `window of x, ${nameOf(state.c)}`);
   const k = state.tap;
   say("equation", equation(seen));
   say("detail", k === null ? BARS : productWords(seen, k));
   drawWaterfall(products);
 }
 
-const BARS =
-  "Each bar is a product: orange adds, blue takes away; the last one ends at y. " +
-  "Move over a cell to see one.";
+const BARS = "Each bar is a product: orange adds, blue takes away. Move over a cell to see one.";
 
 function equation({ i, j, products }) {
   const k = state.tap;
