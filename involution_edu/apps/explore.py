@@ -15,13 +15,11 @@ from ..files import check_writable, shown
 from ..images import Photo, load_photo, photo_to_x
 from ..models import MODELS, EdgeDenoiser, pretrained
 from ..models.edge import SIGMA, with_noise
-from ..models.salt_and_pepper import NOISE_SHARE
+from ..models.salt_and_pepper import NOISE_SHARE, with_salt_and_pepper
 from ..nn import Module
 from ..nn.losses import softmax
 from ..training.data import digits
 from ..viz import Trace, record
-from ..viz.animation.scenes import Subject
-from ..viz.animation.scenes.overview import Overview
 from ..viz.explorer import explorer
 from ..viz.html import Page
 from ..viz.recording import involution_names
@@ -112,7 +110,8 @@ def run(
         subject = "a layer whose kernels follow edges"
     elif model == "salt-and-pepper":
         photo, notice = load_photo(image, size)
-        trace = Overview(Subject(photo, seed)).trace
+        noisy = with_salt_and_pepper(photo, seed)
+        trace = record(pretrained(model), photo_to_x(noisy))
         page, subject = page_of(trace, name, seed), "an involution layer"
     else:
         if model in REDNETS:
