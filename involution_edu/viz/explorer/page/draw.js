@@ -186,6 +186,7 @@ function grid(canvas, values, columns, limit, { side, outside, marked = null, af
     if (outside?.(k)) strike(pen, left, top, side - line);
     if (side < MIN_WRITTEN) return;
     pen.fillStyle = shade.ink;
+    if (Number(number(value)) === 0) pen.globalAlpha *= 0.4; // the numbers that count stand out
     pen.fillText(number(value), left + side / 2, top + side / 2 + 0.5);
   });
   pen.globalAlpha = 1;
