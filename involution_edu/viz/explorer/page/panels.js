@@ -99,7 +99,7 @@ function drawKernel({ i, j, kernel }) {
   const members = `channels ${nameOf(g * C_g)} to ${nameOf((g + 1) * C_g - 1)}`;
   const whose = C_g === 1 ? `channel ${nameOf(g)}` : G === 1 ? `all ${C} channels` : members;
   say("c-kernel", `${K_h} × ${K_w}, for ${whose}`);
-  say("most", `darkest: ${number(most)} in size`);
+  say("most", `darkest: ${kernel.some((k) => k < 0) ? "±" : ""}${number(most)}`);
   const swatch = (id, colour) => {
     $(id).style.backgroundColor = `rgb(${colour})`;
   };
