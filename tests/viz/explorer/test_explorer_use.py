@@ -224,6 +224,13 @@ def test_paint_reaches_what_it_should_at_a_stride(browser: Any, folder: Path) ->
     assert scaled_error(y, record(layer_of(name), x).y[0].astype(float)) <= TOLERANCE
 
 
+def test_labels_of_a_narrow_output_are_not_over_each_other(photo_page: Any, browser: Any) -> None:
+    for width, in_a_row in ((390, False), (1280, True)):
+        with opened(browser, photo_page[0], viewport={"width": width, "height": 844}) as tab:
+            left, right = (y for words, _, y in calls(tab, "fillText", "output") if len(words) > 9)
+        assert (left == right) is in_a_row
+
+
 def test_painting_with_the_mouse(photo_page: Any, browser: Any) -> None:
     path, _ = photo_page
     with opened(browser, path, "#at=4,5&pinned=1") as tab:

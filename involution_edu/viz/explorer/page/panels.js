@@ -148,7 +148,8 @@ function drawOutput({ i, j }) {
     pen.fillStyle = PALE;
     pen.fillRect(edge - unit, 0, 2 * unit, H_out);
     label(drawn, [0, 0], "convolution", "left");
-    label(drawn, [0, W_out], "involution", "right");
+    const low = W_out < 180 * unit ? H_out - 19 * unit : 0; // no room for both in a row
+    label(drawn, [low, W_out], "involution", "right");
   }
   frame(drawn, [i, j]);
   if (state.other) tag(drawn, state.other, "B", [H_out, W_out]);
