@@ -76,7 +76,9 @@ def _beside(path: Path) -> Path:
 
 def read_text_bounded(path: Path, name: str, max_bytes: int, max_lines: int) -> str:
     """Return the UTF-8 text of a regular file of limited size; ``name`` is the argument's."""
-    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
+    if not path.exists():
+        raise FileNotFoundError(f"{name} is {path}; there is no such file")
+    if not path.is_file() and not path.is_dir():  # a pipe would be waited for
         raise ArgumentError(name, f"is {path}, a pipe or a device", "a file of its own")
     with path.open("rb") as file:
         content = file.read(max_bytes + 1)

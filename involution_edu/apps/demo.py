@@ -60,7 +60,12 @@ class Demo:
             f"{round(file.stat().st_size / 1000):6} kB  {shown(str(file), 4096)}: {FILES[file.name]}"
             for file in self.files
         ]
-        return "\n".join([*lines, f"Next: {shown(self.next, 4096)}"])
+        return "\n".join(
+            [
+                *lines,
+                f"Next: {shown(self.next, 4096)} (a smaller layer, one pixel, to follow with a pencil)",
+            ]
+        )
 
     def data(self) -> dict[str, Any]:
         """Return the same as plain values."""

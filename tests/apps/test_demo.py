@@ -51,7 +51,7 @@ def test_the_text_tells_the_gain_and_the_files(portrait: demo.Demo) -> None:
     assert noisy + 3 < convolution < involution - 2  # dB
     for line, file in zip(lines[4:8], portrait.files, strict=True):
         assert line.startswith(f"{file.stat().st_size / 1000:6.0f} kB  {file}: ")
-    assert lines[8] == "Next: involution-edu demo --numbers"
+    assert lines[8].startswith("Next: involution-edu demo --numbers (a smaller layer")
     data = json.loads(json.dumps(portrait.data()))
     assert data["psnr"] == portrait.psnr
     assert data["files"] == {str(file): file.stat().st_size for file in portrait.files}

@@ -183,7 +183,9 @@ function drawSum(seen) {
   drawWaterfall(products);
 }
 
-const BARS = "Each bar is a product: orange adds, blue takes away. Move over a cell to see one.";
+const BARS =
+  "Each bar is a product: orange adds, blue takes away. Move over a cell to see one." +
+  (data.colour ? " Colours are standardised: (value − mean) / std." : "");
 
 function equation({ i, j, products }) {
   const k = state.tap;
