@@ -269,7 +269,7 @@ def _one_output(x: Array, kernel: Array, n: int, c: int, i: int, j: int, **parts
 
 def _outputs(rng: np.random.Generator) -> Cases:
     for x, kernel in operands(rng):
-        for place in ((0, 0, 1, 1), (len(x) - 1, x.shape[1] - 1, 0, x.shape[3] - 1)):
+        for place in ((0, x.shape[1] // 4, 1, 1), (len(x) - 1, x.shape[1] - 1, 0, x.shape[3] - 1)):
             yield x, kernel, *place
 
 
@@ -280,6 +280,7 @@ ONE_OUTPUT = Exercise(
     _outputs,
     table(_one_output, *GROUPS, *TURNS, *SUMS[:5], *EDGES, *STARTS),
     sizes=lambda x, kernel, *place: sizes_of(x, kernel),
+    picture=lambda arguments, _: _draw_involution(arguments[:2], arguments[2:]),
 )
 
 
