@@ -197,13 +197,8 @@ PARAMETERS = Exercise(
 )  # fmt: skip
 
 
-def _rows_from_keras(
-    G: int, K: int, *, axes: tuple[int, int] = (1, 0), turn: bool = False
-) -> list[int]:
-    order = np.arange(K * K * G).reshape(K * K, G)
-    if turn:
-        order = order.reshape(K, K, G).swapaxes(0, 1).reshape(K * K, G)
-    return [int(row) for row in order.transpose(axes).ravel()]
+def _rows_from_keras(G: int, K: int) -> list[int]:
+    return [tap * G + g for g in range(G) for tap in range(K * K)]
 
 
 ROWS_FROM_KERAS = Exercise(
@@ -216,12 +211,7 @@ ROWS_FROM_KERAS = Exercise(
         _rows_from_keras,
         ("inverse", lambda G, K: np.argsort(_rows_from_keras(G, K)).tolist(),
          "that is the way back, from here to Keras: entry g*K*K + tap of the list is tap*G + g."),
-        ("unchanged", {"axes": (0, 1)},
-         "that changes nothing; in Keras the groups of a tap follow each other."),
-        ("u and v", {"turn": True}, "you swapped u and v: tap is u*K + v in both."),
-        ("K for K*K", lambda G, K: [t * G + g for g in range(G) for t in range(K)],
-         "a kernel has K*K taps, not K."),
-        ("backwards", lambda G, K: _rows_from_keras(G, K)[::-1], "the list is back to front."),
+        ("u and v", lambda G, K: [(v * K + u) * G + g for g in range(G) for u in range(K) for v in range(K)], "you swapped u and v: tap is u*K + v in both."),
         ("tap*K*K + g", lambda G, K: [t * K * K + g for g in range(G) for t in range(K * K)],
          "in Keras a tap has G rows: tap*G + g."),
     ),

@@ -120,15 +120,10 @@ def _weights(span: Array, bias: Array) -> Array:
 
 
 def _as_depthwise(
-    weight: Array,
-    C_r: int,
-    *,
-    span: float = 0,
-    bias: float = 1,
-    order: Callable[[Array], Array] = unchanged,
+    weight: Array, C_r: int, *, used: float = 0, order: Callable[[Array], Array] = unchanged
 ) -> Array:
     numbers = order(weight).reshape(-1)
-    return _weights(np.repeat(span * numbers[:, None], C_r, 1), bias * numbers)
+    return _weights(np.repeat(used * numbers[:, None], C_r, 1), (1 - used) * numbers)
 
 
 def _filters(rng: np.random.Generator) -> Cases:
@@ -144,31 +139,21 @@ AS_DEPTHWISE = Exercise(
     _filters,
     table(
         _as_depthwise,
-        ("in span", {"span": 1, "bias": 0},
+        ("in span", {"used": 1},
          "weight in span is multiplied by the features; the kernel shall not depend on them."),
-        ("in both", {"span": 1}, "the bias is right; span still lets the features change the kernel."),
-        ("no bias", {"bias": 0}, "all kernels are 0: the bias is what is left when span gives 0."),
         ("turned", {"order": lambda w: w[:, ::-1, ::-1]}, "do not turn the kernel: tap (0, 0) is first."),
         ("transposed", {"order": lambda w: w.swapaxes(1, 2)},
          "you swapped u and v: number (g*K + u)*K + v is tap (u, v) of group g."),
         ("group last", {"order": lambda w: w.transpose(1, 2, 0)},
          "the numbers of a group follow each other: number (g*K + u)*K + v."),
-        ("first group", {"order": lambda w: spread(w[:1], w)}, "every group has its own kernel."),
     ),
     ("number", "column"),
 )  # fmt: skip
 
 
-def _blur_dark(
-    K: int,
-    *,
-    dark: Callable[[int], float] = lambda n: 1 / n,
-    less: float = 1,
-    keep: float = 1,
-    at: int | None = None,
-) -> Array:
-    centre = np.eye(K * K)[K * K // 2 if at is None else at]
-    return _weights(dark(K * K) - less * centre, keep * centre)
+def _blur_dark(K: int, *, tap: float | None = None, less: float = 1, keep: float = 1) -> Array:
+    centre = np.eye(K * K)[K * K // 2]
+    return _weights((1 / K**2 if tap is None else tap) - less * centre, keep * centre)
 
 
 BLUR_DARK = Exercise(
@@ -184,11 +169,9 @@ BLUR_DARK = Exercise(
         ("other way round", lambda K: _weights(np.eye(K * K)[K * K // 2] - 1 / K**2, np.full(K * K, 1 / K**2)),
          "that blurs the bright pixels: where the reduced feature is 0, the kernel is the bias."),
         ("no bias", {"keep": 0}, "without a bias, pixels that are not dark become 0."),
-        ("sum", {"dark": lambda n: 1.0}, "these are ones: a mean needs 1 / K**2 at each tap."),
-        ("1 / K", {"dark": lambda n: n**-0.5}, "a window has K**2 pixels, not K."),
+        ("sum", {"tap": 1}, "these are ones: a mean needs 1 / K**2 at each tap."),
+        ("1 / K", lambda K: _blur_dark(K, tap=1 / K), "a window has K**2 pixels, not K."),
         ("sign", lambda K: _blur_dark(K) * [-1, 1], "the sign of span is wrong: kernel = span * reduced + bias."),
-        ("corner", {"at": 0}, "number 0 is the corner of the kernel; its centre is number K*K // 2."),
-        ("no blur", {"dark": lambda n: 0.0}, "a dark pixel becomes 0: its taps need 1 / K**2 each."),
     ),
     ("tap", "column"),
 )  # fmt: skip

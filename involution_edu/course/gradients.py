@@ -230,13 +230,12 @@ def _batch_norm_backward(
     *,
     axes: tuple[int, ...] = (0, 2, 3),
     divisor: Callable[[Array, float], Array] = lambda var, eps: np.sqrt(var + eps),
-    use: Callable[[Array], Array] = unchanged,
     constant: float = 1,
     along: float = 1,
     hat: Callable[[Array, Array], Array] = lambda centred, std: centred / std,
     total: bool = False,
 ) -> Array:
-    g, part = use(weight)[:, None, None] * dy, x - x.mean(axes, keepdims=True)
+    g, part = weight[:, None, None] * dy, x - x.mean(axes, keepdims=True)
     x_hat = hat(part, np.sqrt(x.var(axes, keepdims=True) + eps))
     mean = np.sum if total else np.mean
     dx = g - constant * mean(g, axes, keepdims=True)
@@ -263,9 +262,7 @@ BATCH_NORM_BACKWARD = Exercise(
         ("no mean of g", {"constant": 0}, "the mean depends on x: subtract mean(g)."),
         ("no mean of g x_hat", {"along": 0}, "std depends on x: subtract x_hat * mean(g * x_hat)."),
         ("sums", {"total": True}, "you subtracted sums; they are means over the M elements of a channel."),
-        ("no weight", {"use": np.ones_like}, "weight is missing: g = weight * dy."),
         ("variance", {"divisor": lambda var, eps: var + eps}, "divide by std, not by the variance."),
-        ("no division", {"divisor": lambda var, eps: np.ones_like(var)}, "divide by std at the end."),
         ("eps outside", {"divisor": lambda var, eps: np.sqrt(var) + eps}, "std is sqrt(var + eps)."),
         ("not divided", {"hat": lambda centred, std: centred}, "x_hat is (x - mean) / std; you left out / std."),
         ("each image", {"axes": (2, 3)}, "the mean is over the images of the batch, too: axes (0, 2, 3)."),

@@ -366,5 +366,6 @@ def test_painted_pixels_change_the_outputs_that_are_marked() -> None:
 
 def test_the_window_is_outlined_in_its_array() -> None:
     figure = course.show(outline=("x", 1, 2, 3), x=np.eye(4), y=np.eye(4))
+    box: Any
     (box,), others = figure.axes[0].patches, figure.axes[1].patches
     assert (box.get_xy(), box.get_width(), len(others)) == ((0.5, -0.5), 3, 0)
