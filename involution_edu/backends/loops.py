@@ -27,12 +27,12 @@ def products(geom: Geometry) -> Iterator[tuple[int, ...]]:
     (K_h, K_w), (s_h, s_w), (d_h, d_w) = geom.window, geom.stride, geom.dilation
     for n in range(geom.N):
         for g in range(geom.G):
-            for r in range(geom.C_g):
+            for m in range(geom.C_g):
                 for i in range(geom.H_out):
                     for j in range(geom.W_out):
                         for u in range(K_h):
                             for v in range(K_w):
-                                c = g * geom.C_g + r
+                                c = g * geom.C_g + m
                                 h = i * s_h + u * d_h
                                 w = j * s_w + v * d_w
                                 yield n, c, g, i, j, u, v, h, w

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from ..arguments import ArgumentError
 from . import counting, generator, gradients, machines, operators, relatives
+from .example import HandSized, hand_sized
 from .exercise import Exercise, Function, Verdict
 from .figures import show
 from .judge import calls_package, judge
@@ -65,4 +66,13 @@ def check(answer: Function) -> Verdict:
     return verdict
 
 
-__all__ = ["EXERCISES", "Exercise", "Verdict", "check", "judge", "show"]
+__all__ = [
+    "EXERCISES",
+    "Exercise",
+    "HandSized",
+    "Verdict",
+    "check",
+    "hand_sized",
+    "judge",
+    "show",
+]

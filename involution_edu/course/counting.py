@@ -195,3 +195,25 @@ PARAMETERS = Exercise(
          "that is a convolution; here the kernels are generated."),
     ),
 )  # fmt: skip
+
+
+def _rows_from_keras(G: int, K: int) -> list[int]:
+    return [tap * G + g for g in range(G) for tap in range(K * K)]
+
+
+ROWS_FROM_KERAS = Exercise(
+    "rows_from_keras",
+    "rows_from_keras(G, K) -> list: for each row of span here, g*K*K + tap, the row of the Keras "
+    "example's span, where it is tap*G + g.",
+    _rows_from_keras,
+    each_of((2, 3), (3, 3), (1, 3), (4, 1), (3, 5)),
+    table(
+        _rows_from_keras,
+        ("inverse", lambda G, K: np.argsort(_rows_from_keras(G, K)).tolist(),
+         "that is the way back, from here to Keras: entry g*K*K + tap of the list is tap*G + g."),
+        ("u and v", lambda G, K: [(v * K + u) * G + g for g in range(G) for u in range(K) for v in range(K)], "you swapped u and v: tap is u*K + v in both."),
+        ("tap*K*K + g", lambda G, K: [t * K * K + g for g in range(G) for t in range(K * K)],
+         "in Keras a tap has G rows: tap*G + g."),
+    ),
+    ("row",),
+)  # fmt: skip

@@ -106,7 +106,7 @@ class Exercise:
     def parameters(self) -> list[str]:
         """The names of the arguments."""
         found = inspect.signature(self.right).parameters.values()
-        return [p.name for p in found if p.kind is not p.KEYWORD_ONLY]
+        return [p.name for p in found if p.kind is p.POSITIONAL_OR_KEYWORD]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class Verdict:
         >>> def apply(kernel, window):
         ...     return (kernel * window).mean()
         >>> [axes.get_title() for axes in course.check(apply).show().axes]
-        ['window (3 × 3)', 'kernel (3 × 3)', 'products (3 × 3)', 'yours (1 × 1)', 'right (1 × 1)']
+        ['window (3 × 3)', 'kernel (3 × 3)', 'products (3 × 3)', 'yours (1 × 1)', 'right (1 × 1)', '']
         """
         drawing: Drawing = {}
         want = np.asarray(self.want, float)

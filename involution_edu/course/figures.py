@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arguments import ArgumentError
 from ..arrays import Array
-from ..viz.palette import diverging, limit_of
+from ..viz.palette import SHADES, diverging, limit_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,16 +17,20 @@ MIN_CELL = 0.3  # inches; numbers in smaller cells could not be read
 DARK = 0.7  # cells beyond this share of the limit have white numbers
 
 
-def show(limit: float | None = None, **arrays: Array) -> Figure:
+def show(
+    limit: float | None = None, *, outline: tuple[str, int, int, int] | None = None, **arrays: Array
+) -> Figure:
     """Return a figure of two-dimensional arrays, titled by their names.
 
     Blue is negative, white zero, orange positive, on one scale for all arrays; numbers are written
-    in the cells if they fit.
+    in the cells if they fit. One colour bar serves all.
 
     Parameters
     ----------
     limit : float, optional
         The number with the darkest colour; by default the 99th percentile of the absolute values.
+    outline : (str, int, int, int), optional
+        The window to outline: name of its array, row and column of its centre, and K.
     **arrays : ndarray, shape (rows, columns)
 
     Raises
@@ -36,11 +40,14 @@ def show(limit: float | None = None, **arrays: Array) -> Figure:
 
     Examples
     --------
-    >>> figure = show(x=np.eye(3), kernel=-np.ones((3, 3)))
+    >>> figure = show(x=np.eye(3), kernel=-np.ones((3, 3)), outline=("x", 0, 2, 3))
     >>> [axes.get_title() for axes in figure.axes]
-    ['x (3 × 3)', 'kernel (3 × 3)']
+    ['x (3 × 3)', 'kernel (3 × 3)', '']
     """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
     from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
 
     if not arrays:
         raise ArgumentError("arrays", "is empty", "one or more, such as show(x=x[0, 0])")
@@ -51,7 +58,9 @@ def show(limit: float | None = None, **arrays: Array) -> Figure:
     widths = [max(3, np.shape(array)[1]) for array in arrays.values()]
     cell = min(0.55, 9.5 / sum(widths))
     height = cell * max(np.shape(array)[0] for array in arrays.values()) + 0.5
-    figure = Figure(figsize=(cell * sum(widths) + 0.3 * len(arrays), height), layout="constrained")
+    figure = Figure(
+        figsize=(cell * sum(widths) + 0.3 * len(arrays) + 0.7, height), layout="constrained"
+    )
     axes = figure.subplots(1, len(arrays), width_ratios=widths, squeeze=False)[0]
     for ax, (name, array) in zip(axes, arrays.items(), strict=True):
         ax.imshow(diverging(np.nan_to_num(array), limit))  # NaN is white
@@ -66,4 +75,12 @@ def show(limit: float | None = None, **arrays: Array) -> Figure:
                 style = {"color": "white" if abs(value) > DARK * limit else "black"}
                 style |= {"ha": "center", "va": "center", "fontsize": 72 * cell / 3.6}
                 ax.text(j, i, f"{value:z.{digits}f}", **style)
+        if outline is not None and outline[0] == name:
+            _, row, column, K = outline
+            corner = (column - K / 2, row - K / 2)
+            ax.add_patch(
+                Rectangle(corner, K, K, fill=False, edgecolor="black", linewidth=2.5, clip_on=False)
+            )
+    scale = ScalarMappable(Normalize(-limit, limit), ListedColormap(SHADES / 255))
+    figure.colorbar(scale, ax=list(axes), aspect=12, pad=0.02).ax.tick_params(labelsize=8)
     return figure

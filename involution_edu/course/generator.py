@@ -1,4 +1,4 @@
-"""The exercise of notebook 03: the generator of the kernels."""
+"""The exercises of notebook 03: the generator of the kernels, and weights chosen by hand."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def _generate(
     arrange: Callable[[Array, int, int], Array] = lambda o, G, K: _split(o, G, K, K),
     after: Callable[[Array], Array] = unchanged,
 ) -> Array:
-    reduced = between(np.einsum("rc,nchw->nrhw", reduce, before(x)))
-    spanned = np.einsum("or,nrhw->nohw", span, reduced) + biased(bias)[:, None, None]
+    reduced = between(np.einsum("dc,nchw->ndhw", reduce, before(x)))
+    spanned = np.einsum("od,ndhw->nohw", span, reduced) + biased(bias)[:, None, None]
     return after(arrange(spanned, G, K))
 
 
@@ -111,4 +111,67 @@ GENERATE = Exercise(
     ("image", "group", "u", "v", "row", "column"),
     _generator_sizes,
     _draw_generator,
+)  # fmt: skip
+
+
+def _weights(span: Array, bias: Array) -> Array:
+    result: Array = np.column_stack([span, bias])
+    return result
+
+
+def _as_depthwise(
+    weight: Array, C_r: int, *, used: float = 0, order: Callable[[Array], Array] = unchanged
+) -> Array:
+    numbers = order(weight).reshape(-1)
+    return _weights(np.repeat(used * numbers[:, None], C_r, 1), (1 - used) * numbers)
+
+
+def _filters(rng: np.random.Generator) -> Cases:
+    for G, K, C_r in ((1, 3, 2), (2, 3, 1), (3, 5, 2)):
+        yield integers(rng, G, K, K), C_r
+
+
+AS_DEPTHWISE = Exercise(
+    "as_depthwise",
+    "as_depthwise(weight, C_r) -> span (G*K*K, C_r) and bias (G*K*K,), side by side in one array, that "
+    "give every pixel the kernels weight (G, K, K).",
+    _as_depthwise,
+    _filters,
+    table(
+        _as_depthwise,
+        ("in span", {"used": 1},
+         "weight in span is multiplied by the features; the kernel shall not depend on them."),
+        ("turned", {"order": lambda w: w[:, ::-1, ::-1]}, "do not turn the kernel: tap (0, 0) is first."),
+        ("transposed", {"order": lambda w: w.swapaxes(1, 2)},
+         "you swapped u and v: number (g*K + u)*K + v is tap (u, v) of group g."),
+        ("group last", {"order": lambda w: w.transpose(1, 2, 0)},
+         "the numbers of a group follow each other: number (g*K + u)*K + v."),
+    ),
+    ("number", "column"),
+)  # fmt: skip
+
+
+def _blur_dark(K: int, *, tap: float | None = None, less: float = 1, keep: float = 1) -> Array:
+    centre = np.eye(K * K)[K * K // 2]
+    return _weights((1 / K**2 if tap is None else tap) - less * centre, keep * centre)
+
+
+BLUR_DARK = Exercise(
+    "blur_dark",
+    "blur_dark(K) -> span (K*K, 1) and bias (K*K,), side by side: with the reduced feature max(-x, 0), "
+    "x = -1 gives the mean of the window and x >= 0 keeps the pixel.",
+    _blur_dark,
+    lambda rng: ((K,) for K in (3, 5, 7)),
+    table(
+        _blur_dark,
+        ("bias stays", {"less": 0},
+         "a dark pixel's kernel is span + bias: its centre still has the 1 of the bias; take it away."),
+        ("other way round", lambda K: _weights(np.eye(K * K)[K * K // 2] - 1 / K**2, np.full(K * K, 1 / K**2)),
+         "that blurs the bright pixels: where the reduced feature is 0, the kernel is the bias."),
+        ("no bias", {"keep": 0}, "without a bias, pixels that are not dark become 0."),
+        ("sum", {"tap": 1}, "these are ones: a mean needs 1 / K**2 at each tap."),
+        ("1 / K", lambda K: _blur_dark(K, tap=1 / K), "a window has K**2 pixels, not K."),
+        ("sign", lambda K: _blur_dark(K) * [-1, 1], "the sign of span is wrong: kernel = span * reduced + bias."),
+    ),
+    ("tap", "column"),
 )  # fmt: skip

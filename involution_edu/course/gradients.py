@@ -1,4 +1,4 @@
-"""The exercises of notebook 07: the two gradients of involution."""
+"""The exercises of notebook 07: the gradients of involution, of its generator and of batch norm."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from .exercise import Arguments, Cases, Drawing, Exercise, Index, table
 from .operators import (
     GROUPS,
     PIXELS,
+    SHAPES,
     TURNS,
     adjacent,
     apply_kernels,
@@ -166,4 +167,107 @@ BACKWARD_KERNEL = Exercise(
     ("image", "group", "u", "v", "row", "column"),
     _gradient_sizes,
     _draw_backward_kernel,
+)  # fmt: skip
+
+
+def _generate_backward(
+    dkernel: Array,
+    x: Array,
+    reduce: Array,
+    span: Array,
+    *,
+    weigh: Callable[[Array], Array] = unchanged,
+    gate: Callable[[Array, Array], Array] = lambda dz, z: dz * (z > 0),
+    back: str = "dc,ndhw->nchw",
+) -> Array:
+    n, _, _, _, h, w = dkernel.shape
+    z = np.einsum("dc,nchw->ndhw", reduce, x)
+    dz = np.einsum("od,nohw->ndhw", span, weigh(dkernel).reshape(n, -1, h, w))
+    dx: Array = np.einsum(back, reduce, gate(dz, z))
+    return dx
+
+
+def _generators(rng: np.random.Generator) -> Cases:
+    for N, C, H, W, G, K in ((1, 2, 2, 3, 1, 3), *SHAPES[1:4]):
+        C_r = max(2, C // 2)
+        sizes = (N, G, K, K, H, W), (N, C, H, W), (C_r, C), (G * K * K, C_r)
+        yield tuple(rng.standard_normal(size) for size in sizes)
+
+
+GENERATE_BACKWARD = Exercise(
+    "generate_backward",
+    "generate_backward(dkernel, x, reduce, span) -> dx_generate (N, C, H, W): dkernel (N, G, K, K, H, W) "
+    "back through span (G*K*K, C_r), ReLU and reduce (C_r, C).",
+    _generate_backward,
+    _generators,
+    table(
+        _generate_backward,
+        ("no ReLU", {"gate": lambda dz, z: dz},
+         "ReLU is missing: where reduce @ x is not positive, no gradient passes."),
+        ("ReLU of the gradient", {"gate": lambda dz, z: np.maximum(dz, 0)},
+         "ReLU looks at the number that went forward, reduce @ x, not at the gradient's sign."),
+        ("times ReLU", {"gate": lambda dz, z: dz * np.maximum(z, 0)},
+         "multiply by the slope of ReLU, 1 or 0, not by its value."),
+        ("where negative", {"gate": lambda dz, z: dz * (z <= 0)},
+         "ReLU lets the gradient pass where reduce @ x is positive; you have it the other way round."),
+        ("square reduce", {"back": "cd,ndhw->nchw"},
+         "going back, reduce is transposed: dx[c] sums reduce[d, c] * dz[d] over d."),
+        ("group last", {"weigh": lambda k: k.transpose(0, 2, 3, 1, 4, 5)},
+         "you flattened dkernel as (K, K, G); span's row o is (g*K + u)*K + v."),
+        ("first group", {"weigh": lambda k: k * (np.arange(k.shape[1]) == 0)[:, None, None, None, None]},
+         "only the first group is used; every group's kernel was made from the same features."),
+        *TURNS,
+    ),
+    PIXELS,
+)  # fmt: skip
+
+
+def _batch_norm_backward(
+    dy: Array,
+    x: Array,
+    weight: Array,
+    eps: float,
+    *,
+    axes: tuple[int, ...] = (0, 2, 3),
+    divisor: Callable[[Array, float], Array] = lambda var, eps: np.sqrt(var + eps),
+    constant: float = 1,
+    along: float = 1,
+    hat: Callable[[Array, Array], Array] = lambda centred, std: centred / std,
+    total: bool = False,
+) -> Array:
+    g, part = weight[:, None, None] * dy, x - x.mean(axes, keepdims=True)
+    x_hat = hat(part, np.sqrt(x.var(axes, keepdims=True) + eps))
+    mean = np.sum if total else np.mean
+    dx = g - constant * mean(g, axes, keepdims=True)
+    dx = dx - along * x_hat * mean(g * x_hat, axes, keepdims=True)
+    return np.asarray(dx / divisor(x.var(axes, keepdims=True), eps))
+
+
+def _batches(rng: np.random.Generator) -> Cases:
+    for N, C, H, W in ((2, 1, 2, 3), (3, 2, 2, 3), (2, 4, 3, 2)):
+        shapes = (N, C, H, W), (N, C, H, W), (C,)
+        yield *(rng.standard_normal(shape) for shape in shapes), 0.1
+
+
+BATCH_NORM_BACKWARD = Exercise(
+    "batch_norm_backward",
+    "batch_norm_backward(dy, x, weight, eps) -> dx in training mode: mean and variance are those of x "
+    "(N, C, H, W) in each channel.",
+    _batch_norm_backward,
+    _batches,
+    table(
+        _batch_norm_backward,
+        ("evaluation mode", {"constant": 0, "along": 0},
+         "this takes mean and std as fixed numbers; in training mode they depend on x, too."),
+        ("no mean of g", {"constant": 0}, "the mean depends on x: subtract mean(g)."),
+        ("no mean of g x_hat", {"along": 0}, "std depends on x: subtract x_hat * mean(g * x_hat)."),
+        ("sums", {"total": True}, "you subtracted sums; they are means over the M elements of a channel."),
+        ("variance", {"divisor": lambda var, eps: var + eps}, "divide by std, not by the variance."),
+        ("eps outside", {"divisor": lambda var, eps: np.sqrt(var) + eps}, "std is sqrt(var + eps)."),
+        ("not divided", {"hat": lambda centred, std: centred}, "x_hat is (x - mean) / std; you left out / std."),
+        ("each image", {"axes": (2, 3)}, "the mean is over the images of the batch, too: axes (0, 2, 3)."),
+        ("each pixel", {"axes": (1,)}, "the mean is over images and pixels, axes (0, 2, 3), not channels."),
+        ("all channels", {"axes": (0, 1, 2, 3)}, "every channel has its own mean: axes (0, 2, 3)."),
+    ),
+    PIXELS,
 )  # fmt: skip

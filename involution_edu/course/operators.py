@@ -237,3 +237,80 @@ BY_SHIFTS = replace(
     task="involution_by_shifts(x, kernel) -> y, as `involution`, without a loop over pixels.",
     quick=(LARGE, 1000),
 )
+
+
+def _window_of(
+    x: Array, i: int, j: int, K: int, *, edge: Edge = zeros, start: Callable[[int], int] = centred
+) -> Array:
+    return windows(x, K, edge, start)[:, :, i, j]
+
+
+def _places(rng: np.random.Generator) -> Cases:
+    for (H, W), K in (((3, 4), 3), ((4, 5), 3), ((6, 5), 5)):
+        for i, j in ((1, 2), (0, 0), (H - 1, W - 1)):
+            yield integers(rng, H, W), i, j, K
+
+
+WINDOW_OF = Exercise(
+    "window_of",
+    "window_of(x, i, j, K) -> the K x K window of x (H, W) around (i, j), with zeros outside x.",
+    _window_of,
+    _places,
+    table(_window_of, *EDGES, *STARTS),
+    ("u", "v"),
+)
+
+
+def _one_output(x: Array, kernel: Array, n: int, c: int, i: int, j: int, **parts: Any) -> Array:
+    result: Array = apply_kernels(x, kernel, **parts)[n, c, i, j]
+    return result
+
+
+def _outputs(rng: np.random.Generator) -> Cases:
+    for x, kernel in operands(rng):
+        for place in ((0, x.shape[1] // 4, 1, 1), (len(x) - 1, x.shape[1] - 1, 0, x.shape[3] - 1)):
+            yield x, kernel, *place
+
+
+ONE_OUTPUT = Exercise(
+    "one_output",
+    "one_output(x, kernel, n, c, i, j) -> y[n, c, i, j]. x is (N, C, H, W), kernel (N, G, K, K, H, W).",
+    _one_output,
+    _outputs,
+    table(_one_output, *GROUPS, *TURNS, *SUMS[:5], *EDGES, *STARTS),
+    sizes=lambda x, kernel, *place: sizes_of(x, kernel),
+    picture=lambda arguments, _: _draw_involution(arguments[:2], arguments[2:]),
+)
+
+
+def _repainted(
+    H: int, W: int, K: int, h: int, w: int, *, reach: Callable[[int], int] = centred,
+    own: int = 2, near: int = 1, ahead: bool = False,
+) -> Array:  # fmt: skip
+    rows, columns = np.ogrid[:H, :W]
+    distance = np.maximum(abs(rows - h), abs(columns - w))
+    result: Array = np.where(distance <= reach(K), near, 0)
+    if ahead:
+        result[:h], result[:, :w] = 0, 0
+    result[h, w] = own
+    return result
+
+
+REPAINTED = Exercise(
+    "repainted",
+    "repainted(H, W, K, h, w) -> (H, W): 0 where the output stays when pixel (h, w) is painted, 1 where "
+    "only its window changes, 2 where its kernel changes, too.",
+    _repainted,
+    lambda rng: iter([(4, 5, 3, 1, 2), (5, 8, 3, 0, 4), (7, 6, 5, 6, 1), (3, 3, 7, 2, 0)]),
+    table(
+        _repainted,
+        ("window only", {"own": 1}, "pixel (h, w) itself has a new kernel: 2 there."),
+        ("kernel only", lambda *sizes: _repainted(*sizes, near=0), "every output whose window holds (h, w) changes, not only its own."),
+        ("kernels of all", {"near": 2}, "a neighbour's kernel stays: it is made from the neighbour alone."),
+        ("reach K", {"reach": lambda K: K}, "a window reaches (K - 1) // 2 pixels to each side, not K."),
+        ("reach 1", {"reach": lambda K: 1}, "1 is the reach for K = 3; it is (K - 1) // 2."),
+        ("ahead", {"ahead": True}, "outputs above and to the left have (h, w) in their windows, too."),
+        ("own stays", {"own": 0}, "output (h, w) changes, too: 2 there."),
+    ),
+    ("row", "column"),
+)  # fmt: skip

@@ -12,7 +12,7 @@ import involution_edu as inv
 from involution_edu import course
 from involution_edu.course import EXERCISES, Exercise, judge
 from involution_edu.course.exercise import Mistake, both
-from involution_edu.nn import Conv2d, Involution2d
+from involution_edu.nn import BatchNorm2d, Conv2d, Involution2d
 
 MISTAKES = [
     pytest.param(exercise, mistake, id=f"{exercise.name}-{mistake.name}")
@@ -98,7 +98,7 @@ def test_a_wrong_answer_can_be_seen(exercise: Exercise) -> None:
     wrong: list[Any] = [lambda *_: 1 / 0, lambda *_: np.zeros((2, 1)), lambda *_: "a"]
     wrong += [lambda *a: np.full(np.shape(exercise.right(*a)), np.inf), exercise.mistakes[0].answer]
     for answer in wrong:
-        titles = [axes.get_title() for axes in judge(exercise, answer).show().axes]
+        titles = [axes.get_title() for axes in judge(exercise, answer).show().axes[:-1]]
         assert titles[-1].startswith("right (")
     assert len(titles) >= 2
     assert judge(exercise, exercise.right).ok
@@ -302,3 +302,70 @@ def test_a_name_without_an_exercise() -> None:
         ValueError, match=r"^answer is named <lambda>; need one of apply, involution, "
     ):
         course.check(lambda x: x)
+
+
+def test_the_hand_sized_example() -> None:
+    """Whole numbers, no kink of ReLU, and gradients that both matter."""
+    x, reduce, span, bias = course.hand_sized()
+    assert all(np.array_equal(a, np.rint(a)) for a in (x, reduce, span, bias))
+    assert (np.einsum("dc,nchw->ndhw", reduce, x) != 0).all()
+    kernel = EXERCISES["generate"].right(x, reduce, span, bias, 1, 3)
+    assert kernel[0, 0, :, :, 1, 2].ravel().tolist() == [0, 0, 0, 2, 1, 4, 0, 0, 0]
+    assert inv.involution(x, kernel)[0, :, 1, 2].tolist() == [7, 15]
+
+
+def test_right_answers_of_the_layers_own_gradients() -> None:
+    x, reduce, span, bias = course.hand_sized()
+    rng = np.random.default_rng(0)
+    generate, back = (EXERCISES[name].right for name in ("generate", "generate_backward"))
+    dkernel = rng.standard_normal((1, 1, 3, 3, 4, 5))
+    dx, step = back(dkernel, x, reduce, span), 0.25 * rng.standard_normal(x.shape).clip(-1, 1)
+    change = generate(x + step, reduce, span, bias, 1, 3) - generate(x, reduce, span, bias, 1, 3)
+    np.testing.assert_allclose((dx * step).sum(), (dkernel * change).sum())
+    for dy, batch, weight, eps in EXERCISES["batch_norm_backward"].cases(rng):
+        norm = BatchNorm2d(batch.shape[1], eps=eps, dtype=float)
+        norm.weight.data[...] = weight
+        norm(batch)
+        np.testing.assert_allclose(
+            EXERCISES["batch_norm_backward"].right(dy, batch, weight, eps), norm.backward(dy)
+        )
+
+
+def test_weights_chosen_by_hand_make_the_kernels_that_are_asked_for() -> None:
+    generate, rng = EXERCISES["generate"].right, np.random.default_rng(0)
+    weight = rng.standard_normal((2, 3, 3))
+    made = EXERCISES["as_depthwise"].right(weight, 2)
+    x = rng.standard_normal((1, 2, 4, 5))
+    kernel = generate(x, np.eye(2), made[:, :-1], made[:, -1], 2, 3)
+    np.testing.assert_array_equal(
+        kernel, np.broadcast_to(weight[..., None, None], kernel[0].shape)[None]
+    )
+    made = EXERCISES["blur_dark"].right(3)
+    kernel = generate(np.array([[[[-1.0, 0, 2]]]]), -np.eye(1), made[:, :1], made[:, 1], 1, 3)
+    np.testing.assert_allclose(kernel[0, 0, :, :, 0, 0], 1 / 9)
+    for kept in kernel[0, 0, ..., 0, 1:].T:
+        assert kept.ravel().tolist() == np.eye(9)[4].tolist()
+
+
+def test_painted_pixels_change_the_outputs_that_are_marked() -> None:
+    rng = np.random.default_rng(0)
+    for H, W, K, h, w in EXERCISES["repainted"].cases(rng):
+        layer = Involution2d(
+            2, K, groups=1, reduction=1, sigma="identity", rng=0, dtype=float
+        ).eval()
+        x = rng.standard_normal((1, 2, H, W))
+        painted = x.copy()
+        painted[:, :, h, w] += 3
+        outputs, kernels = (
+            (f(x) != f(painted)).reshape(-1, H, W).any(0) for f in (layer, layer.generate_kernel)
+        )
+        marks = EXERCISES["repainted"].right(H, W, K, h, w)
+        np.testing.assert_array_equal(outputs, marks > 0)
+        np.testing.assert_array_equal(kernels, marks == 2)
+
+
+def test_the_window_is_outlined_in_its_array() -> None:
+    figure = course.show(outline=("x", 1, 2, 3), x=np.eye(4), y=np.eye(4))
+    box: Any
+    (box,), others = figure.axes[0].patches, figure.axes[1].patches
+    assert (box.get_xy(), box.get_width(), len(others)) == ((0.5, -0.5), 3, 0)
