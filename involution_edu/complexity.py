@@ -21,6 +21,11 @@ from .arguments import WrongTypeError
 from .arrays import Array, array_module
 from .backends import use_backend
 from .models import Bottleneck, EdgeDenoiser, ResidualNetwork
+from .models.dense.fpn import FPN
+from .models.dense.anchor_head import AnchorHead
+from .models.dense.parts import DenseNetwork
+from .models.dense.rcnn import BoxHead, RoIHead
+from .models.dense.segmentors import FPNHead, UPerHead
 
 Shape = tuple[int, ...]
 
@@ -71,6 +76,8 @@ class Complexity:
         Shape of the input without N.
     layers : tuple of LayerCost
         In the order of the network's modules.
+    frozen : tuple of str
+        Prefixes of the names of parameters that training leaves as they are.
 
     Examples
     --------
@@ -87,7 +94,14 @@ class Complexity:
     model: str
     image: Shape
     layers: tuple[LayerCost, ...]
+    frozen: tuple[str, ...] = ()
     ok = True
+
+    @property
+    def trainable(self) -> int:
+        """Parameters of the layers that training changes."""
+        fixed = self.frozen or ("\0",)
+        return sum(a.parameters for a in self.layers if not f"{a.name}.".startswith(fixed))
 
     @property
     def parameters(self) -> int:
@@ -223,6 +237,12 @@ def count(
             need = f"layers whose operations are known: {known}"
             raise WrongTypeError("model", f"has {path!r}, a {type(module).__name__}", need)
     calls: dict[nn.Module, list[tuple[Shape, Shape]]] = {module: [] for module in names}
+    frozen = getattr(model, "frozen", ())
+    repeated = {  # a head of a detector runs for many boxes of one image
+        path: module.calls_per_image
+        for path, module in model.named_modules()
+        if hasattr(module, "calls_per_image")
+    }
 
     def record(module: nn.Module, x: Array, y: Array) -> None:
         calls[module].append((x.shape[1:], y.shape[1:]))
@@ -232,18 +252,23 @@ def count(
         # "shifts" needs no compilation.
         stack.enter_context(use_backend("shifts" if array_module(like) is np else "auto"))
         for module in names:
-            stack.enter_context(module.register_forward_hook(record))
+            if type(module) in COSTS:
+                stack.enter_context(module.register_forward_hook(record))
         model(array_module(like).zeros((0, *image), like.dtype))
     layers = []
     for module, path in names.items():
         if (cost := COSTS.get(type(module))) is not None:
             counts = [cost(module, *shapes) for shapes in calls[module]]
-            macs = sum(products for products, _ in counts)
+            times = math.prod(n for head, n in repeated.items() if f"{path}.".startswith(head))
+            macs = times * sum(products for products, _ in counts)
             own = [item for item in vars(module).values() if isinstance(item, nn.Parameter)]
-            size, operations = sum(p.data.size for p in own), macs + sum(n for _, n in counts)
+            size, operations = (
+                sum(p.data.size for p in own),
+                macs + times * sum(n for _, n in counts),
+            )
             shape = calls[module][-1][1] if calls[module] else ()
             layers.append(LayerCost(path, type(module).__name__, shape, size, macs, operations))
-    return Complexity(name or type(model).__name__, image, tuple(layers))
+    return Complexity(name or type(model).__name__, image, tuple(layers), tuple(frozen))
 
 
 def _weighted(layer: nn.Conv2d | nn.Linear, x: Shape, y: Shape) -> tuple[int, int]:
@@ -254,6 +279,11 @@ def _weighted(layer: nn.Conv2d | nn.Linear, x: Shape, y: Shape) -> tuple[int, in
 # Multiply-adds and other operations of a layer, from the shapes of its input and output, without N.
 COSTS: dict[type[nn.Module], Callable[..., tuple[int, int]]] = {
     **dict.fromkeys((nn.Conv2d, nn.Linear), _weighted),
+    nn.ConvTranspose2d: lambda layer, x, y: (
+        layer.weight.data.size * math.prod(x[1:]),
+        math.prod(y),
+    ),
+    nn.Resize2d: lambda layer, x, y: (0, 0),
     **dict.fromkeys(  # the layers inside count the generator of the kernels
         (nn.Involution2d, EdgeDenoiser), lambda layer, x, y: (math.prod((*y, *layer.window)), 0)
     ),
@@ -264,7 +294,10 @@ COSTS: dict[type[nn.Module], Callable[..., tuple[int, int]]] = {
     ),
 }
 # Only the layers inside are counted; the additions of shortcuts are not.
-CONTAINERS = nn.Sequential, Bottleneck, ResidualNetwork
+CONTAINERS = (
+    *(nn.Sequential, Bottleneck, ResidualNetwork, DenseNetwork),
+    *(FPN, FPNHead, UPerHead, AnchorHead, RoIHead, BoxHead),
+)
 
 
 def change(ours: float, theirs: float) -> float:
