@@ -116,12 +116,15 @@ def _weights(before: int, after: int, mode: str) -> Array:
     """Return the share (after, before) of every input pixel in every output pixel, along an axis."""
     output, pixel = np.arange(after)[:, None], np.arange(before)
     if mode == "nearest":
-        return (pixel == output * before // after).astype(float)
+        nearest: Array = (pixel == output * before // after).astype(float)
+        return nearest
     if mode == "bilinear":
         position = np.clip((output + 0.5) * before / after - 0.5, 0, before - 1)
-        return np.maximum(1 - abs(position - pixel), 0)
+        linear: Array = np.maximum(1 - abs(position - pixel), 0)
+        return linear
     first, stop = output * before // after, -(-(output + 1) * before // after)
-    return ((first <= pixel) & (pixel < stop)) / (stop - first)
+    shares: Array = ((first <= pixel) & (pixel < stop)) / (stop - first)
+    return shares
 
 
 def roi_align(

@@ -31,7 +31,7 @@ __all__ = [
 
 # Rows and columns of the images that published counts are for.
 DETECTION_SIZE, SEGMENTATION_SIZE = (800, 1280), (1024, 2048)
-NETWORKS: dict[str, tuple[type[DenseNetwork], tuple[str, ...], tuple[int, int]]] = {
+NETWORKS: dict[str, tuple[Callable[..., DenseNetwork], tuple[str, ...], tuple[int, int]]] = {
     "faster_rcnn": (FasterRCNN, ("conv_conv", "inv_conv", "inv_inv"), DETECTION_SIZE),
     "mask_rcnn": (MaskRCNN, ("conv_conv", "inv_conv", "inv_inv"), DETECTION_SIZE),
     "retinanet": (RetinaNet, ("conv", "inv"), DETECTION_SIZE),
@@ -49,10 +49,10 @@ def _table() -> Iterator[tuple[str, tuple[Maker, tuple[int, int]]]]:
         yield f"{name}_resnet50", (_maker(network, "resnet50", kinds[0]), size)
 
 
-def _maker(network: type[DenseNetwork], backbone: str, kind: str) -> Maker:
+def _maker(network: Callable[..., DenseNetwork], backbone: str, kind: str) -> Maker:
     def make() -> DenseNetwork:
         options = dict(zip(("neck", "head"), kind.split("_"), strict=False)) if kind else {}
-        return network(MODELS[backbone](1, rng=0), **options, rng=0)  # type: ignore[arg-type]
+        return network(MODELS[backbone](1, rng=0), **options, rng=0)
 
     return make
 

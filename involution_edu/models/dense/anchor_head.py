@@ -9,6 +9,7 @@ import numpy as np
 
 from ...arrays import Array
 from ...nn import BinaryCrossEntropy, Conv2d, Module, SmoothL1
+from ...nn.resample import Indices
 from .boxes import IGNORED, Objects, assign, encode, make_anchors, sample
 from .parts import Shared
 
@@ -87,30 +88,28 @@ class AnchorHead(Module):
         rows, hits, wanted, deltas = [], [], [], []  # of all images: those that count; on objects
         for index, objects in enumerate(targets):
             assigned = assign(anchors, objects.boxes, *self.overlaps)
-            if self.sampled is None:
-                positive, counted = (
-                    np.flatnonzero(assigned >= 0),
-                    np.flatnonzero(assigned != IGNORED),
-                )
-            else:
+            positive: Indices = np.flatnonzero(assigned != IGNORED)
+            counted = positive
+            if self.sampled is not None:
                 positive, negative = sample(assigned, self.sampled, 0.5, rng)
                 counted = np.concatenate([positive, negative])
+            positive = positive[assigned[positive] >= 0]
             target, found = np.zeros((len(anchors), k)), assigned[positive]
             target[positive, objects.labels[found] if k > 1 else 0] = 1
             rows.append((np.full(len(counted), index), counted))
             hits.append((np.full(len(positive), index), positive))
             wanted.append(target[counted])
             deltas.append(encode(anchors[positive], objects.boxes[found]))
-        row = tuple(np.concatenate(parts) for parts in zip(*rows, strict=True))
-        hit = tuple(np.concatenate(parts) for parts in zip(*hits, strict=True))
+        row = [np.concatenate(parts) for parts in zip(*rows, strict=True)]
+        hit = [np.concatenate(parts) for parts in zip(*hits, strict=True)]
         count = len(hit[0] if self.sampled is None else row[0])
         scores, boxes, dy = BinaryCrossEntropy(self.gamma), SmoothL1(), np.zeros_like(y)
         losses = {
-            "class": scores(y[row][:, :k], np.concatenate(wanted), count),
-            "box": boxes(y[hit][:, k:], np.concatenate(deltas), count),
+            "class": scores(y[row[0], row[1], :k], np.concatenate(wanted), count),
+            "box": boxes(y[hit[0], hit[1], k:], np.concatenate(deltas), count),
         }
-        dy[(*row, slice(k))] = scores.backward()
-        dy[(*hit, slice(k, None))] = boxes.backward()
+        dy[row[0], row[1], :k] = scores.backward()
+        dy[hit[0], hit[1], k:] = boxes.backward()
         return losses, dy
 
 

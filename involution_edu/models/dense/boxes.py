@@ -161,7 +161,8 @@ def decode(
     half = size * np.exp(np.clip(deltas[:, 2:], -MAX_LOG_RATIO, MAX_LOG_RATIO)) / 2
     found = np.concatenate([centre - half, centre + half], axis=1)
     h, w = image
-    return np.clip(found, 0, [w, h, w, h])
+    clipped: Array = np.clip(found, 0, [w, h, w, h])
+    return clipped
 
 
 def iou(boxes: Array, others: Array) -> Array:
@@ -247,8 +248,8 @@ def sample(
     >>> positive, len(negative)
     (array([1]), 1)
     """
-    positive, negative = np.flatnonzero(assigned >= 0), np.flatnonzero(assigned == NEGATIVE)
-    positive = _some(positive, int(count * positive_share), rng)
+    positive = _some(np.flatnonzero(assigned >= 0), int(count * positive_share), rng)
+    negative = np.flatnonzero(assigned == NEGATIVE)
     return positive, _some(negative, count - len(positive), rng)
 
 

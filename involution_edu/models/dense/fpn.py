@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,8 @@ class FPN(Module):
         levels = [conv(x) for conv, x in zip(convs, sums, strict=False)]
         source = features[-1]
         for conv in convs[len(sums) :]:
-            levels.append(source := conv(source))
+            source = conv(source)
+            levels.append(source)
         for _ in range(self.pooled):
             levels.append(levels[-1][:, :, ::2, ::2].copy())
         return levels
@@ -118,7 +120,7 @@ class FPN(Module):
             dlevel = dlevels.pop()
             dsource = conv.backward(dlevel if dsource is None else dlevel + dsource)
         dsums = [conv.backward(d) for conv, d in zip(convs, dlevels, strict=False)]
-        for fine, coarse in zip(dsums, dsums[1:], strict=False):
+        for fine, coarse in pairwise(dsums):
             coarse += resize_backward(fine, coarse.shape[2:], "nearest")
         dfeatures = [conv.backward(d) for conv, d in zip(lateral, dsums, strict=True)]
         if dsource is not None:

@@ -13,7 +13,6 @@ from ...nn import BatchNorm2d, Conv2d, Module, Parameter, ReLU, Sequential
 from ...nn.arguments import as_features
 from ..residual import Bottleneck, ResidualNetwork
 
-
 # Names of parameters of the stem and of the first stage, which detectors leave as they are.
 FROZEN = tuple(f"backbone.{name}." for name in ("stem", "conv1", "bn1", "layer1"))
 
@@ -103,7 +102,7 @@ class DenseNetwork(Module):
         named = self.named_parameters().items()
         return [p for name, p in named if not name.startswith(self.frozen or ("\0",))]
 
-    def features(self, x: Array) -> list[Array]:
+    def features(self, x: Array) -> Any:
         """Return the features of the used stages, the finest first."""
         x, coarsest = as_features(x), self.stride << (len(self._names) - 1)
         if min(x.shape[2:]) < coarsest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,209 +10,19 @@ from numpy.typing import DTypeLike, NDArray
 
 from ...arguments import Rng, as_generator
 from ...arrays import Array
-from ...nn import (
-    BinaryCrossEntropy,
-    Conv2d,
-    ConvTranspose2d,
-    CrossEntropy,
-    Involution2d,
-    Linear,
-    Module,
-    ReLU,
-    Sequential,
-    SmoothL1,
-    roi_align,
-    roi_align_backward,
-)
+from ...nn import BinaryCrossEntropy, CrossEntropy, Module, SmoothL1, roi_align
 from ...nn.dense_losses import sigmoid
 from ...nn.losses import softmax
 from ...nn.resample import Indices
 from ..residual import ResidualNetwork
-from .anchor_head import AnchorHead, output_conv
-from .boxes import Detections, Objects, assign, check_objects, decode, encode, nms, sample
-from .fpn import FPN, spatial_layer
+from .boxes import Detections, Objects, assign, check_objects, decode, encode, sample
+from .fpn import FPN
 from .parts import FROZEN, DenseNetwork
+from .rcnn_heads import BOX_BINS, MASK_BINS, RoIHead, RPNHead
 from .retina import best
 
-BOX_BINS, MASK_BINS = 7, 14  # rows and columns of the features of a box
-PROPOSALS = 1000  # of a level before NMS, and of an image after it
 SAMPLED, POSITIVE_SHARE = 512, 0.25  # proposals of an image in the second loss
 DEVIATIONS = 0.1, 0.1, 0.2, 0.2  # of the deltas of the second stage
-FINEST_SIZE = 56  # pixels: boxes of less than twice this use the finest level
-
-
-class RPNHead(AnchorHead):
-    """The region proposal network: whether an anchor has an object, and its box.
-
-    Parameters
-    ----------
-    channels : int
-    kind : {"conv", "inv"}
-        Whether ``rpn_conv`` is a 3x3 convolution or a 7x7 involution.
-    stride : int
-        Of the first level.
-    rng, dtype
-        As in `models.rednet`.
-    """
-
-    scales, classes = (8.0,), 1
-    overlaps, sampled = (0.7, 0.3, 0.3), 256
-
-    def __init__(
-        self, channels: int, kind: str, stride: int, *, rng: Rng, dtype: DTypeLike
-    ) -> None:
-        self.stride = stride
-        layer = spatial_layer(kind, channels, rng=rng, dtype=dtype)
-        self.rpn_conv = layer.children()["conv"] if kind == "conv" else layer
-        last = partial(output_conv, channels, rng=rng, dtype=dtype)
-        self.relu, count = ReLU(), self.anchors_per_pixel
-        self.rpn_cls, self.rpn_reg = last(count), last(4 * count)
-
-    def _layers(self) -> tuple[Module, Module, Module]:
-        return Sequential(self.rpn_conv, self.relu), self.rpn_cls, self.rpn_reg
-
-    def propose(self, y: Array, size: tuple[int, int]) -> list[Array]:
-        """Return the boxes (P, 4) of every image that most likely have an object, from the output."""
-        found = []
-        levels = np.repeat(np.arange(len(self.anchors)), [len(a) for a in self.anchors])
-        anchors = np.concatenate(self.anchors)
-        for rows in y:
-            order = np.lexsort((-rows[:, 0], levels))  # by level, the most certain first
-            first = np.searchsorted(levels, levels)
-            order = order[np.arange(len(order)) - first < PROPOSALS]
-            boxes = decode(anchors[order], rows[order, 1:], size)
-            order, boxes = (a[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)] for a in (order, boxes))
-            found.append(boxes[nms(boxes, rows[order, 0], levels[order], 0.7)[:PROPOSALS]])
-        return found
-
-
-class BoxHead(Module):
-    """Two fully connected layers, then K + 1 scores and 4 deltas for each of K classes.
-
-    Parameters
-    ----------
-    channels, hidden, classes : int
-    rng, dtype
-        As in `models.rednet`.
-    """
-
-    calls_per_image = PROPOSALS  # for the count of operations
-
-    def __init__(
-        self, channels: int, hidden: int, classes: int, *, rng: Rng, dtype: DTypeLike
-    ) -> None:
-        make = partial(Linear, rng=rng, dtype=dtype)
-        first = make(channels * BOX_BINS**2, hidden)
-        self.shared_fcs = Sequential(first, make(hidden, hidden))
-        self.relus = Sequential(ReLU(), ReLU())
-        self.fc_cls, self.fc_reg = make(hidden, classes + 1), make(hidden, 4 * classes)
-        for layer in self.fc_cls, self.fc_reg:
-            layer.weight.data *= 0.01 * hidden**0.5
-
-    def _steps(self) -> list[Module]:
-        layers = zip(*(a.children().values() for a in (self.shared_fcs, self.relus)), strict=True)
-        return [step for pair in layers for step in pair]
-
-    def forward(self, x: Array) -> Array:
-        """Return scores and deltas (R, K + 1 + 4 * K) for features (R, C, 7, 7)."""
-        h = x.reshape(len(x), x.shape[1] * BOX_BINS**2)
-        for step in self._steps():
-            h = step(h)
-        y = np.concatenate([self.fc_cls(h), self.fc_reg(h)], axis=1)
-        self.save(y, x.shape)
-        return y
-
-    def backward(self, dy: Array) -> Array:
-        """Return dx (R, C, 7, 7)."""
-        dy, shape = self.saved(dy)
-        dscores, ddeltas = np.split(dy, [len(self.fc_cls.weight.data)], axis=1)
-        dh = self.fc_cls.backward(dscores) + self.fc_reg.backward(ddeltas)
-        for step in reversed(self._steps()):
-            dh = step.backward(dh)
-        return dh.reshape(shape)
-
-
-class MaskHead(Sequential):
-    """Four spatial layers, a transposed convolution, and a mask (28, 28) for each class.
-
-    Parameters
-    ----------
-    channels, classes : int
-    kind : {"conv", "inv"}
-        Of the spatial layers, each of which is followed by ReLU.
-    rng, dtype
-        As in `models.rednet`.
-    """
-
-    calls_per_image = 100  # detections of an image, for the count of operations
-
-    def __init__(
-        self, channels: int, classes: int, kind: str, *, rng: Rng, dtype: DTypeLike
-    ) -> None:
-        steps = [spatial_layer(kind, channels, relu=True, rng=rng, dtype=dtype) for _ in range(4)]
-        if kind == "inv":
-            steps = [Sequential(step, ReLU()) for step in steps]
-        super().__init__(
-            convs=Sequential(*steps),
-            upsample=ConvTranspose2d(channels, channels, rng=rng, dtype=dtype),
-            relu=ReLU(),
-            conv_logits=Conv2d(channels, classes, rng=rng, dtype=dtype),
-        )
-
-
-class RoIHead(Module):
-    """The second stage: features of boxes by `roi_align`, each from the level of its size.
-
-    Parameters
-    ----------
-    channels, hidden, classes, stride : int
-    levels : int
-        Levels of the pyramid that boxes use, the finest first.
-    mask : {"conv", "inv"}, optional
-        Kind of the mask head, if there is one.
-    rng, dtype
-        As in `models.rednet`.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        hidden: int,
-        classes: int,
-        stride: int,
-        levels: int,
-        mask: str | None,
-        *,
-        rng: Rng,
-        dtype: DTypeLike,
-    ) -> None:
-        self.classes, self.stride, self.levels = classes, stride, levels
-        self.bbox_head = BoxHead(channels, hidden, classes, rng=rng, dtype=dtype)
-        if mask is not None:
-            self.mask_head = MaskHead(channels, classes, mask, rng=rng, dtype=dtype)
-
-    def _parts(self, boxes: Array) -> list[tuple[int, Indices]]:
-        """Return the boxes of every level that has some."""
-        side = np.sqrt((boxes[:, 2:] - boxes[:, :2]).prod(axis=1))
-        wanted = np.floor(np.log2(side / FINEST_SIZE + 1e-6)).clip(0, self.levels - 1)
-        parts = [(level, np.flatnonzero(wanted == level)) for level in range(self.levels)]
-        return [(level, part) for level, part in parts if len(part)]
-
-    def align(self, levels: Sequence[Array], boxes: Array, images: Indices, bins: int) -> Array:
-        """Return the features (R, C, bins, bins) of boxes (R, 4)."""
-        y = np.zeros((len(boxes), levels[0].shape[1], bins, bins), levels[0].dtype)
-        for level, part in self._parts(boxes):
-            scale = 1 / (self.stride << level)
-            y[part] = roi_align(levels[level], boxes[part], images[part], bins, scale)
-        return y
-
-    def align_backward(
-        self, dy: Array, boxes: Array, images: Indices, dlevels: Sequence[Array]
-    ) -> None:
-        """Add the gradient of the features of boxes to that of the levels."""
-        for level, part in self._parts(boxes):
-            d, scale = dlevels[level], 1 / (self.stride << level)
-            d += roi_align_backward(dy[part], boxes[part], images[part], d.shape, scale)
 
 
 class FasterRCNN(DenseNetwork):
@@ -252,6 +61,7 @@ class FasterRCNN(DenseNetwork):
 
     frozen = FROZEN
     masks = False
+    _seconds: list[tuple[Module, Array, Array, Indices]]  # heads, gradients, boxes and images
 
     def __init__(
         self,
@@ -282,12 +92,12 @@ class FasterRCNN(DenseNetwork):
         """Return the losses of the proposals, of the classes, of the boxes and of the masks."""
         check_objects(targets, x.shape, self.roi_head.classes, self.masks)
         self._forget()
-        levels = self.neck(self.features(x))
+        levels: Any = self.neck(self.features(x))
         y = self.rpn_head(levels)
         losses, dy = self.rpn_head.losses(y, targets, self.rng)
         losses = {f"rpn {name}": value for name, value in losses.items()}
         proposals = self.rpn_head.propose(y, (x.shape[2], x.shape[3]))
-        self._backward_parts = dy, [level.shape for level in levels], []
+        self._drpn, self._seconds = dy, []
         self._second_losses(levels, self._sample(proposals, targets), targets, losses)
         return losses
 
@@ -331,8 +141,7 @@ class FasterRCNN(DenseNetwork):
         losses["class"] = scores(y[:, : k + 1], labels)
         losses["box"] = deltas(y[column], wanted, len(boxes))
         dy[:, : k + 1], dy[column] = scores.backward(), deltas.backward()
-        parts = self._backward_parts[2]
-        parts.append((head.bbox_head, dy, boxes, images))
+        self._seconds.append((head.bbox_head, dy, boxes, images))
         if self.masks and len(hit):
             logits = head.mask_head(head.align(levels, boxes[hit], images[hit], MASK_BINS))
             every = np.concatenate([a.masks for a in targets if a.masks is not None])
@@ -342,19 +151,19 @@ class FasterRCNN(DenseNetwork):
             own = np.arange(len(hit)), label
             losses["mask"] = criterion(logits[own], inside.astype(logits.dtype))
             dlogits[own] = criterion.backward()
-            parts.append((head.mask_head, dlogits, boxes[hit], images[hit]))
+            self._seconds.append((head.mask_head, dlogits, boxes[hit], images[hit]))
 
     def loss_backward(self) -> Array:
         """Return dx of the sum of the losses; boxes that are proposed count as constants."""
-        dy, _, parts = self._backward_parts
-        dlevels = [d.copy() for d in self.rpn_head.backward(dy)]
-        for head, gradient, boxes, images in parts:
+        drpn: Any = self.rpn_head.backward(self._drpn)
+        dlevels = [d.copy() for d in drpn]
+        for head, gradient, boxes, images in self._seconds:
             self.roi_head.align_backward(head.backward(gradient), boxes, images, dlevels)
         return self.features_backward(self.neck.backward(dlevels))
 
     def predict(self, x: Array, score: float = 0.05, overlap: float = 0.5) -> list[Detections]:
         """Return the `Detections` of every image, as `RetinaNet.predict`."""
-        levels = self.neck(self.features(x))
+        levels: Any = self.neck(self.features(x))
         size, head, k = (x.shape[2], x.shape[3]), self.roi_head, self.roi_head.classes
         proposals = self.rpn_head.propose(self.rpn_head(levels), size)
         boxes = np.concatenate([np.zeros((0, 4)), *proposals])

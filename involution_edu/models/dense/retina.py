@@ -86,7 +86,7 @@ class RetinaNet(DenseNetwork):
     >>> backbone = models.small_rednet(2, 3, rng=0)
     >>> model = RetinaNet(backbone, 2, channels=16, convs=1, stride=4, rng=0).eval()
     >>> model(np.zeros((1, 3, 32, 48), np.float32)).shape  # 9 anchors a pixel, 2 + 4 numbers each
-    (1, 4347, 6)
+    (1, 4590, 6)
     """
 
     frozen = FROZEN
@@ -105,11 +105,11 @@ class RetinaNet(DenseNetwork):
     ) -> None:
         super().__init__(backbone, stride, first=2)
         rng, levels = as_generator(rng), len(self.in_channels) + 2
-        options = {"extra": "conv", "levels": levels}
-        self.neck = FPN(self.in_channels, channels, neck, **options, rng=rng, dtype=dtype)
+        make = partial(FPN, extra="conv", levels=levels, rng=rng, dtype=dtype)
+        self.neck = make(self.in_channels, channels, neck)
         sizes = channels, num_classes, self.stride
         self.bbox_head = RetinaHead(*sizes, convs=convs, rng=rng, dtype=dtype)
-        self.rng = as_generator(rng)
+        self.rng = rng
 
     def forward(self, x: Array) -> Array:
         """Return scores (before the sigmoid) and deltas, (N, anchors, num_classes + 4)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import DTypeLike
 from ...arguments import ArgumentError, Rng, as_generator, as_int
 from ...arrays import Array
 from ...nn import Conv2d, Module, PixelCrossEntropy, Resize2d, Sequential, resize, resize_backward
-from ...nn.dense_losses import Labels
+from ...nn.losses import Labels
 from ..residual import ResidualNetwork
 from .fpn import FPN
 from .parts import DenseNetwork, conv_module
@@ -219,12 +220,12 @@ class UPerHead(Module):
         """Return the gradient of every array of the features."""
         dy, sizes, last_channels = self.saved(dy)
         pools, lateral, convs = self._lists()
-        dlevels = self.fpn_bottleneck.backward(self.conv_seg.backward(dy))
-        dlevels = np.split(dlevels, len(sizes), axis=1)
-        dlevels = [resize_backward(d, size) for d, size in zip(dlevels, sizes, strict=True)]
+        joined = self.fpn_bottleneck.backward(self.conv_seg.backward(dy))
+        pairs = zip(np.split(joined, len(sizes), axis=1), sizes, strict=True)
+        dlevels = [resize_backward(d, size) for d, size in pairs]
         dsums = [conv.backward(d) for conv, d in zip(convs, dlevels, strict=False)]
         dsums.append(dlevels[-1])
-        for fine, coarse in zip(dsums, dsums[1:], strict=False):
+        for fine, coarse in pairwise(dsums):
             coarse += resize_backward(fine, coarse.shape[2:])
         dlast = self.bottleneck.backward(dsums[-1])
         dlast, dpooled = np.split(dlast, [last_channels], axis=1)
