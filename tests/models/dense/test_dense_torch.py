@@ -51,9 +51,7 @@ def twin_of(model: dense.DenseNetwork, case: str) -> Any:
         parts["decode_head"] = torch_dense.uper_head(WIDTHS, 16, 3)
         convs = torch.nn.ModuleList([unit(64, 8, 3)])
         seg = torch.nn.Conv2d(8, 3, 1)
-        parts["auxiliary_head"] = module(
-            lambda x: seg(convs[0](x)), convs=convs, conv_seg=seg
-        )
+        parts["auxiliary_head"] = module(lambda x: seg(convs[0](x)), convs=convs, conv_seg=seg)
 
         def loss(x: Any, target: Any) -> Any:
             found = features(x)
