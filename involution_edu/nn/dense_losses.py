@@ -109,7 +109,7 @@ class BinaryCrossEntropy(Loss):
 
 
 class SmoothL1(Loss):
-    """The sum of |y - target| over a count, quadratic where the difference is below ``beta``.
+    """The sum of absolute differences over a count, quadratic where they are below ``beta``.
 
     Parameters
     ----------

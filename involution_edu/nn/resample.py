@@ -22,7 +22,7 @@ Indices = NDArray[np.integer[Any]]
 
 
 def resize(x: Array, size: IntOrPair, mode: str = "bilinear") -> Array:
-    """Return ``x`` (N, C, H, W) resized to (N, C, *size).
+    """Return ``x`` (N, C, H, W) with the rows and columns of ``size``.
 
     Parameters
     ----------
@@ -53,7 +53,14 @@ def resize(x: Array, size: IntOrPair, mode: str = "bilinear") -> Array:
 
 
 def resize_backward(dy: Array, size: IntOrPair, mode: str = "bilinear") -> Array:
-    """Return dx (N, C, *size) of `resize` for an ``x`` with ``size`` rows and columns.
+    """Return dx of `resize`, for an ``x`` with the rows and columns of ``size``.
+
+    Parameters
+    ----------
+    dy : ndarray, shape (N, C, H_out, W_out)
+    size : int or (int, int)
+        Rows and columns of ``x``.
+    mode : {"nearest", "bilinear", "area"}
 
     Examples
     --------
@@ -149,7 +156,7 @@ def roi_align(
 
     Returns
     -------
-    y : ndarray, shape (R, C, *size)
+    y : ndarray, shape (R, C, H_out, W_out)
 
     Raises
     ------
@@ -179,7 +186,15 @@ def roi_align(
 def roi_align_backward(
     dy: Array, boxes: Array, images: Indices, shape: tuple[int, ...], scale: float = 1.0
 ) -> Array:
-    """Return dx of `roi_align`, of the ``shape`` (N, C, H, W) of its ``x``.
+    """Return dx of `roi_align`.
+
+    Parameters
+    ----------
+    dy : ndarray, shape (R, C, H_out, W_out)
+    boxes, images, scale
+        As in `roi_align`.
+    shape : tuple of int
+        That of ``x``, (N, C, H, W).
 
     Examples
     --------

@@ -100,6 +100,7 @@ def test_a_transposed_convolution_gives_the_numbers_of_pytorch() -> None:
 
 LABELS = RNG.choice([0, 1, 2, 255], (2, 5, 7))
 HITS = (RNG.random(X.shape) < 0.3).astype(float)
+FLOATS: Any = HITS[:, 0]
 LOSSES: dict[str, tuple[Any, Any, Callable[[Any, Any, Any], Any]]] = {
     "pixels": (
         nn.PixelCrossEntropy(),
@@ -155,7 +156,7 @@ def test_without_a_pixel_that_counts_the_loss_is_zero() -> None:
         (lambda: nn.roi_align(X, BOXES, IMAGES[:2], 7), r"^images has shape \(2,\)"),
         (lambda: nn.roi_align(X, BOXES, IMAGES + 1, 7), r"^images has 1 to 2; need 0 to 1"),
         (lambda: nn.PixelCrossEntropy()(X, LABELS[:, 1:]), r"^labels has shape \(2, 4, 7\)"),
-        (lambda: nn.PixelCrossEntropy()(X, LABELS + 0.5), r"^labels has dtype float64"),
+        (lambda: nn.PixelCrossEntropy()(X, FLOATS), r"^labels has dtype float64"),
         (lambda: nn.PixelCrossEntropy()(X, LABELS + 3), r"^labels has 3 to 258; need 0 to 2"),
         (lambda: nn.BinaryCrossEntropy()(X, HITS[:1]), r"^target has shape"),
         (lambda: nn.SmoothL1()(X, HITS * np.nan), r"^target has values that are not finite"),

@@ -85,6 +85,13 @@ class DenseNetwork(Module):
     ----------
     frozen : tuple of str
         Prefixes of the names of parameters that training leaves as they are.
+
+    Examples
+    --------
+    >>> from involution_edu import models
+    >>> model = models.dense.RetinaNet(models.small_resnet(1, 3, rng=0), 2, channels=16, rng=0)
+    >>> len(model.parameters()), len(model.trainable_parameters())
+    (71, 56)
     """
 
     frozen: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from involution_edu import load_weights, models, save_checkpoint
-from involution_edu.complexity import count
+from involution_edu.complexity import Complexity, change, count
 from involution_edu.models import dense
 from involution_edu.models.dense.boxes import IGNORED, assign, decode, encode, iou, nms
 from involution_edu.models.dense.rcnn_heads import RoIHead
@@ -32,35 +33,47 @@ RECOUNTED = {
 }
 
 
+NAMES = {  # some of those of mmdet and mmseg
+    "faster_rcnn_inv_inv": "neck.lateral_convs.3.conv.bias neck.fpn_convs.0.conv1.conv.weight "
+    "rpn_head.rpn_conv.conv2.conv.bias rpn_head.rpn_cls.weight rpn_head.rpn_reg.bias "
+    "roi_head.bbox_head.shared_fcs.1.weight roi_head.bbox_head.fc_cls.bias",
+    "mask_rcnn_conv_conv": "neck.fpn_convs.3.conv.weight rpn_head.rpn_conv.weight "
+    "roi_head.mask_head.convs.3.conv.bias roi_head.mask_head.upsample.weight "
+    "roi_head.mask_head.conv_logits.bias backbone.stem.0.conv.weight",
+    "mask_rcnn_inv_inv": "roi_head.mask_head.convs.0.0.conv1.bn.running_mean",
+    "retinanet_inv": "neck.fpn_convs.2.conv2.conv.weight neck.fpn_convs.4.conv.weight "
+    "bbox_head.cls_convs.3.conv.weight bbox_head.retina_reg.bias",
+    "semantic_fpn_conv": "decode_head.scale_heads.3.4.conv.weight "
+    "decode_head.scale_heads.0.0.bn.running_var decode_head.conv_seg.bias",
+    "upernet": "decode_head.psp_modules.3.1.bn.weight decode_head.lateral_convs.2.bn.bias "
+    "decode_head.bottleneck.conv.weight decode_head.fpn_bottleneck.bn.bias "
+    "auxiliary_head.convs.0.bn.weight auxiliary_head.conv_seg.weight",
+}
+PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "complexity.md"
+
+
+@cache
+def twin(network: str) -> Complexity:
+    make, size = dense.DENSE[f"{network}_resnet50"]
+    return count(make(), (3, *size))
+
+
 @pytest.mark.parametrize("name", RECOUNTED)
-def test_the_counts_are_those_of_the_paper(name: str) -> None:
+def test_counts_are_those_of_the_paper_and_names_those_of_mmdet(name: str) -> None:
     make, size = dense.DENSE[name]
     model = make()
+    assert not set(NAMES.get(name, "").split()) - model.state_dict().keys()
     cost, (parameters, macs) = count(model, (3, *size)), RECOUNTED[name]
     assert cost.trainable == sum(p.data.size for p in model.trainable_parameters()) == parameters
     normalised = sum(a.operations for a in cost.layers if a.kind == "BatchNorm2d")
     assert (cost.macs + normalised) / 1e9 == pytest.approx(macs, rel=0.001)
-
-
-def test_names_are_those_of_mmdet_and_mmseg() -> None:
-    names = {
-        "faster_rcnn_inv_inv": "neck.lateral_convs.3.conv.bias neck.fpn_convs.0.conv1.conv.weight "
-        "rpn_head.rpn_conv.conv2.conv.bias rpn_head.rpn_cls.weight rpn_head.rpn_reg.bias "
-        "roi_head.bbox_head.shared_fcs.1.weight roi_head.bbox_head.fc_cls.bias",
-        "mask_rcnn_conv_conv": "neck.fpn_convs.3.conv.weight rpn_head.rpn_conv.weight "
-        "roi_head.mask_head.convs.3.conv.bias roi_head.mask_head.upsample.weight "
-        "roi_head.mask_head.conv_logits.bias backbone.stem.0.conv.weight",
-        "mask_rcnn_inv_inv": "roi_head.mask_head.convs.0.0.conv1.bn.running_mean",
-        "retinanet_inv": "neck.fpn_convs.2.conv2.conv.weight neck.fpn_convs.4.conv.weight "
-        "bbox_head.cls_convs.3.conv.weight bbox_head.retina_reg.bias",
-        "semantic_fpn_conv": "decode_head.scale_heads.3.4.conv.weight "
-        "decode_head.scale_heads.0.0.bn.running_var decode_head.conv_seg.bias",
-        "upernet_resnet50": "decode_head.psp_modules.3.1.bn.weight backbone.conv1.weight "
-        "decode_head.bottleneck.conv.weight decode_head.fpn_bottleneck.bn.bias "
-        "auxiliary_head.convs.0.bn.weight auxiliary_head.conv_seg.weight",
-    }
-    for network, some in names.items():
-        assert not set(some.split()) - dense.DENSE[network][0]().state_dict().keys(), network
+    other = twin(
+        name.removesuffix("_conv").removesuffix("_inv").removesuffix("_conv").removesuffix("_inv")
+    )
+    row = f"| `{name}` | {parameters:,} | {(cost.macs + normalised) / 1e9:.1f} | {cost.operations / 1e9:.1f} |"
+    row += f" {change(parameters, other.trainable):+.1f} % |"
+    row += f" {change(cost.operations, other.operations):+.1f} % |"
+    assert row in PAGE.read_text(encoding="utf-8"), row
 
 
 def test_files_of_a_detector_and_of_its_backbone_load(tmp_path: Path) -> None:
@@ -71,7 +84,7 @@ def test_files_of_a_detector_and_of_its_backbone_load(tmp_path: Path) -> None:
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(other.state_dict()[name], array)
     source, path = dense_cases.backbone(), tmp_path / "classifier.npz"
-    source.layer1.__dict__["0"].conv1.weight.data += 1
+    source.named_parameters()["layer1.0.conv1.weight"].data += 1
     for prefix in "", "backbone.":
         save_checkpoint(path, {prefix + k: a for k, a in source.state_dict().items()}, force=True)
         report = load_weights(other.backbone, path, strict=False)
@@ -97,7 +110,8 @@ def test_nms_keeps_what_the_definition_keeps() -> None:
     rng = np.random.default_rng(1)
     low = rng.uniform(0, 20, (60, 2))
     boxes = np.concatenate([low, low + rng.uniform(2, 12, (60, 2))], axis=1)
-    scores, groups, kept = rng.random(60), rng.integers(0, 3, 60), []
+    scores, groups = rng.random(60), rng.integers(0, 3, 60)
+    kept: list[int] = []
     for i in np.argsort(-scores):
         if all(groups[i] != groups[j] or iou(boxes[[i]], boxes[[j]])[0, 0] <= 0.4 for j in kept):
             kept.append(i)
@@ -156,7 +170,7 @@ def test_images_without_objects_and_without_proposals(
 
 @pytest.mark.parametrize("case", ["retinanet", "faster r-cnn", "mask r-cnn"])
 def test_detections_lie_in_the_image_and_are_sorted(case: str) -> None:
-    model = dense_cases.make(case).eval()
+    model: Any = dense_cases.make(case).eval()
     for item in model.predict(dense_cases.image(), score=0.0):
         assert 0 < len(item.boxes) == len(item.labels) <= 100
         assert (item.boxes >= 0).all()
@@ -184,17 +198,17 @@ def test_forward_and_backward_agree_with_differences(case: str) -> None:
 def test_a_model_trains_on_one_image() -> None:
     from involution_edu import nn
 
-    backbone = models.small_resnet(1, 3, channels=8, rng=0)
+    backbone = models.small_resnet(1, 3, channels=4, rng=0)
     model = dense.RetinaNet(backbone, 2, channels=16, convs=1, stride=4, rng=0)
     x = dense_cases.image(1, 32, 48, np.float32)
     objects = [dense.Objects(np.array([[4.0, 4.0, 28.0, 26.0]]), np.array([1]))]
     optimizer, values = nn.Adam(model.parameters(), lr=3e-3), []
-    for _ in range(25):
+    for _ in range(16):
         model.zero_grad()
         values.append(sum(model.loss(x, objects).values()))
         model.loss_backward()
         optimizer.step()
-    assert values[-1] < 0.5 * values[0]
+    assert values[-1] < 0.7 * values[0]
 
 
 def changed(**change: Any) -> list[dense.Objects]:
@@ -248,4 +262,4 @@ def test_other_mistakes_are_one_line() -> None:
     with pytest.raises(ValueError, match=r"^num_classes is 0; need an int >= 1"):
         dense_cases.CASES["faster r-cnn"](dense_cases.backbone(), num_classes=0)
     with pytest.raises(ValueError, match=r"^features has 1 arrays; need 2 of them"):
-        dense.FPN([8, 16], 16)([np.zeros((1, 8, 4, 4), np.float32)])
+        dense.FPN([8, 16], 16).forward([np.zeros((1, 8, 4, 4), np.float32)])
