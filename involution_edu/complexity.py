@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from textwrap import fill
 from typing import Any
 
@@ -21,9 +21,15 @@ from .arguments import WrongTypeError
 from .arrays import Array, array_module
 from .backends import use_backend
 from .models import Bottleneck, EdgeDenoiser, ResidualNetwork
+from .models.dense.anchor_head import AnchorHead
+from .models.dense.fpn import FPN
+from .models.dense.parts import DenseNetwork
+from .models.dense.rcnn_heads import BoxHead, RoIHead
+from .models.dense.segmentors import FPNHead, UPerHead
 
 Shape = tuple[int, ...]
 
+PARTS = "neck", "rpn_head", "roi_head", "bbox_head", "decode_head", "auxiliary_head"
 IMAGENET_SIZE = 224  # rows and columns of the images that published counts are for
 
 
@@ -71,6 +77,10 @@ class Complexity:
         Shape of the input without N.
     layers : tuple of LayerCost
         In the order of the network's modules.
+    frozen : tuple of str
+        Prefixes of the names of parameters that training leaves as they are.
+    repeated : mapping of str to int
+        Heads of a detector, and for how many boxes of an image their operations are counted.
 
     Examples
     --------
@@ -87,7 +97,15 @@ class Complexity:
     model: str
     image: Shape
     layers: tuple[LayerCost, ...]
+    frozen: tuple[str, ...] = ()
+    repeated: Mapping[str, int] = field(default_factory=dict)
     ok = True
+
+    @property
+    def trainable(self) -> int:
+        """Parameters of the layers that training changes."""
+        fixed = self.frozen or ("\0",)
+        return sum(a.parameters for a in self.layers if not f"{a.name}.".startswith(fixed))
 
     @property
     def parameters(self) -> int:
@@ -106,37 +124,47 @@ class Complexity:
 
     def data(self) -> dict[str, Any]:
         """Return the totals and layers as plain data."""
-        totals = {name: getattr(self, name) for name in ("parameters", "macs", "operations")}
+        names = "parameters", "trainable", "macs", "operations"
+        totals = {name: getattr(self, name) for name in names}
         return {**totals, **asdict(self)}
 
     def text(self) -> str:
         """Return a table with a row for each layer that multiplies and for each other kind."""
         lines = [f"{self.model} for one image of {_text_of(self.image)}", ""]
-        lines.append(f"{'layer':32}{'output':>15}{'parameters':>14}{'MACs':>16}")
+        wide = max(32, *(len(layer.name) + 1 for layer in self.layers))
+        lines.append(f"{'layer':{wide}}{'output':>15}{'parameters':>14}{'MACs':>16}")
         others = [layer for layer in self.layers if not layer.macs]
         for layer in self.layers:
             if layer.macs:
                 title = layer.name + " apply" * (layer.kind == "Involution2d")
                 shape = _text_of(layer.shape)
-                lines.append(f"{title:32}{shape:>15}{layer.parameters:>14,}{layer.macs:>16,}")
+                lines.append(f"{title:{wide}}{shape:>15}{layer.parameters:>14,}{layer.macs:>16,}")
         for kind, times in Counter(layer.kind for layer in others).items():
             parameters = sum(layer.parameters for layer in others if layer.kind == kind)
-            lines.append(f"{f'{times} × {kind}':47}{parameters:>14,}{0:>16}")
-        lines += [f"{'total':47}{self.parameters:>14,}{self.macs:>16,}", ""]
+            lines.append(f"{f'{times} × {kind}':{wide + 15}}{parameters:>14,}{0:>16}")
+        lines += [f"{'total':{wide + 15}}{self.parameters:>14,}{self.macs:>16,}", ""]
         notes = (
             'A MAC is a multiply-add; "apply" is the involution itself, and the rows below it '
             f"generate its kernels. Operations: {self.operations:,}, which are the MACs, 2 for "
             "each number that is normalised, 1 for each input of a ReLU or a pooling and 1 for "
             "each bias that is added."
         )
+        if self.frozen:
+            notes += (
+                f" Trainable parameters: {self.trainable:,}, without the stem and the first stage, "
+                "which training of detectors leaves as they are."
+            )
+        heads = [f"{part} for {n:,} boxes" for part, n in self.repeated.items()]
+        if heads:
+            notes += f" Operations of an image are those of {' and '.join(heads)}."
         return "\n".join([*lines, fill(notes, 80)])
 
     def stages(self) -> dict[str, tuple[int, int]]:
-        """Return (parameters, macs) of the stem, each stage, the classifier, and in total."""
+        """Return (parameters, macs) of the stem, each stage, the classifier or heads, in total."""
         stages: dict[str, tuple[int, int]] = {}
         for layer in self.layers:
-            head = layer.name.partition(".")[0]
-            stage = head if head.startswith(("layer", "fc")) else "stem"
+            head = layer.name.removeprefix("backbone.").partition(".")[0]
+            stage = head if head.startswith(("layer", "fc")) or head in PARTS else "stem"
             parameters, macs = stages.get(stage, (0, 0))
             stages[stage] = parameters + layer.parameters, macs + layer.macs
         return {**stages, "total": (self.parameters, self.macs)}
@@ -157,14 +185,20 @@ class Savings:
     def text(self) -> str:
         """Return the comparison, and the table of our network."""
         ours, theirs = self.ours, self.theirs
-        names = 2 * f"{ours.model:>12}{theirs.model:>12}{'':8}"
+        titles = ours.model, theirs.model
+        if max(map(len, titles)) > 11:
+            titles = "this", "other"
+        names = 2 * f"{titles[0]:>12}{titles[1]:>12}{'':8}"
+        mine_by_stage, others = ours.stages(), theirs.stages()
+        wide = max(8, *(len(stage) for stage in mine_by_stage))
         lines = [f"{ours.model} against {theirs.model} for one image of {_text_of(ours.image)}", ""]
-        lines += [f"{'':8}{'parameters, M':>30}{'MACs, M':>32}", f"{'':8}{names.rstrip()}"]
-        others = theirs.stages()
-        for stage, mine in ours.stages().items():
-            line = f"{stage:8}"
-            for n, other in zip(mine, others[stage], strict=True):
-                line += f"{n / 1e6:>12.2f}{other / 1e6:>12.2f}{change(n, other):>+7.1f}%"
+        lines += [f"{'':{wide}}{'parameters, M':>30}{'MACs, M':>32}"]
+        lines += [f"{'':{wide}}{names.rstrip()}"]
+        for stage, mine in mine_by_stage.items():
+            line = f"{stage:{wide}}"
+            for n, other in zip(mine, others.get(stage, (0, 0)), strict=True):
+                line += f"{n / 1e6:>12.2f}{other / 1e6:>12.2f}"
+                line += f"{change(n, other):>+7.1f}%" if other else f"{'':8}"
             lines.append(line)
         parameters = ours.parameters / 1e6, theirs.parameters / 1e6
         a, b = operations = ours.operations / 1e9, theirs.operations / 1e9
@@ -223,6 +257,11 @@ def count(
             need = f"layers whose operations are known: {known}"
             raise WrongTypeError("model", f"has {path!r}, a {type(module).__name__}", need)
     calls: dict[nn.Module, list[tuple[Shape, Shape]]] = {module: [] for module in names}
+    repeated = {
+        names[module]: module.calls_per_image
+        for module in names
+        if hasattr(module, "calls_per_image")
+    }
 
     def record(module: nn.Module, x: Array, y: Array) -> None:
         calls[module].append((x.shape[1:], y.shape[1:]))
@@ -232,18 +271,22 @@ def count(
         # "shifts" needs no compilation.
         stack.enter_context(use_backend("shifts" if array_module(like) is np else "auto"))
         for module in names:
-            stack.enter_context(module.register_forward_hook(record))
+            if type(module) in COSTS:
+                stack.enter_context(module.register_forward_hook(record))
         model(array_module(like).zeros((0, *image), like.dtype))
     layers = []
     for module, path in names.items():
         if (cost := COSTS.get(type(module))) is not None:
             counts = [cost(module, *shapes) for shapes in calls[module]]
-            macs = sum(products for products, _ in counts)
+            times = math.prod(n for head, n in repeated.items() if path.startswith(f"{head}."))
+            macs = times * sum(products for products, _ in counts)
             own = [item for item in vars(module).values() if isinstance(item, nn.Parameter)]
-            size, operations = sum(p.data.size for p in own), macs + sum(n for _, n in counts)
+            size = sum(p.data.size for p in own)
+            operations = macs + times * sum(n for _, n in counts)
             shape = calls[module][-1][1] if calls[module] else ()
             layers.append(LayerCost(path, type(module).__name__, shape, size, macs, operations))
-    return Complexity(name or type(model).__name__, image, tuple(layers))
+    frozen = tuple(getattr(model, "frozen", ()))
+    return Complexity(name or type(model).__name__, image, tuple(layers), frozen, repeated)
 
 
 def _weighted(layer: nn.Conv2d | nn.Linear, x: Shape, y: Shape) -> tuple[int, int]:
@@ -254,6 +297,11 @@ def _weighted(layer: nn.Conv2d | nn.Linear, x: Shape, y: Shape) -> tuple[int, in
 # Multiply-adds and other operations of a layer, from the shapes of its input and output, without N.
 COSTS: dict[type[nn.Module], Callable[..., tuple[int, int]]] = {
     **dict.fromkeys((nn.Conv2d, nn.Linear), _weighted),
+    nn.ConvTranspose2d: lambda layer, x, y: (
+        layer.weight.data.size * math.prod(x[1:]),
+        math.prod(y),
+    ),
+    nn.Resize2d: lambda layer, x, y: (0, 0),
     **dict.fromkeys(  # the layers inside count the generator of the kernels
         (nn.Involution2d, EdgeDenoiser), lambda layer, x, y: (math.prod((*y, *layer.window)), 0)
     ),
@@ -264,7 +312,10 @@ COSTS: dict[type[nn.Module], Callable[..., tuple[int, int]]] = {
     ),
 }
 # Only the layers inside are counted; the additions of shortcuts are not.
-CONTAINERS = nn.Sequential, Bottleneck, ResidualNetwork
+CONTAINERS = (
+    *(nn.Sequential, Bottleneck, ResidualNetwork, DenseNetwork),
+    *(FPN, FPNHead, UPerHead, AnchorHead, RoIHead, BoxHead),
+)
 
 
 def change(ours: float, theirs: float) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ..arguments import as_int
-from ..complexity import IMAGENET_SIZE, Savings, count
+from ..complexity import IMAGENET_SIZE, Complexity, Savings, count
 from ..models import MODELS
+from ..models.dense import DENSE
 from .command import Command, Result
 
 MAX_SIZE = 10_000  # pixels: the padded corners of poolings are counted in arrays of its square
@@ -14,28 +15,40 @@ MAX_SIZE = 10_000  # pixels: the padded corners of poolings are counted in array
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the networks and the size of the image."""
-    names = ", ".join(MODELS)
-    parser.add_argument("model", choices=MODELS, metavar="MODEL", help=names)
+    names = [*MODELS, *DENSE]
+    parser.add_argument("model", choices=names, metavar="MODEL", help=", ".join(names))
     parser.add_argument(
-        "--against", choices=MODELS, metavar="MODEL", help="compare it with this one, by stages"
+        "--against", choices=names, metavar="MODEL", help="compare it with this one, by stages"
     )
-    side = f"rows and columns of the image (default: {IMAGENET_SIZE})"
-    parser.add_argument("--size", type=int, default=IMAGENET_SIZE, metavar="PIXELS", help=side)
+    side = (
+        f"rows and columns of the image (default: {IMAGENET_SIZE}; for detection and "
+        "segmentation the size that published counts are for, 1280 x 800 and 2048 x 1024)"
+    )
+    parser.add_argument("--size", type=int, metavar="PIXELS", help=side)
 
 
 def run(args: Namespace) -> Result:
     """Count one network, and the one that it is compared with."""
-    size = as_int("size", args.size, 1, MAX_SIZE)
-    names = [name for name in (args.model, args.against) if name is not None]
-    costs = [count(MODELS[name](), (3, size, size), name) for name in names]
-    return costs[0] if len(costs) == 1 else Savings(*costs)
+    size = (IMAGENET_SIZE, IMAGENET_SIZE)
+    if args.size is not None:
+        size = (as_int("size", args.size, 1, MAX_SIZE),) * 2
+    elif args.model in DENSE:
+        size = DENSE[args.model][1]
+    ours = _count(args.model, size)
+    return ours if args.against is None else Savings(ours, _count(args.against, size))
+
+
+def _count(name: str, size: tuple[int, int]) -> Complexity:
+    model = DENSE[name][0]() if name in DENSE else MODELS[name]()
+    return count(model, (3, *size), name)
 
 
 COMMAND = Command(
     "complexity",
     "count the parameters and operations of a network, layer by layer",
-    "Run an empty batch of images of the given size through RedNet or ResNet and count, for one "
-    "image, the learned numbers of every layer and its multiply-adds (MACs).",
+    "Run an empty batch of images of the given size through a network for classification, "
+    "detection or segmentation and count, for one image, the learned numbers of every layer and "
+    "its multiply-adds (MACs).",
     "complexity rednet50 --against resnet50",
     add_arguments,
     run,

@@ -8,6 +8,7 @@
 (1, 10)
 """
 
+from . import dense
 from .edge import EdgeDenoiser
 from .pretrained import pretrained
 from .rednet import (
@@ -34,6 +35,7 @@ __all__ = [
     "Bottleneck",
     "EdgeDenoiser",
     "ResidualNetwork",
+    "dense",
     "pretrained",
     "rednet",
     "rednet26",

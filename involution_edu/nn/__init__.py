@@ -1,20 +1,24 @@
 """Layers, each with its hand-written backward pass below its forward pass."""
 
 from .basic import Linear, ReLU, Sequential
-from .conv import Conv2d
+from .conv import Conv2d, ConvTranspose2d
+from .dense_losses import BinaryCrossEntropy, PixelCrossEntropy, SmoothL1
 from .involution2d import Involution2d
 from .losses import CrossEntropy, MeanSquaredError, train_step
 from .module import Module, Parameter, no_grad
 from .norm import BatchNorm2d
 from .optim import SGD, Adam, Optimizer, clip_grad_norm, warmup_cosine
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from .resample import Resize2d, resize, resize_backward, roi_align, roi_align_backward
 
 __all__ = [
     "SGD",
     "Adam",
     "AvgPool2d",
     "BatchNorm2d",
+    "BinaryCrossEntropy",
     "Conv2d",
+    "ConvTranspose2d",
     "CrossEntropy",
     "GlobalAvgPool2d",
     "Involution2d",
@@ -24,10 +28,17 @@ __all__ = [
     "Module",
     "Optimizer",
     "Parameter",
+    "PixelCrossEntropy",
     "ReLU",
+    "Resize2d",
     "Sequential",
+    "SmoothL1",
     "clip_grad_norm",
     "no_grad",
+    "resize",
+    "resize_backward",
+    "roi_align",
+    "roi_align_backward",
     "train_step",
     "warmup_cosine",
 ]

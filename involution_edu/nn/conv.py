@@ -130,3 +130,66 @@ def _columns(x: Array, geom: Geometry) -> Array:
     for (u, v), (outputs, pixels) in zip(geom.taps(), geom.overlaps(), strict=True):
         laid[:, :, u, v, *outputs] = x[:, :, *pixels]
     return laid.reshape(len(x), rows, columns)
+
+
+class ConvTranspose2d(Module):
+    """A transposed convolution whose stride is its window: every pixel becomes a patch.
+
+    .. code-block:: text
+
+        y[n, o, i*k + u, j*k + v] = bias[o] + sum over c of weight[c, o, u, v] * x[n, c, i, j]
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    kernel_size : int
+        k, the window and the stride, in pixels.
+    rng : Generator, int or None
+        Source of the weights: Kaiming normal in fan_out; the bias starts at zero.
+    dtype : float32 or float64
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ConvTranspose2d(4, 3, rng=0, dtype=float)(np.zeros((1, 4, 5, 7))).shape
+    (1, 3, 10, 14)
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 2,
+        *,
+        rng: Rng = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        k, dtype = as_int("kernel_size", kernel_size), as_dtype(dtype)
+        shape = as_int("out_channels", out_channels), as_int("in_channels", in_channels), k, k
+        weight = kaiming_normal(as_generator(rng), shape, dtype).swapaxes(0, 1)
+        self.weight = Parameter(np.ascontiguousarray(weight))
+        self.bias = Parameter(np.zeros(out_channels, dtype))
+
+    def forward(self, x: Array) -> Array:
+        """Return y (N, out_channels, k*H, k*W)."""
+        c, o, k, _ = self.weight.data.shape
+        x = as_features(x, c, self.weight.data)
+        n, _, h, w = x.shape
+        y = self.weight.data.reshape(c, o * k * k).T @ x.reshape(n, c, h * w)
+        y = y.reshape(n, o, k, k, h, w).transpose(0, 1, 4, 2, 5, 3).reshape(n, o, h * k, w * k)
+        y += self.bias.data[:, None, None]
+        self.save(y, x)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx (N, in_channels, H, W)."""
+        dy, x = self.saved(dy)
+        c, o, k, _ = self.weight.data.shape
+        n, _, h, w = x.shape
+        self.bias.grad += dy.sum(axis=(0, 2, 3))
+        patches = dy.reshape(n, o, h, k, w, k).transpose(0, 1, 3, 5, 2, 4)
+        patches = patches.reshape(n, o * k * k, h * w)
+        dweight = (x.reshape(n, c, h * w) @ patches.swapaxes(1, 2)).sum(axis=0)
+        self.weight.grad += dweight.reshape(self.weight.data.shape)
+        dx: Array = self.weight.data.reshape(c, o * k * k) @ patches
+        return dx.reshape(x.shape)
