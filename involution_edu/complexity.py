@@ -21,6 +21,7 @@ from .arguments import WrongTypeError
 from .arrays import Array, array_module
 from .backends import use_backend
 from .models import Bottleneck, EdgeDenoiser, ResidualNetwork
+from .nn.padding import Centres
 
 Shape = tuple[int, ...]
 
@@ -255,16 +256,18 @@ def _weighted(layer: nn.Conv2d | nn.Linear, x: Shape, y: Shape) -> tuple[int, in
 COSTS: dict[type[nn.Module], Callable[..., tuple[int, int]]] = {
     **dict.fromkeys((nn.Conv2d, nn.Linear), _weighted),
     **dict.fromkeys(  # the layers inside count the generator of the kernels
-        (nn.Involution2d, EdgeDenoiser), lambda layer, x, y: (math.prod((*y, *layer.window)), 0)
+        (nn.Involution2d, nn.Involution3d, EdgeDenoiser),
+        lambda layer, x, y: (math.prod((*y, *layer.window)), 0),
     ),
     nn.BatchNorm2d: lambda layer, x, y: (0, 2 * math.prod(x)),
+    **dict.fromkeys((nn.Pad2d, Centres), lambda layer, x, y: (0, 0)),  # they copy
     **dict.fromkeys(
         (nn.ReLU, nn.AvgPool2d, nn.MaxPool2d, nn.GlobalAvgPool2d),
         lambda layer, x, y: (0, math.prod(x)),
     ),
 }
 # Only the layers inside are counted; the additions of shortcuts are not.
-CONTAINERS = nn.Sequential, Bottleneck, ResidualNetwork
+CONTAINERS = nn.Sequential, nn.Involution1d, Bottleneck, ResidualNetwork
 
 
 def change(ours: float, theirs: float) -> float:

@@ -3,10 +3,12 @@
 from .basic import Linear, ReLU, Sequential
 from .conv import Conv2d
 from .involution2d import Involution2d
+from .involution_nd import Involution1d, Involution3d
 from .losses import CrossEntropy, MeanSquaredError, train_step
 from .module import Module, Parameter, no_grad
 from .norm import BatchNorm2d
 from .optim import SGD, Adam, Optimizer, clip_grad_norm, warmup_cosine
+from .padding import Pad2d
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 
 __all__ = [
@@ -17,12 +19,15 @@ __all__ = [
     "Conv2d",
     "CrossEntropy",
     "GlobalAvgPool2d",
+    "Involution1d",
     "Involution2d",
+    "Involution3d",
     "Linear",
     "MaxPool2d",
     "MeanSquaredError",
     "Module",
     "Optimizer",
+    "Pad2d",
     "Parameter",
     "ReLU",
     "Sequential",
