@@ -24,7 +24,7 @@ def page() -> dict[str, Any]:
         r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     )
     names: dict[str, Any] = {}
-    exec(compile(block, str(PAGE), "exec"), names)  # noqa: S102 - a page of this project
+    exec(compile(block, str(PAGE), "exec"), names)  # noqa: S102
     return names
 
 
