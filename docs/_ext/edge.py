@@ -8,17 +8,54 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
 from involution_edu.arrays import Array
+from involution_edu.images import STD
 from involution_edu.models import EdgeDenoiser, pretrained
 from involution_edu.models.edge import SIGMA
-from involution_edu.training.scores import WHITE, kernel_shapes, psnr
+from involution_edu.training.scores import WHITE, psnr
 from involution_edu.training.tasks import load
+from involution_edu.viz import measures
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """Shapes of the kernels of a layer ``edge``; see `kernel_shapes`.
+
+    Attributes
+    ----------
+    on_edges, on_flat : float
+        Median elongation of the kernels of edge pixels and of flat pixels.
+    aligned : float
+        Share of the edge pixels whose kernel is within 20 degrees of the edge.
+    """
+
+    on_edges: float
+    aligned: float
+    on_flat: float
+
+
+def kernel_shapes(model: EdgeDenoiser, noisy: Array, clean: Array) -> Shapes:
+    """Return the shapes of the kernels that ``model`` generates for photos ``noisy`` (N, 3, H, W).
+
+    Edge pixels have, in ``clean``, a coherence above 0.5 and a root of the energy of at least 20
+    grey levels for each pixel, flat pixels of at most 4: weaker edges are hidden in noise of 25.
+    See `involution_edu.viz.measures.structure`.
+    """
+    kernels = model.generate_kernel(noisy).transpose(0, 1, 4, 5, 2, 3)[:, 0]
+    of_edges = [measures.structure(photo * STD.reshape(3, 1, 1)) for photo in clean]
+    direction, coherence, energy = map(np.array, zip(*of_edges, strict=True))
+    edges, flat = (coherence > 0.5) & (energy >= 20**2), energy <= 4**2
+    angle, strength = measures.orientation(kernels)  # the strength is (λ1 - λ2) / (λ1 + λ2)
+    longer = 2 * strength / (1 + strength)  # 1 - λ2/λ1: 0 for a round dot, 1 for a line
+    apart = np.abs((angle - direction + 90) % 180 - 90)
+    medians = (float(np.median(longer[pixels])) for pixels in (edges, flat))
+    return Shapes(next(medians), float((apart[edges] <= 20).mean()), next(medians))
 
 
 def bm3d(x: Array) -> Array:

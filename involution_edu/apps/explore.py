@@ -15,13 +15,11 @@ from ..files import check_writable, shown
 from ..images import Photo, load_photo, photo_to_x
 from ..models import MODELS, EdgeDenoiser, pretrained
 from ..models.edge import SIGMA, with_noise
-from ..models.salt_and_pepper import NOISE_SHARE
+from ..models.salt_and_pepper import NOISE_SHARE, with_salt_and_pepper
 from ..nn import Module
 from ..nn.losses import softmax
 from ..training.data import digits
 from ..viz import Trace, record
-from ..viz.animation.scenes import Subject
-from ..viz.animation.scenes.overview import Overview
 from ..viz.explorer import explorer
 from ..viz.html import Page
 from ..viz.recording import involution_names
@@ -30,7 +28,6 @@ from .classify import CLASSES, DIGIT, FULL_SIZE, digit_to_x, logits_of
 REDNETS = {name: make for name, make in MODELS.items() if name.startswith("rednet")}
 LAYERS = "edge", "salt-and-pepper"  # models of one layer, on a photo with noise
 NAMES = *LAYERS, "digits", *REDNETS
-SIDES = {"edge": 96}  # longest side of the photo, in pixels; of other models 64
 MAX_SIZE = 128  # pixels a side: the page computes all their kernels, and again while one paints
 MAX_BYTES = 1_500_000  # of the page
 
@@ -80,10 +77,11 @@ def run(
     """Run an involution layer on a picture and write a page to explore it.
 
     ``model`` is one of `NAMES`: the `EdgeDenoiser` or the layer of the demo, each on a photo with
-    the noise that it was trained to remove, the small RedNet trained on digits, or a RedNet of ImageNet with the weights at ``path`` or random ones. Without
-    an ``image``, it is the portrait that ships with matplotlib, or one of scikit-learn's digits
-    that the network was not trained on. ``layer`` is an involution of the network, if not given
-    the first, and ``size`` the longest side of the photo, 8 to 128 pixels; digits have 8 x 8.
+    the noise that it was trained to remove, the small RedNet trained on digits, or a RedNet of
+    ImageNet with the weights at ``path`` or random ones. Without an ``image``, it is the portrait
+    that ships with matplotlib, or one of scikit-learn's digits that the network was not trained
+    on. ``layer`` is an involution of the network, if not given the first, and ``size`` the longest
+    side of the photo, 8 to 128 pixels, 96 or 64 if not given; digits have 8 x 8.
 
     Raises
     ------
@@ -101,7 +99,10 @@ def run(
         raise ArgumentError("size", f"is {size}", f"none for digits, of {DIGIT} x {DIGIT} pixels")
     if layer is not None and model in LAYERS:
         raise ArgumentError("layer", f"is {layer!r}", f"none for {model}, which is one layer")
-    size = SIDES.get(model, 64) if size is None else as_int("size", size, 8, MAX_SIZE)
+    usual = 96 if model == "edge" else 64
+    size = usual if size is None else as_int("size", size, 8, MAX_SIZE)
+    if out.suffix != ".html":  # a browser would not show it as a page
+        raise ArgumentError("out", f"is {out}", "a name that ends in .html")
     check_writable(out, force=force, choice="another file with --out")
 
     name = name_of(image)
@@ -111,7 +112,8 @@ def run(
         subject = "a layer whose kernels follow edges"
     elif model == "salt-and-pepper":
         photo, notice = load_photo(image, size)
-        trace = Overview(Subject(photo, seed)).trace
+        noisy = with_salt_and_pepper(photo, seed)
+        trace = record(pretrained(model), photo_to_x(noisy))
         page, subject = page_of(trace, name, seed), "an involution layer"
     else:
         if model in REDNETS:

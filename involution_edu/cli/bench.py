@@ -35,12 +35,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="NAME[:VERSION]",
         help="time only these, such as shifts or cupy:v3, beside PyTorch (default: all)",
     )
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="write the record as JSON (default: none)"
-    )
-    parser.add_argument(
-        "--plot", type=Path, metavar="FILE", help="draw it, as .png or .svg (default: none)"
-    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the record as JSON")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it, as .png or .svg")
     add_force(parser)
 
 

@@ -105,7 +105,7 @@ def ablate(
     dask : str, optional
         Address of the scheduler of a Dask cluster, whose workers do the runs instead.
     progress : callable
-        Called after every ``jobs`` runs, as `Progress`.
+        Called before every ``jobs`` runs and after the last, as `Progress`.
 
     Returns
     -------
@@ -150,13 +150,16 @@ def ablate(
 
         for start in range(0, len(todo), at_once):
             batch = todo[start : start + at_once]
+            setting, seed, _ = batch[0]
+            what = f"K {setting.k}, {setting.group_channels} channels/kernel, r {setting.reduction}"
+            progress(len(keys) - len(todo) + start, len(keys), f"{what}, seed {seed}")
             try:
                 rows = parallel(delayed(train_one)(chosen, data, key) for key in batch)
             except FloatingPointError as error:
                 return Ablation(task, tuple(done.values()), (path,), str(error))
             done |= {row.key: row for row in rows}
             write_csv(path, Row, done.values())
-            progress(len(keys) - len(todo) + start + len(batch), len(keys), str(batch[-1][0]))
+    progress(len(keys), len(keys), f"{len(todo)} trained")
     ablation = Ablation(task, tuple(done[key] for key in keys), files)
     if command is not None:
         save_ablation(ablation, picture)

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Array
 from ..images import STD
-from ..models.edge import SIGMA, EdgeDenoiser
-from ..viz import measures
+from ..models.edge import SIGMA
 from .data import Data
 
 
@@ -54,40 +53,6 @@ def psnr(y: Array, clean: Array) -> float:
     """Return -10 log10(mean of ((y - clean) / `WHITE`)^2) in dB, the mean over the pictures."""
     error = (y - clean) / WHITE.reshape(1, 3, 1, 1)
     return float(-10 * np.log10(np.square(error).mean(axis=(1, 2, 3))).mean())
-
-
-@dataclass(frozen=True, slots=True)
-class Shapes:
-    """Shapes of the kernels of a layer ``edge``; see `kernel_shapes`.
-
-    Attributes
-    ----------
-    on_edges, on_flat : float
-        Median elongation of the kernels of edge pixels and of flat pixels.
-    aligned : float
-        Share of the edge pixels whose kernel is within 20 degrees of the edge.
-    """
-
-    on_edges: float
-    aligned: float
-    on_flat: float
-
-
-def kernel_shapes(model: EdgeDenoiser, noisy: Array, clean: Array) -> Shapes:
-    """Return the shapes of the kernels that ``model`` generates for photos ``noisy`` (N, 3, H, W).
-
-    Edge pixels have, in ``clean``, a coherence above 0.5 and a root of the energy of at least 20
-    grey levels for each pixel, flat pixels of at most 4: weaker edges are hidden in noise of 25.
-    See `involution_edu.viz.measures.structure`.
-    """
-    kernels = model.generate_kernel(noisy).transpose(0, 1, 4, 5, 2, 3)[:, 0]
-    of_edges = [measures.structure(photo * STD.reshape(3, 1, 1)) for photo in clean]
-    direction, coherence, energy = map(np.array, zip(*of_edges, strict=True))
-    edges, flat = (coherence > 0.5) & (energy >= 20**2), energy <= 4**2
-    longer, (angle, _) = measures.elongation(kernels), measures.orientation(kernels)
-    apart = np.abs((angle - direction + 90) % 180 - 90)
-    medians = (float(np.median(longer[pixels])) for pixels in (edges, flat))
-    return Shapes(next(medians), float((apart[edges] <= 20).mean()), next(medians))
 
 
 def edge_baselines(data: Data) -> dict[str, float]:

@@ -21,12 +21,6 @@ def telling_pixel(trace: Trace) -> Pair:
     return maximum_inside(change, 3 * change.shape[0] // 8, 3 * change.shape[1] // 8)
 
 
-def strongest_pixel(trace: Trace) -> Pair:
-    """Return the pixel (i, j) near the middle whose reduced features have the largest sum."""
-    strength = trace.reduced[0].sum(axis=0)
-    return maximum_inside(strength, strength.shape[0] // 4, strength.shape[1] // 4)
-
-
 def varied_pixels(trace: OperatorTrace, first: Pair, rows: int, columns: int) -> list[Pair]:
     """Return ``first`` and, of every other block of the output, the kernel least like those before."""
     kernels = trace.kernels[0, 0]  # (H_out, W_out, K_h, K_w)

@@ -187,26 +187,32 @@ def test_weights_of_a_file_are_used_and_named(photo: Path, weights: Path, tmp_pa
     [
         (
             ["--model", "rednet"],
-            "model is 'rednet'; need one of 'edge', 'salt-and-pepper', 'digits', 'rednet26', ",
+            "--model is 'rednet'; need one of 'edge', 'salt-and-pepper', 'digits', 'rednet26', ",
         ),
         (
             ["--model", "digits", "--layer", "stem.1"],
-            f"layer is 'stem.1'; need one of '{DIGITS[0]}'",
+            f"--layer is 'stem.1'; need one of '{DIGITS[0]}'",
         ),
         (
             ["--model", "rednet26", "--layer", "layer1.0"],
-            "layer is 'layer1.0'; need one of 'stem.1'",
+            "--layer is 'layer1.0'; need one of 'stem.1'",
         ),
-        (["--layer", "stem.1"], "layer is 'stem.1'; need none for edge"),
-        (["--model", "digits", "--size", "64"], "size is 64; need none for digits"),
-        (["--model", "rednet26", "--size", "129"], "size is 129; need an int <= 128"),
-        (["--weights", "a.npz"], "path is a.npz; need no weights for edge"),
-        (["--model", "digits", "--weights", "a.npz"], "path is a.npz; need no weights for digits"),
-        (["--model", "rednet26", "--weights", "a.npz"], "path is a.npz; there is no such file"),
+        (["--layer", "stem.1"], "--layer is 'stem.1'; need none for edge"),
+        (["--model", "digits", "--size", "64"], "--size is 64; need none for digits"),
+        (["--model", "rednet26", "--size", "129"], "--size is 129; need an int <= 128"),
+        (["--weights", "a.npz"], "--weights is a.npz; need no weights for edge"),
+        (
+            ["--model", "digits", "--weights", "a.npz"],
+            "--weights is a.npz; need no weights for digits",
+        ),
+        (
+            ["--model", "rednet26", "--weights", "a.npz"],
+            "--weights is a.npz; there is no such file",
+        ),
         # Its page would be too large, not wrong: sums of 512 numbers are rounded in float32.
         (
             ["--model", "rednet26", "--size", "128", "--layer", "layer4.0.conv2"],
-            "layer is 'layer4.0.conv2', of 512 channels, whose page would have 1.7",
+            "--layer is 'layer4.0.conv2', of 512 channels, whose page would have 1.",
         ),
     ],
 )
@@ -234,7 +240,9 @@ def test_weights_of_another_model_are_refused(
     argv = ["explore", str(photo), "--weights", str(weights), "--out", str(out), "--model"]
     assert main([*argv, "rednet38"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"involution-edu: error: path is {weights}, which is of another model")
+    assert said.startswith(
+        f"involution-edu: error: --weights is {weights}, which is of another model"
+    )
     assert said.count("\n") == 1
     assert not out.exists()
 

@@ -517,6 +517,12 @@ def test_too_many_pixels() -> None:
         plan("forward", V1, geom, FLOAT)
 
 
+def test_the_blocks_of_a_launch() -> None:
+    for results, blocks in ((256, 1), (257, 2), (2 * 255, 2)):
+        geom = make_geometry((1, 1, 1, results), 1, 1)
+        assert plan("forward", V1, geom, FLOAT).grid == blocks
+
+
 def test_fusing_pays_where_features_are_few_and_the_tile_fits() -> None:
     """RedNet-50's first two stages, in float32; where its strides are, or for halves, not."""
     limit = 227 * 1024

@@ -12,26 +12,71 @@ from typing import Any
 
 import needs
 import pytest
+from browser import chromium
+from gallery import gif_of
+
+from involution_edu.viz.animation.scenes import SCENES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 REFERENCE = ROOT / "docs" / "reference" / "api.md"
 
 
-@needs.docs
-def test_the_documentation_is_built_without_a_warning(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the documentation, with warnings as errors."""
+    folder = tmp_path_factory.mktemp("site")
     options = ["-q", "-W", "--keep-going", "-n", "-d"]
     done = subprocess.run(
-        [sys.executable, "-m", "sphinx", *options, tmp_path / "doctrees", "docs", tmp_path / "html"],
+        [sys.executable, "-m", "sphinx", *options, folder / "doctrees", "docs", folder / "html"],
         cwd=ROOT, check=False, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    page = (
-        tmp_path / "html" / "reference" / "generated" / "involution_edu.involution.html"
-    ).read_text()
-    assert "zeros outside the image" in page
-    assert 'href="explorer.html"' in (tmp_path / "html" / "index.html").read_text()
-    assert (tmp_path / "html" / "explorer.html").is_file()
+    return folder / "html"
+
+
+@needs.docs
+def test_the_documentation_is_built_without_a_warning(site: Path) -> None:
+    def page(name: str) -> str:
+        return (site / f"{name}.html").read_text(encoding="utf-8")
+
+    assert "zeros outside the image" in page("reference/generated/involution_edu.involution")
+    assert "--force" in page("howto/photo")  # no dash
+    assert page("explanation/gradients").count("<math ") >= 10
+    assert '<iframe src="explorer.html"' in page("explore")
+    assert (site / "explorer.html").is_file()
+    for name in SCENES:
+        assert f'<iframe src="../steppers/{name}.html"' in page(f"gallery/{name}")
+        assert 'id="canvas"' in page(f"steppers/{name}")
+        poster = f"posters/{Path(gif_of(name)).stem}.png"
+        assert f'src="{poster}"' in page("gallery")
+        assert (site / poster).is_file()
+
+
+@needs.docs
+@needs.browser
+@needs.axe
+def test_pages_are_accessible_fit_a_phone_and_load_nothing(site: Path) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    pages = "index", "explore", "gallery", "gallery/multiply", "gallery/atlas", "reference/api"
+    others = "explanation/gradients", "reference/generated/involution_edu.nn.Involution2d"
+    axe, found, addresses = Axe(), [], set()
+    with chromium() as browser:
+        for theme, width in (("light", 390), ("dark", 1280)):
+            viewport = {"width": width, "height": 800}
+            context = browser.new_context(viewport=viewport, color_scheme=theme)
+            tab = context.new_page()
+            tab.on("request", lambda request: addresses.add(request.url.partition(":")[0]))
+            for name in (*pages, *others):
+                tab.goto((site / f"{name}.html").as_uri())
+                violations = axe.run(tab, options={"iframes": False}).response["violations"]
+                found += [(theme, name, v["id"], v["nodes"][0]["html"][:200]) for v in violations]
+                if tab.evaluate("document.documentElement.scrollWidth") > width:
+                    found.append((theme, name, "wider than the screen", ""))
+            context.close()
+    assert not found, found
+    assert addresses <= {"file", "data", "blob"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -10,6 +10,7 @@ from pathlib import Path
 import needs
 import numpy as np
 import pytest
+from edge import kernel_shapes
 from training import CARDS, main, read_results
 
 from involution_edu import models, nn
@@ -17,7 +18,7 @@ from involution_edu.arrays import Array
 from involution_edu.images import photo_to_x
 from involution_edu.models.pretrained import FOLDER, PRETRAINED
 from involution_edu.training import loop as train
-from involution_edu.training import scores, tasks
+from involution_edu.training import tasks
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -115,14 +116,14 @@ def test_the_kernels_of_edge_follow_the_edges_of_photos_not_trained_on() -> None
         needs.package(module)
     model, found = models.pretrained("edge"), tasks.load("edge")
     assert isinstance(model, models.EdgeDenoiser)
-    shapes = scores.kernel_shapes(model, found.x_test, found.y_test)
+    shapes = kernel_shapes(model, found.x_test, found.y_test)
     assert shapes.on_edges >= 0.6
     assert shapes.aligned >= 0.8
     assert shapes.on_flat <= 0.25
     record = json.loads((DOCS / "training" / "edge-kernels.json").read_text(encoding="utf-8"))
     for name, value in asdict(shapes).items():
         assert value == pytest.approx(record[name], abs=5e-3)  # as printed, on any processor
-    upside_down = scores.kernel_shapes(model, found.x_test[:, :, ::-1].copy(), found.y_test)
+    upside_down = kernel_shapes(model, found.x_test[:, :, ::-1].copy(), found.y_test)
     assert upside_down.aligned < 0.5
 
 

@@ -66,11 +66,12 @@ browser = mark(
     CHROMIUM is None or not modules("playwright"),
     "pip install -e '.[browser]' && apt-get install chromium",
 )
+axe = mark("axe", not modules("axe_playwright_python"), "pip install -e '.[browser]'")
 ffmpeg = mark("ffmpeg", shutil.which("ffmpeg") is None, "apt-get install ffmpeg")
 jupyter = mark("Jupyter", not modules("nbclient", "ipykernel"), TEST)
 docs = mark(
     "the documentation's tools",
-    not modules("sphinx", "myst_nb", "pydata_sphinx_theme", "numpydoc"),
+    not modules("sphinx", "myst_nb", "pydata_sphinx_theme", "numpydoc", "latex2mathml"),
     "pip install -e '.[docs]'",
 )
 linux = mark("Linux", sys.platform != "linux", "run it there")

@@ -111,7 +111,13 @@ def test_resume_trains_only_what_is_missing(
 
     train_one = ablation.train_one
     monkeypatch.setattr(ablation, "train_one", counted)
-    result = swept(path, resume=True)
+    steps: list[tuple[int, int, str]] = []
+    result = swept(path, resume=True, progress=lambda *step: steps.append(step))
+    assert steps == [
+        (2, 4, "K 1, 16 channels/kernel, r 4, seed 1"),
+        (3, 4, "K 3, 16 channels/kernel, r 4, seed 1"),
+        (4, 4, "2 trained"),
+    ]
     assert done == [(Setting(k=1), 1, 1), (Setting(k=3), 1, 1)]
     assert sorted(path.read_text().splitlines()) == sorted(whole.read_text().splitlines())
     assert result.rows == tuple(read_rows(whole, "dots"))

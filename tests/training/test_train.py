@@ -121,7 +121,7 @@ def test_the_test_set_is_not_used_for_training(whole: Run) -> None:
 
 
 @pytest.mark.parametrize("recipe", [cases.RECIPE, cases.ADAM], ids=["sgd", "adam"])
-@pytest.mark.parametrize("stop", [(1, 0), (2, 3), (5, 6)], ids=str)
+@pytest.mark.parametrize("stop", [(1, 0), (2, 3), (5, 5)], ids=str)
 def test_an_interrupted_run_ends_at_the_same_weights(
     recipe: Any, stop: tuple[int, int], tmp_path: Path
 ) -> None:

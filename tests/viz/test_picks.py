@@ -12,7 +12,6 @@ from involution_edu.viz.picks import (
     along_an_edge,
     elongated_pixel,
     maximum_inside,
-    strongest_pixel,
     telling_pixel,
     varied_patch,
     varied_pixels,
@@ -34,15 +33,6 @@ def test_the_telling_pixel_is_the_one_changed_most_in_either_direction() -> None
     for i, j in (5, 4), (10, 4), (7, 2), (7, 7):  # outside of the middle quarter
         y[0, :, i, j] += 9
     assert telling_pixel(_trace(x=x, y=y)) == (7, 4)
-
-
-def test_the_strongest_pixel_has_the_largest_sum_of_features() -> None:
-    reduced = np.zeros((1, 2, 8, 12))
-    reduced[0, :, 3, 5] = 2, 2
-    reduced[0, :, 4, 6] = 3, 0  # one feature is larger, the sum is not
-    reduced[0, :, 5, 7] = -9
-    reduced[0, :, 1, 5] = reduced[0, :, 3, 2] = 9
-    assert strongest_pixel(_trace(reduced=reduced)) == (3, 5)
 
 
 def test_varied_pixels_differ_most_from_all_chosen_before() -> None:

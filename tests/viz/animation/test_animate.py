@@ -169,7 +169,7 @@ def test_a_video_by_ffmpeg(tmp_path: Path) -> None:
 def largest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the largest scenes; the tests of the gallery check all of them."""
     folder = tmp_path_factory.mktemp("scenes")
-    for name in ("overview", "involution", "training"):
+    for name in ("generate", "involution", "training"):
         animate(name, out_dir=folder)
     return folder
 
@@ -244,8 +244,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("typed", "named"),
     [
-        ("", "scene is missing; need one of 'hero', 'overview'"),
-        ("sliding", "scene is 'sliding'; need one of 'hero', 'overview'"),
+        ("", "scene is missing; need one of 'hero', 'convolution'"),
+        ("sliding", "scene is 'sliding'; need one of 'hero', 'convolution'"),
         (
             "multiply --format bmp",
             "format is 'bmp'; need one of 'gif', 'apng', 'webp', 'mp4', 'html'",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -182,6 +183,32 @@ def test_the_maps_are_those_of_the_stills(group_page: Any, browser: Any) -> None
     np.testing.assert_allclose(have[1].reshape(angle.shape), strength, atol=TOLERANCE)
     turned = (have[0].reshape(angle.shape) - angle + 90) % 180 - 90  # -90 and 90 are one line
     np.testing.assert_allclose(turned * strength, 0, atol=1e-3)
+
+
+def test_the_scale_of_sums_has_1_in_its_middle(photo_page: Any, browser: Any) -> None:
+    path, trace = photo_page
+    sums = trace.kernels[0, 0].sum(axis=(2, 3))
+    with opened(browser, path, "#tab=maps") as tab:
+        low, middle, high = (
+            float(re.sub(r"[≤≥ ]", "", words).replace("−", "-"))
+            for words in tab.eval_on_selector_all(
+                "#scale-kernel_sum span", "all => all.map(e => e.textContent)"
+            )
+        )
+        assert middle == 1
+        assert abs(low + high - 2) < 0.02
+        shown = array(
+            tab,
+            """(() => {
+                const { picture } = explorer.kept.get("map kernel_sum");
+                return picture.getContext("2d").getImageData(0, 0, 13, 10).data;
+            })()""",
+            (10, 13, 4),
+        )
+    blue, orange = shown[..., 2] > shown[..., 0], shown[..., 0] > shown[..., 2]
+    clear = np.abs(sums - 1) > 0.02 * (high - 1)
+    np.testing.assert_array_equal(blue[clear], (sums < 1)[clear])
+    np.testing.assert_array_equal(orange[clear], (sums > 1)[clear])
 
 
 @pytest.mark.parametrize("name", [*LAYERS, "edge"])

@@ -9,7 +9,9 @@ import needs
 import numpy as np
 import pytest
 from browser import at, hover, opened, saved, settle
+from explorer_cases import layer_of
 
+from involution_edu.viz import record
 from involution_edu.viz.explorer import explorer
 
 pytestmark = needs.browser
@@ -129,9 +131,10 @@ def test_high_contrast_keeps_colours_and_pressed_states(photo_page: Any, browser
         assert swatch == tab.eval_on_selector("#from", "e => e.style.backgroundColor")
 
 
-def test_no_letter_is_cut_off(photo_page: Any, browser: Any) -> None:
-    path, _ = photo_page
-    for corner in ((0, 0), (9, 12)):
+def test_no_letter_is_cut_off(browser: Any, folder: Path) -> None:
+    x = np.random.default_rng(0).standard_normal((1, 3, 60, 60)).astype(np.float32)
+    path = saved(folder, "corners", explorer(record(layer_of("RGB, one group"), x)).html)
+    for corner in ((0, 0), (59, 59)):
         address = f"#at=4,5&b={corner[0]},{corner[1]}"
         with opened(browser, path, address) as tab:
             settle(tab)

@@ -55,6 +55,22 @@ def test_the_policy_stops_what_is_not_the_page(photo_page: Any, browser: Any) ->
     context.close()
 
 
+def test_the_page_of_the_documentation_links_to_it(photo_page: Any, browser: Any) -> None:
+    path, _ = photo_page
+    with opened(browser, path) as tab:
+        settle(tab)
+        assert tab.is_hidden("#docs")
+    context = browser.new_context()
+    tab = context.new_page()
+    body = path.read_text(encoding="utf-8")
+    tab.route("**/*", lambda route: route.fulfill(body=body, content_type="text/html"))
+    tab.goto("http://docs.invalid/explorer.html")
+    assert tab.is_visible("#docs")
+    tab.click("#docs")
+    assert tab.url == "http://docs.invalid/index.html"
+    context.close()
+
+
 def test_nothing_moves_by_itself_where_motion_is_reduced(photo_page: Any, browser: Any) -> None:
     path, _ = photo_page
     duration = "parseFloat(getComputedStyle(document.querySelector('button')).transitionDuration)"

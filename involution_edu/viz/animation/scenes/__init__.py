@@ -8,7 +8,6 @@ from .generate import Generate
 from .groups import Groups
 from .hero import Hero
 from .multiply import Multiply
-from .overview import Overview
 from .scene import Scene
 from .sizes import Sizes
 from .sliding import Convolution, Involution
@@ -21,7 +20,7 @@ __all__ = ["SCENES", "SEED", "Scene", "Subject"]
 SCENES: dict[str, type[Scene]] = {
     scene.name: scene
     for scene in (
-        *(Hero, Overview, Convolution, FixedSize, Generate, Multiply),
+        *(Hero, Convolution, FixedSize, Generate, Multiply),
         *(Groups, Involution, Stages, Sizes, Backward, Training),
     )
 }

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ....arguments import ArgumentError, IntOrPair, Pair
+from ....arguments import ArgumentError, Pair
 from ....arrays import Array
 from ....images import Photo, load_photo, photo_to_x
 from ....models import pretrained
 from ....models.edge import with_noise
 from ....models.salt_and_pepper import with_salt_and_pepper
-from ....nn import Involution2d
 from ...picks import elongated_pixel, varied_patch
 from ...recording import record
 from ...trace import Trace
@@ -88,20 +87,3 @@ class Subject:
         """The part of ``x`` whose numbers are shown, (1, 3, rows, columns)."""
         (i, j), (h, w) = self.corner, self.patch_size
         return np.ascontiguousarray(self.x[:, :, i : i + h, j : j + w])
-
-    def layer(self, window: IntOrPair = 3, stride: int = 1, dilation: int = 1) -> Involution2d:
-        """Return a layer for three colours, one group, with the batch statistics of the photo."""
-        layer = Involution2d(
-            3, window, groups=1, reduction=1, stride=stride, dilation=dilation, rng=self.seed
-        )
-        return with_statistics_of(layer, self.x)
-
-
-def with_statistics_of(layer: Involution2d, x: Array) -> Involution2d:
-    """Return ``layer`` in evaluation mode, batch norm's mean and variance fixed to those of ``x``."""
-    conv = layer.conv1.children()["conv"](x)
-    state = layer.state_dict()
-    state["conv1.bn.running_mean"] = conv.mean(axis=(0, 2, 3))
-    state["conv1.bn.running_var"] = conv.var(axis=(0, 2, 3))
-    layer.load_state_dict(state)
-    return layer.eval()

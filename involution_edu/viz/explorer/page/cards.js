@@ -75,11 +75,9 @@ function drawPaint({ i, j, kernel }) {
   trio(["k-before", "k-now", "k-change"], [before, kernel, changed]);
   const rule = body.length
     ? "A kernel is generated from its own pixel's features. The convolutions before see a " +
-      "neighbourhood, so that paint nearby changes these features, and with them the kernel; " +
-      "paint further away than that does not."
-    : "A kernel is generated from its own pixel alone. Paint the pixel, and its kernel changes. " +
-      "Paint its neighbour: not one number of the kernel changes, though the output does, because " +
-      "the neighbour is in the window.";
+      "neighbourhood: paint in it changes the features, and with them the kernel; further away, not."
+    : "A kernel is generated from its own pixel alone. Paint its neighbour: not one number of the " +
+      "kernel changes, though the output does, because the neighbour is in the window.";
   say("c-paint", rule);
   $("paint-neighbour").disabled = neighbour() === null;
   const [was, is] = [original.y[(state.c * H_out + i) * W_out + j], run.output(state.c, i, j)];

@@ -84,7 +84,7 @@ function roomIn(element) {
   return rooms.get(element);
 }
 
-const isPhone = () => innerWidth <= 620;
+const isPhone = () => innerWidth <= 740;
 
 // Height of the pictures in the upper row, in CSS pixels: what the rest of the screen leaves.
 function pictureHeight(canvas) {
@@ -183,9 +183,10 @@ function grid(canvas, values, columns, limit, { side, outside, marked = null, af
     pen.globalAlpha = after !== undefined && k > after ? 0.25 : 1;
     pen.fillStyle = shade.css;
     pen.fillRect(left, top, side - line, side - line);
-    if (outside?.(k)) hatch(pen, left, top, side - line);
+    if (outside?.(k)) strike(pen, left, top, side - line);
     if (side < MIN_WRITTEN) return;
     pen.fillStyle = shade.ink;
+    if (Number(number(value)) === 0) pen.globalAlpha *= 0.4; // the numbers that count stand out
     pen.fillText(number(value), left + side / 2, top + side / 2 + 0.5);
   });
   pen.globalAlpha = 1;
@@ -197,14 +198,11 @@ function grid(canvas, values, columns, limit, { side, outside, marked = null, af
   }
 }
 
-function hatch(pen, left, top, side) {
+function strike(pen, left, top, side) {
   pen.strokeStyle = "#1f243055";
-  pen.lineWidth = 1;
   pen.beginPath();
-  for (let x = 4; x < 2 * side; x += 5) {
-    pen.moveTo(left + Math.min(x, side), top + Math.max(0, x - side));
-    pen.lineTo(left + Math.max(0, x - side), top + Math.min(x, side));
-  }
+  pen.moveTo(left, top + side);
+  pen.lineTo(left + side, top);
   pen.stroke();
 }
 

@@ -27,12 +27,6 @@ function showCheck({ outputs, error, ok }) {
   say("checked", ok ? right : wrong);
 }
 
-// In the documentation, this page is beside its first page.
-function showDocs() {
-  const { protocol, pathname } = location;
-  $("docs").hidden = !(protocol.startsWith("http") && pathname.endsWith("/explorer.html"));
-}
-
 function start() {
   const recomputed = new Run(Float64Array.from(recorded.x));
   for (const _ of recomputed.steps());
@@ -40,7 +34,8 @@ function start() {
   const verdict = selfTest(run);
   say("about", data.about);
   $("about").title = data.about;
-  showDocs();
+  // In the documentation, this page is beside its first page.
+  $("docs").hidden = !/^https?:.*\/explorer\.html$/.test(location.origin + location.pathname);
   makeChannels();
   $("views").hidden = $("choose-label").hidden = !data.colour;
   $("source").hidden = !data.source;
@@ -78,8 +73,8 @@ function start() {
   on("density", () => change({ density: Number($("density").value) }), "input");
   on("split", () => change({ split: Number($("split").value) / 100 }), "input");
   on("scrub", () => goTo(Number($("scrub").value)), "input");
-  on("speed", () => timer && setPlaying(true), "change");
   on("walk", () => change({ walk: $("walk").value, ...NO_TAP }), "change");
+  on("walk", () => setPlaying(false), "change");
   addEventListener("resize", () => {
     rooms.clear();
     change({});

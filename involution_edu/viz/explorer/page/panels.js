@@ -99,7 +99,7 @@ function drawKernel({ i, j, kernel }) {
   const members = `channels ${nameOf(g * C_g)} to ${nameOf((g + 1) * C_g - 1)}`;
   const whose = C_g === 1 ? `channel ${nameOf(g)}` : G === 1 ? `all ${C} channels` : members;
   say("c-kernel", `${K_h} × ${K_w}, for ${whose}`);
-  say("most", `darkest: ${number(most)} in size`);
+  say("most", `darkest: ${kernel.some((k) => k < 0) ? "±" : ""}${number(most)}`);
   const swatch = (id, colour) => {
     $(id).style.backgroundColor = `rgb(${colour})`;
   };
@@ -148,7 +148,8 @@ function drawOutput({ i, j }) {
     pen.fillStyle = PALE;
     pen.fillRect(edge - unit, 0, 2 * unit, H_out);
     label(drawn, [0, 0], "convolution", "left");
-    label(drawn, [0, W_out], "involution", "right");
+    const low = W_out < 180 * unit ? H_out - 19 * unit : 0; // no room for both in a row
+    label(drawn, [low, W_out], "involution", "right");
   }
   frame(drawn, [i, j]);
   if (state.other) tag(drawn, state.other, "B", [H_out, W_out]);
@@ -169,22 +170,20 @@ function drawSum(seen) {
   const marked = state.tap;
   const after = state.partial ? state.tap : undefined;
   const high = clamp(SUM_HEIGHT[0] + (innerHeight - 608) * 0.4, ...SUM_HEIGHT);
-  const wide = isPhone() ? (roomIn($("equals")) - 50) / 3 : high;
+  const wide = (isPhone() ? roomIn($("equals")) - 50 : roomIn($("p-sum")) - 390) / 3;
   const side = clamp(Math.floor(Math.min(wide / K_w, high / K_h)), 4, MAX_CELL);
   grid($("window"), values, K_w, data.limits.x, { side, marked, outside });
   grid($("factor"), kernel, K_w, data.limits.kernel, { side, marked });
   grid($("products"), products, K_w, data.limits.product, { side, marked, after });
   const some = values.some((_, k) => outside(k));
-  say("c-window", some ? "hatched: outside, 0" : `window of x, ${nameOf(state.c)}`);
+  say("c-window", some ? "struck out: outside, 0" : `window of x, ${nameOf(state.c)}`);
   const k = state.tap;
   say("equation", equation(seen));
   say("detail", k === null ? BARS : productWords(seen, k));
   drawWaterfall(products);
 }
 
-const BARS =
-  "Each bar is a product: orange adds, blue takes away; the last one ends at y. " +
-  "Move over a cell to see one.";
+const BARS = "Each bar is a product: orange adds, blue takes away. Move over a cell to see one.";
 
 function equation({ i, j, products }) {
   const k = state.tap;
