@@ -23,14 +23,9 @@ _KERNEL_1D, _KERNEL_3D = "(N, G, K, W_out)", "(N, G, K_d, K_h, K_w, D_out, H_out
 
 
 def involution1d(
-    x: Array,
-    kernel: Array,
-    *,
-    stride: int = 1,
-    padding: int | str = "same",
-    dilation: int = 1,
-    backend: str = "auto",
-) -> Array:
+    x: Array, kernel: Array, *, stride: int = 1, padding: int | str = "same",
+    dilation: int = 1, backend: str = "auto",
+) -> Array:  # fmt: skip
     """Apply to the window around every output element of a sequence the kernel of that element.
 
     .. code-block:: text
@@ -68,15 +63,9 @@ def involution1d(
 
 
 def involution1d_backward(
-    dy: Array,
-    x: Array,
-    kernel: Array,
-    *,
-    stride: int = 1,
-    padding: int | str = "same",
-    dilation: int = 1,
-    backend: str = "auto",
-) -> tuple[Array, Array]:
+    dy: Array, x: Array, kernel: Array, *, stride: int = 1, padding: int | str = "same",
+    dilation: int = 1, backend: str = "auto",
+) -> tuple[Array, Array]:  # fmt: skip
     """Return the gradients of a loss with respect to ``x`` and ``kernel``, given ``dy``.
 
     Parameters
@@ -113,14 +102,9 @@ def involution1d_backward(
 
 
 def involution3d(
-    x: Array,
-    kernel: Array,
-    *,
-    stride: IntOrTriple = 1,
-    padding: Padding3d = "same",
-    dilation: IntOrTriple = 1,
-    backend: str = "auto",
-) -> Array:
+    x: Array, kernel: Array, *, stride: IntOrTriple = 1, padding: Padding3d = "same",
+    dilation: IntOrTriple = 1, backend: str = "auto",
+) -> Array:  # fmt: skip
     """Apply to the window around every output voxel of a volume the kernel of that voxel.
 
     .. code-block:: text
@@ -172,15 +156,9 @@ def involution3d(
 
 
 def involution3d_backward(
-    dy: Array,
-    x: Array,
-    kernel: Array,
-    *,
-    stride: IntOrTriple = 1,
-    padding: Padding3d = "same",
-    dilation: IntOrTriple = 1,
-    backend: str = "auto",
-) -> tuple[Array, Array]:
+    dy: Array, x: Array, kernel: Array, *, stride: IntOrTriple = 1, padding: Padding3d = "same",
+    dilation: IntOrTriple = 1, backend: str = "auto",
+) -> tuple[Array, Array]:  # fmt: skip
     """Return the gradients of a loss with respect to ``x`` and ``kernel``, given ``dy``.
 
     Parameters
@@ -252,11 +230,11 @@ def _as_rows(
     x: Array, kernel: Array, stride: int, padding: int | str, dilation: int
 ) -> tuple[Array, Array, dict[str, Any]]:
     """Return checked sequences as images of one row, their kernels, and options of `involution`."""
-    x, kernel = _arrays(x, kernel, 3, "(N, C, W)", _KERNEL_1D)
-    if not isinstance(padding, str):
-        padding = as_int("padding", padding, 0)
-    s, d, k = as_int("stride", stride), as_int("dilation", dilation), kernel.shape[2]
-    p = resolve_padding(padding, (1, as_int("kernel's window", k)), (1, d))[1]
+    x, kernel = _arrays(x, kernel, "(N, C, W)", _KERNEL_1D)
+    s, d = as_int("stride", stride), as_int("dilation", dilation)
+    k = as_int("kernel's window", kernel.shape[2])
+    named = isinstance(padding, str)
+    p = resolve_padding(padding, (1, k), (1, d))[1] if named else as_int("padding", padding, 0)
     options: dict[str, Any] = {"stride": (1, s), "padding": (0, p), "dilation": (1, d)}
     geom = make_geometry((*x.shape[:2], 1, x.shape[2]), kernel.shape[1], (1, k), **options)
     check_shape("kernel", kernel, (geom.N, geom.G, k, geom.W_out), _KERNEL_1D)
@@ -267,7 +245,7 @@ def _checked(
     x: Array, kernel: Array, stride: IntOrTriple, padding: Padding3d, dilation: IntOrTriple
 ) -> tuple[Array, Array, Triple, dict[str, Any]]:
     """Return checked volumes, kernels, the options along depth, and those of `involution`."""
-    x, kernel = _arrays(x, kernel, 5, "(N, C, D, H, W)", _KERNEL_3D)
+    x, kernel = _arrays(x, kernel, "(N, C, D, H, W)", _KERNEL_3D)
     window = as_triple("kernel's window", kernel.shape[2:5])
     s, d = as_triple("stride", stride), as_triple("dilation", dilation)
     p = resolve_padding3d(padding, window, d)
@@ -283,16 +261,11 @@ def _checked(
     return x, kernel, (s[0], p[0], d[0]), plane
 
 
-def _arrays(
-    x: Array, kernel: Array, axes: int, x_axes: str, kernel_axes: str
-) -> tuple[Array, Array]:
+def _arrays(x: Array, kernel: Array, x_axes: str, kernel_axes: str) -> tuple[Array, Array]:
     x = check_array("x", x, gpu=True)
     kernel = check_array("kernel", kernel, gpu=True, like=x)
-    for name, a, count, letters in (
-        ("x", x, axes, x_axes),
-        ("kernel", kernel, 2 * axes - 2, kernel_axes),
-    ):
-        if a.ndim != count:
+    for name, a, letters in (("x", x, x_axes), ("kernel", kernel, kernel_axes)):
+        if a.ndim != (count := letters.count(",") + 1):
             raise ArgumentError(name, f"has shape {a.shape}", f"{count} axes {letters}")
     return x, kernel
 

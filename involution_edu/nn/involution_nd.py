@@ -35,8 +35,8 @@ class Involution1d(Module):
     kernel_size, stride, dilation : int
         In elements; an even kernel_size needs an explicit ``padding``.
     padding : int, "same" or "valid"
-    padding_mode, groups, group_channels, reduction, sigma, rng, dtype
-        As in `Involution2d`.
+    **options
+        Those of `Involution2d`: padding_mode, groups, reduction, rng and so on.
 
     Raises
     ------
@@ -53,34 +53,16 @@ class Involution1d(Module):
     """
 
     def __init__(
-        self,
-        channels: int,
-        kernel_size: int = 7,
-        *,
-        stride: int = 1,
-        padding: int | str = "same",
-        padding_mode: str = "zeros",
-        dilation: int = 1,
-        groups: int | None = None,
-        group_channels: int = 16,
-        reduction: int = 4,
-        sigma: str = "bn-relu",
-        rng: Rng = None,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
+        self, channels: int, kernel_size: int = 7, *, stride: int = 1, padding: int | str = "same",
+        dilation: int = 1, **options: Any,
+    ) -> None:  # fmt: skip
         self.involution2d = Involution2d(
             channels,
             (1, as_int("kernel_size", kernel_size)),
             stride=(1, as_int("stride", stride)),
             padding=padding if isinstance(padding, str) else (0, as_int("padding", padding, 0)),
-            padding_mode=padding_mode,
             dilation=(1, as_int("dilation", dilation)),
-            groups=groups,
-            group_channels=group_channels,
-            reduction=reduction,
-            sigma=sigma,
-            rng=rng,
-            dtype=dtype,
+            **options,
         )
 
     def generate_kernel(self, x: Array) -> Array:
@@ -138,20 +120,11 @@ class Involution3d(Module):
     """
 
     def __init__(
-        self,
-        channels: int,
-        kernel_size: IntOrTriple = 3,
-        *,
-        stride: IntOrTriple = 1,
-        padding: Padding3d = "same",
-        dilation: IntOrTriple = 1,
-        groups: int | None = None,
-        group_channels: int = 16,
-        reduction: int = 4,
-        sigma: str = "bn-relu",
-        rng: Rng = None,
+        self, channels: int, kernel_size: IntOrTriple = 3, *, stride: IntOrTriple = 1,
+        padding: Padding3d = "same", dilation: IntOrTriple = 1, groups: int | None = None,
+        group_channels: int = 16, reduction: int = 4, sigma: str = "bn-relu", rng: Rng = None,
         dtype: DTypeLike = np.float32,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.channels = as_int("channels", channels)
         hidden = channels // as_int("reduction", reduction, 1, channels)
         self.groups = group_count(channels, groups, group_channels)

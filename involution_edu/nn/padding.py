@@ -11,6 +11,8 @@ from ..arrays import Array, array_module
 from .arguments import as_features
 from .module import Module
 
+Sizes = tuple[int, ...]  # one of each axis after the channels
+
 MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # our names, NumPy's
 
 
@@ -51,10 +53,9 @@ class Pad2d(Module):
             # The mirror has one pixel less than the image, for the outermost is not repeated.
             most = {"reflect": size - 1, "circular": size}.get(self.mode, p)
             if p > most:
-                need = f"more than {p} rows" if axis == 2 else f"more than {p} columns"
-                if self.mode == "circular":
-                    need = need.replace("more than", "at least")
-                raise ArgumentError("x", f"has shape {x.shape}", f"{need} to pad in {self.mode!r}")
+                least, name = p + size - most, "rows" if axis == 2 else "columns"
+                need = f"at least {least} {name} to pad {p} in mode {self.mode!r}"
+                raise ArgumentError("x", f"has shape {x.shape}", need)
             mode: Any = MODES[self.mode]
             sources.append(np.pad(np.arange(size), p, mode).tolist())
             y = y.take(array_module(x).asarray(sources[-1]), axis)
@@ -80,24 +81,10 @@ class Centres(Module):
     Of every output, the s x s cell that begins at the middle of its window is kept; the cells of
     all outputs have no pixels between them.
 
-    Parameters
-    ----------
-    window, stride, dilation, padding : tuple of int
-        Of each axis after the channels.
-
-    Raises
-    ------
-    ValueError
-        If the padding is so large that the middle of some window is outside the image.
+    The padding must be so small that the middle of every window is inside the image.
     """
 
-    def __init__(
-        self,
-        window: tuple[int, ...],
-        stride: tuple[int, ...],
-        dilation: tuple[int, ...],
-        padding: tuple[int, ...],
-    ) -> None:
+    def __init__(self, window: Sizes, stride: Sizes, dilation: Sizes, padding: Sizes) -> None:
         spans = [d * (k - 1) for k, d in zip(window, dilation, strict=True)]
         largest = tuple(span // 2 for span in spans)
         if any(p > most for p, most in zip(padding, largest, strict=True)):

@@ -35,12 +35,12 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "reflect more than the image": (
         lambda: nn.Involution2d(16, padding_mode="reflect")(np.zeros((1, 16, 9, 3), np.float32)),
         ValueError,
-        r"x has shape \(1, 16, 9, 3\); need more than 3 columns to pad in 'reflect'",
+        r"x has shape \(1, 16, 9, 3\); need at least 4 columns to pad 3 in mode 'reflect'",
     ),
     "a period more than the image": (
         lambda: nn.Pad2d((3, 0), "circular")(np.zeros((1, 1, 2, 3))),
         ValueError,
-        "need at least 3 rows to pad in 'circular'",
+        "need at least 3 rows to pad 3 in mode 'circular'",
     ),
     "no window fits": (
         lambda: nn.Involution2d(16, 7, padding="valid")(np.zeros((1, 16, 9, 6), np.float32)),
