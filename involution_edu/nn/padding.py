@@ -96,9 +96,9 @@ class Centres(Module):
     def forward(self, x: Array) -> Array:
         """Return a view of ``x``, of the pixels that kernels are generated from."""
         cells = []
-        for size, (span, stride, p) in zip(x.shape[2:], self.axes, strict=True):
-            if (room := size + 2 * p - span) < 1:
-                need = f"at least {span + 1 - 2 * p} pixels on that axis, for one window"
+        for axis, (span, stride, p) in enumerate(self.axes, 2):
+            if (room := x.shape[axis] + 2 * p - span) < 1:
+                need = f"at least {span + 1 - 2 * p} pixels on axis {axis}, for one window"
                 raise ArgumentError("x", f"has shape {x.shape}", need)
             first = span // 2 - p
             cells.append(slice(first, first + stride * ((room - 1) // stride + 1)))

@@ -45,7 +45,7 @@ MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "no window fits": (
         lambda: nn.Involution2d(16, 7, padding="valid")(np.zeros((1, 16, 9, 6), np.float32)),
         ValueError,
-        r"x has shape \(1, 16, 9, 6\); need at least 7 pixels on that axis",
+        r"x has shape \(1, 16, 9, 6\); need at least 7 pixels on axis 3",
     ),
     "a pair in 1-D": (
         lambda: nn.Involution1d(16, padding=(1, 1)),  # type: ignore[arg-type]
