@@ -110,7 +110,7 @@ class Involution3d(Module):
     Examples
     --------
     >>> import numpy as np
-    >>> layer = Involution3d(32, kernel_size=3, stride=(1, 2, 2), rng=0, dtype=float)
+    >>> layer = Involution3d(32, 3, stride=(1, 2, 2), rng=0, dtype=float)
     >>> x = np.random.default_rng(0).standard_normal((1, 32, 4, 5, 6))
     >>> layer.generate_kernel(x).shape  # G = 32 / 16
     (1, 2, 3, 3, 3, 4, 3, 3)
