@@ -112,6 +112,20 @@ def test_the_kernel_of_a_window_is_that_of_its_middle_pixel() -> None:
     assert np.array_equal(valid.generate_kernel(x), same.generate_kernel(x)[..., 2:-2, 2:-2])
 
 
+def test_a_sequence_is_an_image_of_one_row() -> None:
+    options: dict[str, Any] = {"groups": 2, "padding_mode": "reflect", "rng": 0, "dtype": float}
+    layer = nn.Involution1d(8, 5, stride=3, padding=2, dilation=2, **options)
+    image = nn.Involution2d(8, (1, 5), stride=(1, 3), padding=(0, 2), dilation=(1, 2), **options)
+    x = random((2, 8, 13), float, 0)
+    y = layer(x)
+    assert y.shape == (2, 8, 3)
+    assert np.array_equal(y, image(x[:, :, None])[:, :, 0])
+    assert np.array_equal(layer.backward(y), image.backward(y[:, :, None])[:, :, 0])
+    assert np.array_equal(
+        layer.generate_kernel(x)[:, :, None, :, None], image.generate_kernel(x[:, :, None])
+    )
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_mode_is_a_padded_image_without_padding(mode: str) -> None:
     options: dict[str, Any] = {"groups": 2, "rng": 0, "dtype": float}
