@@ -14,6 +14,7 @@ from .backends import BackendUnavailable, available_backends, use_backend
 from .checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
 from .geometry import Geometry
 from .ops import involution, involution_backward
+from .ops_nd import involution1d, involution1d_backward, involution3d, involution3d_backward
 
 __version__ = "0.1.0"
 
@@ -23,6 +24,10 @@ __all__ = [
     "Geometry",
     "available_backends",
     "involution",
+    "involution1d",
+    "involution1d_backward",
+    "involution3d",
+    "involution3d_backward",
     "involution_backward",
     "load_checkpoint",
     "load_weights",

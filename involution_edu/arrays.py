@@ -54,7 +54,8 @@ def check_array(
     kind = kind_of_array(a)
     if kind not in ("numpy", "cupy" if gpu else "numpy"):
         wrong = f"{type(a).__module__}.{type(a).__qualname__}".removeprefix("builtins.")
-        raise WrongTypeError(name, f"is a {wrong}", f"a NumPy {'or CuPy ' if gpu else ''}array")
+        need = f"a NumPy {'or CuPy ' if gpu else ''}array{_from_torch(name, a)}"
+        raise WrongTypeError(name, f"is a {wrong}", need)
     array: Any = a
     if isinstance(array, np.ma.MaskedArray):
         raise WrongTypeError(name, "is a masked array", "one without a mask, such as a.filled(0)")
@@ -72,6 +73,15 @@ def check_array(
     with array.device:
         contiguous: Array = sys.modules["cupy"].ascontiguousarray(array)
     return contiguous
+
+
+def _from_torch(name: str, a: Any) -> str:
+    """Return how to make a PyTorch tensor an array; nothing for anything else."""
+    if not type(a).__module__.startswith("torch"):
+        return ""
+    detach = ".detach()" if getattr(a, "requires_grad", False) else ""
+    cpu = "" if str(getattr(a, "device", "cpu")) == "cpu" else ".cpu()"
+    return f", such as {name}{detach}{cpu}.numpy()"
 
 
 def check_device(name: str, a: Any, like: Array, owner: str = "x", fix: str = "") -> None:

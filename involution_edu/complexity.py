@@ -26,6 +26,7 @@ from .models.dense.fpn import FPN
 from .models.dense.parts import DenseNetwork
 from .models.dense.rcnn_heads import BoxHead, RoIHead
 from .models.dense.segmentors import FPNHead, UPerHead
+from .nn.padding import Centres
 
 Shape = tuple[int, ...]
 
@@ -303,9 +304,11 @@ COSTS: dict[type[nn.Module], Callable[..., tuple[int, int]]] = {
     ),
     nn.Resize2d: lambda layer, x, y: (0, 0),
     **dict.fromkeys(  # the layers inside count the generator of the kernels
-        (nn.Involution2d, EdgeDenoiser), lambda layer, x, y: (math.prod((*y, *layer.window)), 0)
+        (nn.Involution2d, nn.Involution3d, EdgeDenoiser),
+        lambda layer, x, y: (math.prod((*y, *layer.window)), 0),
     ),
     nn.BatchNorm2d: lambda layer, x, y: (0, 2 * math.prod(x)),
+    **dict.fromkeys((nn.Pad2d, Centres), lambda layer, x, y: (0, 0)),  # they copy
     **dict.fromkeys(
         (nn.ReLU, nn.AvgPool2d, nn.MaxPool2d, nn.GlobalAvgPool2d),
         lambda layer, x, y: (0, math.prod(x)),
@@ -313,7 +316,7 @@ COSTS: dict[type[nn.Module], Callable[..., tuple[int, int]]] = {
 }
 # Only the layers inside are counted; the additions of shortcuts are not.
 CONTAINERS = (
-    *(nn.Sequential, Bottleneck, ResidualNetwork, DenseNetwork),
+    *(nn.Sequential, nn.Involution1d, Bottleneck, ResidualNetwork, DenseNetwork),
     *(FPN, FPNHead, UPerHead, AnchorHead, RoIHead, BoxHead),
 )
 

@@ -199,7 +199,7 @@ def overlaps(
     With them, windows that reach over the edge need no padded copy of the image or its gradient.
     """
     rows, columns = (
-        [_overlap(pixels, outputs, tap * d - p, s) for tap in range(k)]
+        [overlap(pixels, outputs, tap * d - p, s) for tap in range(k)]
         for pixels, outputs, k, s, p, d in zip(
             size, out_size, window, stride, padding, dilation, strict=True
         )
@@ -208,8 +208,8 @@ def overlaps(
         yield (i, j), (h, w)
 
 
-def _overlap(pixels: int, outputs: int, shift: int, stride: int) -> Slices:
-    """Return the outputs i for which the pixel i*stride + shift exists, and those pixels."""
+def overlap(pixels: int, outputs: int, shift: int, stride: int) -> Slices:
+    """Return, along one axis, the outputs i for which the pixel i*stride + shift exists, and those pixels."""
     first = max(0, -(shift // stride))
     last = max(first, min(outputs, -((shift - pixels) // stride)))
     start = first * stride + shift

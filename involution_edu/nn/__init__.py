@@ -4,10 +4,12 @@ from .basic import Linear, ReLU, Sequential
 from .conv import Conv2d, ConvTranspose2d
 from .dense_losses import BinaryCrossEntropy, PixelCrossEntropy, SmoothL1
 from .involution2d import Involution2d
+from .involution_nd import Involution1d, Involution3d
 from .losses import CrossEntropy, MeanSquaredError, train_step
 from .module import Module, Parameter, no_grad
 from .norm import BatchNorm2d
 from .optim import SGD, Adam, Optimizer, clip_grad_norm, warmup_cosine
+from .padding import Pad2d
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .resample import Resize2d, resize, resize_backward, roi_align, roi_align_backward
 
@@ -21,12 +23,15 @@ __all__ = [
     "ConvTranspose2d",
     "CrossEntropy",
     "GlobalAvgPool2d",
+    "Involution1d",
     "Involution2d",
+    "Involution3d",
     "Linear",
     "MaxPool2d",
     "MeanSquaredError",
     "Module",
     "Optimizer",
+    "Pad2d",
     "Parameter",
     "PixelCrossEntropy",
     "ReLU",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -10,7 +11,7 @@ from numpy.typing import DTypeLike
 from ..arguments import ArgumentError, IntOrPair, Rng, as_choice, as_generator, as_int, as_pair
 from ..arrays import Array, array_module
 from ..backends import fusing
-from ..geometry import Geometry, make_geometry
+from ..geometry import Geometry, Padding, make_geometry, resolve_padding
 from ..ops import involution, involution_backward
 from .arguments import as_features
 from .bands import Band, bands, rows_that_fit
@@ -18,6 +19,7 @@ from .basic import ReLU, Sequential
 from .conv import Conv2d
 from .module import Module
 from .norm import BatchNorm2d
+from .padding import MODES, Centres, Pad2d
 from .pooling import AvgPool2d
 
 SIGMAS = ("bn-relu", "relu", "identity")
@@ -32,6 +34,10 @@ class Involution2d(Module):
           -> span, 1x1 (C/r -> G*K_h*K_w, with bias) -> viewed as kernel (N, G, K_h, K_w, ...)
         y = involution(x, kernel)
 
+    The kernel of an output pixel is generated from the pixel in the middle of its window (the
+    s x s cell that begins there). With less padding than "same", such as "valid", the outermost
+    pixels of ``x`` are in the middle of no window and generate no kernel.
+
     ``x`` is used twice, so its gradient is the sum of two: dx = dx_apply + dx_generate.
 
     The kernel tensor has K_h*K_w*G / C times as many numbers as ``x``, so it is never in memory
@@ -45,12 +51,18 @@ class Involution2d(Module):
     channels : int
         C, channels of ``x``.
     kernel_size : int or (int, int)
-        K, odd.
+        K; an even one needs an explicit ``padding``.
     out_channels : int, optional
         If given and not C, a 1x1 convolution without bias maps ``x`` to this many channels
         before the kernels are applied; they are still generated from ``x`` itself.
     stride, dilation : int or (int, int)
-        In pixels. The output has ceil(H / stride) rows.
+        In pixels.
+    padding : int, (int, int), "same" or "valid"
+        Pixels added on each side, at most d(K-1)/2. That is "same", which gives ceil(H / stride)
+        rows; "valid" is 0.
+    padding_mode : {"zeros", "reflect", "replicate", "circular"}
+        What is added: zeros, the image mirrored at its outermost pixels, these pixels repeated,
+        or the opposite side. Zeros darken the border of a filtered image, the mirror does not.
     groups : int, optional
         G. If not given, it is out_channels / group_channels.
     group_channels : int
@@ -96,6 +108,8 @@ class Involution2d(Module):
         *,
         out_channels: int | None = None,
         stride: IntOrPair = 1,
+        padding: Padding = "same",
+        padding_mode: str = "zeros",
         dilation: IntOrPair = 1,
         groups: int | None = None,
         group_channels: int = 16,
@@ -112,25 +126,20 @@ class Involution2d(Module):
         self.stride, self.dilation = as_pair("stride", stride), as_pair("dilation", dilation)
         self.channels = channels
         self.band_rows = None if band_rows is None else as_int("band_rows", band_rows)
-        name, size = ("group_channels", group_channels) if groups is None else ("groups", groups)
-        size = as_int(name, size)
-        if out_channels % size:
-            raise ArgumentError(name, f"is {size}", f"a divisor of the {out_channels} channels")
-        self.groups = out_channels // size if groups is None else size
-        if not all(k % 2 for k in self.window):
-            raise ArgumentError("kernel_size", f"is {kernel_size}", "odd sizes, for a middle pixel")
-        as_choice("sigma", sigma, SIGMAS)
+        self.groups = group_count(out_channels, groups, group_channels)
+        self.padding = resolve_padding(padding, self.window, self.dilation)
+        self.padding_mode = as_choice("padding_mode", padding_mode, ("zeros", *MODES))
+        self.crop: Module = Sequential()  # the identity: every pixel is the middle of a window
+        centres = Centres(self.window, self.stride, self.dilation, self.padding)
+        if not centres.everywhere:
+            self.crop = centres
+        self.pad: Module = Sequential()  # the operator adds zeros itself
+        if padding_mode != "zeros" and max(self.padding) > 0:
+            self.pad = Pad2d(self.padding, padding_mode)
         rng = as_generator(rng)
-        between: dict[str, Module] = {}
-        if sigma == "bn-relu":
-            between["bn"] = BatchNorm2d(hidden, dtype=dtype)
-        if sigma != "identity":
-            between["relu"] = ReLU()
         self.pool = AvgPool2d(self.stride) if max(self.stride) > 1 else Sequential()
-        reduce = Conv2d(channels, hidden, bias=False, rng=rng, dtype=dtype)
-        self.conv1 = Sequential(conv=reduce, **between)
         spanned = self.groups * self.window[0] * self.window[1]
-        self.conv2 = Sequential(conv=Conv2d(hidden, spanned, rng=rng, dtype=dtype))
+        self.conv1, self.conv2 = generator(channels, hidden, spanned, sigma, rng, dtype)
         self.project: Module = Sequential()  # the identity
         if out_channels != channels:
             self.project = Conv2d(channels, out_channels, bias=False, rng=rng, dtype=dtype)
@@ -138,7 +147,7 @@ class Involution2d(Module):
     def reduce(self, x: Array) -> Array:
         """Return the features (N, C // r, H_out, W_out) that the kernels are generated from."""
         self._reductions += 1
-        return self.conv1(self.pool(x))
+        return self.conv1(self.pool(self.crop(x)))
 
     def span(self, features: Array) -> Array:
         """Return the kernels (N, G, K_h, K_w, H_out, W_out) of reduced features."""
@@ -157,14 +166,14 @@ class Involution2d(Module):
 
     def reduce_backward(self, dfeatures: Array) -> Array:
         """Return dx_generate (N, C, H, W): the path from the kernels back to ``x``."""
-        return self.pool.backward(self.conv1.backward(dfeatures))
+        return self.crop.backward(self.pool.backward(self.conv1.backward(dfeatures)))
 
     def forward(self, x: Array) -> Array:
         """Return y (N, out_channels, H_out, W_out)."""
         x = self._checked(x)
-        value = self.project(x)
+        value = self.pad(self.project(x))
         # Kernels are generated band by band, in training mode from features reduced beforehand.
-        source = self.reduce(x) if self.training else x
+        source = self.reduce(x) if self.training else self.crop(x)
         y = self._fused(x, value)
         if y is None:
             y = array_module(x).empty(self._geometry(value).y_shape, x.dtype)
@@ -190,22 +199,28 @@ class Involution2d(Module):
             band.add(dcut, dvalue)
             dfeatures = self.span_backward(dkernel)
             if not self.training:
-                dfeatures = self.reduce_backward(dfeatures)
+                dfeatures = self.pool.backward(self.conv1.backward(dfeatures))
             dsource[:, :, source_rows] = dfeatures
-        dx = self.project.backward(dvalue)
-        dx += self.reduce_backward(dsource) if self.training else dsource
+        dx = self.project.backward(self.pad.backward(dvalue))
+        dx += (self.reduce_backward if self.training else self.crop.backward)(dsource)
         return dx
 
     def _bands(self, value: Array, source: Array) -> Iterator[tuple[Band, slice, Array]]:
-        """Yield every band, its rows of the source (the reduced features or ``x``), its kernels."""
+        """Yield every band, its rows of the source (reduced features or cropped x), its kernels."""
         geom = self._geometry(value)
         for band in bands(geom, self.band_rows or rows_that_fit(geom, value)):
             rows = band.rows if self.training else band.generator_rows
             part = source[:, :, rows]
-            yield band, rows, self.span(part if self.training else self.reduce(part))
+            yield band, rows, self.span(part if self.training else self.conv1(self.pool(part)))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Stride, padding and dilation of the operator, for the padded, projected ``x``."""
+        padding = self.padding if self.padding_mode == "zeros" else 0
+        return {"stride": self.stride, "padding": padding, "dilation": self.dilation}
 
     def _geometry(self, value: Array) -> Geometry:
-        return make_geometry(value.shape, self.groups, self.window, self.stride, self.dilation)
+        return make_geometry(value.shape, self.groups, self.window, **self.options)
 
     def _fused(self, x: Array, value: Array) -> Array | None:
         """Return y from a backend that generates the kernels itself, if one is faster here."""
@@ -219,3 +234,27 @@ class Involution2d(Module):
 
     def _checked(self, x: Array) -> Array:
         return as_features(x, self.channels, self.conv2.parameters()[0].data)
+
+
+def group_count(channels: int, groups: int | None, group_channels: int) -> int:
+    """Return G, from ``groups`` or else from the channels of a group."""
+    name, size = ("group_channels", group_channels) if groups is None else ("groups", groups)
+    size = as_int(name, size)
+    if channels % size:
+        raise ArgumentError(name, f"is {size}", f"a divisor of the {channels} channels")
+    return channels // size if groups is None else size
+
+
+def generator(
+    channels: int, hidden: int, spanned: int, sigma: str, rng: np.random.Generator, dtype: DTypeLike
+) -> tuple[Sequential, Sequential]:
+    """Return reduce with ``sigma``, and span: the layers that generate the kernels."""
+    as_choice("sigma", sigma, SIGMAS)
+    between: dict[str, Module] = {}
+    if sigma == "bn-relu":
+        between["bn"] = BatchNorm2d(hidden, dtype=dtype)
+    if sigma != "identity":
+        between["relu"] = ReLU()
+    reduce = Conv2d(channels, hidden, bias=False, rng=rng, dtype=dtype)
+    span = Conv2d(hidden, spanned, rng=rng, dtype=dtype)
+    return Sequential(conv=reduce, **between), Sequential(conv=span)

@@ -233,9 +233,8 @@ def _branches(
     layer: nn.Involution2d, x: Array, dy: Array, kinked: Sequence[nn.ReLU | nn.MaxPool2d]
 ) -> list[tuple[Differences, str, Array, Array]]:
     """Return dkernel, dx_generate and dx_apply of ``layer``, each with its differences."""
-    options: Any = {"stride": layer.stride, "dilation": layer.dilation}
-    kernel = layer.generate_kernel(x)
-    held = layer.project(x).copy()  # a copy: it may be x itself, which the steps change
+    kernel, options = layer.generate_kernel(x), layer.options
+    held = layer.pad(layer.project(x)).copy()  # a copy: it may be x itself, which the steps change
     dheld, dkernel = involution_backward(dy, held, kernel, **options)
 
     def apply(x: Array, kernel: Array) -> Array:
@@ -244,10 +243,10 @@ def _branches(
     linear = partial(Differences, dy=dy, step=1.0, tolerance=TOLERANCE[x.dtype])
     product = linear(lambda: apply(held, kernel))
     generated = Differences(lambda: apply(held, layer.generate_kernel(x)), dy, kinked)
-    applied = linear(lambda: apply(layer.project(x), kernel))
+    applied = linear(lambda: apply(layer.pad(layer.project(x)), kernel))
     dx_generate = layer.reduce_backward(layer.span_backward(dkernel))
     return [
         (product, "dkernel", dkernel, kernel),
         (generated, "dx_generate", dx_generate, x),
-        (applied, "dx_apply", layer.project.backward(dheld), x),
+        (applied, "dx_apply", layer.project.backward(layer.pad.backward(dheld)), x),
     ]

@@ -9,8 +9,13 @@ import numpy as np
 from .. import nn
 from ..arrays import Array
 
-# Shape of x, training or not, and options of the layer: together they cover every branch.
-LAYERS: dict[str, tuple[tuple[int, int, int, int], bool, dict[str, Any]]] = {
+KINDS: dict[int, type[nn.Involution1d | nn.Involution2d | nn.Involution3d]] = {
+    3: nn.Involution1d,
+    4: nn.Involution2d,
+    5: nn.Involution3d,
+}
+# Shape of x, training or not, and options of the layer of `KINDS`: they cover every branch.
+LAYERS: dict[str, tuple[tuple[int, ...], bool, dict[str, Any]]] = {
     "3x3": ((2, 8, 4, 5), True, {"groups": 2}),
     "evaluation mode": ((1, 8, 5, 4), False, {"groups": 2}),
     "stride 2, odd sizes": ((2, 8, 5, 7), True, {"groups": 4, "stride": 2}),
@@ -21,14 +26,25 @@ LAYERS: dict[str, tuple[tuple[int, int, int, int], bool, dict[str, Any]]] = {
     "6 channels of 8, no sigma": ((2, 8, 3, 4), True, {
         "out_channels": 6, "groups": 3, "sigma": "identity"
     }),
+    "reflected border, stride 2": ((1, 8, 5, 6), True, {
+        "groups": 2, "kernel_size": 5, "stride": 2, "padding_mode": "reflect"
+    }),
+    "even window, padding of opposite sides": ((2, 8, 5, 6), False, {
+        "groups": 2, "kernel_size": (4, 3), "padding": 1, "padding_mode": "circular"
+    }),
+    "no padding": ((1, 8, 6, 7), True, {"groups": 2, "stride": (1, 2), "padding": "valid"}),
+    "1-D, stride 2": ((2, 8, 7), True, {"groups": 2, "stride": 2}),
+    "3-D, stride (2, 1, 2)": ((1, 4, 4, 3, 5), True, {"groups": 2, "stride": (2, 1, 2)}),
+    "3-D, no padding": ((1, 4, 3, 4, 5), False, {"groups": 1, "padding": (1, 0, 0)}),
 }  # fmt: skip
 
 
-def make_layer(case: str, seed: int) -> tuple[nn.Involution2d, Array]:
+def make_layer(case: str, seed: int) -> tuple[nn.Module, Array]:
     """Return the float64 layer of a row of `LAYERS` and an ``x`` for it, all numbers random."""
     shape, training, options = LAYERS[case]
     rng = np.random.default_rng(seed)
-    layer = nn.Involution2d(shape[1], rng=rng, dtype=np.float64, **{"kernel_size": 3} | options)
+    make = KINDS[len(shape)]
+    layer = make(shape[1], rng=rng, dtype=np.float64, **{"kernel_size": 3} | options)
     return layer, _randomize(layer, shape, training, rng)
 
 
@@ -50,7 +66,7 @@ def make_network(training: bool, seed: int) -> tuple[nn.Sequential, Array]:
 
 
 def _randomize(
-    layer: nn.Module, shape: tuple[int, int, int, int], training: bool, rng: np.random.Generator
+    layer: nn.Module, shape: tuple[int, ...], training: bool, rng: np.random.Generator
 ) -> Array:
     """Change all parameters and running averages from their start values; return an ``x``."""
     for parameter in layer.parameters():  # a bias of zero would hide its faults

@@ -194,15 +194,13 @@ def record_gradients(layer: Involution2d, x: Array, dy: Array) -> Gradients:
     """
     trace = record(layer, x)
     kept = [parameter.grad.copy() for parameter in layer.parameters()]
-    dvalue, dkernel = involution_backward(
-        dy, trace.x, trace.kernel, stride=layer.stride, dilation=layer.dilation
-    )
+    dvalue, dkernel = involution_backward(dy, trace.x, trace.kernel, **layer.options)
     layer.generate_kernel(x)  # so that span and reduce can run backward
     dreduced = layer.span_backward(dkernel)
     dx_generate = layer.reduce_backward(dreduced)
     layer(x)
     dx = layer.backward(dy)
-    dx_apply = layer.project.backward(dvalue)
+    dx_apply = layer.project.backward(layer.pad.backward(dvalue))
     for parameter, grad in zip(layer.parameters(), kept, strict=True):
         parameter.grad[...] = grad
     agree("dx", dx, dx_apply + dx_generate, terms=dkernel[0, :, :, :, 0, 0].size)
@@ -214,14 +212,14 @@ def record_gradients(layer: Involution2d, x: Array, dy: Array) -> Gradients:
 def _record_layer(layer: Involution2d | EdgeDenoiser, x: Array) -> Trace:
     pool: Module = Sequential()
     span: Module
-    options: tuple[Any, ...] = 1, layer.window
+    groups, options = 1, dict[str, Any]()
     if isinstance(layer, EdgeDenoiser):
         given, value, softmax = layer.features(x), x, True
         reduce, span = layer.reduce, layer.span
     else:
-        given, value, softmax = x, layer.project(x), False
+        given, value, softmax = layer.crop(x), layer.pad(layer.project(x)), False
         pool, reduce, span = layer.pool, layer.conv1, layer.conv2.children()["conv"]
-        options = layer.groups, layer.window, layer.stride, layer.dilation
+        groups, options = layer.groups, layer.options
     norm, statistics = reduce.children().get("bn"), {}
     if isinstance(norm, BatchNorm2d):
         statistics = {
@@ -245,7 +243,7 @@ def _record_layer(layer: Involution2d | EdgeDenoiser, x: Array) -> Trace:
         softmax=softmax,
         kernel=layer.generate_kernel(x),
         y=layer(x),
-        geom=make_geometry(value.shape, *options),
+        geom=make_geometry(value.shape, groups, layer.window, **options),
     )
     trace.check()
     return trace

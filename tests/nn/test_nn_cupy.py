@@ -51,6 +51,18 @@ def test_every_layer(name: str, training: bool) -> None:
     check_on_gpu(layer, random((3, 6, 7, 8), np.float32, 0))
 
 
+@needs.compiler
+@pytest.mark.usefixtures("cupy")
+@pytest.mark.parametrize(("layer", "shape"), [
+    (nn.Involution2d(8, 5, groups=2, stride=2, padding_mode="reflect", rng=0), (2, 8, 6, 7)),
+    (nn.Involution2d(8, (4, 3), groups=2, padding="valid", rng=0), (2, 8, 6, 7)),
+    (nn.Involution1d(8, 3, groups=2, dilation=2, rng=0), (2, 8, 9)),
+    (nn.Involution3d(8, (3, 1, 3), groups=2, stride=(1, 2, 2), rng=0), (2, 8, 4, 5, 3)),
+], ids=["reflect", "valid", "1-D", "3-D"])  # fmt: skip
+def test_involutions(layer: nn.Module, shape: tuple[int, ...]) -> None:
+    check_on_gpu(copy.deepcopy(layer), random(shape, np.float32, 0), 1e-5)
+
+
 def through_the_host(self: nn.ReLU, x: Any) -> Any:
     return RIGHT_RELU(self, array_module(x).asarray(as_numpy(x)))
 

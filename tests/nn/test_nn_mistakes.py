@@ -14,14 +14,59 @@ from involution_edu.arrays import Array
 MISTAKES: dict[str, tuple[Any, type[Exception], str]] = {
     "channels 0": (lambda: nn.Involution2d(0), ValueError, "channels is 0; need"),
     "channels float": (lambda: nn.Involution2d(16.0), TypeError, r"channels is 16\.0; need"),  # type: ignore[arg-type]
-    "even kernel": (lambda: nn.Involution2d(16, 4), ValueError, "kernel_size is 4; need odd"),
-    "even columns": (lambda: nn.Involution2d(16, (3, 2)), ValueError, "kernel_size .* need odd"),
-    "even columns, larger": (
-        lambda: nn.Involution2d(16, (3, 4)),
+    **{
+        f"even window {window}": (
+            lambda window=window: nn.Involution2d(16, window),
+            ValueError,
+            'padding is "same" with a window of . x .; need odd sizes for it: pass the padding',
+        )
+        for window in (4, (3, 2), (3, 4), (4, 3))
+    },
+    "padding larger than same": (
+        lambda: nn.Involution2d(16, (5, 3), padding=2),
         ValueError,
-        r"kernel_size is \(3, 4\); need odd",
+        r"padding is \(2, 2\); need at most \(2, 1\), for the middle of every window",
     ),
-    "even rows": (lambda: nn.Involution2d(16, (4, 3)), ValueError, "kernel_size .* need odd"),
+    "padding mode": (
+        lambda: nn.Involution2d(16, padding_mode="mirror"),
+        ValueError,
+        "padding_mode is 'mirror'; need one of 'zeros', 'reflect', 'replicate', 'circular'",
+    ),
+    "reflect more than the image": (
+        lambda: nn.Involution2d(16, padding_mode="reflect")(np.zeros((1, 16, 9, 3), np.float32)),
+        ValueError,
+        r"x has shape \(1, 16, 9, 3\); need at least 4 columns to pad 3 in mode 'reflect'",
+    ),
+    "a period more than the image": (
+        lambda: nn.Pad2d((3, 0), "circular")(np.zeros((1, 1, 2, 3))),
+        ValueError,
+        "need at least 3 rows to pad 3 in mode 'circular'",
+    ),
+    "no window fits": (
+        lambda: nn.Involution2d(16, 7, padding="valid")(np.zeros((1, 16, 9, 6), np.float32)),
+        ValueError,
+        r"x has shape \(1, 16, 9, 6\); need at least 7 pixels on axis 3",
+    ),
+    "a pair in 1-D": (
+        lambda: nn.Involution1d(16, padding=(1, 1)),  # type: ignore[arg-type]
+        TypeError,
+        r"padding is \(1, 1\); need an int >= 0",
+    ),
+    "axes in 1-D": (
+        lambda: nn.Involution1d(16)(np.zeros((1, 16, 9, 6), np.float32)),
+        ValueError,
+        r"x has shape \(1, 16, 9, 6\); need \(N, C, W\) with C = 16",
+    ),
+    "axes in 3-D": (
+        lambda: nn.Involution3d(16)(np.zeros((1, 16, 9, 6), np.float32)),
+        ValueError,
+        r"x has shape \(1, 16, 9, 6\); need \(N, C, D, H, W\) with C = 16",
+    ),
+    "even window in 3-D": (
+        lambda: nn.Involution3d(16, (3, 2, 3)),
+        ValueError,
+        'padding is "same" with a window of 3 x 2 x 3; need odd sizes',
+    ),
     "groups": (lambda: nn.Involution2d(16, groups=3), ValueError, "groups is 3; need a divisor"),
     "group_channels": (
         lambda: nn.Involution2d(24),

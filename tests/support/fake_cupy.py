@@ -162,11 +162,11 @@ for dunder in (
 ndarray.__hash__ = None  # type: ignore[assignment]
 
 ATTRIBUTES = ("T", "dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides")
-METHODS = ("astype", "copy", "max", "mean", "min", "reshape", "sum", "swapaxes")
+METHODS = ("astype", "copy", "max", "mean", "min", "reshape", "sum", "swapaxes", "take")
 # Functions of NumPy that CuPy has too, by the same name.
 FUNCTIONS = (
     "arange", "einsum", "empty_like", "exp", "full", "full_like", "isnan", "log", "matmul",
-    "maximum", "ones", "pad", "sqrt", "where", "zeros", "zeros_like",
+    "maximum", "moveaxis", "ones", "pad", "sqrt", "where", "zeros", "zeros_like",
 )  # fmt: skip
 
 

@@ -106,6 +106,15 @@ SIMPLE: dict[str, tuple[Callable[[Any], nn.Module], str]] = {
         lambda dtype: nn.MaxPool2d((5, 2), stride=(1, 3), padding=(2, 0)),
         "MaxPool2d((5, 2), (1, 3), (2, 0))",
     ),
+    "reflect (1, 3)": (
+        lambda dtype: nn.Pad2d((1, 3), "reflect"),
+        "ReflectionPad2d((3, 3, 1, 1))",
+    ),
+    "replicate 6": (lambda dtype: nn.Pad2d(6, "replicate"), "ReplicationPad2d(6)"),
+    "circular (5, 2)": (
+        lambda dtype: nn.Pad2d((5, 2), "circular"),
+        "CircularPad2d((2, 2, 5, 5))",
+    ),
     "global pool": (
         lambda dtype: nn.GlobalAvgPool2d(),
         "Sequential(AdaptiveAvgPool2d(1), Flatten())",
