@@ -90,7 +90,7 @@ def fuses(x: Any, geom: Geometry, features: int) -> bool:
 def generate_and_apply(
     x: Any, features: Any, weight: Any, bias: Any, geom: Geometry, version: Version | None = None
 ) -> Array:
-    """Return y by the equation of cuda/fused.cu, from (N, C_r, H_out, W_out) ``features``."""
+    """Return y by the equation of cuda/fused.cuh, from (N, C_r, H_out, W_out) ``features``."""
     import cupy
 
     with x.device:
