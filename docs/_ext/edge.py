@@ -51,7 +51,8 @@ def kernel_shapes(model: EdgeDenoiser, noisy: Array, clean: Array) -> Shapes:
     of_edges = [measures.structure(photo * STD.reshape(3, 1, 1)) for photo in clean]
     direction, coherence, energy = map(np.array, zip(*of_edges, strict=True))
     edges, flat = (coherence > 0.5) & (energy >= 20**2), energy <= 4**2
-    longer, (angle, _) = measures.elongation(kernels), measures.orientation(kernels)
+    angle, strength = measures.orientation(kernels)  # the strength is (λ1 - λ2) / (λ1 + λ2)
+    longer = 2 * strength / (1 + strength)  # 1 - λ2/λ1: 0 for a round dot, 1 for a line
     apart = np.abs((angle - direction + 90) % 180 - 90)
     medians = (float(np.median(longer[pixels])) for pixels in (edges, flat))
     return Shapes(next(medians), float((apart[edges] <= 20).mean()), next(medians))

@@ -101,6 +101,8 @@ def run(
         raise ArgumentError("layer", f"is {layer!r}", f"none for {model}, which is one layer")
     usual = 96 if model == "edge" else 64
     size = usual if size is None else as_int("size", size, 8, MAX_SIZE)
+    if out.suffix != ".html":  # a browser would not show it as a page
+        raise ArgumentError("out", f"is {out}", "a name that ends in .html")
     check_writable(out, force=force, choice="another file with --out")
 
     name = name_of(image)

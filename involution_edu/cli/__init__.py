@@ -72,7 +72,7 @@ class _Parser(ArgumentParser):
         """Exit with code 2 because of ``words``, with the option that was perhaps meant."""
         from difflib import get_close_matches
 
-        close = get_close_matches(words[0], self.options().values(), 1)
+        close = get_close_matches(words[0], self.options().values(), 1, 0.7)
         hint = "".join(f"; did you mean {option}?" for option in close)
         self.error(f"unrecognized arguments: {' '.join(words)}{hint}")
 
@@ -216,7 +216,9 @@ def _run(args: Namespace, argv: Sequence[str]) -> int:
             raise
         return _fail(args.parser.options().get(name, name) + str(error).removeprefix(name))
     except (OSError, BackendUnavailable) as error:
-        return _fail(error)
+        name, verb, rest = str(error).partition(" is ")
+        option = args.parser.options().get(name)
+        return _fail(f"{option}{verb}{rest}" if option else error)
     except MemoryError as error:
         return _fail(f"not enough memory ({error})")
     _print((as_json(result) if args.json else result.text()) + "\n", plain=args.json)

@@ -110,11 +110,19 @@ def add_force(parser: Any, about: str = "replace files that exist") -> None:
     parser.add_argument("--force", action="store_true", help=about)
 
 
+def folder(text: str) -> Path:
+    """Return the folder that ``text`` names; refuse what can only mean a file."""
+    path = Path(text)
+    if path.suffix in (".gif", ".png", ".apng", ".webp", ".mp4", ".html") and not path.exists():
+        raise ArgumentTypeError(f"{text!r} is the name of a file; need that of a folder")
+    return path
+
+
 def add_out_dir(parser: ArgumentParser, holds: str) -> None:
     """Add the output folder, and whether files in it may be replaced."""
     about = f"folder for {holds} (default: the current one)"
     parser.add_argument(
-        "--out", dest="out_dir", type=Path, default=Path(), metavar="DIR", help=about
+        "--out", dest="out_dir", type=folder, default=Path(), metavar="DIR", help=about
     )
     add_force(parser)
 

@@ -34,11 +34,7 @@ def run(args: Namespace) -> Result:
         pixel = None if args.pixel is None else tuple(args.pixel)
         return walkthrough.run(args.image, pixel=pixel, seed=args.seed)
     done = demo.run(
-        args.image,
-        out_dir=args.out_dir,
-        force=args.force,
-        seed=args.seed,
-        progress=progress_bar(),
+        args.image, out_dir=args.out_dir, force=args.force, seed=args.seed, progress=progress_bar()
     )
     if args.open:
         webbrowser.open(done.files[-1].resolve().as_uri())

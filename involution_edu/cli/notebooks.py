@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from shlex import quote
 
 from ..progress import progress_bar
 from .command import Command, Message, Result, add_force
@@ -32,7 +33,7 @@ def run(args: Namespace) -> Result:
     titles = [notebooks.title(path) for path in found]
     lines = [f"{path.stem[:2]}  {title}" for path, title in zip(found, titles, strict=True)]
     where = found[0].parent if found else notebooks.folder()
-    text = "\n".join([*lines, "", f"in {where}; open them with: jupyter lab {where}"])
+    text = "\n".join([*lines, "", f"in {where}; open them with: jupyter lab {quote(str(where))}"])
     return Message(text, {"titles": titles, "files": [str(path) for path in found]})
 
 

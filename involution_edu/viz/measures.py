@@ -43,13 +43,6 @@ def orientation(kernels: Array) -> tuple[Array, Array]:
     return angle, _ratio(np.hypot(wide - tall, 2 * slant), tall + wide)
 
 
-def elongation(kernels: Array) -> Array:
-    """Return 1 - λ2/λ1 of the second moments of ``|kernel|``: 0 for a round dot, 1 for a line."""
-    strength = orientation(kernels)[1]  # (λ1 - λ2) / (λ1 + λ2)
-    longer: Array = 2 * strength / (1 + strength)
-    return longer
-
-
 def structure(photo: Array) -> tuple[Array, Array, Array]:
     """Return direction, coherence and energy of the edges of ``photo`` (C, H, W), each (H, W).
 

@@ -205,7 +205,10 @@ def test_weights_of_a_file_are_used_and_named(photo: Path, weights: Path, tmp_pa
             ["--model", "digits", "--weights", "a.npz"],
             "--weights is a.npz; need no weights for digits",
         ),
-        (["--model", "rednet26", "--weights", "a.npz"], "path is a.npz; there is no such file"),
+        (
+            ["--model", "rednet26", "--weights", "a.npz"],
+            "--weights is a.npz; there is no such file",
+        ),
         # Its page would be too large, not wrong: sums of 512 numbers are rounded in float32.
         (
             ["--model", "rednet26", "--size", "128", "--layer", "layer4.0.conv2"],

@@ -177,8 +177,9 @@ def test_the_command_lists_and_copies(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["notebooks"]) == 0
     listed = capsys.readouterr().out
     assert all(notebooks.title(path) in listed for path in PATHS)
-    target = tmp_path / "mine"
+    target = tmp_path / "my course"
     assert main(["notebooks", "--copy", str(target)]) == 0
+    assert f"jupyter lab '{target}'" in capsys.readouterr().out
     assert [path.name for path in sorted(target.iterdir())] == [path.name for path in PATHS]
     for path in target.iterdir():
         code = [cell for cell in read(path)["cells"] if cell["cell_type"] == "code"]

@@ -34,13 +34,6 @@ def test_measures_counted_by_hand() -> None:
     assert measures.distance(np.stack([a, -a, 3 * a]), a).tolist() == [0, 1, 0.5]
 
 
-def test_elongation_is_one_minus_the_ratio_of_the_moments() -> None:
-    cross = np.array([[0.0, 1.0, 0.0], [3.0, 0.0, 3.0], [0.0, 1.0, 0.0]])
-    assert_allclose(
-        measures.elongation(np.stack([np.eye(3), np.ones((3, 3)), cross])), [1, 0, 2 / 3]
-    )
-
-
 @pytest.mark.parametrize("angle", [0, 20, 45, 90, 160])
 def test_the_structure_of_a_straight_edge(angle: float) -> None:
     rows, columns = np.mgrid[:31, :40]

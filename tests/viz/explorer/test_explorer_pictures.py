@@ -175,7 +175,7 @@ def test_the_noise_of_the_training_is_added(
     page = saved(folder, f"noise {noise}", explorer(trace, photo=True, noise=noise).html)
     Image.new("RGB", (400, 200), (120, 120, 120)).save(tmp_path / "grey.png")
     with opened(browser, page) as tab:
-        assert "scaled to 48 × 96 pixels, with noise" in chosen(tab, tmp_path / "grey.png")
+        assert "grey.png, 48 × 96 pixels, with noise" in chosen(tab, tmp_path / "grey.png")
         x = array(tab, "explorer.run.x", (3, 48, 96))
     data = data_of(page.read_text(encoding="utf-8"))
     std, mean = (np.array(data["colour"][name]).reshape(3, 1, 1) for name in ("std", "mean"))

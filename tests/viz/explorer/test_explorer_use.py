@@ -224,6 +224,13 @@ def test_paint_reaches_what_it_should_at_a_stride(browser: Any, folder: Path) ->
     assert scaled_error(y, record(layer_of(name), x).y[0].astype(float)) <= TOLERANCE
 
 
+def test_labels_of_a_narrow_output_are_not_over_each_other(photo_page: Any, browser: Any) -> None:
+    for width, in_a_row in ((390, False), (1280, True)):
+        with opened(browser, photo_page[0], viewport={"width": width, "height": 844}) as tab:
+            left, right = (y for words, _, y in calls(tab, "fillText", "output") if len(words) > 9)
+        assert (left == right) is in_a_row
+
+
 def test_painting_with_the_mouse(photo_page: Any, browser: Any) -> None:
     path, _ = photo_page
     with opened(browser, path, "#at=4,5&pinned=1") as tab:
@@ -234,7 +241,8 @@ def test_painting_with_the_mouse(photo_page: Any, browser: Any) -> None:
         tab.mouse.up()
         settle(tab)
         assert at(tab) == [4, 5]
-        assert {"2,3,0", "2,6,2"} <= set(tab.evaluate("[...explorer.painted.keys()]"))
+        stroke = {f"2,{w},{c}" for w in range(3, 7) for c in range(3)}  # without gaps
+        assert set(tab.evaluate("[...explorer.painted.keys()]")) == stroke
 
 
 def test_the_address_brings_everything_back(photo_page: Any, browser: Any) -> None:

@@ -32,8 +32,8 @@ class Hero(Scene):
     name = "hero"
     title = "Convolution and involution"
     caption = (
-        "Kernels drawn over a photo: a convolution has the same one everywhere, here the mean of "
-        "those on the right; an involution makes one for each pixel, and they follow the edges. "
+        "Kernels drawn over a photo: a convolution has the same one everywhere, here the best for "
+        "this photo; an involution makes one for each pixel, and they follow the edges. "
         "Then both remove noise from the photo: the convolution blurs it, the involution keeps it "
         "sharp."
     )

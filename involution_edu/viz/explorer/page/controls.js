@@ -32,9 +32,16 @@ function watch(canvas, size, toOutput) {
   });
 }
 
+let brushed = [0, 0]; // the last pixel of the stroke; a fast mouse skips some between two events
+
 function paints(event, canvas) {
   if (!state.painting || canvas !== $("input") || !(event.buttons & 1)) return false;
-  paintAt(pixelUnder(event, H, W));
+  const to = pixelUnder(event, H, W);
+  const from = event.type === "pointerdown" ? to : brushed;
+  const steps = Math.max(1, ...to.map((end, n) => Math.abs(end - from[n])));
+  for (let k = steps - 1; k >= 0; k--)
+    paintAt(to.map((end, n) => Math.round(end + ((from[n] - end) * k) / steps)));
+  brushed = to;
   return true;
 }
 

@@ -99,7 +99,7 @@ function drawKernel({ i, j, kernel }) {
   const members = `channels ${nameOf(g * C_g)} to ${nameOf((g + 1) * C_g - 1)}`;
   const whose = C_g === 1 ? `channel ${nameOf(g)}` : G === 1 ? `all ${C} channels` : members;
   say("c-kernel", `${K_h} × ${K_w}, for ${whose}`);
-  say("most", `darkest: ${number(most)} in size`);
+  say("most", `darkest: ${kernel.some((k) => k < 0) ? "±" : ""}${number(most)}`);
   const swatch = (id, colour) => {
     $(id).style.backgroundColor = `rgb(${colour})`;
   };
@@ -148,7 +148,8 @@ function drawOutput({ i, j }) {
     pen.fillStyle = PALE;
     pen.fillRect(edge - unit, 0, 2 * unit, H_out);
     label(drawn, [0, 0], "convolution", "left");
-    label(drawn, [0, W_out], "involution", "right");
+    const low = W_out < 180 * unit ? H_out - 19 * unit : 0; // no room for both in a row
+    label(drawn, [low, W_out], "involution", "right");
   }
   frame(drawn, [i, j]);
   if (state.other) tag(drawn, state.other, "B", [H_out, W_out]);

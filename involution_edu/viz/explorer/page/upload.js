@@ -72,7 +72,7 @@ async function choose(file) {
     own = file.name;
     await compute(x, rows, columns);
     const noise = data.noise ? ", with noise as in the training" : "";
-    say("about", `Your picture ${own}, scaled to ${rows} × ${columns} pixels${noise}; it stays on this device.`);
+    say("about", `Your picture ${own}, ${rows} × ${columns} pixels${noise}; it stays on this device.`);
     $("about").title = $("about").textContent;
   } catch {
     say("about", `${file.name} cannot be read as a picture.`);
