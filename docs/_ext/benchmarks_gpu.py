@@ -47,6 +47,7 @@ METHOD = """\
 - **cupy:v1** reads as the authors' own CUDA kernels do, a thread for each result.
 - **generate_and_apply** computes y from a layer's features. Fused, it is one launch, and no kernel
   is in memory; unfused, a matrix product writes the kernel and `cupy` applies it.
+  CuPy's product of float16 goes through float32: there, unfused is no measure of half precision.
 - **torch eager** is the formula they published for PyTorch: unfold, multiply, sum, and autograd;
   **torch.compile** is the same, compiled for each shape, forward only.
 """

@@ -10,7 +10,8 @@ new ones::
 
 To add a rung, write such a module and add its row to `LADDER`: the tests, ``compare`` and
 ``gradcheck`` read that table. NumPy arrays are never moved to a GPU, nor CuPy arrays to the
-processor. The backends for a GPU come in versions, called ``NAME:VERSION``.
+processor. The backends for a GPU come in versions, called ``NAME:VERSION``. Without a GPU,
+``cuda_host`` runs those of ``cupy`` on NumPy arrays, slowly, if it is named.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ LADDER = (
     Rung("numba_cuda", "numba_cuda", "CUDA in Python: the code of one thread of the GPU", "cupy"),
     Rung("cupy", "cupy_raw", "CUDA C++: a thread of the GPU for each pixel", "cupy"),
 )
+# Beside the ladder: too slow for anything but to learn from, so it runs only by name.
+CUDA_HOST = Rung("cuda_host", "cuda_host", "the CUDA C++ of cupy, run on the processor by g++")
 
 _chosen: ContextVar[str] = ContextVar("involution_edu_backend", default="auto")
 
@@ -119,10 +122,11 @@ def resolve(spec: str, argument: str = "backends") -> Backend:
 
 def rung_of(spec: str, argument: str = "backends") -> Rung:
     """Return the row of the ladder that ``spec`` names; an error is about ``argument``."""
-    for rung in LADDER:
+    for rung in (*LADDER, CUDA_HOST):
         if rung.name == str(spec).partition(":")[0]:
             return rung
-    need = "'auto' or " * (argument == "backend") + one_of(spec, [rung.name for rung in LADDER])
+    names = [rung.name for rung in (*LADDER, CUDA_HOST)]
+    need = "'auto' or " * (argument == "backend") + one_of(spec, names)
     raise ArgumentError(argument, f"is {spec!r}", need)
 
 

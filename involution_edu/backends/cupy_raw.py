@@ -17,7 +17,12 @@ from ..geometry import Geometry
 from .cuda import fused, versions
 from .cuda.versions import TASKS, VERSIONS, Version, highest_that_fits, plan
 
-DEFAULT_SHARED = 48 * 1024  # bytes of shared memory that a block gets without asking
+INSTALL = "pip install 'cupy-cuda13x[ctk]'"
+# Needs all that the launcher needs: NVRTC, CUDA's headers, and a driver that loads the result.
+PROBE = """
+#include <cuda_fp16.h>
+extern "C" __global__ void probe(__half* y) { *y = __float2half(1.0f); }
+"""
 
 
 def why_no_gpu() -> str | None:
@@ -27,7 +32,7 @@ def why_no_gpu() -> str | None:
     except ImportError as error:
         if which("nvidia-smi") is None:
             return "no NVIDIA GPU is seen here (nvidia-smi is absent)"
-        return f"cupy cannot be imported ({error}): pip install cupy-cuda13x"
+        return f"cupy cannot be imported ({error}): {INSTALL}"
     try:
         devices = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
@@ -45,10 +50,20 @@ def unavailable() -> str | None:
     import cupy
 
     try:
-        cupy.cuda.nvrtc.getVersion()
-    except (ImportError, RuntimeError) as error:
-        return f"no NVRTC, CUDA's compiler ({error}): pip install 'cuda-toolkit[nvrtc,cudart]'"
+        cupy.RawModule(code=PROBE, options=("--std=c++17",)).get_function("probe")
+    except Exception as error:  # noqa: BLE001 - whatever stops it is the reason
+        return _why_no_compiler(" ".join(str(error).split()))
     return None
+
+
+def _why_no_compiler(error: str) -> str:
+    """Return the reason and the fix for an error of CuPy that compiles and loads `PROBE`."""
+    if "cuda_fp16.h" in error:
+        return f"CuPy does not find CUDA's headers ({error:.200}): {INSTALL}"
+    if "PTX" in error or "NO_BINARY" in error:  # CUDA's names of these errors
+        newer = "install a newer driver, or pip install 'cupy-cuda12x[ctk]'"
+        return f"the driver is older than CUDA's compiler ({error:.200}): {newer}"
+    return f"CuPy cannot compile CUDA C++ ({error:.200}): {INSTALL}"
 
 
 def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = None) -> Array:
@@ -75,7 +90,7 @@ def fuses(x: Any, geom: Geometry, features: int) -> bool:
 def generate_and_apply(
     x: Any, features: Any, weight: Any, bias: Any, geom: Geometry, version: Version | None = None
 ) -> Array:
-    """Return y by the equation of cuda/fused.cu, from (N, C_r, H_out, W_out) ``features``."""
+    """Return y by the equation of cuda/fused.cuh, from (N, C_r, H_out, W_out) ``features``."""
     import cupy
 
     with x.device:
@@ -99,8 +114,6 @@ def _run(
             arguments = (*operands, result, versions.struct_of_sizes(geom, features))
             try:
                 function = _function(planned.name, device.id)
-                if planned.shared > DEFAULT_SHARED:
-                    function.max_dynamic_shared_size_bytes = planned.shared
                 function((planned.grid,), planned.block, arguments, shared_mem=planned.shared)
             except Exception as error:
                 raise RuntimeError(f"{planned} failed for {geom}: {error}") from error
@@ -113,7 +126,10 @@ def _function(name: str, device: int) -> Any:
     import cupy
 
     options = {"options": ("--std=c++17",), "name_expressions": (name,)}
-    return cupy.RawModule(code=versions.cuda_source(), **options).get_function(name)
+    function = cupy.RawModule(code=versions.cuda_source(), **options).get_function(name)
+    # Once, for all launches: a smaller number set for one would refuse that of another thread.
+    function.max_dynamic_shared_size_bytes = _shared_limit(device)
+    return function
 
 
 @cache

@@ -202,16 +202,10 @@ def torch_compile(operands: Sequence[Array], geom: Geometry) -> Job:
     x, kernel = map(torch.from_dlpack, operands[:2])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch's compiler imports what PyTorch deprecates
-        function = _compiled_formula()
+        torch.compiler.reset()  # each size is compiled, and after 8 of one function no more is
+        function = torch.compile(unfold_multiply_sum, dynamic=False, fullgraph=True)
         function(x, kernel, geom)
     return {"forward": lambda: function(x, kernel, geom)}
-
-
-@cache
-def _compiled_formula() -> Any:
-    import torch
-
-    return torch.compile(unfold_multiply_sum, dynamic=False, fullgraph=True)
 
 
 PEERS: dict[str, Prepare] = {"torch eager": torch_eager, "torch.compile": torch_compile}

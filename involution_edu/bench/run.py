@@ -138,8 +138,14 @@ class Session:
         measurements: list[Measurement] = []
         for size, dtype in cases:
             shape = label(size)
-            copies = self.device.copies(make_operands(size, dtype))
             watches: dict[tuple[str, str], Stopwatch] = {}
+            try:
+                copies = self.device.copies(make_operands(size, dtype))
+            except MemoryError as error:  # CuPy's is one too
+                self.absent[f"all on {shape}, {dtype}"] = one_line(error)
+                for _ in range(rounds):
+                    self.step(f"leaving out {shape}")
+                continue
             for contender in contenders:
                 try:
                     jobs = [contender.job(operands, size) for operands in copies]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from shutil import which
 from textwrap import fill
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..backends import LADDER, Rung, arrays_taken, available_backends, numba_cpu
 from ..backends.numba_cpu import NOT_KEPT
 from ..cases import TOLERANCE, random_operands, scaled_error
 from ..geometry import make_geometry
+from ..nn import Involution2d
 from .on_numpy import on_numpy, results
 from .text import Lines, wrapped
 
@@ -78,7 +80,7 @@ def examine() -> Diagnosis:
     problems += [
         f"{name}: {fault}"
         for name, fault in backends.items()
-        if fault and (name in BASE or reasons[name] is None)
+        if fault and (name in BASE or reasons[name] is None or _should_run(name))
     ]
     threads, cache = (None, None) if backends["numba"] else _numba()
     if cache and not _writable(Path(cache)):
@@ -90,6 +92,12 @@ def examine() -> Diagnosis:
     versions = {"involution_edu": __version__, **versions}
     settings = _cores(), threads, cache
     return Diagnosis(platform.platform(), python, versions, *settings, backends, tuple(problems))
+
+
+def _should_run(name: str) -> bool:
+    """Return whether the packages of a GPU's backend are installed beside NVIDIA's driver."""
+    packages = {"cupy": ("cupy-cuda12x", "cupy-cuda13x"), "numba_cuda": ("numba-cuda",)}
+    return which("nvidia-smi") is not None and any(map(_version, packages.get(name, ())))
 
 
 def _version(package: str) -> str | None:
@@ -115,6 +123,8 @@ def _failure(rung: Rung) -> str | None:
             backends = map(on_numpy, (rung.name, "loops"))
             found, right = (results(backend, operands, geom) for backend in backends)
             off = max(off, *(scaled_error(found[tensor], right[tensor]) for tensor in right))
+        if rung.name == "cupy":
+            off = max(off, _error_of_layer())
     except Exception as error:  # noqa: BLE001 - any error is the diagnosis
         reason = " ".join(str(error).split())
         return f"{CACHE_FIX} ({reason})" if "cannot cache" in reason else f"fails with {reason}"
@@ -122,6 +132,18 @@ def _failure(rung: Rung) -> str | None:
         return None
     command = f"involution-edu compare --backends {rung.name}"
     return f"gives wrong numbers, off by {off:.1e}: {command} shows where"
+
+
+def _error_of_layer() -> float:
+    """Return the error of a layer and its backward pass on a GPU, which need cuBLAS too."""
+    import cupy
+
+    layer = Involution2d(16, 3, rng=0)
+    x = np.random.default_rng(0).standard_normal((2, 16, 5, 6)).astype(np.float32)
+    right = layer(x), layer.backward(x)
+    layer.to("cupy")
+    found = layer(on_gpu := cupy.asarray(x)), layer.backward(on_gpu)
+    return max(scaled_error(cupy.asnumpy(a), b) for a, b in zip(found, right, strict=True))
 
 
 def _numba() -> tuple[int, str | None]:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..arrays import Array
-from ..backends import Backend, arrays_taken, resolve, rung_of
+from ..backends import CUDA_HOST, Backend, arrays_taken, resolve, rung_of
 from ..backends.cuda.versions import TASKS
 from ..geometry import Geometry
 
@@ -34,7 +34,8 @@ def takes(backend: Any, geom: Geometry, dtype: Any) -> bool:
 
 def simulated(spec: str) -> bool:
     """Return whether a backend runs in a simulator of a GPU, too slow for realistic sizes."""
-    return arrays_taken(rung_of(spec)) != rung_of(spec).arrays
+    rung = rung_of(spec)
+    return rung is CUDA_HOST or arrays_taken(rung) != rung.arrays
 
 
 def results(backend: Backend, operands: Sequence[Any], geom: Geometry) -> dict[str, Array]:

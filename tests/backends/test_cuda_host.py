@@ -336,6 +336,10 @@ FAULTS = {
         "pitch = columns + (wide < 16 ? gap : 0);", "pitch = columns + gap + 2;", "forward", V4,
         caught="wrote beyond its shared memory",
     ),
+    "blocks of more threads than it is compiled for": Fault(
+        "constexpr int FEW_THREADS = 128;", "constexpr int FEW_THREADS = 32;", "forward", V4,
+        caught="its launch bounds are 32 threads",
+    ),
     "the weights of another group": Fault(
         "const T* rows = weight + g * K * K * s.C_r;", "const T* rows = weight;",
         FUSED, F2, "33x45, two groups of 4, 5x5",
@@ -446,12 +450,14 @@ def test_sanitizers_find_nothing(tmp_path: Path) -> None:
             "runtime error",
         ),
         ("columns % PAIR == 0 && address", "address", "backward_kernel_v4", "misaligned address"),
+        (" && address % (PAIR * sizeof(T)) == 0", "", "forward_v4", "misaligned address"),
         ("min(tap0 + t, taps - 1)", "tap0 + t", "backward_kernel_v3<float, 0>", "use-after-poison"),
     ],
     ids=[
         "reads beyond the image",
         "overflows an int",
         "reads pairs where rows are odd",
+        "reads pairs from any address",
         "reads beyond the tile",
     ],
 )

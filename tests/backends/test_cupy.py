@@ -19,7 +19,7 @@ import involution_edu as inv
 from involution_edu import nn
 from involution_edu.backends import cupy_raw, select
 from involution_edu.backends.cuda import fused
-from involution_edu.backends.cuda.versions import VERSIONS
+from involution_edu.backends.cuda.versions import VERSIONS, cuda_source
 from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
 from involution_edu.geometry import make_geometry
 from involution_edu.verify import doctor
@@ -172,17 +172,26 @@ def no_gpu(fake: Any) -> None:
     fake.cuda.runtime.getDeviceCount = lambda: 0
 
 
-def no_nvrtc(fake: Any) -> None:
-    def version() -> tuple[int, int]:
-        raise RuntimeError("no libnvrtc")
+def probe_fails(message: str) -> Callable[[Any], None]:
+    def lack(fake: Any) -> None:
+        def compile_probe(code: str) -> None:
+            raise RuntimeError(message)
 
-    fake.cuda.nvrtc.getVersion = version
+        fake.compile_probe = compile_probe
+
+    return lack
+
+
+def test_the_probe_includes_the_headers_of_the_source() -> None:
+    included = [line for line in cuda_source().splitlines() if line.startswith("#include <")]
+    assert included
+    assert set(included) <= set(cupy_raw.PROBE.splitlines())
 
 
 @pytest.mark.parametrize(
     ("lack", "reason"),
     [
-        (absent, r"cupy cannot be imported \(.*\): pip install cupy-cuda13x"),
+        (absent, r"cupy cannot be imported \(.*\): pip install 'cupy-cuda13x\[ctk\]'"),
         (no_nvidia, r"no NVIDIA GPU is seen here \(nvidia-smi is absent\)"),
         (
             no_driver,
@@ -190,8 +199,16 @@ def no_nvrtc(fake: Any) -> None:
         ),
         (no_gpu, r"no GPU is visible: unset CUDA_VISIBLE_DEVICES"),
         (
-            no_nvrtc,
-            r"no NVRTC, CUDA's compiler \(no libnvrtc\): pip install 'cuda-toolkit\[nvrtc,.*\]'",
+            probe_fails("no\n libnvrtc"),
+            r"CuPy cannot compile CUDA C\+\+ \(no libnvrtc\): pip install 'cupy-cuda13x\[ctk\]'",
+        ),
+        (
+            probe_fails('x.cu(2): catastrophic error: cannot open source file "cuda_fp16.h"'),
+            r"CuPy does not find CUDA's headers \(x.cu.*\): pip install 'cupy-cuda13x\[ctk\]'",
+        ),
+        (
+            probe_fails("CUDA_ERROR_UNSUPPORTED_PTX_VERSION: the provided PTX was compiled with"),
+            r"the driver is older than CUDA's compiler \(CUDA_.*\): install a newer driver, or .*",
         ),
     ],
 )
@@ -296,3 +313,37 @@ print("cupy" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "False"
+
+
+@needs.compiler
+def test_doctor_runs_a_layer(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CuPy without cuBLAS launches the operator, and fails in the first matrix product."""
+
+    def no_cublas(*_: Any, **__: Any) -> None:
+        raise ImportError("libcublas.so.13: cannot open shared object file")
+
+    monkeypatch.setattr(cupy, "matmul", no_cublas)
+    monkeypatch.setattr(fake_cupy.ndarray, "__matmul__", no_cublas)
+    diagnosis = doctor.examine()
+    assert not diagnosis.ok
+    assert str(diagnosis.backends["cupy"]).startswith("fails with libcublas.so.13: cannot open")
+
+
+def test_a_gpu_that_cannot_be_used_is_a_problem(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where CuPy and NVIDIA's driver are installed; elsewhere a GPU is not expected."""
+    probe_fails("no libnvrtc")(cupy)
+    assert doctor.examine().ok
+    version = doctor._version
+    monkeypatch.setattr(doctor, "which", lambda program: f"/usr/bin/{program}")
+    monkeypatch.setattr(doctor, "_version", lambda p: "14.0" if "cupy" in p else version(p))
+    (problem,) = (p for p in doctor.examine().problems if p.startswith("cupy: "))
+    assert problem.startswith("cupy: CuPy cannot compile CUDA C++ (no libnvrtc): ")
+
+
+def test_a_gpu_test_is_not_skipped_where_cupy_sees_a_gpu(
+    cupy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(needs.NO_BACKEND, "cupy", "no libnvrtc")
+    assert needs.gpu_for("cupy").args == (False,)
+    no_gpu(cupy)
+    assert needs.gpu_for("cupy").args == (True,)

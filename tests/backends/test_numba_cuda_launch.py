@@ -34,7 +34,7 @@ def cupy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     monkeypatch.setattr(fake_cupy.ndarray, "copies", [])
     fake.cuda.get_current_stream = lambda: SimpleNamespace(ptr=7)
     monkeypatch.setitem(sys.modules, "cupy", fake)
-    known = cupy_raw.unavailable, numba_cuda.unavailable
+    known = cupy_raw.unavailable, numba_cuda.unavailable, numba_cuda._cuda
     for reason in known:
         reason.cache_clear()
     yield fake
@@ -163,6 +163,13 @@ def no_compiler() -> Any:
     return SimpleNamespace(is_available=lambda: False, cuda_error=lambda: None)
 
 
+def refuses_to_compile() -> Any:
+    def jit(signature: str) -> Any:
+        raise OSError("CUDA_ERROR_UNSUPPORTED\n_PTX_VERSION")
+
+    return SimpleNamespace(is_available=lambda: True, jit=jit)
+
+
 INSTALL = r"pip install 'numba-cuda\[cu13\]'"
 
 
@@ -172,6 +179,7 @@ INSTALL = r"pip install 'numba-cuda\[cu13\]'"
         (no_numba_cuda, rf"numba\.cuda cannot be imported \(.*\): {INSTALL}"),
         (no_driver, rf"numba\.cuda cannot use the GPU \(no libcuda\): {INSTALL}"),
         (no_compiler, rf"numba\.cuda cannot use the GPU \(no NVVM, Numba's compiler\): {INSTALL}"),
+        (refuses_to_compile, rf"numba\.cuda cannot compile .* \(CUDA_ERROR_U.*\): {INSTALL}"),
     ],
 )
 @pytest.mark.usefixtures("cupy")
@@ -195,4 +203,4 @@ def test_without_cupy_it_cannot_run(cupy: Any, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(cupy_raw, "which", str)
     found = inv.available_backends()["numba_cuda"]
     assert found is not None
-    assert re.fullmatch(r"cupy cannot be imported \(.*\): pip install cupy-cuda13x", found)
+    assert re.fullmatch(r"cupy cannot be imported \(.*\): pip install 'cupy-cuda13x\[ctk\]'", found)

@@ -113,6 +113,13 @@ def check_fused_on_host(
         assert error <= TOLERANCES[dtype], f"{launch.name} is wrong by {error:.1e}, {order}: {geom}"
 
 
+def at_odd_offset(a: Array) -> Array:
+    """Return a copy whose address is that of one number behind an aligned one."""
+    moved = np.empty(a.size + 1, a.dtype)[1:].reshape(a.shape)
+    moved[...] = a
+    return moved
+
+
 def check_on_host(
     program: emulator.Program,
     task: str,
@@ -120,13 +127,16 @@ def check_on_host(
     geom: Geometry,
     dtype: np.dtype[Any],
     orders: tuple[str, ...] = emulator.ORDERS,
+    *,
+    odd: bool = False,
 ) -> None:
     """Fail unless a version gives the right numbers on the processor, in any order of threads."""
     operands, results = operands_and_results(geom, dtype)
     launch = plan(task, version, geom, dtype)
     for order in orders:
         got = emulator.empty_result(task, geom, dtype)
-        program.run(launch, *operands[task], got, struct_of_sizes(geom), order=order, seed=1)
+        placed = [at_odd_offset(a) if odd else a for a in operands[task]]
+        program.run(launch, *placed, got, struct_of_sizes(geom), order=order, seed=1)
         error = scaled_error(got.astype(np.float64), results[task])
         assert error <= TOLERANCES[dtype], f"{launch.name} is wrong by {error:.1e}, {order}: {geom}"
 
@@ -139,7 +149,8 @@ def check_all_on_host(folder: Path, names: Sequence[str], **program: Any) -> Non
         for task in TASKS:
             for version in VERSIONS:
                 if version.takes(geom) and plan(task, version, geom, dtype).name in names:
-                    check_on_host(built, task, version, geom, dtype, ("shuffled",))
+                    for odd in (False, True):
+                        check_on_host(built, task, version, geom, dtype, ("shuffled",), odd=odd)
         for version in fused.VERSIONS:
             if version.takes(geom) and plan(fused.TASK, version, geom, dtype, 5).name in names:
                 check_fused_on_host(built, version, geom, dtype, 5, ("shuffled",))

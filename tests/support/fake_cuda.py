@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -96,6 +97,8 @@ class Cuda:
     def jit(self, function: Any = None, *, device: bool = False) -> Any:
         if device:
             return lambda inner: inner
+        if isinstance(function, str):  # a signature: compiled at once
+            return partial(CudaKernel, self)
         return CudaKernel(self, function)
 
     def grid(self, axes: int) -> int:

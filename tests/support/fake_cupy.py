@@ -216,18 +216,22 @@ def make(folder: Path) -> Any:
 
     class RawModule:
         def __init__(
-            self, *, code: str, options: tuple[str, ...], name_expressions: tuple[str, ...]
+            self, *, code: str, options: tuple[str, ...], name_expressions: tuple[str, ...] = ()
         ) -> None:
+            if not name_expressions:  # the probe of `cupy_raw.unavailable`
+                cupy.compile_probe(code)
+                return
             own = folder / str(len(compiled))
             own.mkdir()
             compiled.extend(name_expressions)
             self.program = emulator.Program(name_expressions, own, source=code, options=options)
 
-        def get_function(self, name: str) -> Function:
-            return Function(self.program, name)
+        def get_function(self, name: str) -> Function | None:
+            return Function(self.program, name) if hasattr(self, "program") else None
 
     cupy: Any = ModuleType("cupy")
     cupy.compiled, cupy.RawModule, cupy.ndarray = compiled, RawModule, ndarray
+    cupy.compile_probe = lambda code: None
     cupy.asnumpy, cupy.asarray, cupy.empty = asnumpy, asarray, empty
     cupy.ascontiguousarray = ascontiguousarray
     for name in FUNCTIONS:
@@ -235,6 +239,5 @@ def make(folder: Path) -> Any:
     cupy.cuda = SimpleNamespace(
         Device=Device,
         runtime=SimpleNamespace(getDeviceCount=lambda: 2, CUDARuntimeError=CUDARuntimeError),
-        nvrtc=SimpleNamespace(getVersion=lambda: (13, 0)),
     )
     return cupy

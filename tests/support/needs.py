@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from involution_edu.backends import available_backends
+from involution_edu.backends import available_backends, cupy_raw
 from involution_edu.backends.cuda import emulator
 
 TEST, TRAIN, CLUSTER = (f"pip install -e '.[{extra}]'" for extra in ("test", "train", "cluster"))
@@ -79,13 +79,16 @@ posix = mark("a POSIX system", os.name != "posix", "run it there")
 
 
 def gpu_for(backend: str) -> pytest.MarkDecorator:
-    """Return a mark that skips a test of a GPU's backend, naming what that lacks here."""
-    return mark("an NVIDIA GPU", NO_BACKEND[backend], NO_BACKEND[backend])
+    """Return a mark that skips a test of a GPU's backend where CuPy sees no GPU.
+
+    Where it sees one, a backend that cannot run is a failure of the test, and not a skip.
+    """
+    reason = NO_BACKEND[backend] and cupy_raw.why_no_gpu()
+    return mark("an NVIDIA GPU", reason, reason)
 
 
 def skip_file_without_gpu() -> None:
     """Skip the test file being imported, as one, where neither backend of a GPU can run."""
     __tracebackhide__ = True
-    if NO_BACKEND["cupy"] and NO_BACKEND["numba_cuda"]:
-        reason = f"needs an NVIDIA GPU: {NO_BACKEND['cupy']}"
-        pytest.skip(reason, allow_module_level=True)
+    if reason := cupy_raw.why_no_gpu():
+        pytest.skip(f"needs an NVIDIA GPU: {reason}", allow_module_level=True)

@@ -1,4 +1,4 @@
-"""The versions of ``cuda/fused.cu`` as data, and where one launch beats two."""
+"""The versions of ``cuda/fused.cuh`` as data, and where one launch beats two."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VERSIONS = (
     ),
 )  # fmt: skip
 # C_r, the channels of the features, for each channel of a group of at most 16: up to here one
-# launch needs fewer cycles than two wait for memory. Counted in fused.cu, not yet measured.
+# launch needs fewer cycles than two wait for memory. Counted in fused.cuh, not yet measured.
 PAYS = {np.dtype(np.float16): 0.5, np.dtype(np.float32): 2.0, np.dtype(np.float64): 2.0}
 
 

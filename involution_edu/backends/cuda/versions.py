@@ -17,7 +17,6 @@ import numpy as np
 from ...arguments import ArgumentError, Pair
 from ...geometry import Geometry
 
-SOURCES = ("common.cu", "v1.cu", "tiles.cu", "pairs.cu", "fused.cu")  # of the folder cuda
 TASKS = ("forward", "backward_input", "backward_kernel")
 FUSED = "generate_and_apply"  # a task with versions of its own: see fused.py
 WINDOWS = (3, 5, 7)  # square ones without dilation, compiled in; any other runs as K = 0
@@ -30,7 +29,7 @@ SIZES = (
     "N", "C", "H", "W", "G", "H_out", "W_out",
     "K_h", "K_w", "s_h", "s_w", "d_h", "d_w", "p_h", "p_w", "C_r",
 )  # fmt: skip
-THREADS = 256  # in a block without a tile; as in common.cu
+THREADS = 256  # in a block without a tile; as in common.cuh
 MAX_IMAGE = 2**30  # rows or columns with padding: their sums still fit into a C int
 MAX_GRID = 2**31 - 1  # blocks of one launch
 
@@ -42,7 +41,7 @@ class Version:
     name: str  # the end of their names: v1 of forward_v1
     change: str  # the difference from the version before it
     # Numbers read from global memory for each one written; K²/16 if C_g is a multiple of 16. The
-    # halo is the size of a tile with its margin over that of the tile: see common.cu.
+    # halo is the size of a tile with its margin over that of the tile: see common.cuh.
     reads: dict[str, str]
     channels: dict[str, int]  # those that a tile in shared memory holds at a time
     registers: int  # limit of a thread's in float32; none is spilled in any dtype
@@ -102,9 +101,22 @@ class Launch:
 
 
 def cuda_source() -> str:
-    """Return the CUDA C++ source, all files of `SOURCES` as one text."""
-    paths = map(Path(__file__).with_name, SOURCES)
-    return "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    """Return the CUDA C++ source as one text: fused.cuh, its includes in their places."""
+    included = {"fused.cuh"}
+
+    def text(name: str) -> str:
+        lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
+        return "\n".join(map(inlined, filter("#pragma once".__ne__, lines)))
+
+    def inlined(line: str) -> str:
+        if (name := line.removeprefix("#include ").strip('"')) == line or "<" in line:
+            return line
+        if name in included:
+            return ""
+        included.add(name)
+        return text(name)
+
+    return text("fused.cuh")
 
 
 def struct_of_sizes(geom: Geometry, features: int = 0) -> np.ndarray[Any, np.dtype[np.void]]:
@@ -182,7 +194,7 @@ def _threads(size: int, limit: int, pixels: int) -> int:
 
 
 def _area(rows: int, columns: int, wide: int, own: int) -> int:
-    """Return the size of a tile of pairs, with the gap after each row; see pairs.cu."""
+    """Return the size of a tile of pairs, with the gap after each row; see pairs.cuh."""
     gap = (2 * wide // own - columns) % (32 // own) if wide < 16 else 0
     return rows * (columns + gap)
 

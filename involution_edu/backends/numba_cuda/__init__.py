@@ -34,13 +34,38 @@ def unavailable() -> str | None:
     if not simulated() and (reason := why_no_gpu()):
         return reason
     try:
-        from numba import cuda
+        cuda = _cuda()
     except Exception as error:  # noqa: BLE001 - whatever stops it is the reason
         return f"numba.cuda cannot be imported ({_one_line(error)}): {INSTALL}"
     if not cuda.is_available():
         reason = cuda.cuda_error() or "no NVVM, Numba's compiler"
         return f"numba.cuda cannot use the GPU ({_one_line(reason)}): {INSTALL}"
+    try:
+        if not simulated():  # compiled and loaded at once: without NVVM or a new driver, it fails
+            cuda.jit("void(float32[:])")(_probe)
+    except Exception as error:  # noqa: BLE001
+        return f"numba.cuda cannot compile for the GPU ({_one_line(error):.200}): {INSTALL}"
     return None
+
+
+def _probe(y: Any) -> None:
+    y[0] = 1.0
+
+
+@cache
+def _cuda() -> Any:
+    """Import ``numba.cuda``; a small image that does not fill the GPU is nothing to warn of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its import may use what a newer NumPy deprecates
+        from numba import config, cuda
+
+        config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+        try:
+            from numba.cuda.core import config as own  # of numba-cuda's newer releases
+        except ImportError:
+            return cuda
+        own.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+    return cuda
 
 
 def _one_line(error: object) -> str:
@@ -89,10 +114,9 @@ def _cuda_kernel(task: str, version: Version, dtype: np.dtype[Any], window: Pair
 
 def _run(cuda_kernel: Any, planned: Launch, task: str, a: Any, b: Any, geom: Geometry) -> Array:
     import cupy
-    from numba import cuda
 
-    with a.device, cuda.gpus[a.device.id], warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Grid size")  # a small image does not fill the GPU
+    cuda = _cuda()
+    with a.device, cuda.gpus[a.device.id]:
         result: Array = cupy.empty(result_shape(task, geom), a.dtype)
         if result.size == 0:
             return result

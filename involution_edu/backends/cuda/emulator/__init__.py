@@ -1,6 +1,6 @@
 """The CUDA source compiled by g++ and run on NumPy arrays: the same source, without a GPU.
 
-For tests and for counting traffic (``bench/cuda_traffic.py``), not for speed. ``cuda_host.h``
+For the backend ``cuda_host``, for tests and for counting traffic, not for speed. ``cuda_host.h``
 replaces CUDA: threads are fibers, so that barriers work and the order of the threads can be
 chosen, and shared memory starts as NaN.
 """
@@ -8,6 +8,7 @@ chosen, and shared memory starts as NaN.
 from __future__ import annotations
 
 import ctypes
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -82,7 +83,7 @@ class Program:
         if errors := _compile(*flags, "-I", HERE, path, "-o", library):
             raise RuntimeError(f"g++ refuses the source: {errors}")
         self.library = ctypes.CDLL(str(library))
-        self.names = list(names)
+        self.names, self.bounds = list(names), _launch_bounds(code)
 
     def run(
         self, launch: Launch, *arrays: Any, order: str = "forward", seed: int = 0, first: int = 0
@@ -90,10 +91,19 @@ class Program:
         """Run the blocks from ``first`` on, on contiguous operands, the result and the sizes."""
         function = getattr(self.library, f"launch_{self.names.index(launch.name)}")
         wide, tall = launch.block
+        if wide * tall > (most := self.bounds[launch.name.partition("<")[0]]):
+            raise RuntimeError(f"{launch.name} on {launch}: its launch bounds are {most} threads")
         pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
         sizes = (first, launch.grid, wide, tall, launch.shared, ORDERS.index(order), seed)
         if outcome := function(*map(ctypes.c_uint, sizes), pointers):
             raise RuntimeError(f"{launch.name} on {launch}: {FAILURES[outcome]}")
+
+
+def _launch_bounds(code: str) -> dict[str, int]:
+    """Return the most threads of a block for which each CUDA kernel is compiled."""
+    constants = dict(re.findall(r"constexpr int (\w+) = (\d+);", code))
+    bounds = re.findall(r"__launch_bounds__\((\w+),[^()]*\)\s+(\w+)\(", code)
+    return {kernel: int(constants[most]) for most, kernel in bounds}
 
 
 def empty_result(task: str, geom: Geometry, dtype: np.dtype[np.floating]) -> Array:

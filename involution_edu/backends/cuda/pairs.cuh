@@ -1,3 +1,7 @@
+#pragma once
+
+#include "common.cuh"
+
 // ---------------------------------------------------------------------------------------------
 // v4: a thread owns 2 x 2 neighbouring pixels, whose windows overlap. A row of K + 1 numbers of
 // the tile, read into registers, serves up to four windows, and 16 channels share each entry of

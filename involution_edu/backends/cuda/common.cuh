@@ -14,9 +14,10 @@
 // All other sizes are arguments. Every gradient gathers: one thread owns one result, so no two
 // threads add to the same number.
 //
-// The files of this folder are one source, read in the order that cuda/versions.py gives:
-// common, v1, tiles (v2 and v3), pairs (v4), fused. The same Python file has the table of the
-// versions, and computes each launch.
+// Each file includes those it builds on: common, v1, tiles (v2 and v3), pairs (v4), fused. In
+// involution.cu is what nvcc compiles, in cuda/versions.py the table of the versions and their
+// launches.
+#pragma once
 
 #include <cuda_fp16.h>
 

@@ -1,3 +1,7 @@
+#pragma once
+
+#include "common.cuh"
+
 // ---------------------------------------------------------------------------------------------
 // v1: one thread for each result, straight from the equation.
 //

@@ -1,3 +1,8 @@
+#pragma once
+
+#include "pairs.cuh"
+#include "tiles.cuh"
+
 // ---------------------------------------------------------------------------------------------
 // Generation and application in one launch, for inference: the kernel is generated in registers,
 //
@@ -16,7 +21,7 @@
 //     are in shared memory, and a thread computes the 28 entries of a row of its 2 x 2 windows from
 //     4 features and 16 weights (two of them are padding) at a time.
 //
-// When v2 should pay, counted as in pairs.cu: all threads of a warp read the same weights, four at
+// When v2 should pay, counted as in pairs.cuh: all threads of a warp read the same weights, four at
 // once, so that its shared memory answers 16 * C_r / C_g reads for one y to generate, 16 to
 // apply and 4 to fill, 32 a cycle: 1.1 cycles with C_r = C_g, 1.6 with twice that. Two launches
 // wait 1.8 cycles for memory. So it pays up to C_r = 2 * C_g: in the first two stages. Halves take

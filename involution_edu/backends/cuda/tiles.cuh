@@ -1,3 +1,8 @@
+#pragma once
+
+#include "common.cuh"
+#include "v1.cuh"
+
 // Copy the rows x columns pixels from (h0, w0) on of `count` images of H x W into shared memory,
 // as zeros outside the image. Neighbouring threads copy neighbouring columns.
 template <typename T>
