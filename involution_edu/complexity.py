@@ -43,7 +43,8 @@ class LayerCost:
         Multiply-adds.
     operations : int
         ``macs``, and for layers without products 2 for each input of `BatchNorm2d` (scale,
-        shift), 1 for each input of `ReLU` or a pooling, 1 for each output with a bias.
+        shift), 1 for each input of `ReLU` or a pooling, 1 for each output or score with a bias, 3
+        for each number of a softmax.
 
     Examples
     --------
@@ -251,12 +252,21 @@ def _weighted(layer: nn.Conv2d | nn.Linear, x: Shape, y: Shape) -> tuple[int, in
     return layer.weight.data.size * pixels, math.prod(y) if layer.bias else 0
 
 
+def _attention(layer: nn.LocalAttention2d, x: Shape, y: Shape) -> tuple[int, int]:
+    """Count comparing and applying; the layers inside count the projections."""
+    scores = layer.groups * math.prod((*layer.window, *y[1:]))
+    macs = scores * layer.key_channels + math.prod((*y, *layer.window))
+    return macs, scores * (3 if layer.bias is None else 4)  # softmax: exponential, sum, quotient
+
+
 # Multiply-adds and other operations of a layer, from the shapes of its input and output, without N.
 COSTS: dict[type[nn.Module], Callable[..., tuple[int, int]]] = {
     **dict.fromkeys((nn.Conv2d, nn.Linear), _weighted),
     **dict.fromkeys(  # the layers inside count the generator of the kernels
         (nn.Involution2d, EdgeDenoiser), lambda layer, x, y: (math.prod((*y, *layer.window)), 0)
     ),
+    nn.DepthwiseConv2d: lambda layer, x, y: (math.prod((*y, *layer.window)), 0),
+    nn.LocalAttention2d: _attention,
     nn.BatchNorm2d: lambda layer, x, y: (0, 2 * math.prod(x)),
     **dict.fromkeys(
         (nn.ReLU, nn.AvgPool2d, nn.MaxPool2d, nn.GlobalAvgPool2d),

@@ -2,7 +2,9 @@
 
 from .basic import Linear, ReLU, Sequential
 from .conv import Conv2d
+from .depthwise import DepthwiseConv2d
 from .involution2d import Involution2d
+from .local_attention import LocalAttention2d
 from .losses import CrossEntropy, MeanSquaredError, train_step
 from .module import Module, Parameter, no_grad
 from .norm import BatchNorm2d
@@ -16,9 +18,11 @@ __all__ = [
     "BatchNorm2d",
     "Conv2d",
     "CrossEntropy",
+    "DepthwiseConv2d",
     "GlobalAvgPool2d",
     "Involution2d",
     "Linear",
+    "LocalAttention2d",
     "MaxPool2d",
     "MeanSquaredError",
     "Module",

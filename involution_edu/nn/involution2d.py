@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arguments import ArgumentError, IntOrPair, Rng, as_choice, as_generator, as_int, as_pair
+from ..arguments import IntOrPair, Rng, as_choice, as_generator, as_int, as_pair
 from ..arrays import Array, array_module
 from ..backends import fusing
 from ..geometry import Geometry, make_geometry
 from ..ops import involution, involution_backward
-from .arguments import as_features
+from .arguments import as_features, as_groups, as_window
 from .bands import Band, bands, rows_that_fit
 from .basic import ReLU, Sequential
 from .conv import Conv2d
@@ -108,17 +108,11 @@ class Involution2d(Module):
         channels = as_int("channels", channels)
         hidden = channels // as_int("reduction", reduction, 1, channels)
         out_channels = channels if out_channels is None else as_int("out_channels", out_channels)
-        self.window = as_pair("kernel_size", kernel_size)
+        self.window = as_window(kernel_size)
         self.stride, self.dilation = as_pair("stride", stride), as_pair("dilation", dilation)
         self.channels = channels
         self.band_rows = None if band_rows is None else as_int("band_rows", band_rows)
-        name, size = ("group_channels", group_channels) if groups is None else ("groups", groups)
-        size = as_int(name, size)
-        if out_channels % size:
-            raise ArgumentError(name, f"is {size}", f"a divisor of the {out_channels} channels")
-        self.groups = out_channels // size if groups is None else size
-        if not all(k % 2 for k in self.window):
-            raise ArgumentError("kernel_size", f"is {kernel_size}", "odd sizes, for a middle pixel")
+        self.groups = as_groups(out_channels, groups, group_channels)
         as_choice("sigma", sigma, SIGMAS)
         rng = as_generator(rng)
         between: dict[str, Module] = {}

@@ -9,7 +9,8 @@ import numpy as np
 from .. import nn
 from ..arrays import Array
 
-# Shape of x, training or not, and options of the layer: together they cover every branch.
+# Shape of x, training or not, and options of the layer: together they cover every branch. The
+# layer is `nn.Involution2d` or the one that "kind" names.
 LAYERS: dict[str, tuple[tuple[int, int, int, int], bool, dict[str, Any]]] = {
     "3x3": ((2, 8, 4, 5), True, {"groups": 2}),
     "evaluation mode": ((1, 8, 5, 4), False, {"groups": 2}),
@@ -21,14 +22,25 @@ LAYERS: dict[str, tuple[tuple[int, int, int, int], bool, dict[str, Any]]] = {
     "6 channels of 8, no sigma": ((2, 8, 3, 4), True, {
         "out_channels": 6, "groups": 3, "sigma": "identity"
     }),
+    "depthwise convolution": ((2, 4, 5, 6), True, {
+        "kind": "DepthwiseConv2d", "kernel_size": (3, 5), "stride": (1, 2), "dilation": (2, 1)
+    }),
+    "attention, masked": ((2, 4, 4, 5), True, {"kind": "LocalAttention2d", "groups": 2}),
+    "attention, zeros, stride (2, 1), dilation 2, x as value": ((1, 6, 5, 4), True, {
+        "kind": "LocalAttention2d", "groups": 3, "key_channels": 1, "kernel_size": (3, 5),
+        "project_value": False, "position_bias": False, "outside": "zero", "stride": (2, 1),
+        "dilation": 2
+    }),
 }  # fmt: skip
 
 
-def make_layer(case: str, seed: int) -> tuple[nn.Involution2d, Array]:
+def make_layer(case: str, seed: int) -> tuple[nn.Module, Array]:
     """Return the float64 layer of a row of `LAYERS` and an ``x`` for it, all numbers random."""
     shape, training, options = LAYERS[case]
     rng = np.random.default_rng(seed)
-    layer = nn.Involution2d(shape[1], rng=rng, dtype=np.float64, **{"kernel_size": 3} | options)
+    options = {"kind": "Involution2d", "kernel_size": 3} | options
+    kind: type[nn.Module] = getattr(nn, options.pop("kind"))
+    layer = kind(shape[1], rng=rng, dtype=np.float64, **options)
     return layer, _randomize(layer, shape, training, rng)
 
 
