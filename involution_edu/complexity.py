@@ -24,6 +24,8 @@ from .models import Bottleneck, EdgeDenoiser, ResidualNetwork
 
 Shape = tuple[int, ...]
 
+# Added to the names of layers whose row counts the operator, and not the layers inside.
+APPLYING = {"Involution2d": " apply", "LocalAttention2d": " compare, apply"}
 IMAGENET_SIZE = 224  # rows and columns of the images that published counts are for
 
 
@@ -117,7 +119,7 @@ class Complexity:
         others = [layer for layer in self.layers if not layer.macs]
         for layer in self.layers:
             if layer.macs:
-                title = layer.name + " apply" * (layer.kind == "Involution2d")
+                title = layer.name + APPLYING.get(layer.kind, "")
                 shape = _text_of(layer.shape)
                 lines.append(f"{title:32}{shape:>15}{layer.parameters:>14,}{layer.macs:>16,}")
         for kind, times in Counter(layer.kind for layer in others).items():
@@ -130,6 +132,8 @@ class Complexity:
             "each number that is normalised, 1 for each input of a ReLU or a pooling and 1 for "
             "each bias that is added."
         )
+        if any(layer.kind == "LocalAttention2d" for layer in self.layers):
+            notes += " A softmax counts 3 for each of its numbers."
         return "\n".join([*lines, fill(notes, 80)])
 
     def stages(self) -> dict[str, tuple[int, int]]:

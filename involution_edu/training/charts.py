@@ -14,9 +14,10 @@ from .tasks import TASKS
 
 DESIGN = (
     f"One factor is varied at a time around K = {CENTRE.k}, {CENTRE.group_channels} channels per "
-    f"kernel and r = {CENTRE.reduction}."
+    f"kernel, r = {CENTRE.reduction} and kernels made by the pixel."
 )
 FACTORS = {
+    "generator": "what makes the kernel",
     "k": "K, rows and columns of the window",
     "group_channels": "channels that share a kernel",
     "reduction": "reduction r of the generator",
