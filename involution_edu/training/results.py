@@ -165,7 +165,9 @@ class Ablation:
     def table(self) -> list[list[str]]:
         """Return the cells of a table: a head and a row for each setting."""
         unit = TASKS[self.task].unit
-        table = [["generator", "K", "channels/kernel", "r", "parameters", "MACs", f"test {unit.name}"]]
+        table = [
+            ["generator", "K", "channels/kernel", "r", "parameters", "MACs", f"test {unit.name}"]
+        ]
         for setting, rows in self.by_setting().items():
             generator, *factors = astuple(setting)
             numbers = *factors, rows[0].parameters, rows[0].macs
