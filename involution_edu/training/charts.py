@@ -79,7 +79,7 @@ def save_ablation(ablation: Ablation, path: Path) -> None:
             ax.set_facecolor(paper)
             ax.grid(alpha=0.4)
     grid[0, 0].set_ylabel(f"test {unit.name}, {unit.symbol}")
-    grid[1, 0].set_ylabel(f"cost, relative to K = {base.k}")
+    grid[1, 0].set_ylabel(f"cost, relative to {base.generator}, K = {base.k}")
     grid[1, 0].legend(frameon=False)
     letters = round(13 * figure.get_figwidth())  # that fit into a line at this font size
     figure.suptitle(fill(f"{ablation.task}: {DESIGN} {ablation.note}", letters), fontsize=10)
@@ -90,13 +90,15 @@ def save_ablation(ablation: Ablation, path: Path) -> None:
 def ablation_page(ablation: Ablation, command: str, picture: str) -> str:
     """Return the page of an ablation in Markdown: design, command, chart and table."""
     head, *rows = ablation.table()
+    made = len({row.generator for row in ablation.rows}) > 1
+    varied = "what makes the kernel" if made else "window, groups and reduction"
     design = (
         f"{DESIGN} {ablation.rows[0].epochs} epochs for every network. Parameters and MACs "
         "(for one picture) are of the whole network. A difference within the spread of the seeds "
-        "may be chance. These are small RedNets on small pictures, not the ablation of the paper."
+        "may be chance. These are small networks on small pictures, not the ablation of the paper."
     )
     lines = [
-        f"# Ablation of window, groups and reduction on {ablation.task}",
+        f"# Ablation of {varied} on {ablation.task}",
         "",
         fill(design, 100),
         "",
