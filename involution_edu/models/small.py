@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -64,11 +65,12 @@ def small_rednet(
     84829
     127354
     """
-    options = {
+    choices: dict[str, dict[str, Any]] = {
         "constant": {},
         "pixel": {"group_channels": group_channels, "reduction": reduction},
         "comparison": {"group_channels": group_channels},
-    }[as_choice("generator", generator, GENERATORS)]
+    }
+    options = choices[as_choice("generator", generator, choices)]
     spatial = partial(GENERATORS[generator], kernel_size=kernel_size, **options)
     rng = as_generator(rng)
     stem = {"stem": conv_unit(in_channels, channels, rng=rng, dtype=dtype)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -114,7 +116,7 @@ class LocalAttention2d(Module):
         d = channels // self.groups
         self.key_channels = d if key_channels is None else as_int("key_channels", key_channels)
         compared, rng, dtype = self.groups * self.key_channels, as_generator(rng), as_dtype(dtype)
-        options = {"bias": False, "rng": rng, "dtype": dtype}
+        options: dict[str, Any] = {"bias": False, "rng": rng, "dtype": dtype}
         self.query = Conv2d(channels, compared, stride=self.stride, **options)
         self.key = Conv2d(channels, compared, **options)
         self.value: Module = Sequential()  # the identity
@@ -143,7 +145,7 @@ class LocalAttention2d(Module):
     def backward(self, dy: Array) -> Array:
         """Return dx (N, C, H, W): the sum of the paths through value, key and query."""
         dy, query, key, value, kernel = self.saved(dy)
-        options = {"stride": self.stride, "dilation": self.dilation}
+        options: dict[str, Any] = {"stride": self.stride, "dilation": self.dilation}
         dvalue, dkernel = involution_backward(dy, value, kernel, **options)
         dscore = kernel * (dkernel - (kernel * dkernel).sum(axis=(2, 3), keepdims=True))
         if self.bias is not None:

@@ -72,7 +72,8 @@ def settings_of(
             value = as_int(f"{factor}[{n}]", value, 1, MAX_K if factor == "k" else MAX_INT)
             if factor == "k" and value % 2 == 0:
                 raise ArgumentError(f"k[{n}]", f"is {value}", "an odd number, for a middle pixel")
-            settings[replace(CENTRE, **{factor: value})] = None
+            changed: Any = {factor: value}
+            settings[replace(CENTRE, **changed)] = None
     return list(settings)
 
 
@@ -183,7 +184,8 @@ def train_one(task: Task, data: Data, key: Key) -> Row:
     model, recipe = _network(setting, data, seed), with_epochs(task.recipe, epochs)
     last, cost = fit(model, task, data, recipe, seed=seed)[-1], count(model, data.x_test.shape[1:])
     scores = last.train_score, last.test_score
-    return Row(task.name, *astuple(setting), seed, epochs, cost.parameters, cost.macs, *scores)
+    factors: Any = astuple(setting)
+    return Row(task.name, *factors, seed, epochs, cost.parameters, cost.macs, *scores)
 
 
 def _network(setting: Setting, data: Data, seed: int) -> Module:

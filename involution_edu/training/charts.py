@@ -62,17 +62,18 @@ def save_ablation(ablation: Ablation, path: Path) -> None:
     figure = Figure(figsize=(4.2 * len(varied) + 1, 6.4), layout="constrained", facecolor=paper)
     grid = figure.subplots(2, len(varied), squeeze=False, sharey="row", sharex="col")
     for (factor, groups), (above, below) in zip(varied.items(), grid.T, strict=True):
+        line = "none" if factor == "generator" else "-"  # no order, so no slope
         places = range(len(groups))  # evenly spaced: values are not
         scores = [[row.test_score * unit.factor for row in rows] for rows in groups.values()]
         means = [fmean(points) for points in scores]
         deviations = [stdev(points) if len(points) > 1 else 0.0 for points in scores]
-        above.errorbar(places, means, deviations, color=FIRST, marker="D", capsize=4)
+        above.errorbar(places, means, deviations, color=FIRST, marker="D", capsize=4, ls=line)
         for place, points in zip(places, scores, strict=True):
             above.plot([place] * len(points), points, ".", color=muted, markersize=4, zorder=3)
         for label, colour, mark in (("parameters", SECOND, "o"), ("MACs", ink, "s")):
             cost = label.lower()
             relative = [getattr(r[0], cost) / getattr(base, cost) for r in groups.values()]
-            below.plot(places, relative, color=colour, marker=mark, label=label)
+            below.plot(places, relative, color=colour, marker=mark, label=label, ls=line)
         below.set_xticks(places, [str(value) for value in groups])
         below.set_xlabel(FACTORS[factor])
         for ax in (above, below):

@@ -34,13 +34,12 @@ LAYERS: dict[str, tuple[tuple[int, int, int, int], bool, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def make_layer(case: str, seed: int) -> tuple[nn.Module, Array]:
+def make_layer(case: str, seed: int) -> tuple[Any, Array]:
     """Return the float64 layer of a row of `LAYERS` and an ``x`` for it, all numbers random."""
     shape, training, options = LAYERS[case]
     rng = np.random.default_rng(seed)
     options = {"kind": "Involution2d", "kernel_size": 3} | options
-    kind: type[nn.Module] = getattr(nn, options.pop("kind"))
-    layer = kind(shape[1], rng=rng, dtype=np.float64, **options)
+    layer = getattr(nn, str(options.pop("kind")))(shape[1], rng=rng, dtype=np.float64, **options)
     return layer, _randomize(layer, shape, training, rng)
 
 
