@@ -184,8 +184,9 @@ def train_one(task: Task, data: Data, key: Key) -> Row:
     model, recipe = _network(setting, data, seed), with_epochs(task.recipe, epochs)
     last, cost = fit(model, task, data, recipe, seed=seed)[-1], count(model, data.x_test.shape[1:])
     scores = last.train_score, last.test_score
-    factors: Any = astuple(setting)
-    return Row(task.name, *factors, seed, epochs, cost.parameters, cost.macs, *scores)
+    run = seed, epochs, cost.parameters, cost.macs, *scores
+    row: tuple[Any, ...] = task.name, *astuple(setting), *run
+    return Row(*row)
 
 
 def _network(setting: Setting, data: Data, seed: int) -> Module:
