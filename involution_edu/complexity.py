@@ -31,6 +31,8 @@ from .nn.padding import Centres
 Shape = tuple[int, ...]
 
 PARTS = "neck", "rpn_head", "roi_head", "bbox_head", "decode_head", "auxiliary_head"
+# Added to the names of layers whose row counts the operator, and not the layers inside.
+APPLYING = {"Involution2d": " apply", "LocalAttention2d": " compare, apply"}
 IMAGENET_SIZE = 224  # rows and columns of the images that published counts are for
 
 
@@ -50,7 +52,8 @@ class LayerCost:
         Multiply-adds.
     operations : int
         ``macs``, and for layers without products 2 for each input of `BatchNorm2d` (scale,
-        shift), 1 for each input of `ReLU` or a pooling, 1 for each output with a bias.
+        shift), 1 for each input of `ReLU` or a pooling, 1 for each output or score with a bias, 3
+        for each number of a softmax.
 
     Examples
     --------
@@ -137,7 +140,7 @@ class Complexity:
         others = [layer for layer in self.layers if not layer.macs]
         for layer in self.layers:
             if layer.macs:
-                title = layer.name + " apply" * (layer.kind == "Involution2d")
+                title = layer.name + APPLYING.get(layer.kind, "")
                 shape = _text_of(layer.shape)
                 lines.append(f"{title:{wide}}{shape:>15}{layer.parameters:>14,}{layer.macs:>16,}")
         for kind, times in Counter(layer.kind for layer in others).items():
@@ -158,6 +161,8 @@ class Complexity:
         heads = [f"{part} for {n:,} boxes" for part, n in self.repeated.items()]
         if heads:
             notes += f" Operations of an image are those of {' and '.join(heads)}."
+        if any(layer.kind == "LocalAttention2d" for layer in self.layers):
+            notes += " A softmax counts 3 for each of its numbers."
         return "\n".join([*lines, fill(notes, 80)])
 
     def stages(self) -> dict[str, tuple[int, int]]:
@@ -295,6 +300,13 @@ def _weighted(layer: nn.Conv2d | nn.Linear, x: Shape, y: Shape) -> tuple[int, in
     return layer.weight.data.size * pixels, math.prod(y) if layer.bias else 0
 
 
+def _attention(layer: nn.LocalAttention2d, x: Shape, y: Shape) -> tuple[int, int]:
+    """Count comparing and applying; the layers inside count the projections."""
+    scores = layer.groups * math.prod((*layer.window, *y[1:]))
+    macs = scores * layer.key_channels + math.prod((*y, *layer.window))
+    return macs, scores * (3 if layer.bias is None else 4)  # softmax: exponential, sum, quotient
+
+
 # Multiply-adds and other operations of a layer, from the shapes of its input and output, without N.
 COSTS: dict[type[nn.Module], Callable[..., tuple[int, int]]] = {
     **dict.fromkeys((nn.Conv2d, nn.Linear), _weighted),
@@ -307,6 +319,8 @@ COSTS: dict[type[nn.Module], Callable[..., tuple[int, int]]] = {
         (nn.Involution2d, nn.Involution3d, EdgeDenoiser),
         lambda layer, x, y: (math.prod((*y, *layer.window)), 0),
     ),
+    nn.DepthwiseConv2d: lambda layer, x, y: (math.prod((*y, *layer.window)), 0),
+    nn.LocalAttention2d: _attention,
     nn.BatchNorm2d: lambda layer, x, y: (0, 2 * math.prod(x)),
     **dict.fromkeys((nn.Pad2d, Centres), lambda layer, x, y: (0, 0)),  # they copy
     **dict.fromkeys(

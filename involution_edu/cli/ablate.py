@@ -22,6 +22,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         parser.add_argument(
             f"--{name}", type=int, nargs="+", default=[], metavar="N", help=f"{text}: values to try"
         )
+    parser.add_argument(
+        "--generator", nargs="+", default=[], metavar="NAME",
+        help="what makes the kernel: constant (a parameter), pixel (its own features) or "
+        "comparison (local attention)",
+    )  # fmt: skip
     add_seeds(parser, [0, 1, 2], "each setting is trained once with each")
     files = "folder for ablation.csv, ablation.md and ablation.png (default: ablation-TASK)"
     parser.add_argument("--out", dest="path", type=Path, metavar="DIR", help=files)
@@ -40,7 +45,7 @@ def run(args: Namespace) -> Result:
     folder = Path(f"ablation-{args.task}") if args.path is None else args.path
     return ablate(
         args.task,
-        settings_of(args.k, args.group_channels, args.reduction),
+        settings_of(args.k, args.group_channels, args.reduction, args.generator),
         seeds=args.seeds,
         epochs=args.epochs,
         path=folder / "ablation.csv",
@@ -58,7 +63,7 @@ def typed(args: Namespace) -> str:
     words = ["involution-edu ablate", f"--task {args.task}"]
     words += [
         f"--{factor.replace('_', '-')} {' '.join(map(str, values))}"
-        for factor in ("k", "group_channels", "reduction")
+        for factor in ("k", "group_channels", "reduction", "generator")
         if (values := getattr(args, factor))
     ]
     words.append(f"--seeds {' '.join(map(str, args.seeds))}")
@@ -69,9 +74,9 @@ def typed(args: Namespace) -> str:
 
 COMMAND = Command(
     "ablate",
-    "ablation of window, groups and reduction, by training",
+    "ablation of generator, window, groups and reduction, by training",
     "Train a small RedNet for each value of K, of the channels per kernel and of the reduction, one "
-    "factor at a time around 7, 16 and 4. The table is kept up to date: an interrupted ablation "
+    "factor at a time around 7, 16 and 4; or for each generator of kernels. The table is kept up to date: an interrupted ablation "
     "continues with --resume. A Dask cluster can do the runs.",
     "ablate --k 1 3 5 7 9 --epochs 5 --jobs 2",
     add_arguments,

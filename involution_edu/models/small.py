@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arguments import IntOrPair, Rng, as_generator
-from ..nn import Involution2d
+from ..arguments import IntOrPair, Rng, as_choice, as_generator
+from ..nn.generators import GENERATORS
 from .rednet import conv3x3, conv_unit
 from .residual import ResidualNetwork
 
@@ -23,6 +24,7 @@ def small_rednet(
     kernel_size: IntOrPair = 7,
     group_channels: int = 16,
     reduction: int = 4,
+    generator: str = "pixel",
     rng: Rng = None,
     dtype: DTypeLike = np.float32,
 ) -> ResidualNetwork:
@@ -41,7 +43,11 @@ def small_rednet(
     channels : int
         Of the stem and of the involutions of the first stage; they double with every stage.
     kernel_size, group_channels, reduction
-        Of every involution, as in `involution_edu.nn.Involution2d`.
+        Of every involution, as in `involution_edu.nn.Involution2d`. A constant generator has a
+        kernel per channel, and only that of "pixel" has a reduction.
+    generator : {"constant", "pixel", "comparison"}
+        What makes the kernels: `involution_edu.nn.DepthwiseConv2d`, `Involution2d`, which makes the
+        network a RedNet, or `LocalAttention2d`.
     rng : Generator, int or None
         Source of the weights.
     dtype : float32 or float64
@@ -59,9 +65,13 @@ def small_rednet(
     84829
     127354
     """
-    spatial = partial(
-        Involution2d, kernel_size=kernel_size, group_channels=group_channels, reduction=reduction
-    )
+    choices: dict[str, dict[str, Any]] = {
+        "constant": {},
+        "pixel": {"group_channels": group_channels, "reduction": reduction},
+        "comparison": {"group_channels": group_channels},
+    }
+    options = choices[as_choice("generator", generator, choices)]
+    spatial = partial(GENERATORS[generator], kernel_size=kernel_size, **options)
     rng = as_generator(rng)
     stem = {"stem": conv_unit(in_channels, channels, rng=rng, dtype=dtype)}
     return ResidualNetwork(stem, {}, blocks, spatial, channels, num_classes, rng=rng, dtype=dtype)

@@ -3,8 +3,10 @@
 from .basic import Linear, ReLU, Sequential
 from .conv import Conv2d, ConvTranspose2d
 from .dense_losses import BinaryCrossEntropy, PixelCrossEntropy, SmoothL1
+from .depthwise import DepthwiseConv2d
 from .involution2d import Involution2d
 from .involution_nd import Involution1d, Involution3d
+from .local_attention import LocalAttention2d
 from .losses import CrossEntropy, MeanSquaredError, train_step
 from .module import Module, Parameter, no_grad
 from .norm import BatchNorm2d
@@ -22,11 +24,13 @@ __all__ = [
     "Conv2d",
     "ConvTranspose2d",
     "CrossEntropy",
+    "DepthwiseConv2d",
     "GlobalAvgPool2d",
     "Involution1d",
     "Involution2d",
     "Involution3d",
     "Linear",
+    "LocalAttention2d",
     "MaxPool2d",
     "MeanSquaredError",
     "Module",

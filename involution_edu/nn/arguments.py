@@ -7,7 +7,16 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arguments import ArgumentError, WrongTypeError, check_shape, quoted
+from ..arguments import (
+    ArgumentError,
+    IntOrPair,
+    Pair,
+    WrongTypeError,
+    as_int,
+    as_pair,
+    check_shape,
+    quoted,
+)
 from ..arrays import Array, array_module, as_numpy, check_array, check_current, kind_of_array
 from ..files import shown
 
@@ -30,6 +39,23 @@ def as_features(x: Array, channels: int | None = None, weight: Array | None = No
         need = "at least one channel, one row and one column"
         raise ArgumentError("x", f"has shape {x.shape}", need)
     return x
+
+
+def as_window(kernel_size: IntOrPair) -> Pair:
+    """Return the rows and columns of a window; raise unless they are odd."""
+    window = as_pair("kernel_size", kernel_size)
+    if not all(k % 2 for k in window):
+        raise ArgumentError("kernel_size", f"is {kernel_size}", "odd sizes, for a middle pixel")
+    return window
+
+
+def as_groups(channels: int, groups: int | None, group_channels: int) -> int:
+    """Return G, of ``groups`` or else of ``group_channels``; raise unless it divides C."""
+    name, size = ("group_channels", group_channels) if groups is None else ("groups", groups)
+    size = as_int(name, size)
+    if channels % size:
+        raise ArgumentError(name, f"is {size}", f"a divisor of the {channels} channels")
+    return channels // size if groups is None else size
 
 
 def kaiming_normal(rng: np.random.Generator, shape: tuple[int, ...], dtype: DTypeLike) -> Array:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..arguments import ArgumentError, IntOrPair, Rng, as_choice, as_generator, as_int, as_pair
+from ..arguments import IntOrPair, Rng, as_choice, as_generator, as_int, as_pair
 from ..arrays import Array, array_module
 from ..backends import fusing
 from ..geometry import Geometry, Padding, make_geometry, resolve_padding
 from ..ops import involution, involution_backward
-from .arguments import as_features
+from .arguments import as_features, as_groups, as_window
 from .bands import Band, bands, rows_that_fit
 from .basic import ReLU, Sequential
 from .conv import Conv2d
@@ -122,11 +122,11 @@ class Involution2d(Module):
         channels = as_int("channels", channels)
         hidden = channels // as_int("reduction", reduction, 1, channels)
         out_channels = channels if out_channels is None else as_int("out_channels", out_channels)
-        self.window = as_pair("kernel_size", kernel_size)
+        self.window = as_window(kernel_size)
         self.stride, self.dilation = as_pair("stride", stride), as_pair("dilation", dilation)
         self.channels = channels
         self.band_rows = None if band_rows is None else as_int("band_rows", band_rows)
-        self.groups = group_count(out_channels, groups, group_channels)
+        self.groups = as_groups(out_channels, groups, group_channels)
         self.padding = resolve_padding(padding, self.window, self.dilation)
         self.padding_mode = as_choice("padding_mode", padding_mode, ("zeros", *MODES))
         self.crop: Module = Sequential()  # the identity: every pixel is the middle of a window
@@ -234,15 +234,6 @@ class Involution2d(Module):
 
     def _checked(self, x: Array) -> Array:
         return as_features(x, self.channels, self.conv2.parameters()[0].data)
-
-
-def group_count(channels: int, groups: int | None, group_channels: int) -> int:
-    """Return G, from ``groups`` or else from the channels of a group."""
-    name, size = ("group_channels", group_channels) if groups is None else ("groups", groups)
-    size = as_int(name, size)
-    if channels % size:
-        raise ArgumentError(name, f"is {size}", f"a divisor of the {channels} channels")
-    return channels // size if groups is None else size
 
 
 def generator(

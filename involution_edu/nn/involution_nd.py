@@ -18,8 +18,8 @@ from ..ops_nd import (
     involution3d_backward,
     resolve_padding3d,
 )
-from .arguments import as_input
-from .involution2d import Involution2d, generator, group_count
+from .arguments import as_groups, as_input
+from .involution2d import Involution2d, generator
 from .module import Module
 from .padding import Centres
 from .pooling import AvgPool2d
@@ -127,7 +127,7 @@ class Involution3d(Module):
     ) -> None:  # fmt: skip
         self.channels = as_int("channels", channels)
         hidden = channels // as_int("reduction", reduction, 1, channels)
-        self.groups = group_count(channels, groups, group_channels)
+        self.groups = as_groups(channels, groups, group_channels)
         self.window = as_triple("kernel_size", kernel_size)
         self.stride, self.dilation = as_triple("stride", stride), as_triple("dilation", dilation)
         self.padding = resolve_padding3d(padding, self.window, self.dilation)

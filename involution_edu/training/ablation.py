@@ -1,10 +1,10 @@
-"""Ablation of an involution's window, group size and reduction, one factor at a time."""
+"""Ablation of the generator, window, group size and reduction, one factor at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from ..complexity import count
 from ..files import check_writable, written_whole
 from ..models import small_rednet
 from ..nn import Module
+from ..nn.generators import GENERATORS
 from ..progress import Progress, no_progress
 from .charts import ablation_page, save_ablation
 from .data import Data
@@ -28,7 +29,10 @@ MAX_K, MAX_JOBS = 99, 256
 
 
 def settings_of(
-    k: Sequence[int] = (), group_channels: Sequence[int] = (), reduction: Sequence[int] = ()
+    k: Sequence[int] = (),
+    group_channels: Sequence[int] = (),
+    reduction: Sequence[int] = (),
+    generator: Sequence[str] = (),
 ) -> list[Setting]:
     """Return settings that vary one factor at a time, the others as in `CENTRE`.
 
@@ -36,6 +40,8 @@ def settings_of(
     ----------
     k, group_channels, reduction : sequence of int
         Values of each factor; those of ``k`` are odd, up to 99.
+    generator : sequence of str
+        Of "constant", "pixel" and "comparison": what makes the kernels, as in `small_rednet`.
 
     Returns
     -------
@@ -48,22 +54,26 @@ def settings_of(
 
     Examples
     --------
-    >>> settings_of(k=[3, 7], reduction=[1, 4])
-    [Setting(k=3, group_channels=16, reduction=4), Setting(k=7, group_channels=16, reduction=4),
-     Setting(k=7, group_channels=16, reduction=1)]
+    >>> [(s.k, s.reduction) for s in settings_of(k=[3, 7], reduction=[1, 4])]
+    [(3, 4), (7, 4), (7, 1)]
+    >>> settings_of(generator=["comparison"])
+    [Setting(generator='comparison', k=7, group_channels=16, reduction=4)]
     """
-    if not (k or group_channels or reduction):
-        raise ArgumentError(
-            "k", "is empty, as group_channels and reduction are", "one value or more"
-        )
+    if not (k or group_channels or reduction or generator):
+        got = "is empty, as group_channels, reduction and generator are"
+        raise ArgumentError("k", got, "one value or more")
     factors = ("k", k), ("group_channels", group_channels), ("reduction", reduction)
     settings: dict[Setting, None] = {}  # in order, each once
+    for n, name in enumerate(generator):
+        as_choice(f"generator[{n}]", name, GENERATORS)
+        settings[replace(CENTRE, generator=name)] = None
     for factor, given in factors:
         for n, value in enumerate(given):
             value = as_int(f"{factor}[{n}]", value, 1, MAX_K if factor == "k" else MAX_INT)
             if factor == "k" and value % 2 == 0:
                 raise ArgumentError(f"k[{n}]", f"is {value}", "an odd number, for a middle pixel")
-            settings[replace(CENTRE, **{factor: value})] = None
+            changed: Any = {factor: value}
+            settings[replace(CENTRE, **changed)] = None
     return list(settings)
 
 
@@ -81,7 +91,7 @@ def ablate(
     dask: str | None = None,
     progress: Progress = no_progress,
 ) -> Ablation:
-    """Train a small RedNet for every setting and seed, and keep a table of the runs.
+    """Train a small network for every setting and seed, and keep a table of the runs.
 
     The runs are independent: joblib distributes them to processes, or to a Dask cluster.
 
@@ -151,7 +161,7 @@ def ablate(
         for start in range(0, len(todo), at_once):
             batch = todo[start : start + at_once]
             setting, seed, _ = batch[0]
-            what = f"K {setting.k}, {setting.group_channels} channels/kernel, r {setting.reduction}"
+            what = f"{setting.generator}, K {setting.k}, {setting.group_channels} channels/kernel, r {setting.reduction}"
             progress(len(keys) - len(todo) + start, len(keys), f"{what}, seed {seed}")
             try:
                 rows = parallel(delayed(train_one)(chosen, data, key) for key in batch)
@@ -173,9 +183,10 @@ def train_one(task: Task, data: Data, key: Key) -> Row:
     setting, seed, epochs = key
     model, recipe = _network(setting, data, seed), with_epochs(task.recipe, epochs)
     last, cost = fit(model, task, data, recipe, seed=seed)[-1], count(model, data.x_test.shape[1:])
-    factors = setting.k, setting.group_channels, setting.reduction
     scores = last.train_score, last.test_score
-    return Row(task.name, *factors, seed, epochs, cost.parameters, cost.macs, *scores)
+    run = seed, epochs, cost.parameters, cost.macs, *scores
+    row: tuple[Any, ...] = task.name, *astuple(setting), *run
+    return Row(*row)
 
 
 def _network(setting: Setting, data: Data, seed: int) -> Module:

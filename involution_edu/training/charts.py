@@ -14,9 +14,10 @@ from .tasks import TASKS
 
 DESIGN = (
     f"One factor is varied at a time around K = {CENTRE.k}, {CENTRE.group_channels} channels per "
-    f"kernel and r = {CENTRE.reduction}."
+    f"kernel, r = {CENTRE.reduction} and kernels made by the pixel."
 )
 FACTORS = {
+    "generator": "what makes the kernel",
     "k": "K, rows and columns of the window",
     "group_channels": "channels that share a kernel",
     "reduction": "reduction r of the generator",
@@ -61,24 +62,25 @@ def save_ablation(ablation: Ablation, path: Path) -> None:
     figure = Figure(figsize=(4.2 * len(varied) + 1, 6.4), layout="constrained", facecolor=paper)
     grid = figure.subplots(2, len(varied), squeeze=False, sharey="row", sharex="col")
     for (factor, groups), (above, below) in zip(varied.items(), grid.T, strict=True):
+        line = "none" if factor == "generator" else "-"  # no order, so no slope
         places = range(len(groups))  # evenly spaced: values are not
         scores = [[row.test_score * unit.factor for row in rows] for rows in groups.values()]
         means = [fmean(points) for points in scores]
         deviations = [stdev(points) if len(points) > 1 else 0.0 for points in scores]
-        above.errorbar(places, means, deviations, color=FIRST, marker="D", capsize=4)
+        above.errorbar(places, means, deviations, color=FIRST, marker="D", capsize=4, ls=line)
         for place, points in zip(places, scores, strict=True):
             above.plot([place] * len(points), points, ".", color=muted, markersize=4, zorder=3)
         for label, colour, mark in (("parameters", SECOND, "o"), ("MACs", ink, "s")):
             cost = label.lower()
             relative = [getattr(r[0], cost) / getattr(base, cost) for r in groups.values()]
-            below.plot(places, relative, color=colour, marker=mark, label=label)
+            below.plot(places, relative, color=colour, marker=mark, label=label, ls=line)
         below.set_xticks(places, [str(value) for value in groups])
         below.set_xlabel(FACTORS[factor])
         for ax in (above, below):
             ax.set_facecolor(paper)
             ax.grid(alpha=0.4)
     grid[0, 0].set_ylabel(f"test {unit.name}, {unit.symbol}")
-    grid[1, 0].set_ylabel(f"cost, relative to K = {base.k}")
+    grid[1, 0].set_ylabel(f"cost, relative to {base.generator}, K = {base.k}")
     grid[1, 0].legend(frameon=False)
     letters = round(13 * figure.get_figwidth())  # that fit into a line at this font size
     figure.suptitle(fill(f"{ablation.task}: {DESIGN} {ablation.note}", letters), fontsize=10)
@@ -89,13 +91,15 @@ def save_ablation(ablation: Ablation, path: Path) -> None:
 def ablation_page(ablation: Ablation, command: str, picture: str) -> str:
     """Return the page of an ablation in Markdown: design, command, chart and table."""
     head, *rows = ablation.table()
+    made = len({row.generator for row in ablation.rows}) > 1
+    varied = "what makes the kernel" if made else "window, groups and reduction"
     design = (
         f"{DESIGN} {ablation.rows[0].epochs} epochs for every network. Parameters and MACs "
         "(for one picture) are of the whole network. A difference within the spread of the seeds "
-        "may be chance. These are small RedNets on small pictures, not the ablation of the paper."
+        "may be chance. These are small networks on small pictures, not the ablation of the paper."
     )
     lines = [
-        f"# Ablation of window, groups and reduction on {ablation.task}",
+        f"# Ablation of {varied} on {ablation.task}",
         "",
         fill(design, 100),
         "",

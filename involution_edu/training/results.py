@@ -12,6 +12,7 @@ from typing import Any
 
 from ..arguments import ArgumentError, quoted
 from ..files import read_text_bounded
+from ..nn.generators import GENERATORS
 from .loop import Epoch
 from .tasks import TASKS
 
@@ -90,8 +91,9 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """The arguments of `Involution2d` that an ablation varies; the window is k x k."""
+    """The arguments of `small_rednet` that an ablation varies; the window is k x k."""
 
+    generator: str = "pixel"
     k: int = 7
     group_channels: int = 16
     reduction: int = 4
@@ -106,6 +108,7 @@ class Row:
     """One run of an ablation, a line of its table; the scores are those of the last `Epoch`."""
 
     task: str
+    generator: str
     k: int
     group_channels: int
     reduction: int
@@ -119,7 +122,8 @@ class Row:
     @property
     def key(self) -> Key:
         """Its setting, seed and epochs."""
-        return Setting(self.k, self.group_channels, self.reduction), self.seed, self.epochs
+        setting = Setting(self.generator, self.k, self.group_channels, self.reduction)
+        return setting, self.seed, self.epochs
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +147,11 @@ class Ablation:
             found.setdefault(row.key[0], []).append(row)
         return found
 
-    def by_value(self, factor: str) -> dict[int, list[Row]]:
+    def by_value(self, factor: str) -> dict[int | str, list[Row]]:
         """Return the rows of each value of ``factor`` whose other factors are as in `CENTRE`."""
-        settings = sorted(self.by_setting().items(), key=lambda item: getattr(item[0], factor))
+        settings = list(self.by_setting().items())
+        if factor != "generator":
+            settings.sort(key=lambda item: getattr(item[0], factor))
         centre = {factor: getattr(CENTRE, factor)}
         return {getattr(s, factor): rows for s, rows in settings if replace(s, **centre) == CENTRE}
 
@@ -159,18 +165,21 @@ class Ablation:
     def table(self) -> list[list[str]]:
         """Return the cells of a table: a head and a row for each setting."""
         unit = TASKS[self.task].unit
-        table = [["K", "channels/kernel", "r", "parameters", "MACs", f"test {unit.name}"]]
+        table = [
+            ["generator", "K", "channels/kernel", "r", "parameters", "MACs", f"test {unit.name}"]
+        ]
         for setting, rows in self.by_setting().items():
-            numbers = *astuple(setting), rows[0].parameters, rows[0].macs
+            generator, *factors = astuple(setting)
+            numbers = *factors, rows[0].parameters, rows[0].macs
             score = unit.with_spread([row.test_score for row in rows])
-            table.append([*(f"{number:,}" for number in numbers), score])
+            table.append([generator, *(f"{number:,}" for number in numbers), score])
         return table
 
     def text(self) -> str:
         """Return the table for a terminal."""
         if self.diverged:
             return f"The training diverged: {self.diverged}"
-        lines = ["{:>3}{:>17}{:>4}{:>12}{:>12}{:>24}".format(*cells) for cells in self.table()]
+        lines = ["{:10}{:>3}{:>17}{:>4}{:>12}{:>12}{:>20}".format(*cells) for cells in self.table()]
         return "\n".join([*lines, self.note, f"Files: {', '.join(map(str, self.files))}"])
 
     def data(self) -> dict[str, Any]:
@@ -197,10 +206,12 @@ def read_rows(path: Path, task: str) -> list[Row]:
 
 
 def _row(cells: list[str], task: str) -> Row:
-    kinds: list[type] = [str, *[int] * 7, float, float]
+    kinds: list[type] = [str, str, *[int] * 7, float, float]
     try:
         row = Row(*(kind(cell) for kind, cell in zip(kinds, cells, strict=True)))
         counts, score = (row.parameters, row.macs), row.train_score + row.test_score
+        if row.generator not in GENERATORS:
+            raise ValueError
         if not 1 <= min(counts) <= max(counts) < MAX_COUNT or not isfinite(score):
             raise ValueError
     except ValueError:

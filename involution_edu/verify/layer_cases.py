@@ -9,12 +9,9 @@ import numpy as np
 from .. import nn
 from ..arrays import Array
 
-KINDS: dict[int, type[nn.Involution1d | nn.Involution2d | nn.Involution3d]] = {
-    3: nn.Involution1d,
-    4: nn.Involution2d,
-    5: nn.Involution3d,
-}
-# Shape of x, training or not, and options of the layer of `KINDS`: they cover every branch.
+KINDS = {3: "Involution1d", 4: "Involution2d", 5: "Involution3d"}
+# Shape of x, training or not, and options of the layer: together they cover every branch. The
+# layer is the one that "kind" names, or else that of `KINDS` for the number of axes.
 LAYERS: dict[str, tuple[tuple[int, ...], bool, dict[str, Any]]] = {
     "3x3": ((2, 8, 4, 5), True, {"groups": 2}),
     "evaluation mode": ((1, 8, 5, 4), False, {"groups": 2}),
@@ -36,15 +33,24 @@ LAYERS: dict[str, tuple[tuple[int, ...], bool, dict[str, Any]]] = {
     "1-D, stride 2": ((2, 8, 7), True, {"groups": 2, "stride": 2}),
     "3-D, stride (2, 1, 2)": ((1, 4, 4, 3, 5), True, {"groups": 2, "stride": (2, 1, 2)}),
     "3-D, no padding": ((1, 4, 3, 4, 5), False, {"groups": 1, "padding": (1, 0, 0)}),
+    "depthwise convolution": ((2, 4, 5, 6), True, {
+        "kind": "DepthwiseConv2d", "kernel_size": (3, 5), "stride": (1, 2), "dilation": (2, 1)
+    }),
+    "attention, masked": ((2, 4, 4, 5), True, {"kind": "LocalAttention2d", "groups": 2}),
+    "attention, zeros, stride (2, 1), dilation 2, x as value": ((1, 6, 5, 4), True, {
+        "kind": "LocalAttention2d", "groups": 3, "key_channels": 1, "kernel_size": (3, 5),
+        "project_value": False, "position_bias": False, "outside": "zero", "stride": (2, 1),
+        "dilation": 2
+    }),
 }  # fmt: skip
 
 
-def make_layer(case: str, seed: int) -> tuple[nn.Module, Array]:
+def make_layer(case: str, seed: int) -> tuple[Any, Array]:
     """Return the float64 layer of a row of `LAYERS` and an ``x`` for it, all numbers random."""
     shape, training, options = LAYERS[case]
     rng = np.random.default_rng(seed)
-    make = KINDS[len(shape)]
-    layer = make(shape[1], rng=rng, dtype=np.float64, **{"kernel_size": 3} | options)
+    options = {"kind": KINDS[len(shape)], "kernel_size": 3} | options
+    layer = getattr(nn, str(options.pop("kind")))(shape[1], rng=rng, dtype=np.float64, **options)
     return layer, _randomize(layer, shape, training, rng)
 
 

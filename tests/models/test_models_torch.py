@@ -177,7 +177,7 @@ def small(family: str) -> tuple[models.ResidualNetwork, Any, Array]:
     blocks = 1, 2
     x = np.random.default_rng(3).standard_normal((3, 2, 9, 13))
     if family == "rednet":
-        options = {"kernel_size": 5, "group_channels": 8, "reduction": 2}
+        options: Any = {"kernel_size": 5, "group_channels": 8, "reduction": 2}
         model = models.small_rednet(5, 2, blocks=blocks, rng=0, dtype=float, **options)
         spatial: Any = lambda c, s: torch_networks.involution(c, s, 5, 8, 2)
     else:

@@ -22,6 +22,7 @@ from involution_edu import models
 from involution_edu.cli import main, make_parser
 from involution_edu.cli.ablate import typed
 from involution_edu.complexity import count
+from involution_edu.nn.generators import GENERATORS
 from involution_edu.training import ablation, tasks
 from involution_edu.training.ablation import ablate, settings_of
 from involution_edu.training.charts import ablation_page
@@ -71,14 +72,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_each_factor_is_varied_alone() -> None:
-    settings = settings_of([1, 3, 7], [4, 16], [4, 2])
-    assert len(settings) == len(set(settings)) == 5
+    settings = settings_of([1, 3, 7], [4, 16], [4, 2], ["constant", "pixel"])
+    assert len(settings) == len(set(settings)) == 6
     for setting in settings:
         assert sum(a != b for a, b in zip(vars_of(setting), vars_of(CENTRE), strict=True)) <= 1
 
 
-def vars_of(setting: Setting) -> tuple[int, int, int]:
-    return setting.k, setting.group_channels, setting.reduction
+def vars_of(setting: Setting) -> tuple[str, int, int, int]:
+    return setting.generator, setting.k, setting.group_channels, setting.reduction
 
 
 def test_the_rows_say_what_was_trained(tmp_path: Path) -> None:
@@ -114,8 +115,8 @@ def test_resume_trains_only_what_is_missing(
     steps: list[tuple[int, int, str]] = []
     result = swept(path, resume=True, progress=lambda *step: steps.append(step))
     assert steps == [
-        (2, 4, "K 1, 16 channels/kernel, r 4, seed 1"),
-        (3, 4, "K 3, 16 channels/kernel, r 4, seed 1"),
+        (2, 4, "pixel, K 1, 16 channels/kernel, r 4, seed 1"),
+        (3, 4, "pixel, K 3, 16 channels/kernel, r 4, seed 1"),
         (4, 4, "2 trained"),
     ]
     assert done == [(Setting(k=1), 1, 1), (Setting(k=3), 1, 1)]
@@ -200,12 +201,14 @@ def made(values: dict[Setting, list[float]]) -> Ablation:
 def test_the_text_has_mean_and_spread() -> None:
     result = made({Setting(k=3): [0.90, 0.92, 0.97], CENTRE: [0.5, 0.5, 0.5]})
     lines = result.text().splitlines()
-    assert lines[1].split() == ["3", "16", "4", "3,000", "30", "93.0", "±", "3.6", "%"]
+    assert lines[1].split() == ["pixel", "3", "16", "4", "3,000", "30", "93.0", "±", "3.6", "%"]
     assert lines[2].split()[-4:] == ["50.0", "±", "0.0", "%"]
     assert max(map(len, lines)) <= 80
     assert list(result.by_value("k")) == [3, 7]
     assert list(result.by_value("reduction")) == [4]
-    assert "| 3 | 16 | 4 | 3,000 | 30 | 93.0 ± 3.6 % |" in ablation_page(result, "command", "a.png")
+    assert "| pixel | 3 | 16 | 4 | 3,000 | 30 | 93.0 ± 3.6 % |" in ablation_page(
+        result, "command", "a.png"
+    )
 
 
 @pytest.mark.parametrize("words", ["--k 3", "--group-channels 4 --reduction 2"])
@@ -256,9 +259,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
         ("--k 3 --jobs 0", "jobs is 0; need an int >= 1"),
         ("--group-channels 3", "--group-channels is 3; need a divisor of the 16 channels"),
         ("--reduction 99", "reduction is 99; need an int <= 16"),
+        ("--generator pixel none", "generator[1] is 'none'; need one of 'constant', 'pixel'"),
         ("--k 3 --task nothing", "task is 'nothing'; need one of 'digits', 'mnist', 'textures'"),
         ("--k 3 --task edge", "task is 'edge'; need one of 'digits', 'mnist', 'textures'"),
-        ("", "k is empty, as group_channels and reduction are; need one value or more"),
+        ("", "k is empty, as group_channels, reduction and generator are; need one value"),
         ("--k 3 --out wrong/ablation.csv/a", "ablation.csv is not a folder"),
         ("--k 3 --out wrong --resume", "--out is wrong/ablation.csv, which cannot be read"),
         (
@@ -302,11 +306,12 @@ def test_a_wrong_argument_is_reported_in_one_line(
 
 HEADER = ",".join(column.name for column in fields(Row))
 BAD_TABLES = {
-    "a cell that is no number": (HEADER, "dots,3,16,4,0,1,9,9,0.5,\x1b[31m" + "x" * 100_000),
-    "too few cells": (HEADER, "dots,3", ""),
-    "no parameters": (HEADER, "dots,3,16,4,0,1,0,9,0.5,0.5"),
-    "a huge number": (HEADER, f"dots,3,16,4,0,1,9,{'9' * 4000},0.5,0.5"),
-    "no score": (HEADER, "dots,3,16,4,0,1,9,9,0.5,nan"),
+    "a cell that is no number": (HEADER, "dots,pixel,3,16,4,0,1,9,9,0.5,\x1b[31m" + "x" * 100_000),
+    "too few cells": (HEADER, "dots,pixel,3", ""),
+    "no parameters": (HEADER, "dots,pixel,3,16,4,0,1,0,9,0.5,0.5"),
+    "a huge number": (HEADER, f"dots,pixel,3,16,4,0,1,9,{'9' * 4000},0.5,0.5"),
+    "an unknown generator": (HEADER, "dots,other,3,16,4,0,1,9,9,0.5,0.5"),
+    "no score": (HEADER, "dots,pixel,3,16,4,0,1,9,9,0.5,nan"),
     "other columns": ("\x1b[31m" + "a" * 100_000,),
     "nothing": ("",),
     "many rows": (HEADER, "\n" * 100_001),
@@ -345,17 +350,38 @@ def test_a_missing_package_is_named(
         swept(tmp_path / "a.csv", dask="tcp://127.0.0.1:1")
 
 
-def test_the_page_in_docs_is_made_from_its_table() -> None:
-    rows = read_rows(DOCS / "ablation.csv", "digits")
-    text = (DOCS / "ablation.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", GENERATORS)
+def test_each_generator_is_trained(name: str, tmp_path: Path) -> None:
+    (row,) = swept(tmp_path / "a.csv", settings_of(generator=[name]), seeds=[0]).rows
+    model = models.small_rednet(2, 1, generator=name, rng=0)
+    layers = [layer for _, layer in model.named_modules() if isinstance(layer, GENERATORS[name])]
+    assert len(layers) == 3
+    assert (row.generator, row.macs) == (name, count(model, (1, 4, 5)).macs)
+
+
+def test_the_title_of_the_page_says_what_was_varied() -> None:
+    result = made({CENTRE: [0.5], Setting("constant"): [0.4], Setting("comparison"): [0.6]})
+    assert list(result.by_value("generator")) == ["pixel", "constant", "comparison"]
+    assert ablation_page(result, "command", "a.png").startswith(
+        "# Ablation of what makes the kernel on digits\n"
+    )
+
+
+PAGES = [DOCS / "ablation.csv", *DOCS.glob("ablation*/ablation.csv")]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=[path.parent.name for path in PAGES])
+def test_the_page_in_docs_is_made_from_its_table(path: Path) -> None:
+    text = path.with_suffix(".md").read_text(encoding="utf-8")
     (command,) = [line for line in text.splitlines() if line.startswith("involution-edu ablate")]
     args = make_parser().parse_args(shlex.split(command)[1:])
+    task, rows = args.task, read_rows(path, args.task)
     wanted = [
         (setting, seed, args.epochs)
-        for setting in settings_of(args.k, args.group_channels, args.reduction)
+        for setting in settings_of(args.k, args.group_channels, args.reduction, args.generator)
         for seed in args.seeds
     ]
     assert [row.key for row in rows] == wanted
-    assert ablation_page(Ablation("digits", tuple(rows)), typed(args), "ablation.png") == text
-    with (DOCS / "ablation.csv").open(newline="") as stream:
+    assert ablation_page(Ablation(task, tuple(rows)), typed(args), "ablation.png") == text
+    with path.open(newline="") as stream:
         assert len(list(csv.reader(stream))) == 1 + len(rows)
