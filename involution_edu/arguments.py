@@ -47,16 +47,15 @@ class WrongTypeError(ArgumentError, TypeError):
 
 def as_int(name: str, value: object, minimum: int = 1, maximum: int = MAX_INT) -> int:
     """Return ``value`` as an int from ``minimum`` to ``maximum``; a float or bool is refused."""
-    got = f"is {quoted(value)}"
     try:
         if isinstance(value, bool):
             raise TypeError
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise WrongTypeError(name, got, f"an int >= {minimum}") from None
+        raise WrongTypeError(name, f"is {quoted(value)}", f"an int >= {minimum}") from None
     if not minimum <= number <= maximum:
         need = f">= {minimum}" if number < minimum else f"<= {maximum}"
-        raise ArgumentError(name, got, f"an int {need}")
+        raise ArgumentError(name, f"is {quoted(value)}", f"an int {need}")
     return number
 
 

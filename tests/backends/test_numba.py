@@ -62,6 +62,21 @@ def test_sizes_larger_than_a_vector(name: str, dtype: Any) -> None:
         assert scaled_error(array, want[tensor]) <= TOLERANCE[np.dtype(dtype)], tensor
 
 
+@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"padding": (1, 2)}, {"stride": (3, 1)}])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_one_tap(groups: int, options: dict[str, Any]) -> None:
+    geom = make_geometry((2, 4, 5, 7), groups, 1, **options)
+    operands = random_operands(geom, np.float64, 0)
+    operands[0][0, 0, 0, 0], operands[1][0, 0, 0, 0, 0, 1] = np.nan, np.inf
+    with np.errstate(invalid="ignore"):  # infinity times the padding
+        want = run("loops", operands, operator_options(geom))
+        got = run("numba", operands, operator_options(geom))
+    for tensor, array in got.items():
+        np.testing.assert_allclose(array, want[tensor], 1e-12, 1e-12, err_msg=tensor)
+        base = array.base
+        assert base is None or base.size == array.size, tensor
+
+
 @pytest.mark.parametrize("budget", [1, 3000, 1 << 30])
 def test_any_cut_into_bands_gives_the_same_bits(
     budget: int, monkeypatch: pytest.MonkeyPatch

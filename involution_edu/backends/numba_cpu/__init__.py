@@ -26,7 +26,7 @@ import numpy as np
 from ...arguments import ArgumentError, as_int
 from ...arrays import Array
 from ...geometry import Geometry
-from . import layout
+from . import layout, one_tap
 
 LOG = logging.getLogger("involution_edu")
 FEW = 3  # channels in a group or taps in a window, up to which the few-channels path is faster
@@ -100,6 +100,8 @@ if hasattr(os, "register_at_fork"):
 
 def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
     """Return y (N, C, H_out, W_out)."""
+    if geom.window == (1, 1):
+        return one_tap.forward(x, kernel, geom)
     from . import channels, few_channels
 
     if _few_channels(geom):
@@ -113,6 +115,8 @@ def forward(x: Array, kernel: Array, geom: Geometry) -> Array:
 
 def backward_input(dy: Array, kernel: Array, geom: Geometry) -> Array:
     """Return dx (N, C, H, W)."""
+    if geom.window == (1, 1):
+        return one_tap.backward_input(dy, kernel, geom)
     from . import channels, few_channels
 
     if _few_channels(geom):
@@ -126,15 +130,17 @@ def backward_input(dy: Array, kernel: Array, geom: Geometry) -> Array:
 
 def backward_kernel(dy: Array, x: Array, geom: Geometry) -> Array:
     """Return dkernel (N, G, K_h, K_w, H_out, W_out)."""
+    if geom.window == (1, 1):
+        return one_tap.backward_kernel(dy, x, geom)
     from . import few_channels, pixels
 
-    laid = layout.padded(geom, x.dtype, x)
     if _few_channels(geom):
         dkernel = np.zeros(geom.kernel_shape, dy.dtype)
+        laid = layout.padded(geom, x.dtype, x)
         _add_products(few_channels.KERNEL, laid, dkernel, dy, geom)
     else:
         dkernel = np.empty(geom.kernel_shape, dy.dtype)
-        _share(pixels.backward_kernel, geom, geom.H_out, _row(geom), dy, laid, dkernel)
+        _share(pixels.backward_kernel, geom, geom.H_out, _row(geom), dy, x, dkernel)
     return dkernel
 
 

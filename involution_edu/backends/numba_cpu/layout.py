@@ -7,21 +7,17 @@ can be multiplied with a vector of outputs.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ...arrays import Array
 from ...geometry import Geometry
-
-SLACK = 8  # numbers after the end of an array, for the last vector to be read whole
 
 
 def padded(geom: Geometry, dtype: np.dtype[np.floating], x: Array | None = None) -> Array:
     """Return ``x``, or zeros, with its padding, in this order: (N, C, H + 2p, W + 2p or more)."""
     H, W = geom.padded_size
     s = min(geom.stride[1], W)
-    a = _zeros((geom.N, geom.C, H, -(-W // s) * s), dtype)
+    a = np.zeros((geom.N, geom.C, H, -(-W // s) * s), dtype)
     if x is not None:
         geom.crop(a)[...] = x
     return a if s == 1 else _in_parts(a, s)
@@ -36,11 +32,6 @@ def image(a: Array, geom: Geometry) -> Array:
 def _in_parts(a: Array, s: int) -> Array:
     """Return an array with every s-th column of a row together; its inverse has W / s for s."""
     N, C, H, W = a.shape
-    parts = _zeros((N, C, H, W), a.dtype)
+    parts = np.zeros((N, C, H, W), a.dtype)
     parts.reshape(N, C, H, s, W // s)[...] = a.reshape(N, C, H, W // s, s).swapaxes(-1, -2)
     return parts
-
-
-def _zeros(shape: tuple[int, ...], dtype: np.dtype[np.floating]) -> Array:
-    size = math.prod(shape)
-    return np.zeros(size + SLACK, dtype)[:size].reshape(shape)

@@ -39,11 +39,11 @@ def inlined(function: F) -> F:
 
 
 class Vector(types.Type):
-    """The Numba type of a vector of ``dtype``."""
+    """The Numba type of a vector of ``dtype``, or of a pair of them."""
 
-    def __init__(self, dtype: Any) -> None:
-        self.dtype = dtype
-        super().__init__(name=f"Vector({dtype})")
+    def __init__(self, dtype: Any, pair: bool = False) -> None:
+        self.dtype, self.count = dtype, lanes_of(dtype) * (2 if pair else 1)
+        super().__init__(name=f"Vector({dtype}, {self.count})")
 
 
 @register_model(Vector)
@@ -52,7 +52,7 @@ class VectorModel(models.PrimitiveModel):
 
     def __init__(self, manager: Any, vector: Vector) -> None:
         element = manager.lookup(vector.dtype).get_value_type()
-        super().__init__(manager, vector, ir.VectorType(element, lanes_of(vector.dtype)))
+        super().__init__(manager, vector, ir.VectorType(element, vector.count))
 
 
 def lanes_of(dtype: Any) -> int:
@@ -65,16 +65,16 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any
     return builder.gep(data, [index])
 
 
-def _read(context: Any, builder: Any, array_type: Any, *place: Any) -> Any:
+def _read(context: Any, builder: Any, vector: Any, array_type: Any, *place: Any) -> Any:
     """Return the vector that begins at ``place``, an array and an index."""
-    kind = context.get_value_type(Vector(array_type.dtype)).as_pointer()
+    kind = context.get_value_type(vector).as_pointer()
     pointer = builder.bitcast(_pointer(context, builder, array_type, *place), kind)
     return builder.load(pointer, align=array_type.dtype.bitwidth // 8)
 
 
 def _write(context: Any, builder: Any, value: Any, array_type: Any, *place: Any) -> None:
-    kind = context.get_value_type(Vector(array_type.dtype)).as_pointer()
-    pointer = builder.bitcast(_pointer(context, builder, array_type, *place), kind)
+    pointer = _pointer(context, builder, array_type, *place)
+    pointer = builder.bitcast(pointer, value.type.as_pointer())
     builder.store(value, pointer, align=array_type.dtype.bitwidth // 8)
 
 
@@ -108,9 +108,26 @@ def load(typing: Any, array: Any, index: Any) -> Any:
     """Return array[index], array[index + 1], ... as a vector."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _read(context, builder, signature.args[0], *args)
+        return _read(context, builder, signature.return_type, signature.args[0], *args)
 
     return Vector(array.dtype)(array, types.intp), codegen
+
+
+@intrinsic
+def pair_of_zeros(typing: Any, array: Any) -> Any:
+    """Return two vectors of zeros as one: one register of AVX-512, two of any other processor."""
+    vector, values = Vector(array.dtype, pair=True), [0.0] * 2 * lanes_of(array.dtype)
+    return vector(array), lambda context, *_: ir.Constant(context.get_value_type(vector), values)
+
+
+@intrinsic
+def load_as(typing: Any, vector: Any, array: Any, index: Any) -> Any:
+    """Return array[index], array[index + 1], ... as a vector or a pair, as ``vector`` is."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _read(context, builder, vector, signature.args[1], *args[1:])
+
+    return vector(vector, array, types.intp), codegen
 
 
 @intrinsic
@@ -166,6 +183,17 @@ def prefetch(typing: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
+def opaque(typing: Any, index: Any) -> Any:
+    """Return ``index``; the compiler, which cannot see that, computes addresses from it anew."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = args[0].type
+        return builder.asm(ir.FunctionType(kind, [kind]), "", "=r,0", args, side_effect=False)
+
+    return types.intp(types.intp), codegen
+
+
+@intrinsic
 def transpose(
     typing: Any, source: Any, start: Any, pitch: Any, target: Any, to: Any, to_pitch: Any
 ) -> Any:
@@ -182,7 +210,7 @@ def transpose(
         rows = []
         for r in range(count):
             at = builder.add(index, builder.mul(pitch_, pitch_.type(r)))
-            rows.append(_read(context, builder, source_t, array, at))
+            rows.append(_read(context, builder, Vector(source.dtype), source_t, array, at))
         step = 1
         while step < count:
             low, high = (
