@@ -89,7 +89,8 @@ class Score:
 
     def show(self) -> Figure:
         """Return a picture of how often each number of the first channel of x was read."""
-        return show(**{"reads of each x[0, h, w]": np.asarray(self.reads, float)})
+        drawing: dict[str, Any] = {"reads of each x[0, h, w]": np.asarray(self.reads, float)}
+        return show(**drawing)
 
 
 def check(answer: Callable[..., Any]) -> Score:
@@ -114,8 +115,7 @@ def check(answer: Callable[..., Any]) -> Score:
     except subprocess.TimeoutExpired:
         return Score(
             False,
-            f"{begin}it was stopped after {SECONDS} s: a loop that does not end, or a barrier that "
-            "some threads never reach",
+            f"{begin}it was stopped after {SECONDS} s: a loop in it does not end",
         )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["the simulator ended without a message"]
@@ -199,8 +199,8 @@ def main() -> None:
         wrong = f"y[{c}, {i}, {j}] is {y[c, i, j]:.6g}; need {want[c, i, j]:.6g}, and "
         wrong += f"{len(bad) - 1} more of {y.size} are wrong"
         if np.isnan(y[c, i, j]):
-            wrong += "\nThe likely mistake: a thread read a number of shared memory before another "
-            wrong += "had written it: wait at a barrier, cuda.syncthreads()."
+            wrong += "\nThe likely mistake: shared memory was read before another thread had "
+            wrong += "written it: wait\nat a barrier, cuda.syncthreads()."
     elif (writes > 1).any():
         wrong = f"{(writes > 1).sum()} numbers of y were written more than once"
     score: list[float] = []
