@@ -181,29 +181,31 @@ HALO = Exercise(
 
 
 def _launch(
-    blocks: tuple[int, int],
-    threads: tuple[int, int],
+    down: int,
+    across: int,
+    rows: int,
+    columns: int,
     *,
     i: Callable[..., int] = lambda by, ty, bx, tx, rows, columns: by * rows + ty,
     j: Callable[..., int] = lambda by, ty, bx, tx, rows, columns: bx * columns + tx,
     first: str = "blocks",
 ) -> list[tuple[int, int]]:
-    pairs = [(b, t) for b in range(blocks[0] * blocks[1]) for t in range(threads[0] * threads[1])]
+    pairs = [(b, t) for b in range(down * across) for t in range(rows * columns)]
     if first == "threads":
         pairs.sort(key=lambda pair: pair[::-1])
     found = []
     for b, t in pairs:
-        at = b // blocks[1], t // threads[1], b % blocks[1], t % threads[1]
-        found.append((i(*at, *threads), j(*at, *threads)))
+        at = b // across, t // columns, b % across, t % columns
+        found.append((i(*at, rows, columns), j(*at, rows, columns)))
     return found
 
 
 LAUNCH = Exercise(
     "launch",
-    "launch(blocks, threads) -> list of the pixel (i, j) of each thread; blocks (rows, columns) of "
-    "the grid and threads (rows, columns) of a block; one block after the other, row by row.",
+    "launch(down, across, rows, columns) -> list of the pixel (i, j) of each thread; a grid of "
+    "down x across blocks of rows x columns threads; one block after the other, row by row.",
     _launch,
-    each_of(((1, 2), (2, 3)), ((3, 2), (2, 4)), ((2, 3), (1, 5))),
+    each_of((1, 2, 2, 3), (3, 2, 2, 4), (2, 3, 1, 5)),
     table(
         _launch,
         ("thread alone", {"i": lambda by, ty, bx, tx, rows, columns: ty,
@@ -211,18 +213,17 @@ LAUNCH = Exercise(
          "each block starts at its own tile: add block * size of a block."),
         ("times the other size", {"i": lambda by, ty, bx, tx, rows, columns: by * columns + ty,
                                   "j": lambda by, ty, bx, tx, rows, columns: bx * rows + tx},
-         "a block has threads[0] rows and threads[1] columns: you exchanged them."),
+         "a block has its own rows and columns: you exchanged them."),
         ("block + thread", {"i": lambda by, ty, bx, tx, rows, columns: by + ty,
                             "j": lambda by, ty, bx, tx, rows, columns: bx + tx},
          "the blocks before it have rows * columns threads each: multiply by the size of a block."),
-        ("interleaved", lambda blocks, threads: [
-            (ty * blocks[0] + by, tx * blocks[1] + bx)
-            for by in range(blocks[0]) for bx in range(blocks[1])
-            for ty in range(threads[0]) for tx in range(threads[1])],
+        ("interleaved", lambda down, across, rows, columns: [
+            (ty * down + by, tx * across + bx) for by in range(down) for bx in range(across)
+            for ty in range(rows) for tx in range(columns)],
          "threads of a block are neighbours: block * size + thread, not thread * blocks + block."),
         ("threads outside", {"first": "threads"},
          "all threads of a block come before the next block: the loops over blocks are outside."),
-        ("(j, i)", lambda blocks, threads: [(j, i) for i, j in _launch(blocks, threads)],
+        ("(j, i)", lambda *sizes: [(j, i) for i, j in _launch(*sizes)],
          "i is the row and j the column: you returned them in the other order."),
     ),
 )  # fmt: skip
