@@ -12,7 +12,7 @@ The likely mistake: this is the order of the Keras example; here a group has adj
 from dataclasses import replace
 
 from ..arguments import ArgumentError
-from . import counting, generator, gradients, machines, operators, relatives
+from . import counting, generator, gradients, machines, operators, relatives, simulated
 from .example import HandSized, hand_sized
 from .exercise import Exercise, Function, Verdict
 from .figures import show
@@ -26,7 +26,7 @@ EXERCISES: dict[str, Exercise] = {
 }
 
 
-def check(answer: Function) -> Verdict:
+def check(answer: Function) -> Verdict | simulated.Score:
     """Check a function against the exercise of its name; a notebook shows the verdict.
 
     An answer that is right, but calls this package for it, does not pass.
@@ -38,7 +38,8 @@ def check(answer: Function) -> Verdict:
 
     Returns
     -------
-    verdict : Verdict
+    verdict : Verdict or Score
+        A Score for a CUDA kernel, which runs in a simulator.
 
     Raises
     ------
@@ -54,6 +55,8 @@ def check(answer: Function) -> Verdict:
     Right: groups gives the right answer in all 5 cases.
     """
     name = getattr(answer, "__name__", repr(answer))
+    if name in simulated.LAUNCHES:
+        return simulated.check(answer)
     if name not in EXERCISES:
         raise ArgumentError("answer", f"is named {name}", f"one of {', '.join(EXERCISES)}")
     exercise = EXERCISES[name]

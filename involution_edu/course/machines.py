@@ -178,3 +178,52 @@ HALO = Exercise(
          "a / rows * columns multiplies by columns: put rows * columns in brackets."),
     ),
 )  # fmt: skip
+
+
+def _launch(
+    down: int,
+    across: int,
+    rows: int,
+    columns: int,
+    *,
+    i: Callable[..., int] = lambda by, ty, bx, tx, rows, columns: by * rows + ty,
+    j: Callable[..., int] = lambda by, ty, bx, tx, rows, columns: bx * columns + tx,
+    first: str = "blocks",
+) -> list[tuple[int, int]]:
+    pairs = [(b, t) for b in range(down * across) for t in range(rows * columns)]
+    if first == "threads":
+        pairs.sort(key=lambda pair: pair[::-1])
+    found = []
+    for b, t in pairs:
+        at = b // across, t // columns, b % across, t % columns
+        found.append((i(*at, rows, columns), j(*at, rows, columns)))
+    return found
+
+
+LAUNCH = Exercise(
+    "launch",
+    "launch(down, across, rows, columns) -> list of the pixel (i, j) of each thread; a grid of "
+    "down x across blocks of rows x columns threads; one block after the other, row by row.",
+    _launch,
+    each_of((1, 2, 2, 3), (3, 2, 2, 4), (2, 3, 1, 5)),
+    table(
+        _launch,
+        ("thread alone", {"i": lambda by, ty, bx, tx, rows, columns: ty,
+                          "j": lambda by, ty, bx, tx, rows, columns: tx},
+         "each block starts at its own tile: add block * size of a block."),
+        ("times the other size", {"i": lambda by, ty, bx, tx, rows, columns: by * columns + ty,
+                                  "j": lambda by, ty, bx, tx, rows, columns: bx * rows + tx},
+         "a block has its own rows and columns: you exchanged them."),
+        ("block + thread", {"i": lambda by, ty, bx, tx, rows, columns: by + ty,
+                            "j": lambda by, ty, bx, tx, rows, columns: bx + tx},
+         "the blocks before it have rows * columns threads each: multiply by the size of a block."),
+        ("interleaved", lambda down, across, rows, columns: [
+            (ty * down + by, tx * across + bx) for by in range(down) for bx in range(across)
+            for ty in range(rows) for tx in range(columns)],
+         "threads of a block are neighbours: block * size + thread, not thread * blocks + block."),
+        ("threads outside", {"first": "threads"},
+         "all threads of a block come before the next block: the loops over blocks are outside."),
+        ("(j, i)", lambda *sizes: [(j, i) for i, j in _launch(*sizes)],
+         "i is the row and j the column: you returned them in the other order."),
+    ),
+)  # fmt: skip

@@ -109,6 +109,7 @@ def test_the_first_wrong_number_is_shown_with_what_it_is_made_of() -> None:
         return np.pad(loops(x, kernel), ((0, 0), (0, 0), (1, 0), (0, 0)))[:, :, :-1]
 
     verdict = course.check(involution)
+    assert isinstance(verdict, course.Verdict)
     assert verdict.index == (0, 0, 0, 0)
     x, kernel = verdict.arguments
     axes = {ax.get_title(): [float(t.get_text()) for t in ax.texts] for ax in verdict.show().axes}
