@@ -32,7 +32,10 @@ Shape = tuple[int, ...]
 
 PARTS = "neck", "rpn_head", "roi_head", "bbox_head", "decode_head", "auxiliary_head"
 # Added to the names of layers whose row counts the operator, and not the layers inside.
-APPLYING = {"Involution2d": " apply", "LocalAttention2d": " compare, apply"}
+APPLYING = {
+    **dict.fromkeys(("Involution2d", "Involution3d", "EdgeDenoiser"), " apply"),
+    "LocalAttention2d": " compare, apply",
+}
 IMAGENET_SIZE = 224  # rows and columns of the images that published counts are for
 
 
@@ -140,7 +143,7 @@ class Complexity:
         others = [layer for layer in self.layers if not layer.macs]
         for layer in self.layers:
             if layer.macs:
-                title = layer.name + APPLYING.get(layer.kind, "")
+                title = (layer.name + APPLYING.get(layer.kind, "")).strip()
                 shape = _text_of(layer.shape)
                 lines.append(f"{title:{wide}}{shape:>15}{layer.parameters:>14,}{layer.macs:>16,}")
         for kind, times in Counter(layer.kind for layer in others).items():
@@ -209,7 +212,7 @@ class Savings:
         parameters = ours.parameters / 1e6, theirs.parameters / 1e6
         a, b = operations = ours.operations / 1e9, theirs.operations / 1e9
         lines.append(f"Operations: {a:.3f} G against {b:.3f} G, {change(a, b):+.1f} %.")
-        if ours.image[-1] == IMAGENET_SIZE:
+        if ours.image[-1] == IMAGENET_SIZE and min(*parameters, *operations) >= 0.1:
             a, b = (change(*(round(n, 1) for n in pair)) for pair in (parameters, operations))
             lines.append("From figures rounded to one decimal, as the paper's percentages are:")
             lines.append(f"parameters {a:+.1f} %, operations {b:+.1f} %.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from involution_edu import models, nn
 from involution_edu.arrays import Array
 from involution_edu.cli import main
 from involution_edu.complexity import Complexity, change, count
+from involution_edu.models.pretrained import pretrained
 from involution_edu.models.rednet import BLOCKS
 
 # By depth: parameters recounted; FLOPs in G, and per cent fewer than ResNet in parameters and in
@@ -211,6 +213,16 @@ def test_the_command_gives_json_for_any_size(capsys: pytest.CaptureFixture[str])
     assert data["macs"] == sum(layer["macs"] for layer in data["layers"])
     assert data["against"]["model"] == "rednet38"
     assert data["against"]["parameters"] == 12_386_986
+
+
+def test_the_models_that_ship_with_weights_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, image in {"digits": "1 × 8 × 8", "edge": "3 × 224 × 224"}.items():
+        assert main(["complexity", name, "--against", "salt-and-pepper"]) == 0
+        out = capsys.readouterr().out
+        total = sum(parameter.data.size for parameter in pretrained(name).parameters())
+        assert f"{name} for one image of {image}\n" in out
+        assert f"{total:,}" in out
+        assert re.search(r"^(layer1.0.conv2 )?apply ", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
