@@ -8,12 +8,27 @@ from ..arrays import Array
 
 
 class HandSized(NamedTuple):
-    """An image and a generator of whole numbers: 2 channels, one group, K = 3."""
+    """An image and a generator of whole numbers: 2 channels, one group, K = 3.
 
-    x: Array  # (1, 2, 4, 5); the channels differ at every pixel, so ReLU never meets 0
-    reduce: Array  # (2, 2)
-    span: Array  # (9, 2)
-    bias: Array  # (9,)
+    Attributes
+    ----------
+    x : ndarray, shape (1, 2, 4, 5)
+        The channels differ at every pixel, so that ReLU never meets 0.
+    reduce : ndarray, shape (2, 2)
+    span : ndarray, shape (9, 2)
+    bias : ndarray, shape (9,)
+        Of span.
+
+    Examples
+    --------
+    >>> [array.shape for array in hand_sized()]
+    [(1, 2, 4, 5), (2, 2), (9, 2), (9,)]
+    """
+
+    x: Array
+    reduce: Array
+    span: Array
+    bias: Array
 
 
 def hand_sized() -> HandSized:

@@ -13,7 +13,7 @@ from ..arrays import Array, array_module
 from ..backends import fusing
 from ..geometry import Geometry, Padding, make_geometry, resolve_padding
 from ..ops import involution, involution_backward
-from .arguments import as_features, as_groups, as_window
+from .arguments import as_features, as_groups
 from .bands import Band, bands, rows_that_fit
 from .basic import ReLU, Sequential
 from .conv import Conv2d
@@ -122,7 +122,7 @@ class Involution2d(Module):
         channels = as_int("channels", channels)
         hidden = channels // as_int("reduction", reduction, 1, channels)
         out_channels = channels if out_channels is None else as_int("out_channels", out_channels)
-        self.window = as_window(kernel_size)
+        self.window = as_pair("kernel_size", kernel_size)
         self.stride, self.dilation = as_pair("stride", stride), as_pair("dilation", dilation)
         self.channels = channels
         self.band_rows = None if band_rows is None else as_int("band_rows", band_rows)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arguments import ArgumentError, as_int, as_number
-from ..arrays import Array, as_dtype
+from ..arrays import Array, array_module, as_dtype
 from .arguments import as_features
 from .module import Module, Parameter
 
@@ -113,8 +113,11 @@ class BatchNorm2d(Module):
 
 def _products(a: Array, b: Array) -> Array:
     """Return the sum of a * b for each channel, (C,)."""
-    sums: Array = (a * b).sum(axis=(0, 2, 3))
-    return sums
+    if array_module(a) is np:
+        sums: Array = np.einsum("nchw,nchw->c", a, b)  # without an array of the products
+        return sums
+    of_gpu: Array = (a * b).sum(axis=(0, 2, 3))  # CuPy's einsum would copy both, for a product
+    return of_gpu
 
 
 def _per_channel(a: Array) -> Array:

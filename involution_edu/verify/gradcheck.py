@@ -84,7 +84,8 @@ class GradientReport(Lines):
                 sums = " ".join(f"{sum(getattr(c, n) for c in checks):>{w}}" for n, w in counts)
                 error, allowed = number(max(c.error for c in checks)), number(checks[0].tolerance)
                 verdict = "FAIL" if any(c.wrong for c in checks) else "ok"
-                yield f"{tensor:17} {method:18} {sums} {error:>8} {allowed:>7}  {verdict}"
+                # The end of the name of a layer in a layer is enough beside the title.
+                yield f"{tensor[-17:]:17} {method:18} {sums} {error:>8} {allowed:>7}  {verdict}"
             wrong = ((r.case, check) for r in cases for check in r.checks if check.wrong)
             for case, check in islice(wrong, 1):
                 yield wrapped(

@@ -117,7 +117,7 @@ def test_resolve_returns_the_module_of_a_name() -> None:
 @pytest.mark.parametrize(
     ("spec", "need"),
     [
-        ("cuda", "one of 'loops', 'windows', 'shifts', 'numba', 'numba_cuda', 'cupy'"),
+        ("cuda", "one of 'loops', 'windows', 'shifts', 'numba', 'numba_cuda', 'cupy', 'cuda_host'"),
         ("auto", "one of 'loops', .*"),
         ("", "one of 'loops', .*"),
         (":v1", "one of 'loops', .*"),
@@ -129,7 +129,9 @@ def test_resolve_returns_the_module_of_a_name() -> None:
     ],
 )
 def test_resolve_refuses_unknown_names_and_versions(spec: str, need: str) -> None:
-    with pytest.raises(ArgumentError, match=f"^backends is {spec!r}; need {need}$"):
+    with pytest.raises(
+        ArgumentError, match=f"^backends is {spec!r}; need {need}(; did you mean .*)?$"
+    ):
         backends.resolve(spec)
 
 
