@@ -1,8 +1,9 @@
 """Sphinx extension: cards and live pages, on pages that are plain Markdown on a code host.
 
 A comment before a table, ``<!-- cards -->``, makes a card of each of its cells; the picture of a
-card stands still until one points at it, and so does every animation where one wants no motion. ``<!-- live: steppers/groups.html -->`` before a picture
-puts the page with that address in its place.
+card stands still until one points at it, and so does every animation where one wants no motion.
+``<!-- live: steppers/groups.html -->`` before a picture puts the page with that address in its
+place.
 """
 
 from __future__ import annotations
