@@ -43,7 +43,7 @@ ERRORS = {
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What an answer did in one case."""
+    """The result of an answer in one case, or its exception."""
 
     arguments: Arguments
     want: Any

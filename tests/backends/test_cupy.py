@@ -103,7 +103,7 @@ def test_what_cannot_be_launched_says_so(cupy: Any, monkeypatch: pytest.MonkeyPa
 
 @needs.compiler
 def test_a_layer_makes_no_kernel_in_evaluation_mode(cupy: Any) -> None:
-    """What it allocates does not depend on K, as it does in training mode."""
+    """The memory that it allocates does not depend on K, as it does in training mode."""
     x = np.random.default_rng(1).standard_normal((2, 32, 9, 11)).astype(np.float32)
     allocated: dict[tuple[int, bool], int] = {}
     for k, training in ((3, False), (7, False), (3, True), (7, True)):
@@ -330,7 +330,7 @@ def test_doctor_runs_a_layer(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_gpu_that_cannot_be_used_is_a_problem(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where CuPy and NVIDIA's driver are installed; elsewhere a GPU is not expected."""
+    """It is one only if CuPy and NVIDIA's driver are installed."""
     probe_fails("no libnvrtc")(cupy)
     assert doctor.examine().ok
     version = doctor._version

@@ -1,4 +1,4 @@
-"""What is left after a failed load or pass, after a copy, and with numbers that are not finite."""
+"""State of a layer after a failed load or pass, after a copy, and with infinity and NaN."""
 
 from __future__ import annotations
 

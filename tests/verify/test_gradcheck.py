@@ -134,7 +134,7 @@ def test_a_wrong_forward_disagrees_with_both_gradients(monkeypatch: pytest.Monke
 
 
 def test_wrong_in_the_same_way_everywhere_goes_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the module says it cannot see, and `test_compare` shows that the comparison can."""
+    """Gradients that agree with a wrong forward pass pass; `test_compare` finds the fault."""
     wrong, case = WRONG_INDICES["groups interleaved, c % G"]
     for name in ("forward", "backward_input", "backward_kernel"):
         monkeypatch.setattr(shifts, name, misread(getattr(loops, name), wrong))

@@ -1,4 +1,4 @@
-"""Why kernels are generated: kernels stored for every pixel fit one image size only."""
+"""Stored kernels fit one image size only; generated kernels fit every size."""
 
 from __future__ import annotations
 
