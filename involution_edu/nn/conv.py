@@ -114,12 +114,11 @@ def _windows_are_pixels(geom: Geometry) -> bool:
 
 
 def _blocks(geom: Geometry, x: Array, product: int = 1) -> Iterator[slice]:
-    """Split the images into slices whose columns have at most about `MAX_COLUMNS` numbers.
-
-    So have their products, of ``product`` numbers each.
-    """
+    """Split the images into slices of about `MAX_COLUMNS` numbers in columns or in products."""
     columns = geom.C * geom.window[0] * geom.window[1] * geom.H_out * geom.W_out
-    numbers = product if _windows_are_pixels(geom) else max(product, columns)  # x itself, or columns
+    numbers = (
+        product if _windows_are_pixels(geom) else max(product, columns)
+    )  # x itself, or columns
     fit = max(1, MAX_COLUMNS[str(kind_of_array(x))] // numbers)
     for start in range(0, geom.N, fit):
         yield slice(start, start + fit)
