@@ -39,14 +39,14 @@ def test_the_temporaries_are_those_of_a_block_or_of_a_larger_group(
     x, kernel, dy = random_operands(geom, np.float32, seed=0)
     block = max(shifts.BLOCK, geom.C_g * geom.H_out * geom.W_out)
     padded = geom.N * geom.C * math.prod(geom.padded_size)
-    for call in (
-        lambda: shifts.forward(x, kernel, geom),
-        lambda: shifts.backward_input(dy, kernel, geom),
-        lambda: shifts.backward_kernel(dy, x, geom),
+    for function, operands in (
+        (shifts.forward, (x, kernel)),
+        (shifts.backward_input, (dy, kernel)),
+        (shifts.backward_kernel, (dy, x)),
     ):
         tracemalloc.start()
         try:
-            result = call()
+            result = function(*operands, geom)
             peak = tracemalloc.get_traced_memory()[1] - result.nbytes
         finally:
             tracemalloc.stop()
