@@ -140,9 +140,13 @@ class RetinaNet(DenseNetwork):
         overlap : float
             Intersection over union above which the less certain box of a class is left out.
         """
-        y, k = self(x), self.bbox_head.classes
-        anchors, size = np.concatenate(self.bbox_head.anchors), (x.shape[2], x.shape[3])
-        found = []
+        return self.detections(self(x), (x.shape[2], x.shape[3]), score, overlap)
+
+    def detections(
+        self, y: Array, size: tuple[int, int], score: float = 0.05, overlap: float = 0.5
+    ) -> list[Detections]:
+        """Return the `Detections` of every image of ``size`` (H, W) from the last output ``y``."""
+        anchors, k, found = np.concatenate(self.bbox_head.anchors), self.bbox_head.classes, []
         for rows in y:
             boxes, scores = decode(anchors, rows[:, k:], size), sigmoid(rows[:, :k])
             found.append(best(boxes[:, None].repeat(k, axis=1), scores, score, overlap))
