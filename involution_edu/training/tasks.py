@@ -225,4 +225,5 @@ TASKS["detect"] = Task(
     criterion=lambda _, model: detect.DetectionLoss(model),
     score=detect.ap50,
     result=detect.detections,
+    augment=detect.composed,
 )

@@ -115,9 +115,10 @@ def test_nms_keeps_what_the_definition_keeps() -> None:
     for i in np.argsort(-scores):
         if all(groups[i] != groups[j] or iou(boxes[[i]], boxes[[j]])[0, 0] <= 0.4 for j in kept):
             kept.append(i)
-    assert nms(boxes, scores, groups, 0.4).tolist() == kept
+    assert nms(boxes, scores, groups, 0.4, 99).tolist() == kept
+    assert nms(boxes, scores, groups, 0.4, 5).tolist() == kept[:5]
     assert 10 < len(kept) < 55
-    assert nms(boxes[:0], scores[:0], groups[:0], 0.4).size == 0
+    assert nms(boxes[:0], scores[:0], groups[:0], 0.4, 99).size == 0
 
 
 def test_every_object_has_its_best_box_however_little_they_overlap() -> None:
