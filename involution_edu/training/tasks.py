@@ -220,7 +220,7 @@ TASKS["detect"] = Task(
         "rednet-conv": lambda _, seed: detect.detector("rednet", "conv", seed),
         "resnet-conv": lambda _, seed: detect.detector("resnet", "conv", seed),
     },
-    recipe=Recipe(12, 4, "adam", 2e-3),
+    recipe=Recipe(10, 4, "adam", 2e-3),
     unit=scores.AP50,
     criterion=lambda _, model: detect.DetectionLoss(model),
     score=detect.ap50,
