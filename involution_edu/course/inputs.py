@@ -8,10 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from .compare import same
 from .exercise import Arguments, Exercise
 
 Change = Callable[..., Any]
+
+
+def _mark(a: Array, k: int, index: int) -> Array:
+    """Return 1 at one place along an axis, 0 elsewhere."""
+    mark = np.zeros([n if axis == k else 1 for axis, n in enumerate(a.shape)])
+    mark.flat[index] = 1
+    return mark
+
+
 WHOLE: dict[str, Change] = {
     "with the sign of {} changed": np.negative,
     "with {} twice as large": lambda a: 2 * a,
@@ -26,6 +36,8 @@ ALONG: dict[str, Change] = {
     "with {} moved by one along axis {}": lambda a, k: np.roll(a, 1, k),
     "with {} moved back by one along axis {}": lambda a, k: np.roll(a, -1, k),
     "with number 0 of {} for all of axis {}": lambda a, k: np.broadcast_to(a.take([0], k), a.shape),
+    "with only number 0 of {} along axis {}": lambda a, k: a * _mark(a, k, 0),
+    "with only the last of {} along axis {}": lambda a, k: a * _mark(a, k, -1),
     "with the last of {} for all of axis {}": lambda a, k: np.broadcast_to(
         a.take([-1], k), a.shape
     ),
@@ -48,8 +60,8 @@ NUMBER: dict[str, Change] = {
 }
 
 
-def describe(exercise: Exercise, cases: list[tuple[Arguments, Any, Any]]) -> str | None:
-    """Return with which other arguments the right answer gives all these results, or None."""
+def describe(exercise: Exercise, cases: list[tuple[Arguments, Any, Any]]) -> Iterator[str]:
+    """Yield with which other arguments the right answer gives all these results."""
     changes = (_changed(exercise, arguments) for arguments, _, _ in cases)
     for alike in zip(*changes, strict=False):
         texts = {text for text, _ in alike}
@@ -57,8 +69,8 @@ def describe(exercise: Exercise, cases: list[tuple[Arguments, Any, Any]]) -> str
             _gives(exercise, others, got)
             for (_, others), (_, got, _) in zip(alike, cases, strict=True)
         ):
-            return f"That is the result {texts.pop()}."
-    return None
+            yield f"That is the result {texts.pop()}."
+            return
 
 
 def _gives(exercise: Exercise, arguments: Arguments, got: Any) -> bool:
