@@ -6,7 +6,7 @@ import numpy as np
 
 from ..arrays import Array
 from .exercise import Arguments, Cases, Drawing, Exercise, Index, table
-from .operators import PIXELS, SHAPES, integers, operands, sizes_of
+from .operators import PIXELS, SHAPES, integers, operands
 from .windows import EDGES, GROUPS, KERNELS, STARTS, SUMS, TURNS, over_group, windows
 
 
@@ -14,10 +14,6 @@ def _gradients(rng: np.random.Generator) -> Cases:
     for x, kernel in operands(rng):
         dy = integers(rng, *x.shape) if x.shape[1] == 1 else rng.standard_normal(x.shape)
         yield dy, x, kernel
-
-
-def _gradient_sizes(dy: Array, x: Array, kernel: Array) -> dict[str, float]:
-    return sizes_of(x, kernel)
 
 
 def _backward_input(dy: Array, x: Array, kernel: Array) -> Array:
@@ -61,29 +57,19 @@ BACKWARD_INPUT = Exercise(
     _gradients,
     table(
         _backward_input,
-        (COLLECT,
-         "each output sends dy back with its own kernel: dx[h, w] += kernel[u, v, i, j] * dy[i, j]."),
-        (f"{COLLECT} ; {TURNS[0][0]}",
-         "turning this pixel's kernel is right for a convolution; each reader has its own kernel."),
+        (COLLECT, "each output sends dy back with its own kernel: dx[h, w] += kernel[u, v, i, j] * dy[i, j]."),
         (COLLECT.replace("=> dy", "=> x"), "that is y; dx sends dy back through the same products."),
-        ("dy[n, c, i, j] => x[n, c, i, j]", "you used x instead of dy."),
-        ("dy[n, c, i, j] => dy[n, c, i, j] * x[n, c, i, j]",
-         "x is one factor too many: kernel * dy is enough."),
-        ("+= => =",
-         "= replaces what was there; a pixel is read by many outputs: add with +=."),
-        ("return dx => return over_group(dx, G)",
-         "you summed over the channels of the group; dx has a number for each channel."),
-        ("return dx => return over_group(dx, 1)",
-         "you summed over all channels; dx has a number for each channel."),
+        ("dy[n, c, i, j] => dy[n, c, i, j] * x[n, c, i, j]", "x is one factor too many: kernel * dy is enough."),
+        ("+= => =", "= replaces what was there; a pixel is read by many outputs: add with +=."),
+        ("return dx => return over_group(dx, G)", "you summed over the channels of the group; dx has a number for each channel."),
+        ("return dx => return over_group(dx, 1)", "you summed over all channels; dx has a number for each channel."),
         *KERNELS[:2], *GROUPS, *TURNS, *SUMS[2:],
         *[(how, hint.replace("you read", "you added to")) for how, hint in EDGES],
-        (STARTS[0][0],
-         "the margin is p wide on each side: cut it off with [p : p + H], and h = i + u - p."),
+        (STARTS[0][0], "the margin is p wide on each side: cut it off with [p : p + H], and h = i + u - p."),
         *STARTS[1:],
     ),
     PIXELS,
-    _gradient_sizes,
-    _draw_backward_input,
+    picture=_draw_backward_input,
 )  # fmt: skip
 
 
@@ -120,16 +106,11 @@ BACKWARD_KERNEL = Exercise(
     _gradients,
     table(
         _backward_kernel,
-        ("if 0 => if c % C_g == 0 and 0",
-         "you used one channel of each group; all C_g share the kernel: add them up."),
-        ("+= => =",
-         "= keeps the last channel of each group; all C_g share the kernel: add with +=."),
-        ("return dkernel => return dkernel / C_g",
-         "you took the mean over the channels of a group; it is the sum."),
-        ("c // C_g => :",
-         "you added up the channels of all groups; a kernel belongs to its own group."),
-        ("v, i, j] += => v] +=",
-         "you added up over the pixels; every pixel has its own kernel, so its own gradient."),
+        ("if 0 => if c % C_g == 0 and 0", "you used one channel of each group; all C_g share the kernel: add them up."),
+        ("+= => =", "= keeps the last channel of each group; all C_g share the kernel: add with +=."),
+        ("return dkernel => return dkernel / C_g", "you took the mean over the channels of a group; it is the sum."),
+        ("c // C_g => :", "you added up the channels of all groups; a kernel belongs to its own group."),
+        ("v, i, j] += => v] +=", "you added up over the pixels; every pixel has its own kernel, so its own gradient."),
         ("dy[n, c, i, j] * x[n, c, h, w] => dy[n, c, h, w] * x[n, c, i, j]",
          "dy is that of the output (i, j), and x is read at (h, w): you swapped them."),
         ("if 0 <= h < H and 0 <= w < W => if True ; x[n, c, h, w] => x[n, c, i, j]",
@@ -137,8 +118,7 @@ BACKWARD_KERNEL = Exercise(
         *GROUPS, *TURNS, *SUMS[2:], *EDGES, *STARTS[:-1],
     ),
     ("image", "group", "u", "v", "row", "column"),
-    _gradient_sizes,
-    _draw_backward_kernel,
+    picture=_draw_backward_kernel,
 )  # fmt: skip
 
 
@@ -169,14 +149,11 @@ GENERATE_BACKWARD = Exercise(
         ("dz * (z > 0) => np.maximum(dz, 0)",
          "ReLU looks at the number that went forward, reduce @ x, not at the gradient's sign."),
         ("(z > 0) => np.maximum(z, 0)", "multiply by the slope of ReLU, 1 or 0, not by its value."),
-        ("z > 0 => z <= 0",
-         "ReLU lets the gradient pass where reduce @ x is positive; you have it the other way round."),
-        ("dz * (z > 0))) => dz)) * (x > 0)",
-         "ReLU stands behind reduce: look at the sign of reduce @ x, not of x."),
+        ("z > 0 => z <= 0", "ReLU lets the gradient pass where reduce @ x is positive; you have it the other way round."),
+        ("dz * (z > 0))) => dz)) * (x > 0)", "ReLU stands behind reduce: look at the sign of reduce @ x, not of x."),
         ("np.asarray(np.einsum(\"dc,ndhw->nchw\", reduce, dz * (z > 0))) => dz * (z > 0)",
          "that is the gradient of the reduced numbers; go on back through reduce, to x."),
-        ("dc,ndhw->nchw => cd,ndhw->nchw",
-         "going back, reduce is transposed: dx[c] sums reduce[d, c] * dz[d] over d."),
+        ("dc,ndhw->nchw => cd,ndhw->nchw", "going back, reduce is transposed: dx[c] sums reduce[d, c] * dz[d] over d."),
         (f"{ROWS} => dkernel.transpose(0, 2, 3, 1, 4, 5).reshape",
          "you flattened dkernel as (K, K, G); span's row o is (g*K + u)*K + v."),
         (f"{ROWS} => dkernel.swapaxes(2, 3).reshape", TURNS[1][1]),
@@ -214,17 +191,13 @@ BATCH_NORM_BACKWARD = Exercise(
     _batches,
     table(
         _batch_norm_backward,
-        (f"{MEAN} - along => ",
-         "this takes mean and std as fixed numbers; in training mode they depend on x, too."),
+        (f"{MEAN} - along => ", "this takes mean and std as fixed numbers; in training mode they depend on x, too."),
         (f"{MEAN} => ", "the mean depends on x: subtract mean(g)."),
         (" - along => ", "std depends on x: subtract x_hat * mean(g * x_hat)."),
-        (" - along => + along", "subtract the part along x_hat: g - mean(g) - x_hat * mean(g * x_hat)."),
         (f"g.mean( => g.sum( ; {ALONG} => (g * x_hat).sum(",
          "you subtracted sums; they are means over the M elements of a channel."),
         ("- along) / std => - along) / std**2", "divide by std, not by the variance."),
-        ("- along) / std => - along)", "divide the result by std: x_hat changes by 1 / std with x."),
-        ("np.sqrt(x.var(axes, keepdims=True) + eps) => np.sqrt(x.var(axes, keepdims=True)) + eps",
-         "std is sqrt(var + eps)."),
+        ("np.sqrt(x.var(axes, keepdims=True) + eps) => np.sqrt(x.var(axes, keepdims=True)) + eps", "std is sqrt(var + eps)."),
         ("x.var(axes, keepdims=True) => x.var(axes, keepdims=True, ddof=1)",
          "batch norm divides by M, not by M - 1: x.var without ddof."),
         ("keepdims=True)) / std => keepdims=True))", "x_hat is (x - mean) / std; you left out / std."),

@@ -46,7 +46,7 @@ ERRORS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class Outcome:
     """The result of an answer in one case, or its exception."""
 
     arguments: Arguments
@@ -161,31 +161,31 @@ def _lines(answer: Function, arguments: Arguments, limit: int) -> int:
     return count
 
 
-def _run(exercise: Exercise, answer: Function, arguments: Arguments) -> _Outcome:
+def _run(exercise: Exercise, answer: Function, arguments: Arguments) -> Outcome:
     want, given = exercise.right(*copy.deepcopy(arguments)), copy.deepcopy(arguments)
     try:
         got = answer(*given)
     except Exception as error:  # noqa: BLE001 - the learner's code may raise anything
-        return _Outcome(arguments, want, error=error)
+        return Outcome(arguments, want, error=error)
     parameters = zip(exercise.parameters, given, arguments, strict=True)
     changed = (name for name, after, before in parameters if not same(after, before))
-    return _Outcome(arguments, want, got, changed=next(changed, None))
+    return Outcome(arguments, want, got, changed=next(changed, None))
 
 
 def _explained(
-    exercise: Exercise, answer: Function, outcome: _Outcome, outcomes: list[_Outcome]
+    exercise: Exercise, answer: Function, outcome: Outcome, outcomes: list[Outcome]
 ) -> Verdict:
     """Return the verdict on an answer that is wrong in the case ``outcome``."""
     index = None
     if outcome.error is not None:
-        lines = [*_raised(answer, outcome.error), *_hints(exercise, outcomes)]
+        lines = [*_raised(answer, outcome.error), *hints(exercise, outcomes)]
     elif outcome.got is None or outcome.got is Ellipsis:
         lines = [_nothing(answer)]
     elif outcome.right:
         lines = [f"it changed its argument {outcome.changed}; work on a copy"]
     else:
         index = first_wrong(outcome.got, outcome.want)
-        lines = [difference(outcome.got, outcome.want), *_hints(exercise, outcomes)]
+        lines = [difference(outcome.got, outcome.want), *hints(exercise, outcomes)]
         if outcome.changed:
             lines.append(f"It also changed its argument {outcome.changed}; work on a copy.")
         if exercise.picture is not None and index is not None:
@@ -227,7 +227,7 @@ def _raised(answer: Function, error: Exception) -> Iterator[str]:
     yield from [hint for sign, hint in ERRORS.items() if sign in text][:1]
 
 
-def _hints(exercise: Exercise, outcomes: list[_Outcome]) -> Iterator[str]:
+def hints(exercise: Exercise, outcomes: list[Outcome]) -> Iterator[str]:
     """Yield what is likely to be wrong: known mistakes first, then what can be said in general."""
     known = [o for o in outcomes if o.error is None and o.got is not None]
     wrong = next((o for o in known if not o.right), None)
@@ -252,7 +252,7 @@ def _hints(exercise: Exercise, outcomes: list[_Outcome]) -> Iterator[str]:
     yield from next(filter(None, (list(way()) for way in ways)), [])
 
 
-def _explains(answer: Function, outcomes: list[_Outcome]) -> bool:
+def _explains(answer: Function, outcomes: list[Outcome]) -> bool:
     """Return whether a wrong answer gives, or raises, what the learner's did in these cases."""
     for outcome in outcomes:
         try:
@@ -267,7 +267,7 @@ def _explains(answer: Function, outcomes: list[_Outcome]) -> bool:
 
 
 def _known(
-    exercise: Exercise, outcomes: list[_Outcome], title: str = "The likely mistake"
+    exercise: Exercise, outcomes: list[Outcome], title: str = "The likely mistake"
 ) -> list[str]:
     """Return the mistakes in the table of an exercise that explain these outcomes."""
     hints = dict.fromkeys(m.hint for m in exercise.mistakes if _explains(m.answer, outcomes))
@@ -276,7 +276,7 @@ def _known(
     return [f"{title}, one of these, which give the same numbers:", *(f"- {h}" for h in hints)]
 
 
-def _variant(exercise: Exercise, outcomes: list[_Outcome]) -> Iterator[str]:
+def _variant(exercise: Exercise, outcomes: list[Outcome]) -> Iterator[str]:
     """Yield the first change of the right answer's source that explains these outcomes."""
     for function, told in variants(exercise.right):
         if _explains(function, outcomes):
@@ -284,7 +284,7 @@ def _variant(exercise: Exercise, outcomes: list[_Outcome]) -> Iterator[str]:
             return
 
 
-def _two(exercise: Exercise, outcomes: list[_Outcome]) -> Iterator[str]:
+def _two(exercise: Exercise, outcomes: list[Outcome]) -> Iterator[str]:
     """Yield two mistakes of the table that explain these outcomes together."""
     for pair in combinations(exercise.mistakes, 2):
         answer = both(*pair)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import combinations, combinations_with_replacement, permutations, product
+from itertools import combinations, combinations_with_replacement, permutations
 from math import isclose, prod
 from typing import Any
 
@@ -13,22 +13,17 @@ from numpy.typing import NDArray
 from ..arrays import Array
 from .compare import numbers, same, wrong_numbers
 from .exercise import Arguments, Exercise
+from .variants import begun
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "It is right but for a square, which should not be there.": np.square,
-    "It is right but for np.log, which should not be there.": np.log,
-    "It is right but for np.exp, which should not be there.": np.exp,
-    "It is right but for a square root, which should not be there.": np.sqrt,
-    "It is right but upside down: 1 / ....": np.reciprocal,
-    "It is right but for 1 - ..., which should not be there.": lambda y: 1 - y,
-    "It is right but for the digits after the point: // or an array of integers drops them.": np.trunc,
-    "It is right but for the digits after the point: // drops them.": np.floor,
-    "It is right but for the digits after the point, which are rounded.": np.rint,
-    "It is right but for the digits after the point, which are rounded up.": np.ceil,
-    "It is right but for negative numbers, which became 0: nothing here calls for a ReLU.": (
-        lambda y: np.maximum(y, 0)
-    ),
-    "It is right but for the sign: nothing here calls for an absolute value.": np.abs,
+    "a square": np.square,
+    "np.log": np.log,
+    "np.exp": np.exp,
+    "a square root": np.sqrt,
+    "1 / ...": np.reciprocal,
+    "1 - ...": lambda y: 1 - y,
+    "negative numbers, which became 0 by a ReLU": lambda y: np.maximum(y, 0),
+    "the sign: an absolute value": np.abs,
 }
 ALONG: dict[str, Callable[..., Any]] = {  # of the right numbers and the missing axes
     "everything is added up along it": np.sum,
@@ -69,11 +64,12 @@ def _shared(exercise: Exercise, cases: list[Case], say: Say) -> list[str]:
 
 
 def sizes_of(exercise: Exercise, arguments: Arguments) -> dict[str, float]:
-    """Return the sizes of a case by name."""
+    """Return the sizes of a case by name: those that the right answer begins with, or its numbers."""
     if exercise.sizes is not None:
         return exercise.sizes(*arguments)
-    named = zip(exercise.parameters, arguments, strict=True)
-    return {name: value for name, value in named if np.ndim(value) == 0}
+    names = dict(zip(exercise.parameters, arguments, strict=True))
+    names |= begun(exercise.right, names)
+    return {k: v for k, v in names.items() if isinstance(v, int) and k not in ("_", "p")}
 
 
 def _names(exercise: Exercise, want: Array) -> tuple[str, ...]:
@@ -89,25 +85,24 @@ def _sentences(exercise: Exercise, arguments: Arguments, got: Array, want: Array
         yield from _other_shape(names, got, want)
         yield from _other_order(names, got, want)
         return
+    largest = float(np.abs(want).max(initial=0))
+    for near, text in (
+        (1e-5, "to about 7 digits: somewhere numbers become float32. Keep x.dtype."),
+        (1e-2, "but for a small error: numbers are rounded, or something small is added."),
+    ):
+        if want.dtype.kind == "f" and np.allclose(got, want, rtol=near, atol=near * largest):
+            yield f"It is right {text}"
+    for text, function in FUNCTIONS.items():
+        if got.any() and same(got, function(want.astype(float))):
+            yield f"It is right but for {text}, which should not be there."
     if not np.isfinite(got).all():
-        for text in ("np.log", "np.sqrt"):
-            if same(got, getattr(np, text.removeprefix("np."))(want)):
-                yield f"It is right but for {text}, which should not be there."
         yield "The result has NaN or infinity: something divides by zero or grows beyond all limits."
         return
     if not got.any():
         yield "The result is 0 everywhere: what you compute is not stored, or never added."
         return
-    largest = float(np.abs(want).max(initial=0))
-    for near, text in (
-        (1e-5, "It is right to about 7 digits: somewhere numbers become float32. Keep x.dtype."),
-        (1e-2, "It is nearly right: numbers are rounded, or something small is added."),
-    ):
-        if want.dtype.kind == "f" and np.allclose(got, want, rtol=near, atol=near * largest):
-            yield text
-    for text, function in FUNCTIONS.items():
-        if same(got, function(want.astype(float))):
-            yield text
+    if any(same(got, cut(want)) for cut in (np.rint, np.trunc, np.floor, np.ceil)):
+        yield "It is right but for the digits after the point: // or an array of integers drops them."
     for name, argument in zip(exercise.parameters, arguments, strict=True):
         if np.shape(argument) == want.shape and want.ndim:
             if same(got, argument):
@@ -298,11 +293,10 @@ def _places(
         return
     for axis, name in enumerate(exercise.axes):
         bad = np.atleast_1d(wrong.any(tuple(k for k in range(wrong.ndim) if k != axis)))
-        if bad.size > 1:
-            for (which, end), word in product((("first", bad), ("last", bad[::-1])), ("wrong", "right")):
-                yes = word == "wrong"
-                rest = not end[1:].any() if yes else end[1:].all()
-                yield f"Only the {which} {name} is {word}.", bool(end[0] == yes and rest)
+        for which, (end, *rest) in (("first", bad), ("last", bad[::-1])):
+            if rest:
+                yield f"Only the {which} {name} is wrong.", bool(end and not any(rest))
+                yield f"Only the {which} {name} is right.", bool(not end and all(rest))
     if exercise.axes[-2:] == ("row", "column"):
         p = int(sizes_of(exercise, arguments).get("K", 3)) // 2
         inner = wrong[..., p : wrong.shape[-2] - p, p : wrong.shape[-1] - p]

@@ -53,27 +53,20 @@ APPLY = Exercise(
     table(
         _apply,
         (PRODUCT, "these are the products; add them up."),
-        ("return total => return kernel @ window",
-         "@ is the matrix product; multiply element by element, with *, and add up."),
-        ("return total => return (kernel @ window).sum()",
-         "@ is the matrix product; multiply element by element, with *."),
+        ("return total => return kernel @ window", "@ is the matrix product; multiply element by element, with *, and add up."),
+        ("return total => return (kernel @ window).sum()", "@ is the matrix product; multiply element by element, with *."),
         ("return total => return total / K**2", "that is the mean; take the sum."),
         (f"{PRODUCT}.sum(0)", "Python's sum adds up the rows only; use (...).sum() or np.sum."),
         ("kernel[u, v] => kernel[K - 1 - u, K - 1 - v]",
          "you turned the kernel by half a turn; tap (0, 0) belongs to window[0, 0]."),
-        ("kernel[u, v] => kernel[v, u]",
-         "you swapped rows and columns of the kernel or of the window."),
-        ("+= => =",
-         "= replaces what was there, so that only the last product is left; add with +=."),
-        ("] * window => ] + window", "multiply kernel and window, do not add them."),
-        ("return total => return total / kernel.sum()",
-         "do not divide by the kernel's sum; a kernel need not add up to 1."),
+        ("kernel[u, v] => kernel[v, u]", "you swapped rows and columns of the kernel or of the window."),
+        ("+= => =", "= replaces what was there, so that only the last product is left; add with +=."),
+        ("return total => return total / kernel.sum()", "do not divide by the kernel's sum; a kernel need not add up to 1."),
         ("u in range(K) => u in range(K - 1) ; v in range(K) => v in range(K - 1)",
          "range(K - 1) ends one tap early; range(K) has all K."),
         ("K = len(kernel) => K = 3", "K is not always 3: take it from the shape of kernel."),
         (f"{PRODUCT}.max()", "that is the largest product; add up all of them."),
     ),
-    sizes=lambda kernel, window: {"K": len(kernel)},
     picture=_draw_pixel,
 )  # fmt: skip
 
@@ -109,12 +102,6 @@ def _draw_involution(arguments: Arguments, index: Index) -> Drawing:
     return drawing | {"products": window * weights}
 
 
-def sizes_of(x: Array, kernel: Array) -> dict[str, float]:
-    """Return the sizes of the operands by name."""
-    (N, C, H, W), (_, G, K, *_) = x.shape, kernel.shape
-    return {"K": K, "C_g": C // G, "C": C, "G": G, "N": N, "H": H, "W": W}
-
-
 PIXELS = ("image", "channel", "row", "column")
 INVOLUTION = Exercise(
     "involution",
@@ -124,16 +111,13 @@ INVOLUTION = Exercise(
     operands,
     table(
         _involution,
-        ("return y => return over_group(y, G)",
-         "you summed over the channels of the group; sum over the window only."),
+        ("return y => return over_group(y, G)", "you summed over the channels of the group; sum over the window only."),
         ("return y => return over_group(y, 1)",
          "you summed over all channels; sum over the window only. Each channel has its own output."),
         ("return y => return over_group(y, G) / C_g",
          "you took the mean over the channels of the group; each channel has its own output."),
-        ("c in range(C) => c in range(C_g)",
-         "only the first group is computed: channel r of group g is g*C_g + r."),
+        ("c in range(C) => c in range(C_g)", "only the first group is computed: channel r of group g is g*C_g + r."),
         ("return y => return y / K**2", "you took the mean of the products; it is their sum."),
-        ("i, j] * x => i, j] + x", "multiply kernel and x, do not add them."),
         ("v, i, j] => v, i, j] / np.exp(kernel)[n, c // C_g, :, :, i, j].sum() ; kernel[n, c // C_g, u => "
          "np.exp(kernel)[n, c // C_g, u",
          "you normalised the kernel with softmax; involution uses it as it is."),
@@ -142,8 +126,7 @@ INVOLUTION = Exercise(
         *KERNELS, *GROUPS, *TURNS, *SUMS, *EDGES, *STARTS,
     ),
     PIXELS,
-    sizes_of,
-    _draw_involution,
+    picture=_draw_involution,
 )  # fmt: skip
 
 
@@ -232,12 +215,10 @@ ONE_OUTPUT = Exercise(
     _outputs,
     table(
         _one_output,
-        ("x[n, c, h, w] => x[n, :, h, w].sum()",
-         "you summed over all channels; the output has only channel c."),
+        ("x[n, c, h, w] => x[n, :, h, w].sum()", "you summed over all channels; the output has only channel c."),
         ("return total => return total / K**2", "you took the mean of the products; it is their sum."),
         *KERNELS, *GROUPS, *TURNS, *SUMS, *EDGES[:-1], *STARTS,
     ),
-    sizes=lambda x, kernel, *place: sizes_of(x, kernel),
     picture=lambda arguments, _: _draw_involution(arguments[:2], arguments[2:]),
 )  # fmt: skip
 
@@ -263,17 +244,14 @@ REPAINTED = Exercise(
     table(
         _repainted,
         ("= 2 => = 1", "pixel (h, w) itself has a new kernel: 2 there."),
-        ("= 2 => = 3", "2 means that the window and the kernel change; do not add 1 and 2."),
         ("j] = 1 => j] = 0", "every output whose window holds (h, w) changes, not only its own."),
         ("j] = 1 => j] = 2", "a neighbour's kernel stays: it is made from the neighbour alone."),
         ("p = K // 2 => p = K", "a window reaches (K - 1) // 2 pixels to each side, not K."),
         ("p = K // 2 => p = 1", "1 is the reach for K = 3; it is (K - 1) // 2."),
-        (f"{REACH} => 0 <= i - h <= p and 0 <= j - w <= p",
-         "outputs above and to the left have (h, w) in their windows, too."),
+        (f"{REACH} => 0 <= i - h <= p and 0 <= j - w <= p", "outputs above and to the left have (h, w) in their windows, too."),
         (f"{REACH} => -p <= i - h < p and -p <= j - w < p",
          "the last row and column of the window are missing: a slice ends at h + p + 1."),
-        (f"{REACH} => abs(i - h) + abs(j - w) <= p",
-         "a window is a square: rows and columns are compared with p one by one."),
+        (f"{REACH} => abs(i - h) + abs(j - w) <= p", "a window is a square: rows and columns are compared with p one by one."),
         (f"{REACH} => i in range(H)[h - p : h + p + 1] and j in range(W)[w - p : w + p + 1]",
          "a slice that starts below 0 counts from the end: start at max(h - p, 0)."),
         ("h, w] = 2 => h, w] = 0", "output (h, w) changes, too: 2 there."),

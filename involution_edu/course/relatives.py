@@ -32,11 +32,6 @@ def _convolutions(rng: np.random.Generator) -> Cases:
         yield rng.standard_normal((C, H, W)), rng.standard_normal((O, C, K, K))
 
 
-def _convolution_sizes(x: Array, weight: Array) -> dict[str, float]:
-    (O, C, K, _), (_, H, W) = weight.shape, x.shape
-    return {"K": K, "C": C, "O": O, "H": H, "W": W}
-
-
 def _draw_convolution(arguments: Arguments, index: Index) -> Drawing:
     (x, weight), (o, i, j) = arguments, index
     seen = windows(x, weight.shape[2])[:, :, :, i, j]
@@ -59,12 +54,9 @@ CONVOLUTION = Exercise(
         ("[o, c, u, v] => [o, c, v, u]", "you swapped u and v: u counts rows, v counts columns."),
         ("weight[o, c => (weight.swapaxes(0, 1) if C == O else weight)[o, c",
          "you swapped the channels of weight: weight[o, c], output first."),
-        ("c in range(C) => c in [0]",
-         "you used the first channel only; a convolution sums over all channels."),
-        ("c in range(C) => c in [C - 1]",
-         "= keeps the last channel only; a convolution sums over all channels: add with +=."),
-        ("c in range(C) => c in [o % C]",
-         "you used one channel for each output; a convolution sums over all channels."),
+        ("c in range(C) => c in [0]", "you used the first channel only; a convolution sums over all channels."),
+        ("c in range(C) => c in [C - 1]", "= keeps the last channel only; a convolution sums over all channels: add with +=."),
+        ("c in range(C) => c in [o % C]", "you used one channel for each output; a convolution sums over all channels."),
         ("return y => return (weight[..., None, None] * windows(x, K)).sum((2, 3))",
          "add up over the channels too: y is (O, H, W)."),
         ("return y => return y / C / K**2", "you took the mean of the products; it is their sum."),
@@ -77,8 +69,7 @@ CONVOLUTION = Exercise(
         *SUMS, *EDGES, *STARTS,
     ),
     ("output channel", "row", "column"),
-    _convolution_sizes,
-    _draw_convolution,
+    picture=_draw_convolution,
 )  # fmt: skip
 
 
@@ -106,8 +97,7 @@ RESIDUAL = Exercise(
         ("dy + => 1 +", "the shortcut sends dy back, not 1: the chain rule multiplies with dy."),
     ),
     ("number",),
-    lambda dy, A: {"n": len(dy)},
-    lambda arguments, index: {"dy": arguments[0][:, None], "A": arguments[1]},
+    picture=lambda arguments, _: {"dy": arguments[0][:, None], "A": arguments[1]},
 )  # fmt: skip
 
 
@@ -129,11 +119,6 @@ def _attentions(rng: np.random.Generator) -> Cases:
     yield integers(rng, 1, 2, 3), integers(rng, 1, 2, 3), 3
     for D, H, W, K, scale in ((4, 5, 4, 3, 1), (2, 4, 6, 5, 1), (3, 3, 4, 3, 30)):
         yield scale * rng.standard_normal((D, H, W)), scale * rng.standard_normal((D, H, W)), K
-
-
-def _attention_sizes(query: Array, key: Array, K: int) -> dict[str, float]:
-    D, H, W = query.shape
-    return {"K": K, "D": D, "H": H, "W": W}
 
 
 def _draw_attention(arguments: Arguments, index: Index) -> Drawing:
@@ -162,13 +147,10 @@ ATTENTION = Exercise(
     table(
         _attend,
         (f"exp / {SUM} => scores", "these are the scores; take their softmax over the window."),
-        (f" - {TOP} => ",
-         "exp overflows above 709 and gives NaN: subtract the largest score of the window first."),
-        (f"{TOP} => scores.max()",
-         "subtract the largest score of each window, not of the whole image: exp gives 0 and NaN."),
+        (f" - {TOP} => ", "exp overflows above 709 and gives NaN: subtract the largest score of the window first."),
+        (f"{TOP} => scores.max()", "subtract the largest score of each window, not of the whole image: exp gives 0 and NaN."),
         (f" / {SUM} => ", "divide by the sum over the window, so that the weights add up to 1."),
-        _over("(2, 3)",
-              "your softmax runs over the pixels; it runs over the window, the first two axes."),
+        _over("(2, 3)", "your softmax runs over the pixels; it runs over the window, the first two axes."),
         _over("0", "your softmax runs over u alone; it runs over u and v."),
         _over("1", "your softmax runs over v alone; it runs over u and v."),
         _over("None", "your softmax runs over everything; each pixel has its own, over u and v."),
@@ -176,21 +158,17 @@ ATTENTION = Exercise(
         _over("3", "your softmax runs over the columns of the image; it runs over u and v."),
         ("query[:, i, j] @ key[:, h, w] => key[:, i, j] @ query[:, h, w]",
          "you swapped query and key: the query is the centre pixel's, the keys are its window's."),
-        ("query[:, i, j] => query[:, h, w]",
-         "you took query and key of the same pixel; the query is the centre pixel's."),
+        ("query[:, i, j] => query[:, h, w]", "you took query and key of the same pixel; the query is the centre pixel's."),
         ("query[:, i, j] @ key[:, h, w] => query[-1, i, j] * key[-1, h, w]",
          "= keeps the last feature of D; the dot product adds up all of them."),
         ("key[:, h, w] => key[:, h, w] / np.sqrt(D)",
          "you divided by the square root of D; transformers do, this exercise does not."),
-        (f"np.exp(scores - {TOP}) => np.exp((s := np.where({INSIDE}, scores, -np.inf)) - s.max((0, 1)))",
-         OUTSIDE),
+        (f"np.exp(scores - {TOP}) => np.exp((s := np.where({INSIDE}, scores, -np.inf)) - s.max((0, 1)))", OUTSIDE),
         (f"{TOP}) => {TOP}) * {INSIDE}", OUTSIDE),
         ("scores[u, v, => scores[v, u,", "you swapped u and v: u counts rows, v counts columns."),
-        (f"np.exp(scores - {TOP}) => scores",
-         "the softmax takes exp of the scores before it divides."),
+        (f"np.exp(scores - {TOP}) => scores", "the softmax takes exp of the scores before it divides."),
         *EDGES[:5], *STARTS[:-1],
     ),
     ("u", "v", "row", "column"),
-    _attention_sizes,
-    _draw_attention,
+    picture=_draw_attention,
 )  # fmt: skip

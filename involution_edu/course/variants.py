@@ -78,6 +78,17 @@ class Patched:
         return made(*arguments)
 
 
+def begun(function: Function, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return what the first assignments of a function store, up to its first loop."""
+    names: dict[str, Any] = {}
+    for line in getattr(ast.parse(source_of(function)).body[0], "body", []):
+        if not isinstance(line, ast.Assign):
+            break
+        code = compile(ast.Module([line], []), function.__name__, "exec")
+        exec(code, {**function.__globals__, **arguments}, names)  # noqa: S102 - as in _made
+    return names
+
+
 def variants(function: Function) -> Iterator[tuple[Function, Callable[[], str]]]:
     """Yield functions with one small change of the source, each with a function that tells it."""
     tree = ast.parse(source_of(function))
@@ -119,12 +130,18 @@ def _told(change: _Change, definition: ast.FunctionDef) -> str:
     """Describe a change by the piece of code around it."""
     if change.text:
         return change.text
-    shown = change.node
+    shown, old = change.node, getattr(change.node, change.field)
     if isinstance(shown, ast.stmt):
-        return f"{_quoted(change.new)} where {_quoted(getattr(shown, change.field))} is right."
+        return f"{_quoted(change.new)} where {_quoted(old)} is right."
     above = {part: node for node in ast.walk(definition) for part in ast.iter_child_nodes(node)}
+    if isinstance(shown, ast.Tuple) and not isinstance(above[shown], ast.Subscript):
+        parts = [pair for pair in zip(old, change.new, strict=False) if pair[0] is not pair[1]]
+        if len(parts) == 1 and len(old) == len(change.new):
+            return f"{_quoted(parts[0][1])} where {_quoted(parts[0][0])} is right."
     while isinstance(up := above[shown], (ast.expr, ast.comprehension, ast.arguments)) and (
-        isinstance(shown, (ast.Tuple, ast.Slice)) or len(ast.unparse(up)) <= MAX_TEXT
+        isinstance(shown, ast.Slice)
+        or (isinstance(shown, ast.Tuple) and isinstance(up, ast.Subscript))
+        or (len(ast.unparse(up)) <= MAX_TEXT and not isinstance(up, ast.Tuple))
     ):
         shown = up
     right = _quoted(shown)

@@ -28,8 +28,7 @@ def over_group(y: Array, G: int, reduce: Any = np.sum) -> Array:
 TEST = "0 <= h < H and 0 <= w < W"
 READ = "i + u - p, j + v - p"
 EDGES: Rows = (
-    (f"{TEST} => (h := h % H, w := w % W)",
-     "beyond the edge you read the other side of the image; there are zeros."),
+    (f"{TEST} => (h := h % H, w := w % W)", "beyond the edge you read the other side of the image; there are zeros."),
     (f"{TEST} => -H <= h < H and -W <= w < W",
      "an index below 0 counts from the end in Python, without an error; outside there are zeros."),
     (f"{TEST} => (h := min(max(h, 0), H - 1), w := min(max(w, 0), W - 1))",
@@ -39,14 +38,12 @@ EDGES: Rows = (
      "you read a reflection of the image (mode 'reflect'); outside there are zeros."),
     (f"{TEST} => 0 <= h < H - 1 and 0 <= w < W - 1",
      "the test for the edge leaves out the last row and column: h < H, not h < H - 1."),
-    (f"{TEST} => 0 < h < H and 0 < w < W",
-     "the test for the edge leaves out row and column 0: 0 <= h, not 0 < h."),
+    (f"{TEST} => 0 < h < H and 0 < w < W", "the test for the edge leaves out row and column 0: 0 <= h, not 0 < h."),
     (f"{TEST} => p <= i < H - p and p <= j < W - p",
      "you left out the pixels whose windows extend beyond the image; outside there are zeros."),
 )  # fmt: skip
 STARTS: Rows = (
-    (f"{READ} => i + u, j + v",
-     "your window starts at the pixel; it must be centred there: h = i + u - p."),
+    (f"{READ} => i + u, j + v", "your window starts at the pixel; it must be centred there: h = i + u - p."),
     (f"{READ} => i + u - 1, j + v - 1", "p is 1 only for K = 3; it is (K - 1) / 2."),
     (f"{READ} => i + u - K + 1, j + v - K + 1",
      "your window ends at the pixel; it must be centred there: h = i + u - p, p = (K - 1) / 2."),
@@ -54,12 +51,9 @@ STARTS: Rows = (
     (f"{READ} => i, j", "you read x[i, j] for every tap; tap (u, v) reads x[i + u - p, j + v - p]."),
 )  # fmt: skip
 GROUPS: Rows = (
-    ("c // C_g => c % G",
-     "you used group c % G; a group has adjacent channels, so it is c // C_g."),
-    ("c // C_g => c % C_g % G",
-     "you used c % C_g; that is the channel's number in its group, which is c // C_g."),
-    ("c // C_g => min(c // G, G - 1)",
-     "you used group c // G; divide by the channels in a group, C_g = C / G."),
+    ("c // C_g => c % G", "you used group c % G; a group has adjacent channels, so it is c // C_g."),
+    ("c // C_g => c % C_g % G", "you used c % C_g; that is the channel's number in its group, which is c // C_g."),
+    ("c // C_g => min(c // G, G - 1)", "you used group c // G; divide by the channels in a group, C_g = C / G."),
     ("c // C_g => 0", "you used the first group's kernel for all groups."),
 )  # fmt: skip
 TURNS: Rows = (
@@ -68,22 +62,17 @@ TURNS: Rows = (
     ("u, v, i, j] => v, u, i, j]", "you swapped u and v: u counts rows, v counts columns."),
 )  # fmt: skip
 SUMS: Rows = (
-    ("+= => =",
-     "= replaces what was there, so that only the last tap inside is left; add with +=."),
-    (f"{TEST} => u == v == K - 1 and {TEST}",
-     "= replaces what was there, so that only the last tap is left; add with +=."),
+    ("+= => =", "= replaces what was there, so that only the last tap inside is left; add with +=."),
+    (f"{TEST} => u == v == K - 1 and {TEST}", "= replaces what was there, so that only the last tap is left; add with +=."),
     ("u in range(K) => u in range(K - 1) ; v in range(K) => v in range(K - 1)",
      "the loops end one tap early: u and v run over range(K)."),
     ("u in range(K) => u in range(1, K) ; v in range(K) => v in range(1, K)",
      "the loops start one tap late: u and v run over range(K), from 0."),
     ("v in range(K) => v in [u]", "u and v run together along the diagonal; they need a loop each."),
-    (f"{TEST} => (h, w) != (i, j) and {TEST}",
-     "the centre tap is left out: the pixel itself counts, too."),
+    (f"{TEST} => (h, w) != (i, j) and {TEST}", "the centre tap is left out: the pixel itself counts, too."),
 )  # fmt: skip
 KERNELS: Rows = (
     ("v, i, j] => v].mean()", "you used the mean kernel for all pixels; index it with [..., i, j]."),
-    ("v, i, j] => v, 0, 0]",
-     "you used the kernel of pixel (0, 0) for all; index it with [..., i, j]."),
-    ("v, i, j] => v, h, w]",
-     "you took the kernel of the pixel that is read, (h, w); it is that of the output, (i, j)."),
+    ("v, i, j] => v, 0, 0]", "you used the kernel of pixel (0, 0) for all; index it with [..., i, j]."),
+    ("v, i, j] => v, h, w]", "you took the kernel of the pixel that is read, (h, w); it is that of the output, (i, j)."),
 )  # fmt: skip
