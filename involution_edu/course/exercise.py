@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .figures import show
-from .variants import Function, Patched
+from .variants import Patched
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Function = Callable[..., Any]
 Arguments = tuple[Any, ...]
 Cases = Iterator[Arguments]
 Index = tuple[int, ...]

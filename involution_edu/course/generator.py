@@ -12,7 +12,7 @@ from .operators import SHAPES, integers
 
 
 def _generate(x: Array, reduce: Array, span: Array, bias: Array, G: int, K: int) -> Array:
-    N, C, H, W = x.shape
+    N, _, H, W = x.shape
     z = np.einsum("dc,nchw->ndhw", reduce, x)
     o = np.einsum("od,ndhw->nohw", span, np.maximum(z, 0)) + bias[:, None, None]
     return np.asarray(o.reshape(N, G, K, K, H, W))
@@ -51,8 +51,7 @@ GENERATE = Exercise(
         (f"{RELU} => abs(z)", "ReLU sets negative numbers to 0; abs turns their sign."),
         (f"{RELU} => np.where(z > 0, z, 0.01 * z)", "that is a leaky ReLU; here negative numbers become 0: np.maximum(z, 0)."),
         (f"{RELU} => 1 / (1 + np.exp(-z))", "use ReLU: np.maximum(z, 0)."),
-        ("asarray(o => asarray(np.exp(o) ; H, W)) => H, W) / "
-         "np.exp(o).reshape(N, G, K * K, 1, H, W).sum(2, keepdims=True))",
+        ("asarray(o => asarray(np.exp(o) ; H, W)) => H, W) / np.exp(o).reshape(N, G, K * K, 1, H, W).sum(2, keepdims=True))",
          "you normalised the kernel with softmax; involution leaves it as it is."),
         (f"{AXES} => reshape(N, K, K, G, H, W).transpose(0, 3, 1, 2, 4, 5)",
          "you split the channels as (K, K, G); channel o is (g*K + u)*K + v."),

@@ -7,7 +7,7 @@ import numpy as np
 from ..arrays import Array
 from .exercise import Arguments, Cases, Drawing, Exercise, Index, table
 from .operators import PIXELS, SHAPES, integers, operands
-from .windows import EDGES, GROUPS, KERNELS, STARTS, SUMS, TURNS, over_group, windows
+from .windows import EDGES, GROUPS, KERNELS, STARTS, SUMS, TURNS, over_group, windows  # noqa: F401
 
 
 def _gradients(rng: np.random.Generator) -> Cases:

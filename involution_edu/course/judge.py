@@ -57,6 +57,7 @@ class Outcome:
 
     @property
     def right(self) -> bool:
+        """Whether the result is the right one."""
         return self.error is None and same(self.got, self.want)
 
 
@@ -244,9 +245,11 @@ def hints(exercise: Exercise, outcomes: list[Outcome]) -> Iterator[str]:
         lambda: _two(exercise, [wrong, *known]),
         lambda: mechanisms.describe(exercise, cases),
         lambda: inputs.describe(exercise, cases),
-        lambda: _known(exercise, [wrong], "In this case the numbers are those of a known mistake")
-        if several
-        else (),
+        lambda: (
+            _known(exercise, [wrong], "In this case the numbers are those of a known mistake")
+            if several
+            else ()
+        ),
         lambda: mechanisms.where(exercise, cases),
     ]
     yield from next(filter(None, (list(way()) for way in ways)), [])

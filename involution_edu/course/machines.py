@@ -155,8 +155,7 @@ LAUNCH = Exercise(
          "blocks are counted row by row: the loop over down is outside the loop over across."),
         (f"{THREADS} => for tx in range(columns) for ty in range(rows)",
          "threads are counted row by row: the loop over rows is outside the loop over columns."),
-        (f"{BLOCKS} {THREADS} => for by in range(down) for ty in range(rows) "
-         "for bx in range(across) for tx in range(columns)",
+        (f"{BLOCKS} {THREADS} => for by in range(down) for ty in range(rows) for bx in range(across) for tx in range(columns)",
          "that is row by row over the whole image; finish one block before the next."),
         (f" {BLOCKS} =>  for by, bx in [(0, 0)]", "that is one block; the grid has down x across blocks."),
         ("(by * rows + ty, bx * columns + tx) => (by * rows + ty) * across * columns + bx * columns + tx",

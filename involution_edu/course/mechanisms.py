@@ -44,11 +44,13 @@ def describe(exercise: Exercise, cases: list[Case]) -> Iterator[str]:
     wrong = [case for case in cases if not same(*case[1:])]
     got = wrong[0][1]
     if any(numbers(result) is None for _, result, _ in wrong):
-        if isinstance(got, str) or (isinstance(got, list) and got and isinstance(got[0], str)):
+        if isinstance(got, tuple):
+            yield f"It returned {len(got)} things; return one."
+        elif isinstance(got, str) or (isinstance(got, list) and got and isinstance(got[0], str)):
             yield "That is text, not a number."
         elif hasattr(got, "__next__"):
             yield "That is a generator, which has computed nothing yet: put list(...) around it."
-    elif not all(np.size(result) for _, result, _ in wrong):
+    elif not np.size(got):
         yield "A slice is empty: [p:-p] has no numbers if p is 0, nor has a start below 0."
     else:
         yield from _shared(exercise, cases, _quantities) or _shared(exercise, wrong, _sentences)
@@ -58,6 +60,8 @@ def _shared(exercise: Exercise, cases: list[Case], say: Say) -> list[str]:
     """Return the first sentence that holds in every case."""
     shared: list[str] | None = None
     for arguments, got, want in cases:
+        if np.size(got) == 0 != np.size(want):
+            continue  # nothing is left of a small image without its border
         found = list(say(exercise, arguments, np.asarray(got).astype(float), np.asarray(want)))
         shared = found if shared is None else [s for s in shared if s in found]
     return (shared or [])[:1]
@@ -118,7 +122,7 @@ def _other_shape(names: tuple[str, ...], got: Array, want: Array) -> Iterator[st
     if got.size == want.size and same(got.ravel(), want.ravel()):
         yield "The numbers are right, only the shape is not: reshape."
     axes: tuple[int, ...]
-    if 0 < (less := want.ndim - got.ndim) and want.ndim > 1:
+    if (less := want.ndim - got.ndim) > 0 and want.ndim > 1:
         for axes in combinations(range(want.ndim), less):
             for text, function in ALONG.items():
                 if same(got, function(want, axes)):
@@ -236,7 +240,10 @@ def _terms(sizes: dict[str, float]) -> Iterator[tuple[str, float]]:
                 text = "*".join(top) + (f"/{bottom}" if bottom else "")
                 value = prod(sizes[a] for a in top) / (sizes[bottom] if bottom else 1)
                 for by in (1, -1, 2, 4, 8, 0.5, -2, 1000, 1024):
-                    yield (text or "1") if by == 1 else f"{by:g}{'*' * bool(text)}{text}", by * value
+                    yield (
+                        (text or "1") if by == 1 else f"{by:g}{'*' * bool(text)}{text}",
+                        by * value,
+                    )
 
 
 def where(exercise: Exercise, cases: list[Case]) -> Iterator[str]:
@@ -270,8 +277,10 @@ def _shapes(exercise: Exercise, arguments: Arguments, got: Array, want: Array) -
     """Yield which axis has another length, and that the order is wrong."""
     names = _names(exercise, want)
     if got.ndim != want.ndim:
-        yield f"The result needs the axes ({', '.join(names)})." if want.ndim else (
-            "The result has to be one number, not an array."
+        yield (
+            f"The result needs the axes ({', '.join(names)})."
+            if want.ndim
+            else ("The result has to be one number, not an array.")
         )
     elif got.shape != want.shape:
         pairs = zip(names, got.shape, want.shape, strict=True)

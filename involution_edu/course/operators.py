@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arrays import Array
 from .exercise import Arguments, Cases, Drawing, Exercise, Index, table
-from .windows import EDGES, GROUPS, KERNELS, STARTS, SUMS, TURNS, over_group, windows
+from .windows import EDGES, GROUPS, KERNELS, STARTS, SUMS, TURNS, over_group, windows  # noqa: F401
 
 SHAPES = (  # N, C, H, W, G, K
     (1, 1, 3, 4, 1, 3),
@@ -118,8 +118,7 @@ INVOLUTION = Exercise(
          "you took the mean over the channels of the group; each channel has its own output."),
         ("c in range(C) => c in range(C_g)", "only the first group is computed: channel r of group g is g*C_g + r."),
         ("return y => return y / K**2", "you took the mean of the products; it is their sum."),
-        ("v, i, j] => v, i, j] / np.exp(kernel)[n, c // C_g, :, :, i, j].sum() ; kernel[n, c // C_g, u => "
-         "np.exp(kernel)[n, c // C_g, u",
+        ("v, i, j] => v, i, j] / np.exp(kernel)[n, c // C_g, :, :, i, j].sum() ; kernel[n, c // C_g, u => np.exp(kernel)[n, c // C_g, u",
          "you normalised the kernel with softmax; involution uses it as it is."),
         ("y[n, c, i, j] => y[n, c, h, w] ; x[n, c, h, w] => x[n, c, i, j]",
          "you sent x[i, j] to the pixels of its window; output (i, j) collects from its window."),
@@ -131,7 +130,7 @@ INVOLUTION = Exercise(
 
 
 def _by_shifts(x: Array, kernel: Array) -> Array:
-    (N, C, H, W), (_, G, K, *_) = x.shape, kernel.shape
+    (_, C, H, W), (_, G, K, *_) = x.shape, kernel.shape
     C_g, p = C // G, K // 2
     padded = np.pad(x, ((0, 0), (0, 0), (p, p), (p, p)))
     y = np.zeros(x.shape)

@@ -63,8 +63,7 @@ CONVOLUTION = Exercise(
         ("x[c, h, w] => x[:, h, w].sum()",
          "you summed x over its channels first; each channel has its own weights, weight[o, c]."),
         ("weight[o, => weight[0,", "you used weight[0] for all outputs; index it with o."),
-        ("c in range(C) => c in [C - 1] ; i + u - p, j + v - p => "
-         "(i + p, j + p) if u == v == K - 1 else (-1, -1)",
+        ("c in range(C) => c in [C - 1] ; i + u - p, j + v - p => (i + p, j + p) if u == v == K - 1 else (-1, -1)",
          "= keeps the last product only: add with +=."),
         *SUMS, *EDGES, *STARTS,
     ),
@@ -102,7 +101,7 @@ RESIDUAL = Exercise(
 
 
 def _attend(query: Array, key: Array, K: int) -> Array:
-    (D, H, W), p = query.shape, K // 2
+    (_, H, W), p = query.shape, K // 2
     scores = np.zeros((K, K, H, W))
     for i in range(H):
         for j in range(W):
@@ -112,7 +111,7 @@ def _attend(query: Array, key: Array, K: int) -> Array:
                     if 0 <= h < H and 0 <= w < W:
                         scores[u, v, i, j] = query[:, i, j] @ key[:, h, w]
     exp = np.exp(scores - scores.max((0, 1)))
-    return exp / exp.sum((0, 1))
+    return np.asarray(exp / exp.sum((0, 1)))
 
 
 def _attentions(rng: np.random.Generator) -> Cases:
@@ -134,7 +133,10 @@ OUTSIDE = "you left out the taps outside; their keys are zeros, their scores 0, 
 
 
 def _over(axes: str, hint: str) -> tuple[str, str]:
-    return f"{TOP} => scores.max({axes}, keepdims=True) ; {SUM} => exp.sum({axes}, keepdims=True)", hint
+    return (
+        f"{TOP} => scores.max({axes}, keepdims=True) ; {SUM} => exp.sum({axes}, keepdims=True)",
+        hint,
+    )
 
 
 ATTENTION = Exercise(
@@ -161,7 +163,7 @@ ATTENTION = Exercise(
         ("query[:, i, j] => query[:, h, w]", "you took query and key of the same pixel; the query is the centre pixel's."),
         ("query[:, i, j] @ key[:, h, w] => query[-1, i, j] * key[-1, h, w]",
          "= keeps the last feature of D; the dot product adds up all of them."),
-        ("key[:, h, w] => key[:, h, w] / np.sqrt(D)",
+        ("key[:, h, w] => key[:, h, w] / np.sqrt(len(key))",
          "you divided by the square root of D; transformers do, this exercise does not."),
         (f"np.exp(scores - {TOP}) => np.exp((s := np.where({INSIDE}, scores, -np.inf)) - s.max((0, 1)))", OUTSIDE),
         (f"{TOP}) => {TOP}) * {INSIDE}", OUTSIDE),

@@ -106,7 +106,11 @@ def check(answer: Callable[..., Any]) -> Score:
         done = subprocess.run(
             [sys.executable, "-m", "involution_edu.course.simulated"],
             input=json.dumps(task),
-            env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={
+                **os.environ,
+                "NUMBA_ENABLE_CUDASIM": "1",
+                "PYTHONPATH": os.pathsep.join(sys.path),
+            },
             capture_output=True,
             text=True,
             check=False,
@@ -235,7 +239,9 @@ def main() -> None:
         wrong = f"y[{c}, {i}, {j}] is {y[c, i, j]:.6g}; need {want[c, i, j]:.6g}, and "
         wrong += f"{len(bad) - 1} more of {y.size} are wrong"
     elif not even:
-        wrong = "some threads of a block miss a barrier that the others wait at, which no GPU allows:\n"
+        wrong = (
+            "some threads of a block miss a barrier that the others wait at, which no GPU allows:\n"
+        )
         wrong += "cuda.syncthreads() must not be inside an if, or after a return"
     elif (writes > 1).any():
         wrong = f"{(writes > 1).sum()} numbers of y were written more than once"

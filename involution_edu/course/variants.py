@@ -151,7 +151,9 @@ def _told(change: _Change, definition: ast.FunctionDef) -> str:
 
 def _changes(definition: ast.FunctionDef, names: list[str]) -> Iterator[_Change]:
     nodes = [*ast.walk(definition)]
-    tuples = [n.slice for n in nodes if isinstance(n, ast.Subscript) and isinstance(n.slice, ast.Tuple)]
+    tuples = [
+        n.slice for n in nodes if isinstance(n, ast.Subscript) and isinstance(n.slice, ast.Tuple)
+    ]
     indices = {ast.unparse(e): e for t in tuples for e in t.elts if isinstance(e, ast.BinOp)}
     yield from _moved(definition)
     for node in reversed(nodes[1:]):  # what is deepest in the loops comes first
@@ -162,7 +164,9 @@ def _changes(definition: ast.FunctionDef, names: list[str]) -> Iterator[_Change]
             elif isinstance(value, list) and not isinstance(node, ast.stmt):
                 for parts in _lists(value, names):
                     yield _Change(node, field, parts)
-                for k, index in product(range(len(value)), indices.values() if node in tuples else ()):
+                for k, index in product(
+                    range(len(value)), indices.values() if node in tuples else ()
+                ):
                     yield _Change(node, field, [*value[:k], index, *value[k + 1 :]])
 
 
@@ -175,15 +179,15 @@ def _quoted(node: ast.AST) -> str:
 def _lists(parts: list[Any], names: list[str]) -> Iterator[list[Any]]:
     """Yield lists with one part changed or left out, and with two parts exchanged."""
     for k, part in enumerate(parts):
-        others = [COMPARISONS[type(part)]()] if type(part) in COMPARISONS else []
-        for new in others or (_others(part, names) if isinstance(part, ast.expr) else ()):
-            yield [*parts[:k], new, *parts[k + 1 :]]
+        others: list[Any] = [COMPARISONS[type(part)]()] if type(part) in COMPARISONS else []
+        for other in others or (_others(part, names) if isinstance(part, ast.expr) else ()):
+            yield [*parts[:k], other, *parts[k + 1 :]]
         if len(parts) > 1:
             yield [*parts[:k], *parts[k + 1 :]]
     for a, b in combinations(range(len(parts)), 2):
-        new = list(parts)
-        new[a], new[b] = new[b], new[a]
-        yield new
+        exchanged = list(parts)
+        exchanged[a], exchanged[b] = parts[b], parts[a]
+        yield exchanged
 
 
 def _others(node: ast.expr, names: list[str]) -> Iterator[ast.expr]:
@@ -214,7 +218,9 @@ def _others(node: ast.expr, names: list[str]) -> Iterator[ast.expr]:
             yield ast.Call(node.func, [*start, ast.BinOp(stop, ast.Sub(), ONE)], [])
             yield ast.Call(node.func, [ONE, stop], [])
         case ast.Call(func=ast.Attribute(value=value, attr=attr), args=arguments):
-            yield from arguments[:1] if isinstance(value, ast.Name) and value.id == "np" else [value]
+            yield from (
+                arguments[:1] if isinstance(value, ast.Name) and value.id == "np" else [value]
+            )
             if attr in METHODS:
                 other = ast.Attribute(value, METHODS[attr], ast.Load())
                 yield ast.Call(other, arguments, node.keywords)
@@ -226,7 +232,7 @@ class _Exchange(ast.NodeTransformer):
     def __init__(self, names: tuple[str, str]) -> None:
         self.other = dict(zip(names, reversed(names), strict=True))
 
-    def visit_Name(self, node: ast.Name) -> ast.Name:  # noqa: D102, N802 - ast's own name
+    def visit_Name(self, node: ast.Name) -> ast.Name:
         return ast.Name(self.other.get(node.id, node.id), node.ctx)
 
 
@@ -234,10 +240,14 @@ def _moved(definition: ast.FunctionDef) -> Iterator[_Change]:
     """Yield statements left out, in another loop, or with = for +=."""
     *first, last = definition.body
     for node in ast.walk(definition):
-        body: list[ast.stmt] = node.body if isinstance(node, (ast.For, ast.If, ast.FunctionDef)) else []
+        body: list[ast.stmt] = (
+            node.body if isinstance(node, (ast.For, ast.If, ast.FunctionDef)) else []
+        )
         if isinstance(node, ast.For):
             inside = f"is inside the loop over {ast.unparse(node.target)}; it belongs"
-            yield _Change(node, "body", [*body, last], f"`{ast.unparse(last)}` {inside} after the loop.")
+            yield _Change(
+                node, "body", [*body, last], f"`{ast.unparse(last)}` {inside} after the loop."
+            )
             for line in first:
                 if isinstance(line, ast.Assign):
                     text = f"`{ast.unparse(line)}` {inside} before the loop."
@@ -246,15 +256,12 @@ def _moved(definition: ast.FunctionDef) -> Iterator[_Change]:
             text = f"the test `{ast.unparse(node.test)}` is missing."
             yield _Change(node, "test", ast.Constant(True), text)
         for k, line in enumerate(body):
-            new: list[tuple[ast.stmt, str]] = []
             if isinstance(line, ast.AugAssign):
-                new = [
-                    (ast.Assign([line.target], line.value, lineno=0), "="),
-                    (ast.AugAssign(line.target, ast.Sub(), line.value), "-="),
-                ]
-            for other, sign in new:
-                text = f"`{ast.unparse(line.target)} {sign}` where `+=` is right."
-                yield _Change(node, "body", [*body[:k], other, *body[k + 1 :]], text)
+                stored: ast.stmt = ast.Assign([line.target], line.value, lineno=0)
+                taken = ast.AugAssign(line.target, ast.Sub(), line.value)
+                for other, sign in ((stored, "="), (taken, "-=")):
+                    text = f"`{ast.unparse(line.target)} {sign}` where `+=` is right."
+                    yield _Change(node, "body", [*body[:k], other, *body[k + 1 :]], text)
             if len(body) > 1 and not isinstance(line, (ast.For, ast.Return)):
                 text = f"`{ast.unparse(line)}` is missing."
                 yield _Change(node, "body", [*body[:k], *body[k + 1 :]], text)
