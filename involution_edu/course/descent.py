@@ -15,7 +15,7 @@ Part = Callable[..., Any]
 
 
 def _cross_entropy_backward(
-    logits: Array, labels: Array, *, axis: int | None = 1,
+    logits: Array, labels: Array, *, axis: Any = 1,
     target: Part = lambda labels, K: np.eye(K)[labels],
     top: Part = lambda logits: logits.max(1, keepdims=True),
     combine: Part = lambda p, t, n: (p - t) / n,
