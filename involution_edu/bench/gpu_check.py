@@ -27,15 +27,14 @@ from ..files import read_text_bounded, written_whole
 from ..verify import doctor
 from .contenders import PEERS, one_line
 from .derived import traffic
-from .devices import COPIED, Gpu
+from .devices import Gpu
 from .memory import in_new_process
 from .presets import GPU_SHAPES, Preset, label
 from .run import run_benchmark
 
 LIMIT, SHORT = 600.0, 5.0  # seconds of all steps; with less than SHORT left, none begins
 DTYPES, ROUNDS, PARALLEL = ("float32", "float16"), 5, ("-n", "8")
-OPERATOR = "tests/backends/test_gpu.py"
-TESTS = OPERATOR, "tests/nn/test_nn_gpu.py"
+TESTS = OPERATOR, _ = "tests/backends/test_gpu.py", "tests/nn/test_nn_gpu.py"
 LAYERS = "tests/benchmarks/bench_gpu_layers.py"
 SANITIZER = "compute-sanitizer", "--error-exitcode", "9", "--tool"
 COUNTERS = "dram__bytes_read.sum,dram__bytes_write.sum,gpu__time_duration.sum"
@@ -46,8 +45,11 @@ Outcome = dict[str, Any]  # "data"; "problems", a list; or "absent", the reason
 def steps() -> list[tuple[Any, ...]]:
     """Return the name of each step, its seconds, whether it checks, a function, its arguments."""
     cases = [(n, geom, t) for n, geom in enumerate(GPU_SHAPES) for t in DTYPES]
-    tools, peers = ("memcheck", "racecheck", "initcheck"), (("cupy",), tuple(PEERS))
-    small = "-n", "0", "-k", "small_cases", OPERATOR
+    tools, small = (
+        ("memcheck", "racecheck", "initcheck"),
+        ("-n", "0", "-k", "small_cases", OPERATOR),
+    )
+    peers = ("cupy",), tuple(PEERS)
     return [
         ("versions", 20, True, machine),
         ("compiling", 120, True, run_pytest, (), *PARALLEL, "-k", "compiles", OPERATOR),
@@ -65,10 +67,10 @@ def machine() -> Outcome:
     """Return the GPU, the versions of the libraries and a hash of the CUDA source."""
     import cupy
 
-    found = {"NVRTC": ".".join(map(str, cupy.cuda.nvrtc.getVersion()))}
-    found["capability"] = cupy.cuda.Device().compute_capability
-    found["source"] = sha256(cuda_source().encode()).hexdigest()[:16]
-    return {"data": {**asdict(Gpu().machine()), **found}}
+    nvrtc, capability = cupy.cuda.nvrtc.getVersion(), cupy.cuda.Device().compute_capability
+    found = {"NVRTC": ".".join(map(str, nvrtc)), "capability": capability}
+    source = sha256(cuda_source().encode()).hexdigest()[:16]
+    return {"data": {**asdict(Gpu().machine()), **found, "source": source}}
 
 
 def works() -> Outcome:
@@ -85,8 +87,8 @@ def run_pytest(tool: Sequence[str], *options: str) -> Outcome:
     if tool and which(tool[0]) is None:
         return {"absent": f"{tool[0]} is not installed"}
     command = [*tool, sys.executable, "-m", "pytest", "-q", "-rfEs", "-m", "gpu", *options]
-    root = Path(__file__).parents[2]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    how: dict[str, Any] = {"cwd": Path(__file__).parents[2], "capture_output": True, "text": True}
+    done = subprocess.run(command, check=False, **how)
     lines = done.stdout.splitlines()
     problems = [line for line in lines if line.startswith(("SKIPPED", "FAILED", "ERROR"))]
     if done.returncode and not problems:
@@ -99,7 +101,7 @@ def run_pytest(tool: Sequence[str], *options: str) -> Outcome:
 def measure(number: int, dtype: str, backends: Any = None, peers: tuple[str, ...] = ()) -> Outcome:
     """Check and time versions on one of `GPU_SHAPES`, beside copies of its size and a large one."""
     geom = GPU_SHAPES[number]
-    gpu = Gpu(copied=(COPIED, traffic(geom, dtype=dtype) // 2))
+    gpu = Gpu(copied=[traffic(geom, dtype=dtype) // 2])
     plan, day = Preset((geom,), (dtype,), peers, rounds=ROUNDS, on_gpu=True), date.today()
     record = run_benchmark("gpu", backends=backends, date=day.isoformat(), device=gpu, plan=plan)
     wrong = [f"{a.backend} is wrong in {a.tensor}" for a in record.agreements if not a.agrees]
@@ -126,8 +128,8 @@ def check_gpu(out: Path, *, force: bool = False, limit: float = LIMIT) -> bool:
                     status = "absent" if "absent" in found else "failed" if why else "ok"
                 except RuntimeError as error:
                     status, why = "failed", one_line(error)
-            took, data = round(time.monotonic() - start, 1), found.get("data")
-            row = {"status": status, "seconds": took, "why": why, "data": data}
+            row = {"status": status, "seconds": round(time.monotonic() - start, 1), "why": why}
+            row["data"] = found.get("data")
         if function is machine and kept and row["data"] != before.get(name, {}).get("data"):
             need = "another file, or --force"
             raise ArgumentError("out", f"is {out}, of another GPU or other versions", need)
@@ -147,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         if reason := cupy_raw.why_no_gpu():
-            raise ArgumentError("gpu_check", f"has no GPU: {reason}", "one")
+            raise OSError(f"no GPU can be used: {reason}")
         return 0 if check_gpu(args.out, force=args.force) else 1
     except (OSError, ValueError) as error:
         sys.stderr.write(f"gpu_check: error: {error}\n")

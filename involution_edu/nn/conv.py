@@ -13,8 +13,7 @@ from ..geometry import Geometry, Padding, make_geometry, resolve_padding
 from .arguments import as_features, kaiming_normal
 from .module import Module, Parameter
 
-# Numbers in the columns, or in the products, of a block of images: about a last-level CPU cache,
-# and a batch in few launches of a GPU.
+# Of the columns, or products, of a block of images: a last-level CPU cache; few launches of a GPU.
 MAX_COLUMNS = {"numpy": 1 << 22, "cupy": 1 << 27}
 
 
