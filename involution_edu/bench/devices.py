@@ -95,7 +95,7 @@ class Gpu(Processor):
             multiplications.append(partial(cupy.multiply, source, 1, out=target))
         calls = {"cudaMemcpyAsync": copies, "an elementwise CUDA kernel of CuPy": multiplications}
         times = -(-MIN_CALLS // count)
-        return [PeakMethod(peak, how, 2 * size, work * times) for how, work in calls.items()]
+        return [PeakMethod(peak, how, 2 * size, c * times) for how, c in calls.items()]
 
     def machine(self) -> Machine:
         """Return the description of the GPU; `Machine.cores` is its multiprocessors."""

@@ -34,9 +34,10 @@ from .run import run_benchmark
 
 LIMIT, SHORT = 600.0, 5.0  # seconds of all steps; with less than SHORT left, none begins
 DTYPES, ROUNDS, PARALLEL = ("float32", "float16"), 5, ("-n", "8")
-TESTS = OPERATOR, _ = "tests/backends/test_gpu.py", "tests/nn/test_nn_gpu.py"
+OPERATOR, NETWORKS = "tests/backends/test_gpu.py", "tests/nn/test_nn_gpu.py"
 LAYERS = "tests/benchmarks/bench_gpu_layers.py"
 SANITIZER = "compute-sanitizer", "--error-exitcode", "9", "--tool"
+TOOLS = "memcheck", "racecheck", "initcheck"
 COUNTERS = "dram__bytes_read.sum,dram__bytes_write.sum,gpu__time_duration.sum"
 
 Outcome = dict[str, Any]  # "data"; "problems", a list; or "absent", the reason
@@ -45,17 +46,13 @@ Outcome = dict[str, Any]  # "data"; "problems", a list; or "absent", the reason
 def steps() -> list[tuple[Any, ...]]:
     """Return the name of each step, its seconds, whether it checks, a function, its arguments."""
     cases = [(n, geom, t) for n, geom in enumerate(GPU_SHAPES) for t in DTYPES]
-    tools, small = (
-        ("memcheck", "racecheck", "initcheck"),
-        ("-n", "0", "-k", "small_cases", OPERATOR),
-    )
-    peers = ("cupy",), tuple(PEERS)
+    small, peers = ("-n", "0", "-k", "small_cases", OPERATOR), (("cupy",), tuple(PEERS))
     return [
         ("versions", 20, True, machine),
         ("compiling", 120, True, run_pytest, (), *PARALLEL, "-k", "compiles", OPERATOR),
         ("a launch and a layer", 40, True, works),
-        ("tests", 180, True, run_pytest, (), *PARALLEL, *TESTS),
-        *((tool, 40, True, run_pytest, (*SANITIZER, tool), *small) for tool in tools),
+        ("tests", 180, True, run_pytest, (), *PARALLEL, OPERATOR, NETWORKS),
+        *((tool, 40, True, run_pytest, (*SANITIZER, tool), *small) for tool in TOOLS),
         *((f"{label(geom)}, {t}", 40, False, measure, n, t) for n, geom, t in cases),
         ("counters", 40, False, run_pytest, ("ncu", "--csv", "--metrics", COUNTERS), *small),
         ("layers", 90, False, run_pytest, (), "-n", "0", "-s", LAYERS),
@@ -80,22 +77,19 @@ def works() -> Outcome:
 
 
 def run_pytest(tool: Sequence[str], *options: str) -> Outcome:
-    """Run tests marked gpu, perhaps under a tool of NVIDIA's; one that is skipped has failed.
-
-    Kept are lines of CSV, which a tool prints, and of JSON, or else the last line.
-    """
+    """Run tests marked gpu, of which none may be skipped; keep printed CSV and JSON, or the end."""
     if tool and which(tool[0]) is None:
         return {"absent": f"{tool[0]} is not installed"}
     command = [*tool, sys.executable, "-m", "pytest", "-q", "-rfEs", "-m", "gpu", *options]
-    how: dict[str, Any] = {"cwd": Path(__file__).parents[2], "capture_output": True, "text": True}
-    done = subprocess.run(command, check=False, **how)
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     lines = done.stdout.splitlines()
     problems = [line for line in lines if line.startswith(("SKIPPED", "FAILED", "ERROR"))]
     if done.returncode and not problems:
         end = " ".join((done.stdout + done.stderr).split())[-300:]
         problems = [f"pytest ended with {done.returncode}: {end}"]
-    data = [line for line in lines if line.startswith(('"', "{"))]
-    return {"data": data or lines[-1:], "problems": problems}
+    data = [line for line in lines if line.startswith(('"', "{"))] or lines[-1:]
+    return {"data": data, "problems": problems}
 
 
 def measure(number: int, dtype: str, backends: Any = None, peers: tuple[str, ...] = ()) -> Outcome:
@@ -130,14 +124,16 @@ def check_gpu(out: Path, *, force: bool = False, limit: float = LIMIT) -> bool:
                     status, why = "failed", one_line(error)
             row = {"status": status, "seconds": round(time.monotonic() - start, 1), "why": why}
             row["data"] = found.get("data")
-        if function is machine and kept and row["data"] != before.get(name, {}).get("data"):
-            need = "another file, or --force"
-            raise ArgumentError("out", f"is {out}, of another GPU or other versions", need)
+        known = before.get(name, {}).get("data")
+        if function is machine and known and row["data"] not in (None, known):
+            got = f"is {out}, of another GPU or other versions"
+            raise ArgumentError("out", got, "another file, or --force")
         wrong += [name] if checks and row["status"] == "failed" else []
         rows[name] = row
         with written_whole(out, force=True) as temporary:
             temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
         sys.stdout.write(f"{row['status']:8}{row['seconds']:6.1f} s  {name}  {row['why']}\n")
+        sys.stdout.flush()
     return all(row["status"] != "failed" for row in rows.values())
 
 

@@ -107,7 +107,7 @@ def test_a_failed_check_stops_what_measures(
         done = SimpleNamespace(returncode=planted == "failure", stdout=f"{why}\n", stderr="")
         right: Any = gpu_check.subprocess.run  # type: ignore[attr-defined]
         run = lambda command, **how: (
-            done if gpu_check.TESTS[1] in command else right(command, **how)
+            done if gpu_check.NETWORKS in command else right(command, **how)
         )
         monkeypatch.setattr(gpu_check, "subprocess", SimpleNamespace(run=run))
     out = tmp_path / "check.json"
@@ -198,7 +198,7 @@ def test_without_a_gpu_it_is_one_sentence(
 
 
 def test_the_tests_of_a_gpu_are_where_it_looks_for_them() -> None:
-    for name in (*gpu_check.TESTS, gpu_check.LAYERS):
+    for name in (gpu_check.OPERATOR, gpu_check.NETWORKS, gpu_check.LAYERS):
         text = (ROOT / name).read_text(encoding="utf-8")
         assert "pytest.mark.gpu" in text
     operator = (ROOT / gpu_check.OPERATOR).read_text(encoding="utf-8")
