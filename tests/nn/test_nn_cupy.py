@@ -208,7 +208,7 @@ def cpu(*shape: int) -> Any:
 
 
 def gpu(*shape: int, dtype: Any = np.float32, device: int = 0) -> Any:
-    return fake_cupy.asarray(np.ones(shape, dtype), device)
+    return fake_cupy.asarray(np.ones(shape, dtype), gpu=device)
 
 
 def elsewhere(function: Callable[[Any], Any], a: Any) -> None:

@@ -164,18 +164,20 @@ for dunder in (
 ndarray.__hash__ = None  # type: ignore[assignment]
 
 ATTRIBUTES = ("T", "dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides")
-METHODS = ("astype", "clip", "copy", "max", "mean", "min", "reshape", "sum", "swapaxes", "take")
-VIEWS = ("__getitem__", "moveaxis", "reshape", "swapaxes")
+METHODS = (
+    "astype", "clip", "copy", "max", "mean", "min", "reshape", "sum", "swapaxes", "take", "transpose",
+)  # fmt: skip
+VIEWS = ("__getitem__", "moveaxis", "reshape", "swapaxes", "transpose")
 # Functions of NumPy that CuPy has too, by the same name.
 FUNCTIONS = (
-    "arange", "einsum", "empty_like", "exp", "full", "full_like", "isnan", "log", "matmul",
-    "maximum", "moveaxis", "ones", "pad", "sqrt", "stack", "where", "zeros", "zeros_like",
+    "arange", "broadcast_to", "einsum", "empty_like", "exp", "full", "full_like", "isnan", "log",
+    "matmul", "maximum", "moveaxis", "ones", "pad", "sqrt", "stack", "where", "zeros", "zeros_like",
 )  # fmt: skip
 
 
-def asarray(a: Any, gpu: int | None = None) -> Any:
+def asarray(a: Any, dtype: Any = None, gpu: int | None = None) -> Any:
     with Device(gpu):
-        return a if isinstance(a, ndarray) else ndarray(np.array(a, order="C"))
+        return a if isinstance(a, ndarray) else ndarray(np.array(a, dtype, order="C"))
 
 
 def asnumpy(a: Any) -> Any:
@@ -236,7 +238,7 @@ def make(folder: Path) -> Any:
     cupy.compiled, cupy.RawModule, cupy.ndarray = compiled, RawModule, ndarray
     cupy.compile_probe = lambda code: None
     cupy.asnumpy, cupy.asarray, cupy.empty = asnumpy, asarray, empty
-    cupy.ascontiguousarray = ascontiguousarray
+    cupy.ascontiguousarray, cupy.inf = ascontiguousarray, np.inf
     for name in FUNCTIONS:
         setattr(cupy, name, wrapped(getattr(np, name)))
     cupy.cuda = SimpleNamespace(
