@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -228,7 +229,7 @@ def _counters(lines: Sequence[str]) -> Iterator[str]:
     launches: dict[tuple[str, str], dict[str, str]] = {}
     for row in csv.DictReader(lines):
         name = row["Kernel Name"]
-        if name.startswith(("forward", "backward", "generate")):
+        if re.search(r"\b(forward|backward_\w+|generate_and_apply)_v\d", name):
             number = f"{row['Metric Value']} {row['Metric Unit']}"
             launches.setdefault((row["ID"], name), {})[row["Metric Name"]] = number
     if launches:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import fake_cupy
 import pytest
 
 from involution_edu.backends import cupy_raw
-from involution_edu.bench import devices, gpu_check, memory
+from involution_edu.bench import devices, gpu_check, memory, presets
 from involution_edu.bench.presets import square
 from involution_edu.bench.timing import Call
 from involution_edu.verify import doctor
@@ -93,6 +94,30 @@ def test_a_dry_run(gpu: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     options = [" ".join(command) for command in gpu.ran]
     assert all(" -m gpu " in line for line in options)
     assert [line.startswith("ncu --csv") for line in options].count(True) == 1
+
+
+def test_layers_are_timed(
+    gpu: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(presets, "GPU_SHAPES", SHAPES)
+    path = ROOT / gpu_check.LAYERS
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec
+    assert spec.loader
+    layers = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(layers)
+    monkeypatch.setattr(layers, "IMAGES", (2, 3, 32, 32))
+    monkeypatch.setattr(layers, "ROUNDS", 2)
+    layers.test_batch_norm()
+    layers.test_a_training_step()
+    layers.test_one_launch_or_two(1, 4, "float32")
+    lines = filter(None, capsys.readouterr().out.splitlines())
+    norm, network, both = map(json.loads, lines)
+    assert norm["shape"] == "1 × 32 × 9 × 9"
+    assert len(network["losses"]) == layers.ROUNDS
+    assert (both["ratio"], both["dtype"]) == (4, "float32")
+    assert all(found["ms"] > 0 for found in (norm, network))
+    assert 0 < both["unfused"] < both["fused"]  # the clock of the stand-in
 
 
 @pytest.mark.parametrize("planted", ["doctor", "skip", "failure"])

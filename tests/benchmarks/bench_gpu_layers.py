@@ -49,7 +49,7 @@ def test_batch_norm() -> None:
     ((x,),) = gpu.copies([random(*shape)], 1)
     layer = nn.BatchNorm2d(shape[1]).to("cupy")
     ms = milliseconds(gpu, lambda: layer.backward(layer(x)))
-    write("batch norm", shape=label(GPU_SHAPES[0]), ms=ms)
+    write("batch norm", shape=" × ".join(map(str, shape)), ms=ms)
 
 
 def test_a_training_step() -> None:

@@ -71,8 +71,8 @@ PRINTED = [
 ]  # fmt: skip
 COUNTED = """\
 "ID","Kernel Name","Metric Name","Metric Unit","Metric Value"
-"0","forward_v4<float, 7>","dram__bytes_read.sum","Mbyte","12.5"
-"0","forward_v4<float, 7>","gpu__time_duration.sum","us","10"
+"0","void forward_v4<float, 7>(int)","dram__bytes_read.sum","Mbyte","12.5"
+"0","void forward_v4<float, 7>(int)","gpu__time_duration.sum","us","10"
 "1","cupy_copy","dram__bytes_read.sum","byte","7"
 """
 
@@ -135,7 +135,7 @@ def test_the_page_has_every_number() -> None:
     assert f"- Batch norm, forward and backward, {SHAPE}: 1.25 ms" in text
     assert "32 images: 64 ms, 500 images a second" in text
     assert f"| {SHAPE} | float32 | 2 | 0.500 | 1.00 | 2.00 × |" in text
-    assert "| forward_v4&lt;float, 7> | 12.5 Mbyte | 10 us |" in text
+    assert "| void forward_v4&lt;float, 7>(int) | 12.5 Mbyte | 10 us |" in text
     assert "cupy_copy" not in text
     assert "| PyTorch | skipped | 0.0 | a \\| &lt;b> |" in text
     assert "**Predictions, not measurements**" in text
