@@ -145,7 +145,7 @@ def _results(rows: Rows) -> Iterator[str]:
         cells = [[three_digits(peak.methods[m]) for m in methods] for peak in record.peaks]
         named = [[p.name, *c] for p, c in zip(record.peaks, cells, strict=True)]
         yield from markdown_table(["", *methods], named)
-    yield from _layers(_printed(rows, "layers"))
+    yield from _layers(_printed(rows))
     yield from _counters([line for line in _lines(rows, "counters") if line.startswith('"')])
     yield "## Steps\n"
     yield from markdown_table(
@@ -192,8 +192,10 @@ def _lines(rows: Rows, step: str) -> list[str]:
     return list(rows.get(step, {}).get("data") or ())
 
 
-def _printed(rows: Rows, step: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in _lines(rows, step) if line.startswith("{")]
+def _printed(rows: Rows) -> list[dict[str, Any]]:
+    """Return what tests/benchmarks/bench_gpu_layers.py has printed in any step."""
+    lines = [line for row in rows.values() if isinstance(row["data"], list) for line in row["data"]]
+    return [json.loads(line) for line in lines if line.startswith("{")]
 
 
 def _layers(printed: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -36,10 +36,10 @@ LIMIT, SHORT = 600.0, 5.0  # seconds of all steps; with less than SHORT left, no
 DTYPES, ROUNDS, PARALLEL = ("float32", "float16"), 5, ("-n", "8")
 OPERATOR, NETWORKS = "tests/backends/test_gpu.py", "tests/nn/test_nn_gpu.py"
 LAYERS = "tests/benchmarks/bench_gpu_layers.py"
+TIMED = "batch_norm", "training_step", "one_launch_or_two"
 SANITIZER = "compute-sanitizer", "--error-exitcode", "9", "--tool"
 TOOLS = "memcheck", "racecheck", "initcheck"
 COUNTERS = "dram__bytes_read.sum,dram__bytes_write.sum,gpu__time_duration.sum"
-
 Outcome = dict[str, Any]  # "data"; "problems", a list; or "absent", the reason
 
 
@@ -53,10 +53,10 @@ def steps() -> list[tuple[Any, ...]]:
         ("a launch and a layer", 40, True, works),
         ("tests", 180, True, run_pytest, (), *PARALLEL, OPERATOR, NETWORKS),
         *((tool, 40, True, run_pytest, (*SANITIZER, tool), *small) for tool in TOOLS),
-        *((f"{label(geom)}, {t}", 40, False, measure, n, t) for n, geom, t in cases),
+        *((f"{label(geom)}, {t}", 60, False, measure, n, t) for n, geom, t in cases),
         ("counters", 40, False, run_pytest, ("ncu", "--csv", "--metrics", COUNTERS), *small),
-        ("layers", 90, False, run_pytest, (), "-n", "0", "-s", LAYERS),
-        *((f"PyTorch, {label(g)}, {t}", 30, False, measure, n, t, *peers) for n, g, t in cases),
+        *((n, 60, False, run_pytest, (), "-n", "0", "-s", "-k", n, LAYERS) for n in TIMED),
+        *((f"PyTorch, {label(g)}, {t}", 60, False, measure, n, t, *peers) for n, g, t in cases),
     ]
 
 

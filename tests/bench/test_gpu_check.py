@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 import time
@@ -229,6 +230,12 @@ def test_the_tests_of_a_gpu_are_where_it_looks_for_them() -> None:
     operator = (ROOT / gpu_check.OPERATOR).read_text(encoding="utf-8")
     assert "def test_it_compiles(" in operator
     assert "def test_small_cases(" in operator
+    layers = (ROOT / gpu_check.LAYERS).read_text(encoding="utf-8")
+    assert [len(re.findall(rf"def test_\w*{name}\(", layers)) for name in gpu_check.TIMED] == [
+        1,
+        1,
+        1,
+    ]
 
 
 @pytest.mark.parametrize(("body", "problem"), [("pass", ""), ("pytest.skip('no GPU')", "SKIPPED"), ("assert 0", "FAILED")])  # fmt: skip

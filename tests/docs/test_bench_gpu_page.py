@@ -83,7 +83,8 @@ def made_up_rows(*records: Record) -> dict[str, dict[str, Any]]:
         "versions": {"processor": "A GPU"},
         "tests": ["63 passed"],
         "counters": COUNTED.splitlines(),
-        "layers": list(map(json.dumps, PRINTED)),
+        "batch_norm": [json.dumps(PRINTED[0])],
+        "one_launch_or_two": list(map(json.dumps, PRINTED[1:])),
         **{f"shape {n}": asdict(record) for n, record in enumerate(records)},
     }
     row = {"status": "ok", "seconds": 7.5, "why": ""}
@@ -152,13 +153,14 @@ def test_the_records_of_all_steps_become_one() -> None:
     assert record.agreements == (replace(worse, cases=8),)
     assert record.measurements == first.measurements
     assert record.absent == {"numba_cuda": "no NVVM", "a": "b"}
-    assert record.seconds == 6 * 7.5
+    assert record.seconds == 7 * 7.5
 
 
 def test_a_failed_check_leaves_a_page_that_says_so() -> None:
     rows = made_up_rows()
     rows["tests"] |= {"status": "failed", "why": "SKIPPED [3] no GPU", "data": []}
-    rows["layers"] = rows["counters"] = {**rows["PyTorch"], "why": "failed: tests"}
+    for step in ("batch_norm", "one_launch_or_two", "counters"):
+        rows[step] = {**rows["PyTorch"], "why": "failed: tests"}
     text = gpu_page(rows)
     assert "**Nothing was measured**" in text
     assert "| tests | failed | 7.5 | SKIPPED [3] no GPU |" in text
