@@ -57,9 +57,9 @@ METHOD = """\
   twice the second-level cache.
 - **The shapes** are the involutions of RedNet-50's four stages, for 64 images: N × C × H × W.
 - **GB/s** counts the least traffic: both operands read once, the result written once.
-- **of copy** is the share of the rate at which the GPU copies a large array, and **of its copy** of
-  that at which it copies as many bytes as the operator moves; counted are bytes read and written,
-  by the faster of two methods, in turns with the versions.
+- **of copy** is the share of the rate at which the GPU copies a large array, and **of equal copy**
+  of that at which it copies as many bytes as the operator moves; counted are bytes read and
+  written, by the faster of two methods, in turns with the versions.
 - **cupy:v1** reads as the authors' own CUDA kernels do, a thread for each result.
 - **generate_and_apply** computes y from a layer's features. Fused, it is one launch, and no kernel
   is in memory; unfused, a matrix product writes the kernel and `cupy` applies it.
@@ -74,7 +74,7 @@ In a clone of the repository, on a machine with an NVIDIA GPU of 24 GB or more; 
 
 ```bash
 pip install -e '.[cuda13,test]' torch
-python -m involution_edu.bench.gpu_check docs/benchmarks-gpu.json
+python -m involution_edu.bench.gpu_check
 python docs/_ext/benchmarks_gpu.py docs/benchmarks-gpu.json docs/benchmarks-gpu.md
 ```
 
@@ -168,7 +168,7 @@ def _table(record: Record, task: str, shape: str, dtype: str) -> Iterator[str]:
             table.append([m.contender, *cells])
     if table:
         yield f"### {task}: {shape}, {dtype}\n"
-        columns = "ms", "GB/s", "of copy", "of its copy", f"{baseline(record, task)} ÷ this"
+        columns = "ms", "GB/s", "of copy", "of equal copy", f"{baseline(record, task)} ÷ this"
         yield from markdown_table(["", *columns], table)
 
 
@@ -182,8 +182,8 @@ def _predictions(record: Record | None = None) -> Iterator[str]:
             table.append([*head, *(f"{share} %" for share in row["share"])])
     if table:
         yield "## Predicted\n"
-        what = "of the share of the rate of copying, for 64 images"
-        yield fill(f"**Predictions, not measurements**, {what}: {known['how']}.", 100) + "\n"
+        what = "the share that a version reaches of the rate at which the GPU copies a large array"
+        yield fill(f"**Predictions, not measurements**: {what}. {known['how']}", 100) + "\n"
         sizes = [f"{geom.H} × {geom.W}" for geom in GPU_SHAPES]
         yield from markdown_table(["GPU", "version", "task", "dtype", *sizes], table)
 
