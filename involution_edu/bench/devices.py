@@ -94,8 +94,8 @@ class Gpu(Processor):
             copies.append(partial(target.data.copy_from_device_async, source.data, source.nbytes))
             multiplications.append(partial(cupy.multiply, source, 1, out=target))
         calls = {"cudaMemcpyAsync": copies, "an elementwise CUDA kernel of CuPy": multiplications}
-        times = -(-MIN_CALLS // count)
-        return [PeakMethod(peak, how, 2 * size, c * times) for how, c in calls.items()]
+        n = -(-MIN_CALLS // count)
+        return [PeakMethod(peak, how, 2 * size, work * n) for how, work in calls.items()]
 
     def machine(self) -> Machine:
         """Return the description of the GPU; `Machine.cores` is its multiprocessors."""

@@ -24,6 +24,7 @@ from ..arguments import ArgumentError
 from ..backends import cupy_raw
 from ..backends.cuda.versions import cuda_source
 from ..files import read_text_bounded, written_whole
+from ..geometry import Geometry
 from ..verify import doctor
 from .contenders import PEERS, one_line
 from .derived import traffic
@@ -45,7 +46,7 @@ Outcome = dict[str, Any]  # "data"; "problems", a list; or "absent", the reason
 
 def steps() -> list[tuple[Any, ...]]:
     """Return the name of each step, its seconds, whether it checks, a function, its arguments."""
-    cases = [(n, geom, t) for n, geom in enumerate(GPU_SHAPES) for t in DTYPES]
+    cases = [(geom, dtype) for geom in GPU_SHAPES for dtype in DTYPES]
     small, peers = ("-n", "0", "-k", "small_cases", OPERATOR), (("cupy",), tuple(PEERS))
     return [
         ("versions", 20, True, machine),
@@ -53,10 +54,10 @@ def steps() -> list[tuple[Any, ...]]:
         ("a launch and a layer", 40, True, works),
         ("tests", 180, True, run_pytest, (), *PARALLEL, OPERATOR, NETWORKS),
         *((tool, 40, True, run_pytest, (*SANITIZER, tool), *small) for tool in TOOLS),
-        *((f"{label(geom)}, {t}", 60, False, measure, n, t) for n, geom, t in cases),
+        *((f"{label(geom)}, {t}", 60, False, measure, geom, t) for geom, t in cases),
         ("counters", 40, False, run_pytest, ("ncu", "--csv", "--metrics", COUNTERS), *small),
         *((n, 60, False, run_pytest, (), "-n", "0", "-s", "-k", n, LAYERS) for n in TIMED),
-        *((f"PyTorch, {label(g)}, {t}", 60, False, measure, n, t, *peers) for n, g, t in cases),
+        *((f"PyTorch, {label(g)}, {t}", 60, False, measure, g, t, *peers) for g, t in cases),
     ]
 
 
@@ -64,10 +65,9 @@ def machine() -> Outcome:
     """Return the GPU, the versions of the libraries and a hash of the CUDA source."""
     import cupy
 
-    nvrtc, capability = cupy.cuda.nvrtc.getVersion(), cupy.cuda.Device().compute_capability
-    found = {"NVRTC": ".".join(map(str, nvrtc)), "capability": capability}
+    release = ".".join(map(str, cupy.cuda.nvrtc.getVersion()))
     source = sha256(cuda_source().encode()).hexdigest()[:16]
-    return {"data": {**asdict(Gpu().machine()), **found, "source": source}}
+    return {"data": {**asdict(Gpu().machine()), "NVRTC": release, "source": source}}
 
 
 def works() -> Outcome:
@@ -92,9 +92,8 @@ def run_pytest(tool: Sequence[str], *options: str) -> Outcome:
     return {"data": data, "problems": problems}
 
 
-def measure(number: int, dtype: str, backends: Any = None, peers: tuple[str, ...] = ()) -> Outcome:
-    """Check and time versions on one of `GPU_SHAPES`, beside copies of its size and a large one."""
-    geom = GPU_SHAPES[number]
+def measure(geom: Geometry, dtype: str, backends: Any = None, peers: Any = ()) -> Outcome:
+    """Check and time versions on one shape, beside copies of its size and a large one."""
     gpu = Gpu(copied=[traffic(geom, dtype=dtype) // 2])
     plan, day = Preset((geom,), (dtype,), peers, rounds=ROUNDS, on_gpu=True), date.today()
     record = run_benchmark("gpu", backends=backends, date=day.isoformat(), device=gpu, plan=plan)
@@ -111,11 +110,10 @@ def check_gpu(out: Path, *, force: bool = False, limit: float = LIMIT) -> bool:
         start, found, row = time.monotonic(), Outcome(), before.get(name, {})
         if row.get("status") != "ok" or function is machine:
             status, left = "skipped", end - start
+            why = "no time was left" if left < SHORT else ""
             if wrong and not checks:
                 why = f"failed: {', '.join(wrong)}"
-            elif left < SHORT:
-                why = "no time was left"
-            else:
+            elif not why:
                 try:
                     found = in_new_process(function, *given, timeout=min(seconds, left))
                     why = found.get("absent") or "; ".join(found.get("problems", ()))
@@ -126,8 +124,7 @@ def check_gpu(out: Path, *, force: bool = False, limit: float = LIMIT) -> bool:
             row["data"] = found.get("data")
         known = before.get(name, {}).get("data")
         if function is machine and known and row["data"] not in (None, known):
-            got = f"is {out}, of another GPU or other versions"
-            raise ArgumentError("out", got, "another file, or --force")
+            raise ArgumentError("out", f"is {out}, of another GPU or set-up", "another, or --force")
         wrong += [name] if checks and row["status"] == "failed" else []
         rows[name] = row
         with written_whole(out, force=True) as temporary:

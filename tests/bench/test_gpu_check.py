@@ -185,7 +185,7 @@ def test_a_second_call_repeats_what_was_not_right(
     kept = out.read_bytes()
     capsys.readouterr()
     assert gpu_check.main([str(out)]) == 2
-    assert "is of another GPU or other versions; need another file, or --force" in (
+    assert "is of another GPU or set-up; need another, or --force" in (
         " ".join(capsys.readouterr().err.split()).replace(f"out is {out}, of", "is of")
     )
     assert out.read_bytes() == kept
@@ -259,3 +259,7 @@ def test_a_step_is_ended_with_what_it_started() -> None:
     with pytest.raises(RuntimeError, match=r"^it was ended after 3 s$"):
         memory.in_new_process(subprocess.run, [sys.executable, "-c", "import time; time.sleep(60)"], timeout=3.0)  # fmt: skip
     assert time.monotonic() - start < 20
+
+
+def test_what_a_step_prints_is_not_its_result() -> None:
+    assert memory.in_new_process(subprocess.call, ["echo", "a warning"]) == 0
