@@ -40,7 +40,7 @@ LAYERS = "tests/benchmarks/bench_gpu_layers.py"
 TIMED = "batch_norm", "training_step", "one_launch_or_two"
 SANITIZER = "compute-sanitizer", "--error-exitcode", "9", "--tool"
 TOOLS = "memcheck", "racecheck", "initcheck"
-COUNTERS = "dram__bytes_read.sum,dram__bytes_write.sum,gpu__time_duration.sum"
+COUNTERS = "ncu", "--csv", "--metrics", "dram__bytes.sum,lts__t_bytes.sum,gpu__time_duration.sum"
 Outcome = dict[str, Any]  # "data"; "problems", a list; or "absent", the reason
 
 
@@ -55,7 +55,7 @@ def steps() -> list[tuple[Any, ...]]:
         ("tests", 180, True, run_pytest, (), *PARALLEL, OPERATOR, NETWORKS),
         *((tool, 40, True, run_pytest, (*SANITIZER, tool), *small) for tool in TOOLS),
         *((f"{label(geom)}, {t}", 60, False, measure, geom, t) for geom, t in cases),
-        ("counters", 40, False, run_pytest, ("ncu", "--csv", "--metrics", COUNTERS), *small),
+        ("counters", 60, False, run_pytest, COUNTERS, "-n", "0", "-k", "counted", LAYERS),
         *((n, 60, False, run_pytest, (), "-n", "0", "-s", "-k", n, LAYERS) for n in TIMED),
         *((f"PyTorch, {label(g)}, {t}", 60, False, measure, g, t, *peers) for g, t in cases),
     ]

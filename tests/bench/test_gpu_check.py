@@ -109,6 +109,7 @@ def test_layers_are_timed(
     spec.loader.exec_module(layers)
     monkeypatch.setattr(layers, "IMAGES", (2, 3, 32, 32))
     monkeypatch.setattr(layers, "ROUNDS", 2)
+    layers.test_versions_to_be_counted(0)
     layers.test_batch_norm()
     layers.test_a_training_step()
     layers.test_one_launch_or_two(1, 4, "float32")
@@ -231,11 +232,8 @@ def test_the_tests_of_a_gpu_are_where_it_looks_for_them() -> None:
     assert "def test_it_compiles(" in operator
     assert "def test_small_cases(" in operator
     layers = (ROOT / gpu_check.LAYERS).read_text(encoding="utf-8")
-    assert [len(re.findall(rf"def test_\w*{name}\(", layers)) for name in gpu_check.TIMED] == [
-        1,
-        1,
-        1,
-    ]
+    for name in (*gpu_check.TIMED, "counted"):
+        assert len(re.findall(rf"def test_\w*{name}\(", layers)) == 1, name
 
 
 @pytest.mark.parametrize(("body", "problem"), [("pass", ""), ("pytest.skip('no GPU')", "SKIPPED"), ("assert 0", "FAILED")])  # fmt: skip

@@ -1,12 +1,13 @@
 """Layers on a GPU, timed: batch normalisation, a training step, one launch against two.
 
-A step of ``python -m involution_edu.bench.gpu_check``, which keeps the lines of JSON.
+Steps of ``python -m involution_edu.bench.gpu_check``, which keeps the lines of JSON.
 """
 
 from __future__ import annotations
 
 import json
 from functools import partial
+from itertools import product
 from math import isfinite
 from typing import Any
 
@@ -16,10 +17,12 @@ import pytest
 
 from involution_edu import models, nn
 from involution_edu.backends import cupy_raw
+from involution_edu.backends.cuda.versions import TASKS, VERSIONS
 from involution_edu.bench.contenders import generate
 from involution_edu.bench.devices import Gpu
 from involution_edu.bench.presets import GPU_SHAPES, label
 from involution_edu.bench.timing import Call, Stopwatch, take_turns
+from involution_edu.cases import random_operands
 
 needs.skip_file_without_gpu()
 pytestmark = [pytest.mark.gpu, needs.gpu_for("cupy")]
@@ -42,6 +45,16 @@ def write(what: str, **numbers: Any) -> None:
 
 def random(*shape: int) -> Any:
     return np.random.default_rng(0).standard_normal(shape, np.float32)
+
+
+@pytest.mark.parametrize("number", [0, len(GPU_SHAPES) - 1])
+def test_versions_to_be_counted(number: int) -> None:
+    """Launch every version once: NVIDIA's Nsight Compute counts the bytes that they move."""
+    geom = GPU_SHAPES[number]
+    ((x, kernel, dy),) = Gpu().copies(random_operands(geom, "float32", seed=0), 1)
+    pairs = zip(TASKS, ((x, kernel), (dy, kernel), (dy, x)), strict=True)
+    for (task, (a, b)), version in product(pairs, VERSIONS):
+        assert cupy_raw.launch(task, a, b, geom, version).size
 
 
 def test_batch_norm() -> None:

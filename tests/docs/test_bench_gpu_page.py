@@ -71,9 +71,9 @@ PRINTED = [
 ]  # fmt: skip
 COUNTED = """\
 "ID","Kernel Name","Metric Name","Metric Unit","Metric Value"
-"0","void forward_v4<float, 7>(int)","dram__bytes_read.sum","Mbyte","12.5"
+"0","void forward_v4<float, 7>(int)","dram__bytes.sum","Mbyte","12.5"
 "0","void forward_v4<float, 7>(int)","gpu__time_duration.sum","us","10"
-"1","cupy_copy","dram__bytes_read.sum","byte","7"
+"1","cupy_copy","dram__bytes.sum","byte","7"
 """
 
 
