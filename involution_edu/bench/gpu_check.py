@@ -36,7 +36,7 @@ from .run import run_benchmark
 LIMIT, SHORT = 600.0, 5.0  # seconds of all steps; with less than SHORT left, none begins
 DTYPES, ROUNDS, PARALLEL = ("float32", "float16"), 5, ("-n", "8")
 OPERATOR, NETWORKS = "tests/backends/test_gpu.py", "tests/nn/test_nn_gpu.py"
-LAYERS = "tests/benchmarks/bench_gpu_layers.py"
+LAYERS, OUT = "tests/benchmarks/bench_gpu_layers.py", "docs/benchmarks-gpu.json"
 TIMED = "batch_norm", "training_step", "one_launch_or_two"
 SANITIZER = "compute-sanitizer", "--error-exitcode", "9", "--tool"
 TOOLS = "memcheck", "racecheck", "initcheck"
@@ -137,7 +137,7 @@ def check_gpu(out: Path, *, force: bool = False, limit: float = LIMIT) -> bool:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the check; return 0 if all is right, 1 if a step failed, 2 if it cannot run."""
     parser = ArgumentParser(prog="gpu_check", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("out", type=Path, nargs="?", default=Path("docs/benchmarks-gpu.json"))
+    parser.add_argument("out", type=Path, nargs="?", default=OUT, help=f"the record ({OUT})")
     parser.add_argument("--force", action="store_true", help="begin anew, and replace the record")
     args = parser.parse_args(argv)
     try:
