@@ -16,7 +16,7 @@ from ..arrays import Array
 from ..models.dense import Detections, Objects, RetinaNet
 from ..models.rednet import conv3x3, conv_unit
 from ..models.residual import ResidualNetwork
-from ..nn import Involution2d, Module
+from ..nn import Involution2d
 from ..nn.losses import Loss
 from .data import Data
 from .scenes import SIZE, compose
@@ -28,7 +28,7 @@ HEAD: dict[str, Any] = {"channels": 48, "convs": 1, "scales_per_octave": 2}
 
 def load() -> Data:
     """Return scenes and their objects; those to train on are numbers, for `composed`."""
-    numbers = np.arange(EPOCH)
+    numbers: Any = np.arange(EPOCH)
     return Data(numbers, numbers, *_scenes("test", TESTED), *_scenes("val", TESTED))
 
 
@@ -118,7 +118,11 @@ def _rows(items: Sequence[Any]) -> list[dict[str, Any]]:
         for box, label, score in zip(item.boxes, item.labels, scores, strict=True):
             x0, y0, x1, y1 = box.tolist()
             size = x1 - x0, y1 - y0
-            about = {"image_id": image, "category_id": int(label), "score": float(score)}
+            about: dict[str, Any] = {
+                "image_id": image,
+                "category_id": int(label),
+                "score": float(score),
+            }
             about |= {"bbox": [x0, y0, *size], "area": size[0] * size[1], "iscrowd": 0}
             rows.append({"id": len(rows) + 1, **about})
     return rows

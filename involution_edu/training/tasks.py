@@ -75,9 +75,9 @@ class Task:
     unit : Unit
     criterion : function of the recipe and the network, returns a new loss
     score : function of (y, target), higher is better
-    result : function of the network and its output, returns the y of the score
     augment : function of (x, target, rng), data augmentation of a training batch
     baselines : function of the data, returns baseline scores by name
+    result : function of the network and its output, returns the y of the score
 
     Examples
     --------
@@ -101,9 +101,9 @@ class Task:
         recipe.label_smoothing
     )
     score: Callable[[Any, Any], float] = scores.accuracy
-    result: Callable[[Module, Array], Array] = lambda _, y: y
     augment: Augment = lambda x, target, rng: (x, target)
     baselines: Callable[[Data], dict[str, float]] = lambda data: {}
+    result: Callable[[Module, Array], Array] = lambda _, y: y
 
 
 def load(name: str) -> Data:
