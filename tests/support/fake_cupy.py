@@ -59,12 +59,13 @@ class ndarray:
 
     As with CuPy, NumPy arrays and NumPy's functions do not mix with it, and every number that
     reaches the processor is a copy to the host: ``copies`` records them. ``allocated`` counts the
-    numbers of all new arrays, without views.
+    numbers of all new arrays, without views, and ``launches`` the functions that make no view.
     """
 
     __array_ufunc__ = None  # np.maximum(a, 0) is a TypeError, though CuPy would allow it
     copies: ClassVar[list[str]] = []
     allocated: ClassVar[int] = 0
+    launches: ClassVar[int] = 0
 
     def __init__(self, host: Any) -> None:
         self.host, self.gpu = np.asarray(host), Device.current
@@ -133,6 +134,7 @@ def wrapped(function: Any) -> Any:
     """Return a function of NumPy as one of arrays on the current GPU."""
 
     def run(*arguments: Any, **options: Any) -> Any:
+        ndarray.launches += function.__name__ not in VIEWS
         options = {name: on_host(option) for name, option in options.items()}
         return on_gpu(function(*map(on_host, arguments), **options))
 
@@ -163,12 +165,13 @@ ndarray.__hash__ = None  # type: ignore[assignment]
 
 ATTRIBUTES = ("T", "dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides")
 METHODS = (
-    "astype", "copy", "max", "mean", "min", "reshape", "sum", "swapaxes", "take", "transpose"
+    "astype", "clip", "copy", "max", "mean", "min", "reshape", "sum", "swapaxes", "take", "transpose",
 )  # fmt: skip
+VIEWS = ("__getitem__", "moveaxis", "reshape", "swapaxes", "transpose")
 # Functions of NumPy that CuPy has too, by the same name.
 FUNCTIONS = (
-    "arange", "broadcast_to", "einsum", "empty_like", "exp", "full", "full_like", "isnan", "log", "matmul",
-    "maximum", "moveaxis", "ones", "pad", "sqrt", "where", "zeros", "zeros_like",
+    "arange", "broadcast_to", "einsum", "empty_like", "exp", "full", "full_like", "isnan", "log",
+    "matmul", "maximum", "moveaxis", "ones", "pad", "sqrt", "stack", "where", "zeros", "zeros_like",
 )  # fmt: skip
 
 
