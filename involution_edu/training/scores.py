@@ -51,13 +51,10 @@ def accuracy(logits: Array, labels: NDArray[Any]) -> float:
 
 
 def mean_iou(logits: Array, labels: NDArray[Any]) -> float:
-    """Return intersection over union of predicted and true pixels, the mean over the classes.
-
-    The logits are (N, K, H, W), the labels (N, H, W). Classes in neither do not count.
-    """
+    """Return the mean over the classes of intersection / union of the pixels (N, H, W) of each."""
     classes = logits.shape[1]
-    pairs = np.bincount((classes * labels + logits.argmax(axis=1)).ravel(), minlength=classes**2)
-    counts = pairs.reshape(classes, classes)
+    pairs = classes * labels + logits.argmax(axis=1)  # of a true and a predicted class
+    counts = np.bincount(pairs.ravel(), minlength=classes**2).reshape(classes, classes)
     union = counts.sum(axis=0) + counts.sum(axis=1) - counts.diagonal()
     return float((counts.diagonal()[union > 0] / union[union > 0]).mean())
 
