@@ -16,14 +16,14 @@ from ..arrays import Array
 from ..models.dense import Detections, Objects, RetinaNet
 from ..models.rednet import conv3x3, conv_unit
 from ..models.residual import ResidualNetwork
-from ..nn import Involution2d
+from ..nn import Involution2d, MaxPool2d
 from ..nn.losses import Loss
 from .data import Data
 from .scenes import SIZE, compose
 
 EPOCH, TESTED = 2000, 300  # scenes composed for an epoch, for the test and for the validation
 DIGITS = 10
-HEAD: dict[str, Any] = {"channels": 48, "convs": 1, "scales_per_octave": 2}
+HEAD: dict[str, Any] = {"channels": 64, "convs": 1, "scales_per_octave": 2}
 
 
 def load() -> Data:
@@ -51,15 +51,12 @@ def packed(items: Iterable[Any]) -> NDArray[Any]:
 
 
 def detector(kind: str, neck: str, seed: int) -> RetinaNet:
-    """Return a RetinaNet whose levels have strides of 4, 8, 16 and 32 pixels.
-
-    The smallest anchors have an area of 16 x 16 pixels.
-    """
+    """Return a RetinaNet whose finest level has a stride of 8 pixels and anchors of 32 x 32."""
     rng = np.random.default_rng(seed)
     spatial: Any = conv3x3 if kind == "resnet" else partial(Involution2d, kernel_size=7)
     stem = {"stem": conv_unit(3, 16, stride=2, rng=rng, dtype=np.float32)}
-    backbone = ResidualNetwork(stem, {}, (1, 1, 1), spatial, 16, 1, rng=rng)
-    model = RetinaNet(backbone, DIGITS, neck, stride=2, **HEAD, rng=rng)
+    backbone = ResidualNetwork(stem, {"maxpool": MaxPool2d(2)}, (1, 1, 1), spatial, 16, 1, rng=rng)
+    model = RetinaNet(backbone, DIGITS, neck, **HEAD, rng=rng)
     model.frozen = ()  # nothing was trained before
     return model
 
