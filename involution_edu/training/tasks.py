@@ -235,7 +235,7 @@ TASKS["detect"] = Task(
         "rednet-conv": lambda _, seed: detect.detector("rednet", "conv", seed),
         "resnet-conv": lambda _, seed: detect.detector("resnet", "conv", seed),
     },
-    recipe=Recipe(20, 8, "adam", 3e-3),
+    recipe=Recipe(16, 8, "adam", 3e-3),
     unit=scores.AP50,
     criterion=lambda _, model: detect.DetectionLoss(model),
     score=detect.ap50,
