@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from involution_edu import nn
+from involution_edu.models.dense import retina
 from involution_edu.models.dense.boxes import (
     IGNORED,
     NEGATIVE,
@@ -33,6 +34,11 @@ def test_boxes_are_decoded_to_what_they_were_coded_from() -> None:
     huge = decode(boxes, np.full((30, 4), 1e9), (60, 50))
     assert np.isfinite(huge).all()
     assert (huge <= [50, 60, 50, 60]).all()
+
+
+def test_decoded_boxes_are_at_most_1000_16ths_as_large() -> None:
+    box = decode(np.array([[500.0, 500, 502, 504]]), np.array([[0.0, 0, 9, 9]]), (2000, 2000))
+    np.testing.assert_allclose(box[:, 2:] - box[:, :2], [[125.0, 250.0]])
 
 
 def test_nms_keeps_what_the_definition_keeps() -> None:
@@ -82,7 +88,7 @@ def test_sampling_takes_no_more_than_the_share() -> None:
     assert (positive.tolist(), negative.tolist()) == ([], [0])
 
 
-def test_detections_are_those_of_the_certain_anchors() -> None:
+def test_detections_are_those_of_the_certain_anchors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three anchors that score, one of them a second time in its class, and one below the least."""
     model: Any = dense_cases.make("retinanet").eval()
     y = model(dense_cases.image(1, 32, 32))
@@ -106,6 +112,8 @@ def test_detections_are_those_of_the_certain_anchors() -> None:
     assert few.labels.tolist() == [1, 0]
     (more,) = model.detections(y, (32, 32), overlap=0.99)
     assert more.labels.tolist() == [1, 1, 0, 1]
+    monkeypatch.setattr(retina, "CANDIDATES", 1)
+    assert [item.labels.tolist() for item in model.detections(y, (32, 32))] == [[1]]
 
 
 def test_proposals_are_sorted_and_whole() -> None:
