@@ -50,13 +50,16 @@ def packed(items: Iterable[Any]) -> NDArray[Any]:
     return array
 
 
-def detector(kind: str, neck: str, seed: int) -> RetinaNet:
-    """Return a RetinaNet whose finest level has a stride of 8 pixels and anchors of 32 x 32."""
+def detector(kind: str, seed: int) -> RetinaNet:
+    """Return a RetinaNet on a RedNet ("inv") or a ResNet ("conv"), with such a neck.
+
+    Its finest level has a stride of 8 pixels and anchors from 32 x 32 pixels on.
+    """
     rng = np.random.default_rng(seed)
-    spatial: Any = conv3x3 if kind == "resnet" else partial(Involution2d, kernel_size=7)
+    spatial: Any = partial(Involution2d, kernel_size=7) if kind == "inv" else conv3x3
     stem = {"stem": conv_unit(3, 16, stride=2, rng=rng, dtype=np.float32)}
     backbone = ResidualNetwork(stem, {"maxpool": MaxPool2d(2)}, (1, 1, 1), spatial, 16, 1, rng=rng)
-    model = RetinaNet(backbone, DIGITS, neck, **HEAD, rng=rng)
+    model = RetinaNet(backbone, DIGITS, kind, **HEAD, rng=rng)
     model.frozen = ()  # nothing was trained before
     return model
 

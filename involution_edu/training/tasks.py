@@ -231,9 +231,8 @@ TASKS["detect"] = Task(
     (MLXTEND, SKIMAGE, SKLEARN, ("pycocotools", "pycocotools")),
     detect.load,
     networks={
-        "rednet-inv": lambda _, seed: detect.detector("rednet", "inv", seed),
-        "rednet-conv": lambda _, seed: detect.detector("rednet", "conv", seed),
-        "resnet-conv": lambda _, seed: detect.detector("resnet", "conv", seed),
+        "rednet-inv": lambda _, seed: detect.detector("inv", seed),
+        "resnet-conv": lambda _, seed: detect.detector("conv", seed),
     },
     recipe=Recipe(16, 8, "adam", 3e-3),
     unit=scores.AP50,

@@ -114,7 +114,7 @@ def test_an_interrupted_training_resumes_to_the_bit(
 def test_a_few_scenes_are_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     scenes = data(monkeypatch)
     task = replace(TASK, augment=lambda x, y, rng: (x, y))
-    model = TASK.networks["rednet-conv"](scenes, 0)
+    model = TASK.networks["rednet-inv"](scenes, 0)
     recipe = replace(TASK.recipe, epochs=40, batch_size=6, lr=5e-3)
     epochs = loop.fit(model, task, scenes, recipe, seed=0)
     assert epochs[-1].loss < 0.2 * epochs[0].loss
@@ -154,4 +154,4 @@ def test_the_involution_network_has_fewer_parameters() -> None:
         name: sum(int(p.data.size) for p in make(none, 0).parameters())
         for name, make in TASK.networks.items()
     }
-    assert sizes["rednet-inv"] < sizes["rednet-conv"] < sizes["resnet-conv"]
+    assert sizes["rednet-inv"] < sizes["resnet-conv"]
