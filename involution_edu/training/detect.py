@@ -29,15 +29,16 @@ HEAD: dict[str, Any] = {"channels": 64, "convs": 1, "scales_per_octave": 2}
 def load() -> Data:
     """Return scenes and their objects; those to train on are numbers, for `composed`."""
     numbers: Any = np.arange(EPOCH)
-    return Data(numbers, numbers, *_scenes("test", TESTED), *_scenes("val", TESTED))
+    return Data(numbers, numbers, *scenes_of("test", TESTED), *scenes_of("val", TESTED))
 
 
 def composed(x: Array, target: NDArray[Any], rng: Generator) -> tuple[Array, NDArray[Any]]:
     """Return as many new scenes as there are numbers in a batch, and their objects."""
-    return _scenes("train", len(x), int(rng.integers(2**31)))
+    return scenes_of("train", len(x), int(rng.integers(2**31)))
 
 
-def _scenes(part: str, count: int, seed: int = 0) -> tuple[Array, NDArray[Any]]:
+def scenes_of(part: str, count: int, seed: int = 0) -> tuple[Array, NDArray[Any]]:
+    """Return the first scenes of a part for a seed, and their objects."""
     scenes = compose(part, count, seed=seed)
     return scenes.x, packed(Objects(a.boxes, a.labels) for a in scenes.objects)
 
