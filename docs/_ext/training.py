@@ -42,7 +42,8 @@ At edge pixels of the test photos (in the photo without noise, coherence above 0
 20 grey levels or more, over the three channels) the median elongation of a kernel (1 - λ2/λ1 of its
 second moments) is {on_edges:.2f}, and {percent:.0f} % of the kernels are within 20 degrees of the
 direction of the edge; at flat pixels (at most 4 grey levels) the median elongation is {on_flat:.2f}.
-Weaker edges are hidden in the noise, and their kernels follow them less"""
+Kernels follow weaker edges, which are hidden in the noise, less: over all pixels of coherence above
+0.5, whatever the gradient, the figures are {on_faint_too:.2f} and {percent_faint_too:.0f} %"""
 
 BM3D = """\
 BM3D, which also collects similar patches from elsewhere in the photo, is better: {bm3d:.2f} dB on the
@@ -204,7 +205,8 @@ def card_text(card: Card, results: Results, measured: Mapping[str, float]) -> st
 
 
 def _kernels(measured: Mapping[str, float]) -> str:
-    return KERNELS.format(percent=100 * measured["aligned"], **measured)
+    percent, faint_too = (100 * measured[f"aligned{part}"] for part in ("", "_faint_too"))
+    return KERNELS.format(percent=percent, percent_faint_too=faint_too, **measured)
 
 
 def _wrapped(text: str, first: str = "", indent: str = "") -> str:
