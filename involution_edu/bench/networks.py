@@ -239,7 +239,7 @@ def _numbers(make: Make, batch: Batch) -> dict[tuple[np.dtype[Any], str], dict[s
 
 def network_memory(name: str, batches: Sequence[Batch]) -> list[dict[str, int]]:
     """Return the bytes that each of the batches needs beside the weights and the images."""
-    made = contender(name, depth := batches[0].depth)
+    made = contender(name, batches[0].depth)
 
     def calls(batch: Batch) -> Job:
         return made.job(make_operands(batch, SINGLE), batch)

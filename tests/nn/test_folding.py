@@ -44,10 +44,10 @@ def test_a_folded_network_computes_the_same(make: Any, left: int) -> None:
 def test_a_convolution_keeps_its_bias_and_bands_fold_once() -> None:
     x = np.random.default_rng(0).standard_normal((1, 16, 11, 8))
     layer = nn.Involution2d(16, 3, rng=0, dtype=float, band_rows=2)
-    both = nn.Sequential(
-        layer, nn.Conv2d(16, 8, 3, rng=1, dtype=float), nn.BatchNorm2d(8, dtype=float)
-    )
-    used(both, x).children()["1"].bias.data[...] = np.arange(8.0)
+    conv = nn.Conv2d(16, 8, 3, rng=1, dtype=float)
+    assert conv.bias is not None
+    conv.bias.data[...] = np.arange(8.0)
+    both = used(nn.Sequential(layer, conv, nn.BatchNorm2d(8, dtype=float)), x)
     folded = nn.fold_batch_norm(both, x)
     assert norms(folded) == 0
     np.testing.assert_allclose(folded(x), both.eval()(x), rtol=1e-12)
