@@ -103,8 +103,8 @@ def draw(part: str, seed: int, index: int, size: int = SIZE) -> tuple[Photo, Lab
 
 
 def to_segment() -> Data:
-    """Return 200 scenes to validate and 300 to test; `new_scenes` composes 1,000 in an epoch."""
-    val, test = compose("val", 200), compose("test", 300)
+    """Return 200 scenes to validate and 250 to test; `new_scenes` composes 1,000 in an epoch."""
+    val, test = compose("val", 200), compose("test", 250)
     numbers = np.arange(1000)
     return Data(numbers.astype(np.float32), numbers, test.x, test.labels, val.x, val.labels)
 
