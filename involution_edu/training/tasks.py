@@ -214,7 +214,7 @@ TASKS["segment"] = Task(
         "rednet-fpn": lambda data, seed: models.dense.small_segmentor("inv", rng=seed),
         "resnet-fpn": lambda data, seed: models.dense.small_segmentor("conv", rng=seed),
     },
-    Recipe(18, 8, "adam", 1e-2),
+    Recipe(16, 8, "adam", 1e-2),
     scores.MEAN_IOU,
     lambda recipe: PixelCrossEntropy(),
     scores.mean_iou,
