@@ -1,4 +1,4 @@
-"""A RedNet and a ResNet of one architecture for images of 8x8 to 64x64 pixels."""
+"""A RedNet and a ResNet of one architecture for images of 8x8 to 64x64 pixels; a segmentor."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from ..arguments import IntOrPair, Rng, as_choice, as_generator
 from ..nn.generators import GENERATORS
+from .dense import SemanticFPN
 from .rednet import conv3x3, conv_unit
 from .residual import ResidualNetwork
 
@@ -111,3 +112,25 @@ def small_resnet(
     rng = as_generator(rng)
     stem = {"stem": conv_unit(in_channels, channels, stride=stride, rng=rng, dtype=dtype)}
     return ResidualNetwork(stem, {}, blocks, conv3x3, channels, num_classes, rng=rng, dtype=dtype)
+
+
+def small_segmentor(kind: str = "inv", *, rng: Rng = None) -> SemanticFPN:
+    """Return a network that labels every pixel of a photo: 0 for none, d + 1 for the digit d.
+
+    Parameters
+    ----------
+    kind : {"inv", "conv"}
+        A small RedNet with involutions in the FPN, or a small ResNet with 3x3 convolutions there.
+    rng : Generator, int or None
+        Source of the weights.
+
+    Examples
+    --------
+    >>> for kind in "inv", "conv":
+    ...     sum(p.data.size for p in small_segmentor(kind, rng=0).parameters())
+    126828
+    193635
+    """
+    make: Any = small_rednet if as_choice("kind", kind, ("inv", "conv")) == "inv" else small_resnet
+    backbone = make(1, 3, stride=2, rng=(rng := as_generator(rng)))
+    return SemanticFPN(backbone, 11, kind, channels=32, head_channels=24, stride=2, rng=rng)

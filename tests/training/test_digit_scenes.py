@@ -136,7 +136,9 @@ def test_the_mean_iou_is_that_of_the_definition() -> None:
 def test_training_scenes_are_new_in_every_batch() -> None:
     rng = np.random.default_rng(0)
     numbers = np.arange(2.0)
-    first, second = (tasks.TASKS["segment"].augment(numbers, numbers.astype(int), rng) for _ in range(2))
+    first, second = (
+        tasks.TASKS["segment"].augment(numbers, numbers.astype(int), rng) for _ in range(2)
+    )
     assert not np.array_equal(first[0], second[0])
     assert first[1].shape == (2, 64, 64)
 
@@ -151,12 +153,12 @@ def test_an_interrupted_training_resumes_to_the_bit(tmp_path: Path) -> None:
         if step == 3:  # in the second epoch
             raise KeyboardInterrupt
 
-    whole, resumed = (models.dense.small_segmentor(rng=0) for _ in range(2))
+    whole, resumed = (models.small_segmentor(rng=0) for _ in range(2))
     loop.fit(whole, task, data, recipe, seed=1)
     path = tmp_path / "run.npz"
     with pytest.raises(KeyboardInterrupt):
         loop.fit(resumed, task, data, recipe, seed=1, path=path, progress=stop)
-    again = models.dense.small_segmentor(rng=9)
+    again = models.small_segmentor(rng=9)
     loop.fit(again, task, data, recipe, seed=1, path=path, resume=True)
     for name, array in whole.state_dict().items():
         np.testing.assert_array_equal(again.state_dict()[name], array, err_msg=name)

@@ -34,7 +34,7 @@ MAX_IMAGE = 2**30  # rows or columns with padding: their sums still fit into a C
 MAX_GRID = 2**31 - 1  # blocks of one launch
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # hashed by identity: a key of cached launches
 class Version:
     """One version of the three CUDA kernels; a dict has an entry for each task."""
 

@@ -1,32 +1,12 @@
-"""Parameters and operations of a network, counted layer by layer.
-
-An empty batch (N = 0) is run through the network, so every layer takes and returns the shapes of
-a real batch, at no cost, and exactly what runs is counted.
-"""
+"""Tables of what `involution_edu.complexity.count` counts: of a network, and of one against another."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from textwrap import fill
 from typing import Any
-
-import numpy as np
-
-from . import nn
-from .arguments import WrongTypeError
-from .arrays import Array, array_module
-from .backends import use_backend
-from .models import Bottleneck, EdgeDenoiser, ResidualNetwork
-from .models.dense.anchor_head import AnchorHead
-from .models.dense.fpn import FPN
-from .models.dense.parts import DenseNetwork
-from .models.dense.rcnn_heads import BoxHead, RoIHead
-from .models.dense.segmentors import FPNHead, UPerHead
-from .nn.padding import Centres
 
 Shape = tuple[int, ...]
 
@@ -60,7 +40,8 @@ class LayerCost:
 
     Examples
     --------
-    >>> count(nn.BatchNorm2d(8), (8, 3, 5)).layers[0]
+    >>> from involution_edu import complexity, nn
+    >>> complexity.count(nn.BatchNorm2d(8), (8, 3, 5)).layers[0]
     LayerCost(name='', kind='BatchNorm2d', shape=(8, 3, 5), parameters=16, macs=0, operations=240)
     """
 
@@ -93,9 +74,9 @@ class Complexity:
     --------
     A 3x3 convolution and a 7x7 involution, both of 64 channels:
 
-    >>> from involution_edu import nn
+    >>> from involution_edu import complexity, nn
     >>> for layer in nn.Conv2d(64, 64, 3, padding=1, bias=False), nn.Involution2d(64, 7):
-    ...     cost = count(layer, (64, 8, 9))
+    ...     cost = complexity.count(layer, (64, 8, 9))
     ...     cost.parameters, cost.macs
     (36864, 2654208)
     (4388, 525312)
@@ -217,125 +198,6 @@ class Savings:
             lines.append("From figures rounded to one decimal, as the paper's percentages are:")
             lines.append(f"parameters {a:+.1f} %, operations {b:+.1f} %.")
         return "\n".join([*lines, "", ours.text()])
-
-
-def count(
-    model: nn.Module, image: Shape = (3, IMAGENET_SIZE, IMAGENET_SIZE), name: str | None = None
-) -> Complexity:
-    """Return the parameters and operations of ``model`` for one image.
-
-    The model is run on an empty batch, so it needs a new forward pass before the next ``backward``.
-
-    Parameters
-    ----------
-    model : Module
-        Made of the layers of `involution_edu.nn`.
-    image : tuple of int
-        Shape of the input without N: (C, H, W).
-    name : str, optional
-        Name of the model in the result; its class if not given.
-
-    Raises
-    ------
-    TypeError
-        If the model has a layer whose operations are not known here.
-    ValueError
-        If the model does not take such images.
-
-    Examples
-    --------
-    A 3 x 3 convolution of stride 2 gives 8 x 4 x 5 numbers from 27 products each, and a bias:
-
-    >>> from involution_edu import nn
-    >>> cost = count(nn.Conv2d(3, 8, 3, stride=2, padding=1), (3, 7, 9))
-    >>> cost.parameters, cost.macs, cost.operations
-    (224, 4320, 4480)
-
-    An involution has K_h*K_w products for each number of its output; the convolutions inside
-    generate its kernels:
-
-    >>> [(a.name, a.macs) for a in count(nn.Involution2d(16, 3), (16, 5, 6)).layers if a.macs]
-    [('', 4320), ('conv1.conv', 1920), ('conv2.conv', 1080)]
-    """
-    names: dict[nn.Module, str] = {}  # a module that is used under several names is one layer
-    for path, module in model.named_modules():
-        names.setdefault(module, path.rstrip("."))
-    for module, path in names.items():
-        if not isinstance(module, CONTAINERS) and type(module) not in COSTS:
-            known = ", ".join(sorted(kind.__name__ for kind in COSTS))
-            need = f"layers whose operations are known: {known}"
-            raise WrongTypeError("model", f"has {path!r}, a {type(module).__name__}", need)
-    calls: dict[nn.Module, list[tuple[Shape, Shape]]] = {module: [] for module in names}
-    repeated = {
-        names[module]: module.calls_per_image
-        for module in names
-        if hasattr(module, "calls_per_image")
-    }
-
-    def record(module: nn.Module, x: Array, y: Array) -> None:
-        calls[module].append((x.shape[1:], y.shape[1:]))
-
-    like = next((p.data for p in model.parameters()), np.empty(0, np.float32))
-    with ExitStack() as stack:
-        # "shifts" needs no compilation.
-        stack.enter_context(use_backend("shifts" if array_module(like) is np else "auto"))
-        for module in names:
-            if type(module) in COSTS:
-                stack.enter_context(module.register_forward_hook(record))
-        model(array_module(like).zeros((0, *image), like.dtype))
-    layers = []
-    for module, path in names.items():
-        if (cost := COSTS.get(type(module))) is not None:
-            counts = [cost(module, *shapes) for shapes in calls[module]]
-            times = math.prod(n for head, n in repeated.items() if path.startswith(f"{head}."))
-            macs = times * sum(products for products, _ in counts)
-            own = [item for item in vars(module).values() if isinstance(item, nn.Parameter)]
-            size = sum(p.data.size for p in own)
-            operations = macs + times * sum(n for _, n in counts)
-            shape = calls[module][-1][1] if calls[module] else ()
-            layers.append(LayerCost(path, type(module).__name__, shape, size, macs, operations))
-    frozen = tuple(getattr(model, "frozen", ()))
-    return Complexity(name or type(model).__name__, image, tuple(layers), frozen, repeated)
-
-
-def _weighted(layer: nn.Conv2d | nn.Linear, x: Shape, y: Shape) -> tuple[int, int]:
-    pixels = math.prod(y[1:])
-    return layer.weight.data.size * pixels, math.prod(y) if layer.bias else 0
-
-
-def _attention(layer: nn.LocalAttention2d, x: Shape, y: Shape) -> tuple[int, int]:
-    """Count comparing and applying; the layers inside count the projections."""
-    scores = layer.groups * math.prod((*layer.window, *y[1:]))
-    macs = scores * layer.key_channels + math.prod((*y, *layer.window))
-    return macs, scores * (3 if layer.bias is None else 4)  # softmax: exponential, sum, quotient
-
-
-# Multiply-adds and other operations of a layer, from the shapes of its input and output, without N.
-COSTS: dict[type[nn.Module], Callable[..., tuple[int, int]]] = {
-    **dict.fromkeys((nn.Conv2d, nn.Linear), _weighted),
-    nn.ConvTranspose2d: lambda layer, x, y: (
-        layer.weight.data.size * math.prod(x[1:]),
-        math.prod(y),
-    ),
-    nn.Resize2d: lambda layer, x, y: (0, 0),
-    **dict.fromkeys(  # the layers inside count the generator of the kernels
-        (nn.Involution2d, nn.Involution3d, EdgeDenoiser),
-        lambda layer, x, y: (math.prod((*y, *layer.window)), 0),
-    ),
-    nn.DepthwiseConv2d: lambda layer, x, y: (math.prod((*y, *layer.window)), 0),
-    nn.LocalAttention2d: _attention,
-    nn.BatchNorm2d: lambda layer, x, y: (0, 2 * math.prod(x)),
-    **dict.fromkeys((nn.Pad2d, Centres), lambda layer, x, y: (0, 0)),  # they copy
-    **dict.fromkeys(
-        (nn.ReLU, nn.AvgPool2d, nn.MaxPool2d, nn.GlobalAvgPool2d),
-        lambda layer, x, y: (0, math.prod(x)),
-    ),
-}
-# Only the layers inside are counted; the additions of shortcuts are not.
-CONTAINERS = (
-    *(nn.Sequential, nn.Involution1d, Bottleneck, ResidualNetwork, DenseNetwork),
-    *(FPN, FPNHead, UPerHead, AnchorHead, RoIHead, BoxHead),
-)
 
 
 def change(ours: float, theirs: float) -> float:
