@@ -1,4 +1,4 @@
-"""Labels of the digits in a photo or a scene, and the kernels at the borders of the digits."""
+"""Labels of the digits in a photo or a scene, and the kernels on and beside the digits."""
 
 from __future__ import annotations
 
@@ -8,22 +8,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from ..arguments import ArgumentError
 from ..files import check_writable, shown, written_whole
-from ..images import load_photo, photo_to_x
+from ..images import Photo, load_photo, photo_to_x
 from ..models import pretrained
 from ..nn import no_grad
+from ..nn.losses import Labels
 from ..training.scenes import SIZE, draw
 from ..training.scores import MEAN_IOU, mean_iou
+from ..viz import record
+from ..viz.figures.common import label, new_figure, show_photo
+from ..viz.figures.kernels import kernel_atlas
+from ..viz.figures.maps import l1_norm_map
+from ..viz.measures import l1_norm
 
-LAYER = "backbone.layer1.0.conv2"  # the involution of the finest features
+LAYER = "neck.fpn_convs.0"  # the involution of the finest level
 MIN_SIDE = 8  # pixels of the photo for each of the coarsest features
 
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """Result of `segment`: pixels of each digit, the most first; the mIoU of a scene."""
+    """The pixels of each digit in an image, the most first, and the mIoU of a scene."""
 
     image: str
     pixels: dict[str, int]
@@ -51,26 +60,8 @@ def segment(
     out: str | os.PathLike[str] = "segment.png",
     force: bool = False,
 ) -> Segmentation:
-    """Label the digits in a photo with `pretrained("segment")`, and draw labels and kernels.
+    """Label the digits in a photo, or in the scene of a seed, and draw labels and kernels.
 
-    Parameters
-    ----------
-    image : str or path, optional
-        As `load_photo` reads; scaled down to 64 pixels. If not given, a scene of the test part.
-    seed : int
-        Of the scene.
-    out, force
-        As in `draw_stages`.
-
-    Raises
-    ------
-    OSError
-        If a file cannot be read or written.
-    ValueError
-        If one has the wrong content, or a package is missing that scenes are composed from.
-
-    Examples
-    --------
     >>> import tempfile
     >>> segment(out=Path(tempfile.mkdtemp(), "scene.png")).image
     'scene 0'
@@ -79,30 +70,45 @@ def segment(
     if file.suffix != ".png":
         raise ArgumentError("out", f"is {file}", "a name that ends in .png")
     check_writable(file, force=force)
-    if image is None:
+    if image is not None:
+        photo = load_photo(Path(image), SIZE)[0]
+        if min(photo.shape[:2]) < MIN_SIDE:
+            got = f"is {image}, scaled to {photo.shape[0]} x {photo.shape[1]} pixels"
+            raise ArgumentError("image", got, f"at least {MIN_SIDE} rows and columns")
+    else:
         try:
             photo, truth, _ = draw("test", seed, 0)
         except ModuleNotFoundError as error:
             need = f"a photo, or {error.name} to compose one: pip install 'involution-edu[train]'"
             raise ArgumentError("image", "is missing", need) from None
-    else:
-        photo = load_photo(Path(image), SIZE)[0]
-        if min(photo.shape[:2]) < MIN_SIDE:
-            got = f"is {image}, scaled to {photo.shape[0]} x {photo.shape[1]} pixels"
-            raise ArgumentError("image", got, f"at least {MIN_SIDE} rows and columns")
-    network, x = pretrained("segment"), photo_to_x(photo)
     with no_grad():
-        logits = network(x)
-    counts = np.bincount(logits.argmax(axis=1).ravel(), minlength=11)[1:]
-    pixels = {str(digit): int(counts[digit]) for digit in np.argsort(-counts) if counts[digit]}
-
-    from ..viz import record
-    from ..viz.figures.labels import segmentation
-
-    trace = record(network, x, layer=LAYER)
-    figure = segmentation(photo, truth, logits[0].argmax(axis=0), trace)
-    with written_whole(file, force=force) as temporary:
-        figure.savefig(temporary, format="png")
+        logits = pretrained("segment")(photo_to_x(photo))
+    found = logits[0].argmax(axis=0)
+    counts = np.bincount(found.ravel(), minlength=11)[1:]
+    pixels = {str(n): int(counts[n]) for n in np.argsort(-counts, kind="stable") if counts[n]}
     miou = None if truth is None else mean_iou(logits, truth[np.newaxis])
+    with written_whole(file, force=force) as temporary:
+        _figure(photo, truth, found).savefig(temporary, format="png")
     name = f"scene {seed}" if image is None else Path(image).name
     return Segmentation(name, pixels, miou, str(file))
+
+
+def _figure(photo: Photo, truth: Labels | None, found: Labels) -> Figure:
+    """Draw labels over the photo, and norms and examples of the kernels of `LAYER`."""
+    panels = {"input": 0 * found, "labels of the network": found}
+    if truth is not None:
+        panels["true labels"] = truth
+    figure = new_figure((4.2 * len(panels) + 9.2, 4.9))
+    axes: Any = figure.subplots(1, len(panels) + 2)
+    colours = np.vstack([np.zeros(4), colormaps["tab10"](range(10))])  # the background is clear
+    for ax, (title, labels) in zip(axes, panels.items(), strict=False):
+        show_photo(ax, photo, photo.shape[:2], pale=title != "input")
+        label(ax, title, ticks=False)
+        ax.imshow(colours[labels], interpolation="nearest")
+        names = [Patch(color=colours[n], label=str(n - 1)) for n in np.unique(labels) if n]
+        place = {"bbox_to_anchor": (0.5, 0), "ncols": 5, "frameon": False}
+        ax.legend(handles=names, loc="upper center", **place)
+    trace = record(pretrained("segment"), photo_to_x(photo), layer=LAYER)
+    l1_norm_map(trace, limit=np.ceil(l1_norm(trace.kernels[0, 0]).max()), ax=axes[-2])
+    kernel_atlas(trace, photo, ax=axes[-1])
+    return figure

@@ -10,8 +10,7 @@ from .command import Command, Result, add_force, add_image, add_seed
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what the command takes."""
-    photo = "a photo of digits, each a third to two thirds of it high (default: a composed scene)"
-    add_image(parser, photo)
+    add_image(parser, "a photo of digits about half as high as it (default: a composed scene)")
     add_seed(parser, "the scene")
     file = Path("segment.png")
     parser.add_argument("--out", type=Path, default=file, metavar="FILE", help=f"(default: {file})")
@@ -28,9 +27,8 @@ def run(args: Namespace) -> Result:
 COMMAND = Command(
     "segment",
     "label the pixels of digits in a photo",
-    "Label every pixel with the digit that it belongs to, with a small RedNet that ships trained, "
-    "and draw the labels, and where its kernels are long or strong. Without a photo it labels a "
-    "scene of handwritten digits that it was not trained on.",
+    "Label every pixel with its digit, with a small RedNet that ships trained, and draw the labels "
+    "and the kernels, for a photo or a scene that it was not trained on.",
     "segment --out segment.png",
     add_arguments,
     run,

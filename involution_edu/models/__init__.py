@@ -28,7 +28,7 @@ from .rednet import (
 )
 from .residual import Bottleneck, ResidualNetwork
 from .salt_and_pepper import salt_and_pepper_layer
-from .small import small_rednet, small_resnet, small_segmentor
+from .small import small_rednet, small_resnet
 
 __all__ = [
     "MODELS",
@@ -52,5 +52,4 @@ __all__ = [
     "salt_and_pepper_layer",
     "small_rednet",
     "small_resnet",
-    "small_segmentor",
 ]

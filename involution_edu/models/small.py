@@ -32,8 +32,8 @@ def small_rednet(
 ) -> ResidualNetwork:
     """Return a RedNet for small images.
 
-    The stem is one 3x3 convolution, without pooling. Only the spatial layer of the
-    blocks differs from `small_resnet`.
+    The stem is one 3x3 convolution, without pooling. Only the spatial layer of the blocks differs
+    from `small_resnet`.
 
     Parameters
     ----------
@@ -115,22 +115,11 @@ def small_resnet(
 
 
 def small_segmentor(kind: str = "inv", *, rng: Rng = None) -> SemanticFPN:
-    """Return a network that labels every pixel of a photo: 0 for none, d + 1 for the digit d.
+    """Return a RedNet ("inv") or ResNet ("conv") with an FPN: 0 for no digit, d + 1 for digit d.
 
-    Parameters
-    ----------
-    kind : {"inv", "conv"}
-        A small RedNet with involutions in the FPN, or a small ResNet with 3x3 convolutions there.
-    rng : Generator, int or None
-        Source of the weights.
-
-    Examples
-    --------
-    >>> for kind in "inv", "conv":
-    ...     sum(p.data.size for p in small_segmentor(kind, rng=0).parameters())
+    >>> sum(p.data.size for p in small_segmentor("inv", rng=0).parameters())
     126828
-    193635
     """
-    make: Any = small_rednet if as_choice("kind", kind, ("inv", "conv")) == "inv" else small_resnet
+    make: Any = {"inv": small_rednet, "conv": small_resnet}[kind]
     backbone = make(1, 3, stride=2, rng=(rng := as_generator(rng)))
     return SemanticFPN(backbone, 11, kind, channels=32, head_channels=24, stride=2, rng=rng)

@@ -9,8 +9,8 @@ import needs
 import numpy as np
 import pytest
 
-from involution_edu import models
 from involution_edu.images import photo_to_x
+from involution_edu.models.small import small_segmentor
 from involution_edu.training import loop, scenes, tasks
 from involution_edu.training.data import Data, read_photo
 from involution_edu.training.scores import mean_iou
@@ -22,11 +22,11 @@ PARTS = list(scenes.REGIONS)
 
 
 def test_the_parts_share_no_digit() -> None:
-    parts = [{image.tobytes() for image in scenes._sources(part)[1]} for part in PARTS]
+    parts = [{image.tobytes() for image in scenes._sources()[part][1]} for part in PARTS]
     assert [len(part) for part in parts] == [4000, 500, 500]
     assert len(set.union(*parts)) == 5000
     for part in PARTS:
-        assert set(scenes._sources(part)[2]) == set(range(10))
+        assert set(scenes._sources()[part][2]) == set(range(10))
 
 
 def test_the_parts_share_no_region() -> None:
@@ -40,7 +40,7 @@ def test_the_parts_share_no_region() -> None:
         photo = read_photo(name, 512)
         assert photo.shape[1] == 512
         for part, region in scenes.REGIONS.items():
-            found = scenes._sources(part)[0][n]
+            found = scenes._sources()[part][0][n]
             np.testing.assert_array_equal(found, photo[:, region])
             assert min(found.shape[:2]) >= scenes.MAX_SIZE
 
@@ -57,7 +57,7 @@ def test_the_background_is_of_the_part(part: str) -> None:
             clear[max(0, y - 3) : y + 4, max(0, x - 3) : x + 4] = False
         rows, columns = np.nonzero(clear)
         places = 0
-        for source in scenes._sources(part)[0]:
+        for source in scenes._sources()[part][0]:
             windows = np.lib.stride_tricks.sliding_window_view(source, (64, 64), (0, 1))
             same = np.ones(windows.shape[:2], bool)
             for pick in np.random.default_rng(0).permutation(len(rows))[:40]:
@@ -153,12 +153,12 @@ def test_an_interrupted_training_resumes_to_the_bit(tmp_path: Path) -> None:
         if step == 3:  # in the second epoch
             raise KeyboardInterrupt
 
-    whole, resumed = (models.small_segmentor(rng=0) for _ in range(2))
+    whole, resumed = (small_segmentor(rng=0) for _ in range(2))
     loop.fit(whole, task, data, recipe, seed=1)
     path = tmp_path / "run.npz"
     with pytest.raises(KeyboardInterrupt):
         loop.fit(resumed, task, data, recipe, seed=1, path=path, progress=stop)
-    again = models.small_segmentor(rng=9)
+    again = small_segmentor(rng=9)
     loop.fit(again, task, data, recipe, seed=1, path=path, resume=True)
     for name, array in whole.state_dict().items():
         np.testing.assert_array_equal(again.state_dict()[name], array, err_msg=name)
