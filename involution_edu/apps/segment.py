@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ from ..viz.figures.maps import l1_norm_map
 from ..viz.measures import l1_norm
 
 LAYER = "neck.fpn_convs.0"  # the involution of the finest level
-MIN_SIDE = 8  # pixels of the photo for each of the coarsest features
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,28 +51,22 @@ class Segmentation:
         return "\n".join([*lines, f"Wrote {shown(self.file, 4096)}"])
 
 
-def segment(
-    image: str | os.PathLike[str] | None = None,
-    *,
-    seed: int = 0,
-    out: str | os.PathLike[str] = "segment.png",
-    force: bool = False,
-) -> Segmentation:
+def segment(image: Path | None, *, seed: int = 0, out: Path, force: bool = False) -> Segmentation:
     """Label the digits in a photo, or in the scene of a seed, and draw labels and kernels.
 
     >>> import tempfile
-    >>> segment(out=Path(tempfile.mkdtemp(), "scene.png")).image
+    >>> segment(None, out=Path(tempfile.mkdtemp(), "scene.png")).image
     'scene 0'
     """
-    file, truth = Path(out), None
-    if file.suffix != ".png":
-        raise ArgumentError("out", f"is {file}", "a name that ends in .png")
-    check_writable(file, force=force)
+    truth = None
+    if out.suffix != ".png":
+        raise ArgumentError("out", f"is {out}", "a name that ends in .png")
+    check_writable(out, force=force)
     if image is not None:
-        photo = load_photo(Path(image), SIZE)[0]
-        if min(photo.shape[:2]) < MIN_SIDE:
+        photo = load_photo(image, SIZE)[0]
+        if min(photo.shape[:2]) < 8:  # pixels for each of the coarsest features
             got = f"is {image}, scaled to {photo.shape[0]} x {photo.shape[1]} pixels"
-            raise ArgumentError("image", got, f"at least {MIN_SIDE} rows and columns")
+            raise ArgumentError("image", got, "at least 8 rows and columns")
     else:
         try:
             photo, truth, _ = draw("test", seed, 0)
@@ -87,10 +79,10 @@ def segment(
     counts = np.bincount(found.ravel(), minlength=11)[1:]
     pixels = {str(n): int(counts[n]) for n in np.argsort(-counts, kind="stable") if counts[n]}
     miou = None if truth is None else mean_iou(logits, truth[np.newaxis])
-    with written_whole(file, force=force) as temporary:
+    with written_whole(out, force=force) as temporary:
         _figure(photo, truth, found).savefig(temporary, format="png")
-    name = f"scene {seed}" if image is None else Path(image).name
-    return Segmentation(name, pixels, miou, str(file))
+    name = f"scene {seed}" if image is None else image.name
+    return Segmentation(name, pixels, miou, str(out))
 
 
 def _figure(photo: Photo, truth: Labels | None, found: Labels) -> Figure:
@@ -106,8 +98,7 @@ def _figure(photo: Photo, truth: Labels | None, found: Labels) -> Figure:
         label(ax, title, ticks=False)
         ax.imshow(colours[labels], interpolation="nearest")
         names = [Patch(color=colours[n], label=str(n - 1)) for n in np.unique(labels) if n]
-        place = {"bbox_to_anchor": (0.5, 0), "ncols": 5, "frameon": False}
-        ax.legend(handles=names, loc="upper center", **place)
+        ax.legend(handles=names, loc=9, bbox_to_anchor=(0.5, 0), ncols=5, frameon=False)
     trace = record(pretrained("segment"), photo_to_x(photo), layer=LAYER)
     l1_norm_map(trace, limit=np.ceil(l1_norm(trace.kernels[0, 0]).max()), ax=axes[-2])
     kernel_atlas(trace, photo, ax=axes[-1])

@@ -27,8 +27,7 @@ def run(args: Namespace) -> Result:
 COMMAND = Command(
     "segment",
     "label the pixels of digits in a photo",
-    "Label every pixel with its digit, with a small RedNet that ships trained, and draw the labels "
-    "and the kernels, for a photo or a scene that it was not trained on.",
+    "Label every pixel with its digit, and draw the labels and the kernels of the trained network.",
     "segment --out segment.png",
     add_arguments,
     run,

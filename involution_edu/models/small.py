@@ -115,11 +115,7 @@ def small_resnet(
 
 
 def small_segmentor(kind: str = "inv", *, rng: Rng = None) -> SemanticFPN:
-    """Return a RedNet ("inv") or ResNet ("conv") with an FPN: 0 for no digit, d + 1 for digit d.
-
-    >>> sum(p.data.size for p in small_segmentor("inv", rng=0).parameters())
-    126828
-    """
+    """Return a RedNet ("inv") or ResNet ("conv") with an FPN: 0 for no digit, d + 1 for digit d."""
     make: Any = {"inv": small_rednet, "conv": small_resnet}[kind]
     backbone = make(1, 3, stride=2, rng=(rng := as_generator(rng)))
     return SemanticFPN(backbone, 11, kind, channels=32, head_channels=24, stride=2, rng=rng)

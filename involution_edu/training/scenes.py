@@ -84,10 +84,9 @@ def draw(part: str, seed: int, index: int, size: int = SIZE) -> tuple[Photo, Lab
 
 
 def to_segment() -> Data:
-    """Return 200 scenes to validate and 250 to test; `new_scenes` composes 1,000 in an epoch."""
-    val, test = compose("val", 200), compose("test", 250)
-    numbers = np.arange(1000)
-    return Data(numbers.astype(np.float32), numbers, test.x, test.labels, val.x, val.labels)
+    """Return 250 scenes to test; `new_scenes` composes 1,000 to train on in every epoch."""
+    test, numbers = compose("test", 250), np.arange(1000)
+    return Data(numbers.astype(np.float32), numbers, test.x, test.labels)
 
 
 def new_scenes(x: Array, numbers: Labels, rng: np.random.Generator) -> tuple[Array, Labels]:
