@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ..arguments import ArgumentError
 from ..files import check_writable, shown, written_whole
-from ..images import Photo, load_photo, photo_to_x
+from ..images import load_photo, photo_to_x
 from ..models import pretrained
 from ..nn import no_grad
-from ..nn.losses import Labels
 from ..training.scenes import SIZE, draw
 from ..training.scores import MEAN_IOU, mean_iou
 from ..viz import record
@@ -24,8 +22,6 @@ from ..viz.figures.common import label, new_figure, show_photo
 from ..viz.figures.kernels import kernel_atlas
 from ..viz.figures.maps import l1_norm_map
 from ..viz.measures import l1_norm
-
-LAYER = "neck.fpn_convs.0"  # the involution of the finest level
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +69,12 @@ def segment(image: Path | None, *, seed: int = 0, out: Path, force: bool = False
         except ModuleNotFoundError as error:
             need = f"a photo, or {error.name} to compose one: pip install 'involution-edu[train]'"
             raise ArgumentError("image", "is missing", need) from None
+    network, x = pretrained("segment"), photo_to_x(photo)
     with no_grad():
-        logits = pretrained("segment")(photo_to_x(photo))
+        logits = network(x)
     found = logits[0].argmax(axis=0)
     counts = np.bincount(found.ravel(), minlength=11)[1:]
     pixels = {str(n): int(counts[n]) for n in np.argsort(-counts, kind="stable") if counts[n]}
-    miou = None if truth is None else mean_iou(logits, truth[np.newaxis])
-    with written_whole(out, force=force) as temporary:
-        _figure(photo, truth, found).savefig(temporary, format="png")
-    name = f"scene {seed}" if image is None else image.name
-    return Segmentation(name, pixels, miou, str(out))
-
-
-def _figure(photo: Photo, truth: Labels | None, found: Labels) -> Figure:
-    """Draw labels over the photo, and norms and examples of the kernels of `LAYER`."""
     panels = {"input": 0 * found, "labels of the network": found}
     if truth is not None:
         panels["true labels"] = truth
@@ -99,7 +87,10 @@ def _figure(photo: Photo, truth: Labels | None, found: Labels) -> Figure:
         ax.imshow(colours[labels], interpolation="nearest")
         names = [Patch(color=colours[n], label=str(n - 1)) for n in np.unique(labels) if n]
         ax.legend(handles=names, loc=9, bbox_to_anchor=(0.5, 0), ncols=5, frameon=False)
-    trace = record(pretrained("segment"), photo_to_x(photo), layer=LAYER)
+    trace = record(network, x, layer="neck.fpn_convs.0")  # the involution of the finest level
     l1_norm_map(trace, limit=np.ceil(l1_norm(trace.kernels[0, 0]).max()), ax=axes[-2])
     kernel_atlas(trace, photo, ax=axes[-1])
-    return figure
+    with written_whole(out, force=force) as temporary:
+        figure.savefig(temporary, format="png")
+    miou = None if truth is None else mean_iou(logits, truth[np.newaxis])
+    return Segmentation(image.name if image else f"scene {seed}", pixels, miou, str(out))

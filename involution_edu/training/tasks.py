@@ -17,7 +17,6 @@ from ..arguments import ArgumentError, as_choice
 from ..arrays import Array
 from ..models.edge import add_noise
 from ..models.salt_and_pepper import add_salt_and_pepper
-from ..models.small import small_segmentor
 from ..nn import CrossEntropy, MeanSquaredError, Module, PixelCrossEntropy
 from . import data, detect, scenes, scores
 from .data import Data
@@ -217,8 +216,8 @@ TASKS["segment"] = Task(
     (MLXTEND, SKIMAGE, SKLEARN),
     scenes.to_segment,
     networks={
-        "rednet-fpn": lambda _, seed: small_segmentor("inv", rng=seed),
-        "resnet-fpn": lambda _, seed: small_segmentor("conv", rng=seed),
+        "rednet-fpn": lambda _, seed: models.small.small_segmentor("inv", rng=seed),
+        "resnet-fpn": lambda _, seed: models.small.small_segmentor("conv", rng=seed),
     },
     recipe=Recipe(16, 8, "adam", 1e-2),
     unit=scores.MEAN_IOU,
