@@ -163,7 +163,9 @@ class RetinaNet(DenseNetwork):
         anchors, k, found = np.concatenate(self.bbox_head.anchors), self.bbox_head.classes, []
         for rows in y:
             boxes, scores = decode(anchors, rows[:, k:], size), sigmoid(rows[:, :k])
-            found.append(best(np.broadcast_to(boxes[:, None], (len(boxes), k, 4)), scores, score, overlap))
+            found.append(
+                best(np.broadcast_to(boxes[:, None], (len(boxes), k, 4)), scores, score, overlap)
+            )
         return found
 
 
