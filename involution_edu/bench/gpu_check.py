@@ -26,11 +26,11 @@ from ..backends.cuda.versions import cuda_source
 from ..files import read_text_bounded, written_whole
 from ..geometry import Geometry
 from ..verify import doctor
-from .contenders import PEERS, one_line
+from .contenders import one_line
 from .derived import traffic
 from .devices import Gpu
 from .memory import in_new_process
-from .presets import GPU_SHAPES, Preset, label
+from .presets import BOTH_PEERS, GPU_SHAPES, Preset, label
 from .run import run_benchmark
 
 LIMIT, SHORT = 600.0, 5.0  # seconds of all steps; with less than SHORT left, none begins
@@ -47,7 +47,7 @@ Outcome = dict[str, Any]  # "data"; "problems", a list; or "absent", the reason
 def steps() -> list[tuple[Any, ...]]:
     """Return the name of each step, its seconds, whether it checks, a function, its arguments."""
     cases = [(geom, dtype) for geom in GPU_SHAPES for dtype in DTYPES]
-    small, peers = ("-n", "0", "-k", "small_cases", OPERATOR), (("cupy",), tuple(PEERS))
+    small, peers = ("-n", "0", "-k", "small_cases", OPERATOR), (("cupy",), BOTH_PEERS)
     return [
         ("versions", 20, True, machine),
         ("compiling", 120, True, run_pytest, (), *PARALLEL, "-k", "compiles", OPERATOR),

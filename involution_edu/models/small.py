@@ -25,12 +25,13 @@ def small_rednet(
     group_channels: int = 16,
     reduction: int = 4,
     generator: str = "pixel",
+    stride: int = 1,
     rng: Rng = None,
     dtype: DTypeLike = np.float32,
 ) -> ResidualNetwork:
     """Return a RedNet for small images.
 
-    The stem is one 3x3 convolution of stride 1, without pooling. Only the spatial layer of the
+    The stem is one 3x3 convolution, without pooling. Only the spatial layer of the
     blocks differs from `small_resnet`.
 
     Parameters
@@ -48,6 +49,8 @@ def small_rednet(
     generator : {"constant", "pixel", "comparison"}
         What makes the kernels: `involution_edu.nn.DepthwiseConv2d`, `Involution2d`, which makes the
         network a RedNet, or `LocalAttention2d`.
+    stride : int
+        Of the stem.
     rng : Generator, int or None
         Source of the weights.
     dtype : float32 or float64
@@ -73,7 +76,7 @@ def small_rednet(
     options = choices[as_choice("generator", generator, choices)]
     spatial = partial(GENERATORS[generator], kernel_size=kernel_size, **options)
     rng = as_generator(rng)
-    stem = {"stem": conv_unit(in_channels, channels, rng=rng, dtype=dtype)}
+    stem = {"stem": conv_unit(in_channels, channels, stride=stride, rng=rng, dtype=dtype)}
     return ResidualNetwork(stem, {}, blocks, spatial, channels, num_classes, rng=rng, dtype=dtype)
 
 
@@ -83,6 +86,7 @@ def small_resnet(
     *,
     blocks: Sequence[int] = (1, 1, 1),
     channels: int = 16,
+    stride: int = 1,
     rng: Rng = None,
     dtype: DTypeLike = np.float32,
 ) -> ResidualNetwork:
@@ -90,7 +94,7 @@ def small_resnet(
 
     Parameters
     ----------
-    num_classes, in_channels, blocks, channels, rng, dtype
+    num_classes, in_channels, blocks, channels, stride, rng, dtype
         As in `small_rednet`.
 
     Returns
@@ -105,5 +109,5 @@ def small_resnet(
     (2, 4)
     """
     rng = as_generator(rng)
-    stem = {"stem": conv_unit(in_channels, channels, rng=rng, dtype=dtype)}
+    stem = {"stem": conv_unit(in_channels, channels, stride=stride, rng=rng, dtype=dtype)}
     return ResidualNetwork(stem, {}, blocks, conv3x3, channels, num_classes, rng=rng, dtype=dtype)
