@@ -257,14 +257,14 @@ def hints(exercise: Exercise, outcomes: list[Outcome]) -> Iterator[str]:
 
 def _explains(answer: Function, outcomes: list[Outcome]) -> bool:
     """Return whether a wrong answer gives, or raises, what the learner's did in these cases."""
-    for outcome in outcomes:
+    for case in outcomes:
         try:
-            got = answer(*copy.deepcopy(outcome.arguments))
+            got = answer(*copy.deepcopy(case.arguments))
         except Exception:  # noqa: BLE001 - a mistake need not work in every case
-            if outcome.error is None:
+            if case.error is None:
                 return False
         else:
-            if outcome.error is not None or not same(outcome.got, got):
+            if case.error is not None or not same(case.got, got):
                 return False
     return True
 

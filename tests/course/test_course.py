@@ -160,6 +160,28 @@ def test_what_else_can_go_wrong() -> None:
         assert message in judge(EXERCISES["groups"], answer).text
 
 
+def test_small_changes_of_the_right_answer_are_named() -> None:
+    """In no table: a return too early, H for W, a name for another."""
+
+    def apply(kernel: Any, window: Any) -> Any:
+        total = 0
+        for u, v in np.ndindex(kernel.shape):
+            total += kernel[u, v] * window[u, v]
+            if v == len(kernel) - 1:
+                return total
+        return None
+
+    assert "`return total` is inside the loop over u" in course.check(apply).text
+    for name, answer, words in (
+        ("pixel_of_thread", lambda t, C, H, W: (t // (C * H * W), t // H // W % C, t // W % W, t % W),
+         "`t // W % W` where `t // W % H` is right"),
+        ("halo", lambda rows, columns, K: (rows + K - 1) * (columns + K) / (rows * columns),
+         "where `(rows + K - 1) * (columns + K - 1)` is right"),
+        ("groups", lambda C, G: print([c // (C // G) for c in range(C)]), "print only shows a result"),
+    ):  # fmt: skip
+        assert words in judge(EXERCISES[name], answer).text
+
+
 def test_an_argument_that_is_changed_is_named() -> None:
     def involution(x: Any, kernel: Any) -> Any:
         y = loops(x, kernel)
