@@ -47,7 +47,7 @@ def test_every_version(name: str, case: str, dtype: np.dtype[Any]) -> None:
     operands, results = operands_and_results(geom, dtype)
     for task, want in results.items():
         a, b = map(cupy.asarray, operands[task])
-        for version in filter(lambda version: version.takes(geom), versions):
+        for version in filter(lambda version: version.takes(geom, dtype), versions):
             if (
                 rung is numba_cuda
                 and plan(task, version, geom, dtype).shared > numba_cuda.MAX_SHARED
@@ -92,7 +92,7 @@ def test_fused(case: str, dtype: np.dtype[Any]) -> None:
 
     operands, want = fused_operands_and_result(CASES[case], 5, dtype)
     x, features, weight, bias = map(cupy.asarray, operands)
-    for version in filter(lambda version: version.takes(CASES[case]), fused.VERSIONS):
+    for version in filter(lambda version: version.takes(CASES[case], dtype), fused.VERSIONS):
         got = cupy.asnumpy(
             cupy_raw.generate_and_apply(x, features, weight, bias, CASES[case], version)
         )
