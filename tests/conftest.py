@@ -41,7 +41,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture
 def cupy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """Replace CuPy by its stand-in."""
-    cached = cupy_raw.unavailable, cupy_raw._function, cupy_raw._shared_limit
+    cached: tuple[Any, ...] = cupy_raw.unavailable, cupy_raw._function, cupy_raw._shared_limit
+    cached += (cupy_raw._planned,)
     fake = fake_cupy.make(tmp_path)
     monkeypatch.setitem(sys.modules, "cupy", fake)
     for function in cached:

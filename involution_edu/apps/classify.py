@@ -23,6 +23,7 @@ CLASSES = 1000  # of ImageNet
 SHORT_SIDE, CROP = 256, 224  # pixels
 FULL_SIZE = 1 << 31
 DIGIT = 8  # pixels a side
+MAX_SIDES, MIN_CONTRAST = 12, 0.25  # % of ink, standard deviation; see _far_from_digits
 NAMES = (
     "For names pass --labels FILE, a text file with a name on each line in the order of the classes: "
     "for ImageNet, imagenet_classes.txt of github.com/pytorch/hub."
@@ -47,6 +48,7 @@ class Classification:
     model: str
     part: str  # of the image that the network was given
     guesses: tuple[Guess, ...]
+    note: str = ""  # if the picture is far from those of the training
     ok = True
 
     def data(self) -> dict[str, Any]:
@@ -59,6 +61,8 @@ class Classification:
         lines += [f"{100 * g.probability:6.1f} %  {shown(g.label)}" for g in self.guesses]
         if all(g.label == f"class {g.number}" for g in self.guesses):
             lines += ["", fill(NAMES, 80)]
+        if self.note:
+            lines += ["", fill(self.note, 80)]
         return "\n".join(lines)
 
 
@@ -122,7 +126,8 @@ def classify(
     for number in np.argsort(-probability, kind="stable")[:top].tolist():
         label = f"class {number}" if case.names is None else case.names[number]
         guesses.append(Guess(number, label, float(probability[number])))
-    return Classification(str(image), model, case.part, tuple(guesses))
+    note = _far_from_digits(case.x) if model == "digits" else ""
+    return Classification(str(image), model, case.part, tuple(guesses), note)
 
 
 def case_of(
@@ -220,6 +225,15 @@ def digit_to_x(photo: Photo) -> Array:
     x = np.zeros((1, 1, DIGIT, DIGIT), np.float32)
     x[0, 0, top : top + rows, left : left + columns] = 1 - np.asarray(grey) / 255
     return x
+
+
+def _far_from_digits(x: Array) -> str:
+    """Return in words how ``x`` of `digit_to_x` differs from all digits, or nothing."""
+    sides, contrast = 100 * x[..., [0, -1]].mean(), x.std()
+    found = f"{sides:.0f} % ink at its sides and a contrast of {contrast:.2f}"
+    usual = f"at most {MAX_SIDES} % and at least {MIN_CONTRAST}"
+    far = sides > MAX_SIDES or contrast < MIN_CONTRAST
+    return f"This is no dark digit on white: {found}; digits have {usual}." if far else ""
 
 
 def _read_labels(labels: Path) -> list[str]:

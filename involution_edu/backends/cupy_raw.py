@@ -6,7 +6,7 @@ that holds the arrays, on the stream that is current there.
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from shutil import which
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from ..arrays import Array
 from ..geometry import Geometry
 from .cuda import fused, versions
-from .cuda.versions import TASKS, VERSIONS, Version, highest_that_fits, plan
+from .cuda.versions import TASKS, VERSIONS, Launch, Version, highest_that_fits, plan
 
 INSTALL = "pip install 'cupy-cuda13x[ctk]'"
 # Needs all that the launcher needs: NVRTC, CUDA's headers, and a driver that loads the result.
@@ -107,17 +107,27 @@ def _run(
 
     dtype = operands[0].dtype
     with operands[0].device as device:
-        limit = _shared_limit(device.id), "on this GPU"
-        _, planned = highest_that_fits(task, choice, geom, dtype, limit, features)
-        result: Array = cupy.empty(versions.result_shape(task, geom), dtype)
+        planned, shape, sizes = _planned(task, choice, geom, dtype, features, device.id)
+        result: Array = cupy.empty(shape, dtype)
         if result.size:  # CUDA refuses a grid of no blocks
-            arguments = (*operands, result, versions.struct_of_sizes(geom, features))
             try:
                 function = _function(planned.name, device.id)
+                arguments = (*operands, result, sizes)
                 function((planned.grid,), planned.block, arguments, shared_mem=planned.shared)
             except Exception as error:
                 raise RuntimeError(f"{planned} failed for {geom}: {error}") from error
     return result
+
+
+@lru_cache(maxsize=1024)  # else planning takes longer than a small image on the GPU
+def _planned(
+    task: str, choice: tuple[Version, ...], geom: Geometry, dtype: Any, features: int, device: int
+) -> tuple[Launch, tuple[int, ...], Any]:
+    """Return the launch on a GPU, the shape of its result and its struct of sizes."""
+    limit = _shared_limit(device), "on this GPU"
+    _, planned = highest_that_fits(task, choice, geom, dtype, limit, features)
+    shape = versions.result_shape(task, geom)
+    return planned, shape, versions.struct_of_sizes(geom, features)
 
 
 @cache

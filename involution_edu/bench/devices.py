@@ -19,9 +19,10 @@ from ..arrays import Array
 from .contenders import threads
 from .peaks import PeakMethod, processor_peaks
 from .record import Machine
-from .timing import Clock, GpuClock, processor_clock
+from .timing import Call, Clock, GpuClock, processor_clock
 
 COPIED = 1 << 29  # bytes of the array whose copying is the peak of a GPU
+COPY_OF = "copy of {:.0f} MB"  # read and written
 MIN_CALLS = 4  # between two events of the GPU's clock
 
 
@@ -63,8 +64,8 @@ class Gpu(Processor):
 
     reference = "numba"
 
-    def __init__(self, clock: Clock | None = None) -> None:
-        self.clock = clock or GpuClock()
+    def __init__(self, clock: Clock | None = None, copied: Sequence[int] = ()) -> None:
+        self.clock, self.copied = clock or GpuClock(), copied
 
     def copies(self, operands: Sequence[Array], count: int | None = None) -> list[Sequence[Any]]:
         """Return copies that together exceed twice the second-level cache, so no call hits it."""
@@ -77,16 +78,23 @@ class Gpu(Processor):
         return [[cupy.asarray(a) for a in operands] for _ in range(count)]
 
     def peak_methods(self) -> list[PeakMethod]:
-        """Return two methods to copy memory."""
+        """Return two methods to copy a large array, and arrays of the sizes ``copied``."""
+        return [m for size in (COPIED, *self.copied) for m in self._copies(size)]
+
+    def _copies(self, size: int) -> list[PeakMethod]:
+        """Return the methods to copy ``size`` bytes that are not in the cache."""
         import cupy
 
-        source = cupy.ones(COPIED // 4, np.float32)
-        target = cupy.empty(source.shape, np.float32)
-        copy = partial(target.data.copy_from_device_async, source.data, source.nbytes)
-        multiply = partial(cupy.multiply, source, 1, out=target)
-        calls = {"cudaMemcpyAsync": copy, "an elementwise CUDA kernel of CuPy": multiply}
-        moved = 2 * source.nbytes  # read and written
-        return [PeakMethod("copy", name, moved, [c] * MIN_CALLS) for name, c in calls.items()]
+        cache = cupy.cuda.Device().attributes["L2CacheSize"]
+        copies, multiplications = list[Call](), list[Call]()
+        for _ in range(1 if size >= COPIED else max(MIN_CALLS, -(-cache // size))):
+            source = cupy.ones(size // 4, np.float32)
+            target = cupy.empty(source.shape, np.float32)
+            copies.append(partial(target.data.copy_from_device_async, source.data, source.nbytes))
+            multiplications.append(partial(cupy.multiply, source, 1, out=target))
+        calls = {"cudaMemcpyAsync": copies, "an elementwise CUDA kernel of CuPy": multiplications}
+        name, times = ("copy", MIN_CALLS) if size >= COPIED else (COPY_OF.format(2 * size / 1e6), 1)
+        return [PeakMethod(name, how, 2 * size, work * times) for how, work in calls.items()]
 
     def machine(self) -> Machine:
         """Return the description of the GPU; `Machine.cores` is its multiprocessors."""

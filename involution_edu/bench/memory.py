@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +36,22 @@ def memory_unavailable() -> str | None:
     return f"memory is measured with {RESET}, which this system lacks or does not let us write"
 
 
-def in_new_process(function: Callable[..., Any], *given: Any) -> Any:
+def in_new_process(function: Callable[..., Any], *given: Any, timeout: float | None = None) -> Any:
     """Return the result of a function in a new process; RuntimeError with the end of its stderr."""
-    done = subprocess.run(
-        [sys.executable, "-c", CALL],
-        check=False,
-        capture_output=True,
-        input=pickle.dumps((function, *given)),
-        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"},  # bytes: more is not kept
-    )
-    if done.returncode != 0:
-        message = done.stderr.decode(errors="replace").strip()
-        raise RuntimeError(message[-200:] or f"its process ended with {done.returncode}")
-    return pickle.loads(done.stdout)
+    how: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    how["env"] = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}  # bytes: more is not kept
+    with subprocess.Popen([sys.executable, "-c", CALL], start_new_session=True, **how) as process:
+        try:
+            out, err = process.communicate(pickle.dumps((function, *given)), timeout)
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"it was ended after {timeout:.0f} s") from None
+        finally:  # after Ctrl-C too
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    if process.returncode != 0:
+        message = err.decode(errors="replace").strip()
+        raise RuntimeError(message[-200:] or f"its process ended with {process.returncode}")
+    return pickle.loads(out)
 
 
 def memory_of(name: str, shapes: Sequence[Geometry]) -> list[dict[str, int]]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,14 +13,13 @@ from ..backends import numba_cpu
 from .contenders import threads
 from .timing import Call
 
-COPIED = 1 << 27  # bytes of the array that is copied: more than most caches hold
+COPIED = 1 << 27  # bytes of the array, read and written: more than most caches hold
 PRODUCT = 768  # rows and columns of the matrices that are multiplied
 CHAINS = 12  # independent chains of multiply-adds
 LENGTH = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class PeakMethod:
+class PeakMethod(NamedTuple):
     """A method to measure a peak rate."""
 
     peak: str
@@ -35,17 +33,16 @@ def processor_peaks() -> list[PeakMethod]:
     count = threads()
     pool = ThreadPoolExecutor(count, thread_name_prefix="peaks")
     source, target = np.ones(COPIED // 4, np.float32), np.zeros(COPIED // 4, np.float32)
-    parts = np.array_split(target, count), np.array_split(source, count)
+    cut = np.array_split(target, count), np.array_split(source, count)
     square = np.random.default_rng(0).standard_normal((PRODUCT, PRODUCT), dtype=np.float32)
-    moved = 2 * source.nbytes  # read and written
     found: list[tuple[str, str, float, Call]] = [
-        ("copy", "np.copyto on one thread", moved, lambda: np.copyto(target, source)),
-        ("copy", f"np.copyto on {count} threads", moved, lambda: list(pool.map(np.copyto, *parts))),
+        ("copy", "np.copyto on one thread", 2 * COPIED, lambda: np.copyto(target, source)),
+        ("copy", f"np.copyto on {count} threads", 2 * COPIED, lambda: [*pool.map(np.copyto, *cut)]),
         ("multiply-add", "a product of matrices (BLAS)", 2 * PRODUCT**3, lambda: square @ square),
     ]
     if numba_cpu.unavailable() is None:
         chains = _compiled_chains()
-        numbers = np.linspace(0.1, 0.9, 8 * (CHAINS + 2), dtype=np.float32)
+        numbers = np.linspace(0.1, 0.9, 16 * (CHAINS + 2), dtype=np.float32)
         width = chains(numbers, 1)
         name = f"chains of {4 * width}-byte vectors on {count} threads"
         call: Call = lambda: list(pool.map(lambda _: chains(numbers, LENGTH), range(count)))
@@ -55,27 +52,30 @@ def processor_peaks() -> list[PeakMethod]:
 
 @cache
 def _compiled_chains() -> Callable[[Any, int], int]:
-    """Return f(numbers, length), which does ``length`` steps of 12 chains acc = acc * b + c."""
+    """Return f(numbers, length), 12 * ``length`` times acc = acc * b + c, in the widest vectors."""
+    from llvmlite.binding import get_host_cpu_features
     from numba import njit
 
-    from ..backends.numba_cpu.vectors import fma, lanes, load, store
+    from ..backends.numba_cpu.vectors import fma, lanes, load_as, pair_of_zeros, store, zeros
+
+    zero, times = (pair_of_zeros, 2) if get_host_cpu_features().get("avx512f") else (zeros, 1)
 
     @njit(nogil=True)  # type: ignore[untyped-decorator]
-    def chains(numbers: Any, length: int) -> int:
-        n = lanes(numbers)
-        b, c = load(numbers, 0), load(numbers, n)
+    def chains(x: Any, length: int) -> int:
+        n, z = times * lanes(x), zero(x)
+        b, c = load_as(z, x, 0), load_as(z, x, n)
         # Different starts, or the compiler would merge all chains.
-        a0, a1, a2 = load(numbers, 2 * n), load(numbers, 3 * n), load(numbers, 4 * n)
-        a3, a4, a5 = load(numbers, 5 * n), load(numbers, 6 * n), load(numbers, 7 * n)
-        a6, a7, a8 = load(numbers, 8 * n), load(numbers, 9 * n), load(numbers, 10 * n)
-        a9, a10, a11 = load(numbers, 11 * n), load(numbers, 12 * n), load(numbers, 13 * n)
+        a0, a1, a2 = load_as(z, x, 2 * n), load_as(z, x, 3 * n), load_as(z, x, 4 * n)
+        a3, a4, a5 = load_as(z, x, 5 * n), load_as(z, x, 6 * n), load_as(z, x, 7 * n)
+        a6, a7, a8 = load_as(z, x, 8 * n), load_as(z, x, 9 * n), load_as(z, x, 10 * n)
+        a9, a10, a11 = load_as(z, x, 11 * n), load_as(z, x, 12 * n), load_as(z, x, 13 * n)
         for _ in range(length):
             a0, a1, a2 = fma(a0, b, c), fma(a1, b, c), fma(a2, b, c)
             a3, a4, a5 = fma(a3, b, c), fma(a4, b, c), fma(a5, b, c)
             a6, a7, a8 = fma(a6, b, c), fma(a7, b, c), fma(a8, b, c)
             a9, a10, a11 = fma(a9, b, c), fma(a10, b, c), fma(a11, b, c)
         for k, a in enumerate((a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11)):
-            store(a, numbers, (k + 2) * n)  # or the compiler would drop the loop
+            store(a, x, (k + 2) * n)  # or the compiler would drop the loop
         return n  # type: ignore[no-any-return]
 
     return chains  # type: ignore[no-any-return]

@@ -20,7 +20,7 @@ from .contenders import Contender, contenders, make_operands, one_line, threads
 from .devices import Gpu, Processor, background_load
 from .memory import in_new_process, memory_of, memory_unavailable
 from .peaks import PeakMethod
-from .presets import PRESETS, SINGLE, THREADS, Case, Sweep, label, sweeps
+from .presets import PRESETS, SINGLE, THREADS, Case, Preset, Sweep, label, sweeps
 from .record import Measurement, Peak, Record, Scaling
 from .timing import BUDGET, Stopwatch, take_turns
 
@@ -36,13 +36,14 @@ def run_benchmark(
     date: str,
     progress: Progress = no_progress,
     device: Processor | None = None,
+    plan: Preset | None = None,
 ) -> Record:
-    """Check and time the contenders on the shapes of a preset, at most in ``rounds`` turns.
+    """Check and time the contenders on the shapes of a preset, or of ``plan``, in ``rounds`` turns.
 
     ``backends``, each NAME or NAME:VERSION, are by default all that can run here. ArgumentError
     names one that does not take such arrays, BackendUnavailable one that cannot run.
     """
-    plan = PRESETS[as_choice("preset", preset, PRESETS)]
+    plan = plan or PRESETS[as_choice("preset", preset, PRESETS)]
     rounds = as_int("rounds", plan.rounds if rounds is None else rounds)
     start, load = time.perf_counter(), background_load()
     arrays, of_operators = "cupy" if plan.on_gpu else "numpy", plan.shapes or plan.scaling
@@ -160,7 +161,15 @@ class Session:
                     watches |= own
             peaks = [Stopwatch(method.work, clock) for method in methods]
             for number in range(rounds):
-                take_turns([*(watches.values() if number else ()), *peaks], budget)
+                for key, watch in list(watches.items()) if number else ():
+                    try:
+                        take_turns([watch], budget)
+                    except MemoryError as error:  # its turns so far count
+                        self.absent[f"more of {', '.join(key)} on {shape}, {dtype}"] = one_line(
+                            error
+                        )
+                        watch.spent = math.inf
+                take_turns(peaks, budget)
                 self.step(f"timing {shape}")
             for method, watch in zip(methods, peaks, strict=True):
                 rates = best.setdefault(method.peak, {})

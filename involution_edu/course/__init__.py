@@ -12,7 +12,7 @@ The likely mistake: this is the order of the Keras example; here a group has adj
 from dataclasses import replace
 
 from ..arguments import ArgumentError
-from . import counting, generator, gradients, machines, operators, relatives, simulated
+from . import counting, descent, generator, gradients, machines, operators, relatives, simulated
 from .example import HandSized, hand_sized
 from .exercise import Exercise, Function, Verdict
 from .figures import show
@@ -20,7 +20,7 @@ from .judge import calls_package, judge
 
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
-    for module in (operators, generator, gradients, relatives, counting, machines)
+    for module in (operators, generator, gradients, relatives, counting, machines, descent)
     for exercise in vars(module).values()
     if isinstance(exercise, Exercise)
 }

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from textwrap import fill
 from types import FrameType
 from typing import Any
 
@@ -189,13 +190,12 @@ def _explained(
 
 
 def _call(exercise: Exercise, arguments: Arguments) -> str:
-    def short(name: str, argument: Any) -> str:
+    def text(name: str, argument: Any) -> str:
         return (
             f"{name} {argument.shape}" if isinstance(argument, np.ndarray) else f"{name}={argument}"
         )
 
-    shown = ", ".join(map(short, exercise.parameters, arguments))
-    return f" for {exercise.name}({shown})"
+    return fill(f" for {exercise.name}({', '.join(map(text, exercise.parameters, arguments))})", 88)
 
 
 def _raised(answer: Function, error: Exception) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Protocol
 
@@ -11,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from ..arguments import ArgumentError, Rng, as_generator, as_int
 from ..arrays import Array
-from ..nn import BatchNorm2d, Conv2d, GlobalAvgPool2d, Linear, Module, ReLU, Sequential
+from ..nn import BatchNorm2d, Conv2d, GlobalAvgPool2d, Linear, Module, ReLU, Sequential, no_grad
 
 EXPANSION = 4  # output channels of a block, relative to the channels of its spatial layer
 
@@ -173,15 +174,24 @@ class ResidualNetwork(Module):
         self.avgpool = GlobalAvgPool2d()
         self.fc = Linear(in_channels, num_classes, rng=rng, dtype=dtype)
 
-    def features(self, x: Array) -> dict[str, Array]:
-        """Return the outputs of the stem and all stages, (N, C', H', W'), by their names."""
+    def features(self, x: Array, frozen: Collection[str] = ()) -> dict[str, Array]:
+        """Return the outputs of the stem and all stages, (N, C', H', W'), by their names.
+
+        The ``frozen`` ones, the first of them, keep no arrays for their backward pass.
+        """
         found = {}
         for name, stage in self._stages.items():
-            found[name] = x = stage(x)
+            with no_grad() if name in frozen else nullcontext():
+                found[name] = x = stage(x)
         return found
 
-    def features_backward(self, dfeatures: Mapping[str, Array]) -> Array:
-        """Return dx for the gradients of some outputs of `features`, at least one, by name."""
+    def features_backward(
+        self, dfeatures: Mapping[str, Array], frozen: Collection[str] = ()
+    ) -> Array:
+        """Return dx for the gradients of some outputs of `features`, at least one, by name.
+
+        With ``frozen`` stages, return the gradient of the output of the last of them.
+        """
         if not dfeatures or not dfeatures.keys() <= self._stages.keys():
             names = ", ".join(map(repr, self._stages))
             raise ArgumentError("dfeatures", f"has the keys {list(dfeatures)}", f"some of {names}")
@@ -189,6 +199,8 @@ class ResidualNetwork(Module):
         for name, stage in reversed(self._stages.items()):
             if name in dfeatures:
                 dx = dfeatures[name] if dx is None else dx + dfeatures[name]
+            if dx is not None and name in frozen:
+                return dx
             if dx is not None:
                 dx = stage.backward(dx)
         assert dx is not None

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..arguments import IntOrPair, Rng, as_generator, as_int, as_pair
-from ..arrays import Array, array_module, as_dtype
+from ..arrays import Array, array_module, as_dtype, kind_of_array
 from ..geometry import Geometry, Padding, make_geometry, resolve_padding
 from .arguments import as_features, kaiming_normal
 from .module import Module, Parameter
 
-MAX_COLUMNS = 1 << 22  # numbers in the columns of a block of images: about a last-level cache
+# Numbers in the columns, or in the products, of a block of images: about a last-level CPU cache,
+# and a batch in few launches of a GPU.
+MAX_COLUMNS = {"numpy": 1 << 22, "cupy": 1 << 27}
 
 
 class Conv2d(Module):
@@ -76,7 +78,7 @@ class Conv2d(Module):
         geom = make_geometry(x.shape, 1, self.window, self.stride, self.dilation, self.padding)
         xp, weight = array_module(x), self.weight.data.reshape(out_channels, -1)
         y: Array = xp.empty((geom.N, out_channels, geom.H_out * geom.W_out), x.dtype)
-        for images in _blocks(geom):
+        for images in _blocks(geom, x):
             xp.matmul(weight, _columns(x[images], geom), out=y[images])
         if self.bias is not None:
             y += self.bias.data[:, None]
@@ -93,14 +95,13 @@ class Conv2d(Module):
             self.bias.grad += dy.sum(axis=(0, 2))
         weight = self.weight.data.reshape(out_channels, -1)
         dweight = array_module(dy).zeros_like(weight)
-        for images in _blocks(geom):
-            for dy_n, columns_n in zip(dy[images], _columns(x[images], geom), strict=True):
-                dweight += dy_n @ columns_n.T
+        for images in _blocks(geom, x, weight.size):
+            dweight += (dy[images] @ _columns(x[images], geom).swapaxes(1, 2)).sum(axis=0)
         self.weight.grad += dweight.reshape(self.weight.data.shape)
         if _windows_are_pixels(geom):
             return (weight.T @ dy).reshape(geom.x_shape)
         dx: Array = array_module(dy).zeros(geom.x_shape, dy.dtype)
-        for images in _blocks(geom):
+        for images in _blocks(geom, x):
             dcolumns = weight.T @ dy[images]
             dcolumns = dcolumns.reshape(-1, geom.C, *geom.window, geom.H_out, geom.W_out)
             for (u, v), (outputs, pixels) in zip(geom.taps(), geom.overlaps(), strict=True):
@@ -112,12 +113,15 @@ def _windows_are_pixels(geom: Geometry) -> bool:
     return geom.window == geom.stride == (1, 1) and geom.padding == (0, 0)
 
 
-def _blocks(geom: Geometry) -> Iterator[slice]:
-    """Split the images into slices whose columns have at most about `MAX_COLUMNS` numbers."""
-    numbers = geom.C * geom.window[0] * geom.window[1] * geom.H_out * geom.W_out
-    fit = geom.N if _windows_are_pixels(geom) else MAX_COLUMNS // numbers  # x itself, or columns
-    for start in range(0, geom.N, max(1, fit)):
-        yield slice(start, start + max(1, fit))
+def _blocks(geom: Geometry, x: Array, product: int = 1) -> Iterator[slice]:
+    """Split the images into slices of about `MAX_COLUMNS` numbers in columns or in products."""
+    columns = geom.C * geom.window[0] * geom.window[1] * geom.H_out * geom.W_out
+    numbers = (
+        product if _windows_are_pixels(geom) else max(product, columns)
+    )  # x itself, or columns
+    fit = max(1, MAX_COLUMNS[str(kind_of_array(x))] // numbers)
+    for start in range(0, geom.N, fit):
+        yield slice(start, start + fit)
 
 
 def _columns(x: Array, geom: Geometry) -> Array:

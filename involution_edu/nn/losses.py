@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arguments import ArgumentError, WrongTypeError, as_number, check_shape
-from ..arrays import Array, array_module, check_array, check_device
+from ..arrays import Array, array_module, as_numpy, check_array, check_device
 from .module import Module
 from .optim import Optimizer, clip_grad_norm
 
@@ -84,16 +84,20 @@ class CrossEntropy(Loss):
         if labels.shape != (count,):
             need = f"({count},), one for each image"
             raise ArgumentError("labels", f"has shape {labels.shape}", need)
-        lowest, highest = int(labels.min()), int(labels.max())
-        if lowest < 0 or highest >= classes:
-            raise ArgumentError("labels", f"has {lowest} to {highest}", f"0 to {classes - 1}")
         target = xp.full_like(logits, self.label_smoothing / classes)
-        target[xp.arange(count), labels] += 1 - self.label_smoothing
-        self._gradient = (softmax(logits) - target) / count
+        inside = labels.astype(np.int64).clip(0, classes - 1)  # all are, as is checked below
+        target[xp.arange(count), inside] += 1 - self.label_smoothing
         shifted = logits - logits.max(axis=1, keepdims=True)
         minus_log_p = xp.log(xp.exp(shifted).sum(axis=1, keepdims=True)) - shifted
         minus_log_p[target == 0] = 0  # where p is 0, 0 * infinity would be NaN
-        return float((target * minus_log_p).sum() / count)
+        found = labels.min(), labels.max(), (target * minus_log_p).sum() / count
+        # In one array: the processor waits for a GPU once.
+        lowest, highest, loss = as_numpy(xp.stack([a.astype(np.float64) for a in found])).tolist()
+        if lowest < 0 or highest >= classes:
+            got = f"has {lowest:.0f} to {highest:.0f}"
+            raise ArgumentError("labels", got, f"0 to {classes - 1}")
+        self._gradient = (softmax(logits) - target) / count
+        return float(loss)
 
 
 class MeanSquaredError(Loss):

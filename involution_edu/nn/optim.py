@@ -232,7 +232,9 @@ def clip_grad_norm(parameters: Sequence[Parameter], max_norm: float) -> float:
     array([0.6, 0.8])
     """
     max_norm = as_number("max_norm", max_norm)
-    norm = sqrt(sum(float((p.grad * p.grad).sum()) for p in parameters))
+    squares = [(p.grad * p.grad).sum() for p in parameters]
+    # In one array: the processor waits for a GPU once.
+    norm = sqrt(sum(as_numpy(array_module(squares[0]).stack(squares)).tolist() if squares else ()))
     if norm > max_norm:
         for parameter in parameters:
             parameter.grad *= max_norm / norm

@@ -94,10 +94,10 @@ def edge() -> Data:
     """
     parts: tuple[list[Photo], ...] = [], [], []
     for name in TRAIN_PHOTOS:
-        photo = _photo(name, 512)  # all are 512 pixels wide
+        photo = read_photo(name, 512)  # all are 512 pixels wide
         parts[0].extend(_patches(photo[:, :384], 48, 24))
         parts[1].append(_middle(photo[:, 384:], 320, 128))
-    parts[2].extend(_middle(_photo(name, 512), 256) for name in EDGE_TEST_PHOTOS)
+    parts[2].extend(_middle(read_photo(name, 512), 256) for name in EDGE_TEST_PHOTOS)
     clean, val, test = (np.concatenate([photo_to_x(x) for x in part]) for part in parts)
     noisy = (add_noise(x, np.random.default_rng(SPLIT_SEED)) for x in (test, val))
     return Data(clean, clean, next(noisy), test, next(noisy), val)
@@ -106,8 +106,8 @@ def edge() -> Data:
 def salt_and_pepper() -> Data:
     """Return clean colour patches, and noisy and clean photos, normalised by `photo_to_x`."""
     names = [name for name in TRAIN_PHOTOS if name not in TEXTURES]  # which are grey
-    train = [patch for name in names for patch in _patches(_photo(name, 160), 24, 8)]
-    test = [_middle(_photo(name, 160), 96) for name in TEST_PHOTOS]
+    train = [patch for name in names for patch in _patches(read_photo(name, 160), 24, 8)]
+    test = [_middle(read_photo(name, 160), 96) for name in TEST_PHOTOS]
     clean, photos = (np.concatenate([photo_to_x(x) for x in part]) for part in (train, test))
     noisy = add_salt_and_pepper(photos, np.random.default_rng(SPLIT_SEED))
     return Data(clean, clean, noisy, photos)
@@ -125,7 +125,7 @@ def stratified_split(images: Array, labels: NDArray[Any]) -> Data:
     return Data(x[train], y[train], x[test], y[test])
 
 
-def _photo(name: str, longest_side: int) -> Photo:
+def read_photo(name: str, longest_side: int) -> Photo:
     """Read a photo in the folder of a package; the package's own loader may download files."""
     folders = {"flower.jpg": "sklearn/datasets/images", "china.jpg": "sklearn/datasets/images"}
     package, _, folder = folders.get(name, "skimage/data").partition("/")
@@ -137,7 +137,7 @@ def _photo(name: str, longest_side: int) -> Photo:
 
 def _grey(name: str, longest_side: int) -> Array:
     """Return the luma of a photo, 0 to 1."""
-    luma: Array = _photo(name, longest_side) @ np.array([0.299, 0.587, 0.114]) / 255
+    luma: Array = read_photo(name, longest_side) @ np.array([0.299, 0.587, 0.114]) / 255
     return luma.astype(np.float32)
 
 

@@ -136,11 +136,11 @@ def fit(
             step = (number - 1) * batches + batch
             optimizer.lr = rate(step)
             x, target = task.augment(data.x_train[indices], data.y_train[indices], rng)
-            criterion = task.criterion(recipe)
+            criterion = task.criterion(recipe, model)
             loss, y = train_step(model, optimizer, criterion, x, target, max_norm=recipe.max_norm)
             if not isfinite(loss):
                 raise FloatingPointError(f"the loss is {loss} in epoch {number}, batch {batch}")
-            score = task.score(y, target)
+            score = task.score(task.result(model, y), target)
             sums += len(indices) * np.array([loss, score])
             if batch + 1 < batches:
                 text = f"epoch {number}: "
@@ -193,8 +193,8 @@ def evaluate(model: Module, task: Task, data: Data) -> float:
     model.eval()
     parts = range(0, len(data.x_test), TEST_BATCH)
     with no_grad():
-        y = np.concatenate([model(data.x_test[start : start + TEST_BATCH]) for start in parts])
-    return task.score(y, data.y_test)
+        y = [task.result(model, model(data.x_test[n : n + TEST_BATCH])) for n in parts]
+    return task.score(np.concatenate(y), data.y_test)
 
 
 def _resume(

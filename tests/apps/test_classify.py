@@ -90,8 +90,29 @@ def test_digits_are_read_with_the_weights_that_ship(tmp_path: Path) -> None:
         Image.fromarray(grey).save(tmp_path / "digit.png")
         found = classify.classify(tmp_path / "digit.png", "digits")
         assert [guess.label for guess in found.guesses] == [str(g.number) for g in found.guesses]
+        assert not found.note
         right += found.guesses[0].number == digit
     assert right >= 18
+
+
+def test_the_limits_are_those_of_the_digits() -> None:
+    needs.package("sklearn")
+    data = digits()
+    x = np.concatenate([data.x_train, data.x_test])
+    assert 0.8 < 100 * x[..., [0, -1]].mean(axis=(1, 2, 3)).max() / classify.MAX_SIDES <= 1
+    assert 1 <= x.std(axis=(1, 2, 3)).min() / classify.MIN_CONTRAST < 1.3
+
+
+@pytest.mark.parametrize(("low", "high", "sides"), [(0, 1, 50), (255, 256, 0), (0, 256, 25)])
+def test_a_picture_of_no_digit_is_said_to_be_far(
+    tmp_path: Path, low: int, high: int, sides: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = np.random.default_rng(0).integers(low, high, (64, 64, 3), np.uint8)
+    photo[:32] = 255
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    assert main(["classify", str(tmp_path / "photo.png"), "--model", "digits"]) == 0
+    said = capsys.readouterr().out
+    assert f"This is no dark digit on white: {sides} % ink at" in said
 
 
 def test_the_drawn_digit_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

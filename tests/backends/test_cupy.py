@@ -74,6 +74,27 @@ def test_another_size_compiles_nothing(cupy: Any) -> None:
 
 
 @needs.compiler
+def test_the_same_sizes_are_planned_once(cupy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned: list[tuple[str, Any]] = []
+    plans = cupy_raw.highest_that_fits
+
+    def counted(task: str, choice: Any, geom: Any, dtype: Any, *rest: Any) -> Any:
+        planned.append((task, dtype))
+        return plans(task, choice, geom, dtype, *rest)
+
+    monkeypatch.setattr(cupy_raw, "highest_that_fits", counted)
+    for dtype in (np.float32, np.float64, np.float32):
+        for _ in range(3):
+            y = inv.involution(*on_gpu(dtype)[:2], **operator_options(GEOM))
+            assert y.dtype == dtype
+    assert planned == [("forward", np.float32), ("forward", np.float64)]
+    x, kernel, _ = on_gpu(np.float32, gpu=1)  # where another limit may hold
+    cupy_raw.launch("forward", x, kernel, GEOM)
+    cupy_raw.launch("forward", x, kernel, GEOM, VERSIONS[0])
+    assert len(planned) == 4
+
+
+@needs.compiler
 def test_a_tile_beyond_48_kilobytes_is_asked_for(cupy: Any) -> None:
     geom = make_geometry((1, 16, 32, 32), 1, 7)
     x, kernel, _ = random_operands(geom, np.float64, seed=1)

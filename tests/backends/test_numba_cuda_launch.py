@@ -50,7 +50,7 @@ def cuda(cupy: Any) -> Iterator[CudaOnGpu]:
 
 def on_gpu(dtype: Any = np.float32, gpu: int = 0) -> tuple[Any, Any, Any]:
     x, kernel, dy = random_operands(GEOM, dtype, seed=1)
-    return tuple(fake_cupy.asarray(a, gpu) for a in (x, kernel, dy))
+    return tuple(fake_cupy.asarray(a, gpu=gpu) for a in (x, kernel, dy))
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)

@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 # Sphinx and Jupyter both read these; the words of a section may differ.
 SECTIONS = ("Predict", "Exercise", "Things to try", "Recap")
 ANSWERED = {"tags": ["answered"]}
+COLUMNS = 100  # more would be cut in a browser
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Jupyter's own
 
 
@@ -166,6 +167,20 @@ def test_what_is_kept(path: Path) -> None:
         assert not [o for o in cell["outputs"] if o["output_type"] == "error"]
         assert "/root" not in text_of(cell)
         assert "/home" not in text_of(cell)
+        for output in cell["outputs"]:
+            text = output.get("text", "") or output.get("data", {}).get("text/plain", "")
+            assert [line for line in "".join(text).splitlines() if len(line) > COLUMNS] == []
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_the_page_of_the_documentation_exists_and_has_the_title_that_is_named(path: Path) -> None:
+    cells = [cell for cell in read(path)["cells"] if cell["cell_type"] == "markdown"]
+    text = "\n".join("".join(cell["source"]) for cell in cells)
+    named = re.findall(r"`(docs/[\w/-]+\.md)`", text)
+    titled = re.findall(r"\*([^*]+)\* \(`(docs/[\w/-]+\.md)`\)", text)
+    assert [page for page in named if not (ROOT / page).is_file()] == []
+    for title, page in titled:
+        assert (ROOT / page).read_text(encoding="utf-8").startswith(f"# {title}\n")
 
 
 def test_every_exercise_is_in_a_notebook() -> None:

@@ -117,8 +117,39 @@ def check_training(model: nn.Module) -> None:
         on_gpu = map(fake_cupy.asarray, (x, labels))
         got = train(twin, make(twin.parameters(), lr=0.01), *on_gpu)
         assert np.allclose(got, want, rtol=1e-5)
-        # Of each step: the lowest and the highest label, which are checked, and the loss.
-        assert fake_cupy.ndarray.copies == 2 * ["__int__", "__int__", "__float__"]
+        # Of each step, in one array: the loss, and the lowest and highest label, to be checked.
+        assert fake_cupy.ndarray.copies == 2 * ["get"]
+
+
+@pytest.mark.usefixtures("cupy")
+@pytest.mark.parametrize(("window", "padding", "launches"), [(1, 0, 8), (3, 1, 37)])
+def test_a_convolution_launches_as_often_for_one_image_as_for_many(
+    window: int, padding: int, launches: int
+) -> None:
+    conv = nn.Conv2d(4, 6, window, padding=padding, rng=0).to("cupy")
+    for images in (1, 7):
+        y = conv(fake_cupy.asarray(random((images, 4, 5, 6), np.float32, 1)))
+        fake_cupy.ndarray.launches = 0
+        conv.backward(y)
+        assert fake_cupy.ndarray.launches == launches
+
+
+@pytest.mark.usefixtures("cupy")
+def test_the_processor_waits_once_for_the_norm_of_all_gradients() -> None:
+    parameters = [nn.Parameter(fake_cupy.asarray(random((n, 2), np.float32, n))) for n in (1, 2, 3)]
+    for parameter in parameters:
+        parameter.grad[...] = 2.0
+    fake_cupy.ndarray.copies.clear()
+    assert nn.clip_grad_norm(parameters, 1.0) == pytest.approx(48**0.5)
+    assert fake_cupy.ndarray.copies == ["get"]
+    assert parameters[2].grad.get()[2, 1] == pytest.approx(2 / 48**0.5)
+
+
+@pytest.mark.usefixtures("cupy")
+def test_a_label_that_is_no_class_is_named_on_the_gpu_too() -> None:
+    criterion, logits = nn.CrossEntropy(), fake_cupy.asarray(random((2, 3), np.float32, 0))
+    with pytest.raises(ValueError, match=r"^labels has -1 to 7; need 0 to 2$"):
+        criterion(logits, fake_cupy.asarray(np.array([7, -1])))
 
 
 @pytest.mark.parametrize("make", [partial(nn.SGD, momentum=0.9), nn.Adam])
@@ -177,7 +208,7 @@ def cpu(*shape: int) -> Any:
 
 
 def gpu(*shape: int, dtype: Any = np.float32, device: int = 0) -> Any:
-    return fake_cupy.asarray(np.ones(shape, dtype), device)
+    return fake_cupy.asarray(np.ones(shape, dtype), gpu=device)
 
 
 def elsewhere(function: Callable[[Any], Any], a: Any) -> None:

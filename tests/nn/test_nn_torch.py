@@ -51,7 +51,7 @@ def test_layer_equals_torch(name: str, training: bool, dtype: Any) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("size", [(7, 8), (6, 9), (5, 5)])
-@pytest.mark.parametrize("name", SIMPLE)
+@pytest.mark.parametrize("name", [name for name, (_, spelled) in SIMPLE.items() if spelled])
 def test_layers_equal_torch(name: str, size: tuple[int, int], training: bool, dtype: Any) -> None:
     torch = needs.package("torch")
     import torch_reference as reference

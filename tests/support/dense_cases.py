@@ -35,8 +35,10 @@ def backbone(dtype: Any = np.float64) -> models.ResidualNetwork:
 
 
 def make(case: str, dtype: Any = np.float64, **options: Any) -> dense.DenseNetwork:
-    """Return the network of a case, every weight other than its initial value."""
+    """Return the network of a case, every weight other than its initial value, nothing frozen."""
     model = CASES[case](backbone(dtype), rng=1, dtype=dtype, **options)
+    model.frozen = ()
+    model.train()
     rng = np.random.default_rng(2)
     for parameter in model.parameters():
         parameter.data += 0.1 * rng.standard_normal(parameter.data.shape).astype(dtype)

@@ -59,12 +59,13 @@ class ndarray:
 
     As with CuPy, NumPy arrays and NumPy's functions do not mix with it, and every number that
     reaches the processor is a copy to the host: ``copies`` records them. ``allocated`` counts the
-    numbers of all new arrays, without views.
+    numbers of all new arrays, without views, and ``launches`` the functions that make no view.
     """
 
     __array_ufunc__ = None  # np.maximum(a, 0) is a TypeError, though CuPy would allow it
     copies: ClassVar[list[str]] = []
     allocated: ClassVar[int] = 0
+    launches: ClassVar[int] = 0
 
     def __init__(self, host: Any) -> None:
         self.host, self.gpu = np.asarray(host), Device.current
@@ -133,6 +134,7 @@ def wrapped(function: Any) -> Any:
     """Return a function of NumPy as one of arrays on the current GPU."""
 
     def run(*arguments: Any, **options: Any) -> Any:
+        ndarray.launches += function.__name__ not in VIEWS
         options = {name: on_host(option) for name, option in options.items()}
         return on_gpu(function(*map(on_host, arguments), **options))
 
@@ -162,17 +164,20 @@ for dunder in (
 ndarray.__hash__ = None  # type: ignore[assignment]
 
 ATTRIBUTES = ("T", "dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides")
-METHODS = ("astype", "copy", "max", "mean", "min", "reshape", "sum", "swapaxes", "take")
+METHODS = (
+    "astype", "clip", "copy", "max", "mean", "min", "reshape", "sum", "swapaxes", "take", "transpose",
+)  # fmt: skip
+VIEWS = ("__getitem__", "moveaxis", "reshape", "swapaxes", "transpose")
 # Functions of NumPy that CuPy has too, by the same name.
 FUNCTIONS = (
-    "arange", "einsum", "empty_like", "exp", "full", "full_like", "isnan", "log", "matmul",
-    "maximum", "moveaxis", "ones", "pad", "sqrt", "where", "zeros", "zeros_like",
+    "arange", "broadcast_to", "einsum", "empty_like", "exp", "full", "full_like", "isnan", "log",
+    "matmul", "maximum", "moveaxis", "ones", "pad", "sqrt", "stack", "where", "zeros", "zeros_like",
 )  # fmt: skip
 
 
-def asarray(a: Any, gpu: int | None = None) -> Any:
+def asarray(a: Any, dtype: Any = None, gpu: int | None = None) -> Any:
     with Device(gpu):
-        return a if isinstance(a, ndarray) else ndarray(np.array(a, order="C"))
+        return a if isinstance(a, ndarray) else ndarray(np.array(a, dtype, order="C"))
 
 
 def asnumpy(a: Any) -> Any:
@@ -233,7 +238,7 @@ def make(folder: Path) -> Any:
     cupy.compiled, cupy.RawModule, cupy.ndarray = compiled, RawModule, ndarray
     cupy.compile_probe = lambda code: None
     cupy.asnumpy, cupy.asarray, cupy.empty = asnumpy, asarray, empty
-    cupy.ascontiguousarray = ascontiguousarray
+    cupy.ascontiguousarray, cupy.inf = ascontiguousarray, np.inf
     for name in FUNCTIONS:
         setattr(cupy, name, wrapped(getattr(np, name)))
     cupy.cuda = SimpleNamespace(

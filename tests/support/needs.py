@@ -24,6 +24,7 @@ PACKAGES = {
     "sklearn": ("scikit-learn", TRAIN),
     "skimage": ("scikit-image", TRAIN),
     "mlxtend": ("mlxtend", TRAIN),
+    "pycocotools": ("pycocotools", TRAIN),
     "joblib": ("joblib", CLUSTER),
     "distributed": ("Dask's distributed", CLUSTER),
     "safetensors": ("safetensors", TEST),

@@ -62,7 +62,7 @@ LAYERS = {
 }
 
 
-# Constructors of layers for six channels, and the same layers in PyTorch.
+# Constructors of layers for six channels, and the same layers in PyTorch, if it has them.
 SIMPLE: dict[str, tuple[Callable[[Any], nn.Module], str]] = {
     "1x1 conv": (lambda dtype: nn.Conv2d(6, 4, rng=0, dtype=dtype), "Conv2d(6, 4, 1)"),
     "3x3 conv, stride 2": (
@@ -80,6 +80,30 @@ SIMPLE: dict[str, tuple[Callable[[Any], nn.Module], str]] = {
     "2x2 conv, stride (2, 3), no padding": (
         lambda dtype: nn.Conv2d(6, 2, 2, stride=(2, 3), padding="valid", rng=0, dtype=dtype),
         "Conv2d(6, 2, 2, stride=(2, 3))",
+    ),
+    "2x2 transposed conv": (
+        lambda dtype: nn.ConvTranspose2d(6, 4, rng=0, dtype=dtype),
+        "ConvTranspose2d(6, 4, 2, stride=2)",
+    ),
+    "resize to (5, 3)": (
+        lambda dtype: nn.Resize2d((5, 3)),
+        "Upsample((5, 3), mode='bilinear')",
+    ),
+    "resize by 2, nearest": (
+        lambda dtype: nn.Resize2d(scale=2, mode="nearest"),
+        "Upsample(scale_factor=2)",
+    ),
+    "resize to 4, area": (lambda dtype: nn.Resize2d(4, mode="area"), "AdaptiveAvgPool2d(4)"),
+    "depthwise conv": (
+        lambda dtype: nn.DepthwiseConv2d(6, (3, 5), stride=(1, 2), rng=0, dtype=dtype),
+        "",
+    ),
+    "attention": (lambda dtype: nn.LocalAttention2d(6, 3, groups=2, rng=0, dtype=dtype), ""),
+    "attention, zeros, stride 2": (
+        lambda dtype: nn.LocalAttention2d(
+            6, 3, groups=3, outside="zero", stride=2, rng=0, dtype=dtype
+        ),
+        "",
     ),
     "batch norm": (lambda dtype: nn.BatchNorm2d(6, dtype=dtype), "BatchNorm2d(6)"),
     "relu": (lambda dtype: nn.ReLU(), "ReLU()"),

@@ -114,7 +114,7 @@ def test_no_column_of_a_photo_is_in_training_and_validation(
     """Load photos whose red is the part of the width: 0 to 191, then 192 to 255."""
     columns = np.repeat(np.arange(256), 2)
     photo = np.broadcast_to(columns[:, np.newaxis], (512, 512, 3)).astype(np.uint8)
-    monkeypatch.setattr(data, "_photo", lambda name, side: photo)
+    monkeypatch.setattr(data, "read_photo", lambda name, side: photo)
     found = data.edge()
     assert found.y_val is not None
     assert found.y_train[:, 0].max() < found.y_val[:, 0].min()

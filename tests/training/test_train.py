@@ -283,7 +283,7 @@ def test_a_loss_that_is_not_finite_is_an_error(loss: float) -> None:
             super().__call__(logits, labels)
             return loss
 
-    data, task = cases.stripes(), replace(cases.STRIPES, criterion=lambda recipe: Diverging())
+    data, task = cases.stripes(), replace(cases.STRIPES, criterion=lambda recipe, _: Diverging())
     with pytest.raises(FloatingPointError, match=f"the loss is {loss} in epoch 1, batch 0"):
         train.fit(cases.network(data, 0), task, data, cases.RECIPE, seed=0)
 

@@ -171,10 +171,10 @@ RIGHT_LINEAR_BACKWARD = nn.Linear.backward
 
 NETWORK_FAULTS: list[tuple[type[nn.Module], Callable[..., Array], str]] = [
     (nn.MaxPool2d, last_window_wins, "norm.bias"),
-    (nn.GlobalAvgPool2d, global_share_forgotten, "mix.bias"),
+    (nn.GlobalAvgPool2d, global_share_forgotten, "transposed.bias"),
     (nn.Linear, bias_counted_once, "linear.bias"),
     (nn.Linear, first_image_only, "linear.weight"),
-    (nn.AvgPool2d, share_forgotten, "mix.bias"),
+    (nn.AvgPool2d, share_forgotten, "transposed.bias"),
     (nn.ReLU, mask_ignored, "norm.bias"),
     (nn.BatchNorm2d, statistics_kept_fixed, "conv.weight"),
     (nn.Conv2d, weight_doubled, "mix.weight"),

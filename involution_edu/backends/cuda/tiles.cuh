@@ -218,20 +218,20 @@ __device__ inline void backward_kernel_tiled(
 // ---------------------------------------------------------------------------------------------
 
 template <typename T, int K>
-__global__ void __launch_bounds__(THREADS, 1)
+__global__ void __launch_bounds__(THREADS, AT_ONCE<T, 4>)
 forward_v2(const T* __restrict__ x, const T* __restrict__ kernel, T* __restrict__ y, Sizes s) {
   forward_tiled<T, K, 1>(x, GivenEntries<T, K>{kernel}, y, s);
 }
 
 template <typename T, int K>
-__global__ void __launch_bounds__(THREADS, 1)
+__global__ void __launch_bounds__(THREADS, AT_ONCE<T, 4>)
 backward_input_v2(
     const T* __restrict__ dy, const T* __restrict__ kernel, T* __restrict__ dx, Sizes s) {
   backward_input_tiled<T, K, 1>(dy, kernel, dx, s);
 }
 
 template <typename T, int K>
-__global__ void __launch_bounds__(THREADS, 1)
+__global__ void __launch_bounds__(THREADS, AT_ONCE<T, 4>)
 backward_kernel_v2(
     const T* __restrict__ dy, const T* __restrict__ x, T* __restrict__ dkernel, Sizes s) {
   backward_kernel_tiled<T, K, (K ? K : 4), 1>(dy, x, dkernel, s);
@@ -250,20 +250,20 @@ backward_kernel_v2(
 // ---------------------------------------------------------------------------------------------
 
 template <typename T, int K>
-__global__ void __launch_bounds__(THREADS, 1)
+__global__ void __launch_bounds__(THREADS, AT_ONCE<T, 2>)
 forward_v3(const T* __restrict__ x, const T* __restrict__ kernel, T* __restrict__ y, Sizes s) {
   forward_tiled<T, K, 16>(x, GivenEntries<T, K>{kernel}, y, s);
 }
 
 template <typename T, int K>
-__global__ void __launch_bounds__(THREADS, 1)
+__global__ void __launch_bounds__(THREADS, AT_ONCE<T, 2>)
 backward_input_v3(
     const T* __restrict__ dy, const T* __restrict__ kernel, T* __restrict__ dx, Sizes s) {
   backward_input_tiled<T, K, 16>(dy, kernel, dx, s);
 }
 
 template <typename T, int K>
-__global__ void __launch_bounds__(THREADS, 1)
+__global__ void __launch_bounds__(THREADS, AT_ONCE<T, 2>)
 backward_kernel_v3(
     const T* __restrict__ dy, const T* __restrict__ x, T* __restrict__ dkernel, Sizes s) {
   backward_kernel_tiled<T, K, (K ? K * K : 16), 4>(dy, x, dkernel, s);

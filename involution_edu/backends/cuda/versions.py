@@ -37,7 +37,7 @@ MAX_UNIT = 2**25  # pixels of an image: an index in its 7 x 7 kernels still fits
 Block = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # hashed by identity: a key of cached launches
 class Version:
     """One version of the three CUDA kernels; a dict has an entry for each task."""
 

@@ -182,8 +182,8 @@ def iou(boxes: Array, others: Array) -> Array:
     return found
 
 
-def nms(boxes: Array, scores: Array, groups: Indices, threshold: float) -> Indices:
-    """Return the indices of the boxes to keep, the most certain first.
+def nms(boxes: Array, scores: Array, groups: Indices, threshold: float, most: int) -> Indices:
+    """Return the indices of the boxes to keep, at most ``most``, the most certain first.
 
     A box is left out if its intersection over union with a kept one of its group, such as a class
     or a level, is above ``threshold``.
@@ -191,11 +191,11 @@ def nms(boxes: Array, scores: Array, groups: Indices, threshold: float) -> Indic
     Examples
     --------
     >>> boxes = np.array([[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 3.0], [4.0, 0.0, 8.0, 4.0]])
-    >>> nms(boxes, np.array([0.5, 0.9, 0.1]), np.array([0, 0, 0]), 0.5)
+    >>> nms(boxes, np.array([0.5, 0.9, 0.1]), np.array([0, 0, 0]), 0.5, 9)
     array([1, 2])
     """
     order, kept = np.argsort(-scores, kind="stable"), []
-    while len(order):
+    while len(order) and len(kept) < most:
         best, rest = order[0], order[1:]
         kept.append(best)
         overlaps = iou(boxes[best : best + 1], boxes[rest])[0] > threshold

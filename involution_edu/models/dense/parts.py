@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 from numpy.typing import DTypeLike
 
@@ -84,7 +84,9 @@ class DenseNetwork(Module):
     Attributes
     ----------
     frozen : tuple of str
-        Prefixes of the names of parameters that training leaves as they are.
+        Prefixes of the names of parameters that training leaves as they are, as in mmdet: frozen
+        stages get no gradients, and `train` leaves them, and the batch normalisations of the whole
+        backbone, in evaluation mode. ``model.frozen = ()`` and ``train()`` train everything.
 
     Examples
     --------
@@ -103,11 +105,25 @@ class DenseNetwork(Module):
             vars(backbone).pop(name, None)
         self.backbone = backbone
         self.in_channels = [_out_channels(backbone, name) for name in self._names]
+        self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        """Put all modules but the frozen ones in training mode; return this network."""
+        super().train(mode)
+        for name, module in self.named_modules():
+            fixed = name.startswith("backbone.") and isinstance(module, BatchNorm2d)
+            if self.frozen and (fixed or name.startswith(self.frozen)):
+                module.training = False
+        return self
+
+    def _frozen_stages(self) -> list[str]:
+        names = "stem", *(n for n in self.backbone.children() if n.startswith("layer"))
+        return [name for name in names if f"backbone.{name}.".startswith(self.frozen or "\0")]
 
     def trainable_parameters(self) -> list[Parameter]:
         """Return the parameters that training changes: those outside the frozen stages."""
         named = self.named_parameters().items()
-        return [p for name, p in named if not name.startswith(self.frozen or ("\0",))]
+        return [p for name, p in named if not name.startswith(self.frozen or "\0")]
 
     def features(self, x: Array) -> Any:
         """Return the features of the used stages, the finest first."""
@@ -115,19 +131,20 @@ class DenseNetwork(Module):
         if min(x.shape[2:]) < coarsest:
             need = f"at least {coarsest} rows and columns, the stride of the coarsest level"
             raise ArgumentError("x", f"has shape {x.shape}", need)
-        found = self.backbone.features(x)
+        found = self.backbone.features(x, self._frozen_stages())
         return [found[name] for name in self._names]
 
     def features_backward(self, gradients: Sequence[Array]) -> Array:
-        """Return dx for the gradients of `features`."""
-        return self.backbone.features_backward(dict(zip(self._names, gradients, strict=True)))
+        """Return dx for the gradients of `features`, or the gradient of the last frozen stage."""
+        named = dict(zip(self._names, gradients, strict=True))
+        return self.backbone.features_backward(named, self._frozen_stages())
 
     def loss(self, x: Array, targets: Any) -> dict[str, float]:
         """Return the losses by name, and keep what `loss_backward` needs."""
         raise TypeError(f"{type(self).__name__} has no loss(); a DenseNetwork must define it")
 
     def loss_backward(self) -> Array:
-        """Return dx of the sum of the losses, and add the gradients of all parameters."""
+        """Add the gradients of the sum of the losses; return dx, as `features_backward`."""
         raise TypeError(f"{type(self).__name__} has no loss_backward(); it must define it")
 
 

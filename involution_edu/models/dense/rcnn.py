@@ -55,8 +55,10 @@ class FasterRCNN(DenseNetwork):
     >>> model = FasterRCNN(backbone, 2, "inv", channels=16, hidden=8, stride=1, rng=0)
     >>> x = np.random.default_rng(0).standard_normal((1, 3, 32, 48)).astype(np.float32)
     >>> objects = Objects(np.array([[4.0, 5.0, 30.0, 20.0]]), np.array([1]))
-    >>> list(model.loss(x, [objects])), model.loss_backward().shape
-    (['rpn class', 'rpn box', 'class', 'box'], (1, 3, 32, 48))
+    >>> list(model.loss(x, [objects]))
+    ['rpn class', 'rpn box', 'class', 'box']
+    >>> model.loss_backward().shape  # of the output of the first stage, the last frozen one
+    (1, 64, 32, 48)
     """
 
     frozen = FROZEN

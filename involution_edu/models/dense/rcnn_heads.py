@@ -72,7 +72,7 @@ class RPNHead(AnchorHead):
             boxes = decode(anchors[order], rows[order, 1:], size)
             whole = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
             order, boxes = order[whole], boxes[whole]
-            found.append(boxes[nms(boxes, rows[order, 0], levels[order], 0.7)[:PROPOSALS]])
+            found.append(boxes[nms(boxes, rows[order, 0], levels[order], 0.7, PROPOSALS)])
         return found
 
 

@@ -31,18 +31,29 @@ class RetinaHead(AnchorHead):
         ``stride`` is that of the first level.
     convs : int
         Convolutions of a tower.
+    octave : int
+        Sizes of anchors between that of 4 strides and the double.
     rng, dtype
         As in `models.rednet`.
     """
 
-    scales = tuple(4 * 2 ** (i / 3) for i in range(3))
     overlaps = 0.5, 0.4, 0.0
     gamma = 2.0
 
     def __init__(
-        self, channels: int, classes: int, stride: int, *, convs: int, rng: Rng, dtype: DTypeLike
+        self,
+        channels: int,
+        classes: int,
+        stride: int,
+        *,
+        convs: int,
+        octave: int,
+        rng: Rng,
+        dtype: DTypeLike,
     ) -> None:
         self.classes, self.stride = as_int("num_classes", classes), stride
+        octave = as_int("scales_per_octave", octave)
+        self.scales = [4 * 2 ** (i / octave) for i in range(octave)]
         make = partial(conv_module, channels, channels, 3, rng=rng, dtype=dtype)
         last = partial(output_conv, channels, kernel_size=3, rng=rng, dtype=dtype)
         self.cls_convs = Sequential(*(make() for _ in range(convs)))
@@ -71,6 +82,8 @@ class RetinaNet(DenseNetwork):
         Of the neck and the head.
     convs : int
         Convolutions of each of the two towers of the head.
+    scales_per_octave : int
+        Sizes of the anchors of a level, from 4 to 8 of its strides.
     stride : int
         Of the first stage of the backbone.
     rng, dtype
@@ -99,6 +112,7 @@ class RetinaNet(DenseNetwork):
         *,
         channels: int = 256,
         convs: int = 4,
+        scales_per_octave: int = 3,
         stride: int = 4,
         rng: Rng = None,
         dtype: DTypeLike = np.float32,
@@ -107,8 +121,8 @@ class RetinaNet(DenseNetwork):
         rng, levels = as_generator(rng), len(self.in_channels) + 2
         make = partial(FPN, extra="conv", levels=levels, rng=rng, dtype=dtype)
         self.neck = make(self.in_channels, channels, neck)
-        sizes = channels, num_classes, self.stride
-        self.bbox_head = RetinaHead(*sizes, convs=convs, rng=rng, dtype=dtype)
+        sizes, octave = (channels, num_classes, self.stride), scales_per_octave
+        self.bbox_head = RetinaHead(*sizes, convs=convs, octave=octave, rng=rng, dtype=dtype)
         self.rng = rng
 
     def forward(self, x: Array) -> Array:
@@ -140,12 +154,16 @@ class RetinaNet(DenseNetwork):
         overlap : float
             Intersection over union above which the less certain box of a class is left out.
         """
-        y, k = self(x), self.bbox_head.classes
-        anchors, size = np.concatenate(self.bbox_head.anchors), (x.shape[2], x.shape[3])
-        found = []
+        return self.detections(self(x), (x.shape[2], x.shape[3]), score, overlap)
+
+    def detections(
+        self, y: Array, size: tuple[int, int], score: float = 0.05, overlap: float = 0.5
+    ) -> list[Detections]:
+        """Return the `Detections` of every image of ``size`` (H, W) from the last output ``y``."""
+        anchors, k, found = np.concatenate(self.bbox_head.anchors), self.bbox_head.classes, []
         for rows in y:
             boxes, scores = decode(anchors, rows[:, k:], size), sigmoid(rows[:, :k])
-            found.append(best(boxes[:, None].repeat(k, axis=1), scores, score, overlap))
+            found.append(best(np.broadcast_to(boxes[:, None], (len(boxes), k, 4)), scores, score, overlap))
         return found
 
 
@@ -154,6 +172,6 @@ def best(boxes: Array, scores: Array, score: float, overlap: float, most: int = 
     index, label = np.nonzero(scores > score)
     order = np.argsort(-scores[index, label], kind="stable")[:CANDIDATES]
     index, label = index[order], label[order]
-    kept = nms(boxes[index, label], scores[index, label], label, overlap)[:most]
+    kept = nms(boxes[index, label], scores[index, label], label, overlap, most)
     index, label = index[kept], label[kept]
     return Detections(boxes[index, label], label, scores[index, label])

@@ -11,7 +11,7 @@ import dense_cases
 import numpy as np
 import pytest
 
-from involution_edu import load_weights, models, save_checkpoint
+from involution_edu import load_weights, models, nn, save_checkpoint
 from involution_edu.complexity import Complexity, change, count
 from involution_edu.models import dense
 from involution_edu.models.dense.boxes import IGNORED, assign, decode, encode, iou, nms
@@ -115,9 +115,10 @@ def test_nms_keeps_what_the_definition_keeps() -> None:
     for i in np.argsort(-scores):
         if all(groups[i] != groups[j] or iou(boxes[[i]], boxes[[j]])[0, 0] <= 0.4 for j in kept):
             kept.append(i)
-    assert nms(boxes, scores, groups, 0.4).tolist() == kept
+    assert nms(boxes, scores, groups, 0.4, 99).tolist() == kept
+    assert nms(boxes, scores, groups, 0.4, 5).tolist() == kept[:5]
     assert 10 < len(kept) < 55
-    assert nms(boxes[:0], scores[:0], groups[:0], 0.4).size == 0
+    assert nms(boxes[:0], scores[:0], groups[:0], 0.4, 99).size == 0
 
 
 def test_every_object_has_its_best_box_however_little_they_overlap() -> None:
@@ -195,9 +196,53 @@ def test_forward_and_backward_agree_with_differences(case: str) -> None:
     assert (dx * direction).sum() == pytest.approx(change, rel=1e-5)
 
 
-def test_a_model_trains_on_one_image() -> None:
-    from involution_edu import nn
+FROZEN = "backbone.stem.", "backbone.layer1."
 
+
+@pytest.mark.parametrize("case", ["retinanet", "faster r-cnn"])
+def test_frozen_stages_stay_in_evaluation_mode_and_get_no_gradients(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, targets = dense_cases.image(), dense_cases.targets(case)
+    model = dense_cases.make(case)
+    whole = {name: a.copy() for name, a in model.eval().backbone.features(x).items()}
+    model = dense_cases.make(case)  # with the same weights; no statistics were updated
+    model.frozen = type(model).frozen
+    before = model.train().state_dict()
+    modes = {name: module.training for name, module in model.named_modules()}
+    for name, module in model.named_modules():
+        norm = name.startswith("backbone.") and isinstance(module, nn.BatchNorm2d)
+        assert modes[name] != (norm or name.startswith(FROZEN)), name
+    features = model.features(x)
+    np.testing.assert_array_equal(features[-1], whole["layer4"])
+    model.loss(x, targets)
+    for stage in "stem", "layer1":  # no backward pass is called there
+        for _, module in model.backbone._stages[stage].named_modules():
+            monkeypatch.setattr(module, "backward", None)
+    dx = model.loss_backward()
+    assert dx.shape == whole["layer1"].shape
+    trained = {name for name, p in model.named_parameters().items() if p.grad.any()}
+    named = model.named_parameters()
+    assert trained == {name for name in named if not name.startswith(FROZEN)}
+    assert [named[name] for name in named if name in trained] == model.trainable_parameters()
+    after = model.state_dict()
+    for name in before:
+        if name.startswith("backbone."):  # running statistics included
+            np.testing.assert_array_equal(before[name], after[name], err_msg=name)
+    model.frozen = ()
+    assert all(module.training for _, module in model.train().named_modules())
+    assert not any(module.training for _, module in model.eval().named_modules())
+
+
+def test_a_new_detector_is_frozen_and_a_new_segmentor_is_not() -> None:
+    for case, frozen in ("mask r-cnn", True), ("semantic fpn", False):
+        model = dense_cases.CASES[case](dense_cases.backbone())
+        modes = {name: module.training for name, module in model.named_modules()}
+        assert modes["backbone.layer4.0.bn1."] == modes["backbone.layer1.0."] == (not frozen)
+        assert modes["neck."]
+
+
+def test_a_model_trains_on_one_image() -> None:
     backbone = models.small_resnet(1, 3, channels=4, rng=0)
     model = dense.RetinaNet(backbone, 2, channels=16, convs=1, stride=4, rng=0)
     x = dense_cases.image(1, 32, 48, np.float32)

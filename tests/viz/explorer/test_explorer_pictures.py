@@ -144,6 +144,21 @@ def test_a_picture_of_the_readers_is_run_through_the_layer(
     assert scaled_error(y, record(layer, x).y.astype(float)) <= TOLERANCE
 
 
+def test_control_characters_of_a_file_name_are_escaped(
+    browser: Any, folder: Path, tmp_path: Path
+) -> None:
+    page, _ = edge_page(folder)
+    Image.fromarray(np.zeros((9, 8, 3), np.uint8)).save(tmp_path / "mine.png")
+    picture = (tmp_path / "mine.png").read_bytes()
+    with opened(browser, page) as tab:
+        for content, expected in (picture, "9 × 8 pixels"), (b"", "cannot be read as a picture"):
+            name = "é \u202egnp.\x9bexe\u2066.png"
+            tab.set_input_files("#choose", {"name": name, "mimeType": "", "buffer": content})
+            tab.locator("#about", has_text=expected).wait_for()
+            assert r"é \u202egnp.\u009bexe\u2066.png" in text(tab, "#about")
+            assert not set("\u202e\x9b\u2066") & set(tab.content())
+
+
 def test_its_features_are_computed_while_the_page_goes_on(
     browser: Any, folder: Path, tmp_path: Path
 ) -> None:

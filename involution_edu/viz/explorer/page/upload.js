@@ -60,6 +60,8 @@ function resize(rows, columns) {
 
 async function choose(file) {
   if (!file) return;
+  const escaped = (character) => `\\u${character.codePointAt(0).toString(16).padStart(4, "0")}`;
+  const name = file.name.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escaped); // controls, also of the direction
   setPlaying(false);
   try {
     const { bytes, rows, columns } = await pixelsOf(file);
@@ -69,13 +71,13 @@ async function choose(file) {
       const rgb = Math.floor(n / (rows * columns));
       return (byte - mean[rgb]) / std[rgb];
     });
-    own = file.name;
+    own = name;
     await compute(x, rows, columns);
     const noise = data.noise ? ", with noise as in the training" : "";
     say("about", `Your picture ${own}, ${rows} × ${columns} pixels${noise}; it stays on this device.`);
     $("about").title = $("about").textContent;
   } catch {
-    say("about", `${file.name} cannot be read as a picture.`);
+    say("about", `${name} cannot be read as a picture.`);
   } finally {
     $("working").hidden = true;
     $("choose").value = "";
