@@ -89,7 +89,7 @@ def table(found: list[Traffic]) -> Iterator[str]:
     yield f"{'':22}{'read':>10}{'written':>10}{'':10}{'read':>9}{'written':>9}{'conflicts':>10}"
     for t in found:
         in_global = f"{t.global_reads:10.2f}{t.global_writes:10.2f}{t.least:10.2f}"
-        in_shared = f"{t.shared_reads:9.2f}{t.shared_writes:9.2f}{f'{t.conflicts:.2f} x':>10}"
+        in_shared = f"{t.shared_reads:9.2f}{t.shared_writes:9.2f}{f'{t.conflicts:.2f} x' if t.conflicts else '-':>10}"
         yield f"{t.task + ' ' + t.version:22}{in_global}{in_shared}"
 
 

@@ -13,11 +13,6 @@
   template __global__ void backward_input_##version<T, K>(const T*, const T*, T*, Sizes);        \
   template __global__ void backward_kernel_##version<T, K>(const T*, const T*, T*, Sizes);
 
-#define UNITS(T, K, A, B, C, D, E, F, G, H)                                                      \
-  template __global__ void forward_v5<T, K, A, B, C, D>(const T*, const T*, T*, Sizes);          \
-  template __global__ void backward_input_v5<T, K, A, B, C, D>(const T*, const T*, T*, Sizes);   \
-  template __global__ void backward_kernel_v5<T, K, E, F, G, H>(const T*, const T*, T*, Sizes);
-
 #define GENERATE_AND_APPLY(version, T, K)                        \
   template __global__ void generate_and_apply_##version<T, K>(  \
       const T*, const T*, const T*, const T*, T*, Sizes);
@@ -26,8 +21,8 @@ OPERATOR(v1, float, 7)
 OPERATOR(v2, float, 7)
 OPERATOR(v3, float, 7)
 OPERATOR(v4, float, 7)
-UNITS(float, 7, 28, 8, 1, 16, 7, 8, 1, 16)
-UNITS(float, 7, 14, 14, 1, 16, 4, 14, 1, 16)
-UNITS(float, 7, 4, 4, 8, 8, 2, 7, 4, 8)
+template __global__ void forward_v5<float, 7, 28, 8, 1, 16>(const float*, const float*, float*, Sizes);
+template __global__ void backward_input_v5<float, 7, 28, 8, 1, 16>(const float*, const float*, float*, Sizes);
+template __global__ void backward_kernel_v5<float, 7, 7, 8, 1, 16>(const float*, const float*, float*, Sizes);
 GENERATE_AND_APPLY(v1, float, 7)
 GENERATE_AND_APPLY(v2, float, 7)

@@ -69,20 +69,17 @@ __device__ inline void read_some(A (&to)[WIDE], const T* from, int count, bool a
 template <int ROWS, int WIDE, typename T, typename A, typename Index>
 __device__ inline void write_vectors(
     T* to, const A (&from)[ROWS][WIDE], Index step, int rows, int count, bool at_once) {
-  if (at_once && count >= WIDE) {
 #pragma unroll
-    for (int p = 0; p < ROWS; ++p) {
-      Vector<T, WIDE> all;
+  for (int p = 0; p < ROWS; ++p) {
+    Vector<T, WIDE> all;
 #pragma unroll
-      for (int q = 0; q < WIDE; ++q) all.at[q] = static_cast<T>(from[p][q]);
-      if (p < rows) *reinterpret_cast<Vector<T, WIDE>*>(to + p * step) = all;
-    }
-  } else {
-#pragma unroll
-    for (int p = 0; p < ROWS; ++p) {
+    for (int q = 0; q < WIDE; ++q) all.at[q] = static_cast<T>(from[p][q]);
+    if (p < rows && at_once && count >= WIDE) {
+      *reinterpret_cast<Vector<T, WIDE>*>(to + p * step) = all;
+    } else if (p < rows) {
 #pragma unroll
       for (int q = 0; q < WIDE; ++q) {
-        if (p < rows && q < count) to[p * step + q] = static_cast<T>(from[p][q]);
+        if (q < count) to[p * step + q] = all.at[q];
       }
     }
   }
@@ -222,19 +219,12 @@ template <typename T, int K, typename Index = long long> struct OwnEntries {
       const int u = t - p;
       if (u < 0 || u >= K) continue;  // in the row of one window only
       const T* from = kernel + u * K * pixels + p * below;
-      if (at_once) {
 #pragma unroll
-        for (int v = 0; v < K; ++v, from += pixels) {
-          const Vector<T, PAIR> pair = read_vector<PAIR>(from);
+      for (int v = 0; v < K; ++v, from += pixels) {
+        const Vector<T, PAIR> pair =
+            at_once ? read_vector<PAIR>(from) : Vector<T, PAIR>{from[0], from[beside]};
 #pragma unroll
-          for (int q = 0; q < PAIR; ++q) entry[p][v][q] = static_cast<A>(pair.at[q]);
-        }
-      } else {
-#pragma unroll
-        for (int v = 0; v < K; ++v, from += pixels) {
-#pragma unroll
-          for (int q = 0; q < PAIR; ++q) entry[p][v][q] = static_cast<A>(from[q * beside]);
-        }
+        for (int q = 0; q < PAIR; ++q) entry[p][v][q] = static_cast<A>(pair.at[q]);
       }
     }
   }

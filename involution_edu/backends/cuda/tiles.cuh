@@ -24,11 +24,7 @@ __device__ inline void load(
     const T* from = images + static_cast<long long>(h) * W + w;
     T* to = tile + row * pitch + column;
     for (int r = 0; r < count; ++r, from += static_cast<long long>(H) * W, to += rows * pitch) {
-      if (inside) {
-        *to = *from;
-      } else {
-        *to = T(0.0f);
-      }
+      *to = inside ? *from : T(0.0f);
     }
   }
 }

@@ -3,41 +3,32 @@
 #include "pairs.cuh"
 
 // ---------------------------------------------------------------------------------------------
-// v5: what v4 computes, with fewer instructions around each product. For float, and groups of a
-// multiple of 16 channels.
-//
-// forward, backward_input: 2 x 2 pixels of 16 channels for a thread as in v4. What is new:
-//   - Sizes of the tile are constants, so that a place in it is one register and a number in the
+// v5: as v4 with fewer instructions around a product, for float and multiples of 16 channels in a group:
+//   - The sizes of a tile are constants, so that a place in it is one register and a number in the
 //     instruction, and no product asks whether its channel exists.
-//   - An index in one group's kernels fits into 32 bits; the next entry is one addition away.
-//   - A copy into shared memory does not wait in a register for the number it copies.
-//   - A small image does not fill a block: a block has several units, each with an own tile.
-//   - Blocks have up to seven full warps, and two of them fit at once: 14 warps wait for memory in
-//     turns, where v4 has 12, of which an eighth are idle on 56 x 56 pixels.
-// backward_kernel: a thread owns 4 pixels of a row and 4 (or 3) rows of the window, so that a row
-//   of 10 numbers of the tile serves 28 products; v4 reads 8 for 14. dy is read a channel ahead.
+//   - An index in the kernels of a group fits into 32 bits; the next entry is an addition away.
+//   - A number is copied into shared memory without a register that waits for it.
+//   - Blocks are full warps on 56 x 56 pixels, two at once, and have several small images.
+//   - backward_kernel: a thread owns 4 pixels of a row and half of the window's rows, so that 10
+//     numbers of the tile serve 28 products, not 8 for 14; dy is read one channel ahead.
 //
-// Counted by CUDA's compiler, not measured: see docs/explanation/cuda.md. No GPU has run it yet.
+// Counted in docs/explanation/cuda.md, not yet run on a GPU.
 // ---------------------------------------------------------------------------------------------
 
-#ifndef OWN_COPIES  // the emulator has some that arrive no sooner than finish_copies
-// Start to copy a number into shared memory, or a zero if it is not inside. From sm_80 on the
-// thread goes on at once, and `from` is not read for a zero; earlier GPUs load and store.
-template <typename T> __device__ inline void start_copy(T* to, const T* from, bool inside) {
+// Start to copy a number into shared memory, or a zero if it is not inside. From sm_80 on the thread
+// goes on at once; earlier GPUs load and store, and in the emulator a copy arrives when waited for.
 #if __CUDA_ARCH__ >= 800
+template <typename T> __device__ inline void start_copy(T* to, const T* from, bool inside) {
   const auto address = static_cast<unsigned>(__cvta_generic_to_shared(to));
   asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(address), "l"(from),
                "r"(inside ? 4 : 0));
-#else
+}
+__device__ inline void finish_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
+#elif !defined(OWN_COPIES)
+template <typename T> __device__ inline void start_copy(T* to, const T* from, bool inside) {
   *to = inside ? *from : T(0.0f);
-#endif
 }
-
-__device__ inline void finish_copies() {
-#if __CUDA_ARCH__ >= 800
-  asm volatile("cp.async.wait_all;" ::: "memory");
-#endif
-}
+__device__ inline void finish_copies() {}
 #endif
 
 constexpr int UNIT_THREADS = 224;  // maximum in a block of v5's forward and backward_input
@@ -66,8 +57,8 @@ struct Unit {
     const int tiles_down = (H + high - 1) / high, tiles_across = (W + wide - 1) / wide;
     const int in_block = UNITS == 1 ? 0 : threadIdx.y / lines, y = threadIdx.y % lines;
     const int number = blockIdx.x * UNITS + in_block, at = number / splits;
-    ng = at / tiles_across / tiles_down, exists = ng < static_cast<long long>(s.N) * s.G;
-    r0 = number % splits * CHANNELS;
+    ng = at / tiles_across / tiles_down, r0 = number % splits * CHANNELS;
+    exists = ng < static_cast<long long>(s.N) * s.G;
     row = at / tiles_across % tiles_down * high, column = at % tiles_across * wide;
     thread = y * ACROSS + threadIdx.x, part = y / TALL;
     i = row + y % TALL * ROWS, j = column + threadIdx.x * COLUMNS;
@@ -174,23 +165,21 @@ backward_input_v5(
       s.H_out, s.W_out, s.H, s.W);
 }
 
-// Rows of the window whose taps a thread of backward_kernel_v5 sums: two threads share a window.
-template <int K> constexpr int TAP_ROWS = (K + 1) / 2;
-
+// Two threads share the window of a pixel: each has the taps of HALF of its rows.
 template <typename T, int K, int ACROSS, int TALL, int UNITS, int CHANNELS>
 __global__ void __launch_bounds__(FEW_THREADS, BLOCKS<T>)
 backward_kernel_v5(
     const T* __restrict__ dy, const T* __restrict__ x, T* __restrict__ dkernel, Sizes s) {
   using A = typename Sum<T>::type;
-  constexpr int FOUR = 4;
+  constexpr int FOUR = 4, HALF = (K + 1) / 2;
   using U = Unit<K, ACROSS, TALL, UNITS, CHANNELS, 1, FOUR, 2>;
   const U unit(s, 1, s.H_out, s.W_out);
   T* shared = shared_memory<T>();
   const int C_g = s.C / s.G, pixels = s.H_out * s.W_out;
-  const int u0 = unit.part * TAP_ROWS<K>, ij = unit.i * s.W_out + unit.j;
+  const int u0 = unit.part * HALF, ij = unit.i * s.W_out + unit.j;
   const bool mine = unit.down > 0 && unit.right > 0, dy_at_once = in_vectors<FOUR>(dy, s.W_out);
 
-  A sum[TAP_ROWS<K>][K][FOUR] = {};
+  A sum[HALF][K][FOUR] = {};
   for (int r0 = 0; r0 < C_g; r0 += CHANNELS) {
     const long long nc = unit.ng * C_g + r0;
     copy_tile(
@@ -209,7 +198,7 @@ backward_kernel_v5(
         for (int q = 0; q < FOUR; ++q) gradient[q] = next[q];
         if (r + 1 < CHANNELS) read_some(next, from += pixels, unit.right, dy_at_once);
 #pragma unroll
-        for (int u = 0; u < TAP_ROWS<K>; ++u) {
+        for (int u = 0; u < HALF; ++u) {
           if (u0 + u < K) {
             A row[K + FOUR - 1];
             read_row<FOUR>(row, corner + u * U::pitch);
@@ -228,7 +217,7 @@ backward_kernel_v5(
   const bool at_once = in_vectors<FOUR>(dkernel, s.W_out);
   T* to = dkernel + (unit.ng * K + u0) * K * pixels + ij;
 #pragma unroll
-  for (int u = 0; u < TAP_ROWS<K>; ++u) {
+  for (int u = 0; u < HALF; ++u) {
     write_vectors(to + u * K * pixels, sum[u], pixels, u0 + u < K ? K : 0, unit.right, at_once);
   }
 }

@@ -7,7 +7,7 @@ GPU: `plan` is arithmetic, and its plans also run on the processor (``emulator``
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -148,17 +148,17 @@ def _strides(geom: Geometry) -> Pair:
     return min(geom.stride[0], geom.padded_size[0]), min(geom.stride[1], geom.padded_size[1])
 
 
-def name_expression(task: str, version: Version, dtype: np.dtype[Any], window: int) -> str:
+def name_expression(
+    task: str, version: Version, dtype: np.dtype[Any], window: int, block: tuple[int, ...] = ()
+) -> str:
     """Return the C++ name of a CUDA kernel, such as "forward_v3<__half, 7>"; 0 is any window."""
-    return f"{task}_{version.name}<{STORAGE[dtype]}, {window}>"
+    return f"{task}_{version.name}<{', '.join(map(str, (STORAGE[dtype], window, *block)))}>"
 
 
 def all_names(task: str, version: Version, dtype: np.dtype[Any]) -> list[str]:
     """Return the C++ names of all CUDA kernels that a version of ``task`` has for this dtype."""
-    names = [name_expression(task, version, dtype, window) for window in version.windows]
-    if not version.blocks:
-        return names
-    return [_with_block(n, b) for n in names for b in version.blocks[task] if dtype == np.float32]
+    blocks = version.blocks.get(task, ((),)) if dtype == np.float32 or not version.blocks else ()
+    return [name_expression(task, version, dtype, w, b) for w in version.windows for b in blocks]
 
 
 def compiled_window(geom: Geometry) -> int:
@@ -183,15 +183,15 @@ def plan(
     if not version.takes(geom, dtype):
         need = f"stride 1 and a square window of {', '.join(map(str, WINDOWS))} without dilation"
         if version.blocks:
-            need += (
-                f", float32, a multiple of 16 channels in a group, images below {MAX_UNIT} pixels"
-            )
+            need += ", float32, a multiple of 16 channels in a group, fewer than 2^25 pixels"
         raise ArgumentError("version", f"is {version.name} for {geom} in {dtype}", need)
     name = name_expression(task, version, dtype, compiled_window(geom))
     shape = result_shape(task, geom)
+    units = 1
     if version.blocks:
-        return _plan_of_units(task, version, geom, name)
-    if task not in version.channels:
+        own_block, units, grid, block, shared = _plan_of_units(task, version, geom)
+        name = name_expression(task, version, dtype, geom.window[0], own_block)
+    elif task not in version.channels:
         grid, block, shared = -(-prod(shape) // THREADS), (THREADS, 1), 0
     else:
         own = version.pairs.get(task, (1, 1))
@@ -216,24 +216,16 @@ def plan(
                 weights = (features + 1) * K * (-(-K // 4) * 4)  # a row of the window in fours
                 numbers += weights + features * _area(*tile, wide, own[0])
         shared = numbers * itemsize
-    return _launch(name, geom, grid, block, shared)
-
-
-def _launch(name: str, geom: Geometry, grid: int, block: Pair, shared: int) -> Launch:
     if grid > MAX_GRID:
         raise ArgumentError("x", f"has shape {geom.x_shape}", "fewer images for one launch")
-    return Launch(name, grid, block, shared)
+    return Launch(name, -(-grid // units), block, shared)
 
 
-def _plan_of_units(task: str, version: Version, geom: Geometry, name: str) -> Launch:
-    """Return the launch of a version with `Version.blocks`: the one that copies fewest columns."""
+def _plan_of_units(task: str, version: Version, geom: Geometry) -> tuple[Any, ...]:
+    """Return the block that copies fewest columns, its units, all units, and as in `Launch`."""
     K, (H, W), own = geom.window[0], result_shape(task, geom)[-2:], version.pairs[task]
-
-    def columns_copied(block: Block) -> int:
-        wide = own[1] * block[0]
-        return -(-W // wide) * (wide + K - 1)
-
-    block = min(version.blocks[task], key=columns_copied)
+    wide = {block: own[1] * block[0] for block in version.blocks[task]}
+    block = min(wide, key=lambda block: -(-W // wide[block]) * (wide[block] + K - 1))
     across, tall, units, channels = block
     tile = own[0] * tall, own[1] * across
     rows, columns = _with_margin(task, tile, geom)
@@ -241,14 +233,8 @@ def _plan_of_units(task: str, version: Version, geom: Geometry, name: str) -> La
     # Two threads share the window of a pixel of dkernel, and add up all channels of the group.
     parts, splits = (2, 1) if task == "backward_kernel" else (1, geom.C_g // channels)
     count = geom.N * geom.G * splits * -(-H // tile[0]) * -(-W // tile[1])
-    threads, shared = (across, tall * parts * units), 4 * units * channels * rows * columns
-    return replace(
-        _launch(_with_block(name, block), geom, count, threads, shared), grid=-(-count // units)
-    )
-
-
-def _with_block(name: str, block: Block) -> str:
-    return f"{name[:-1]}, {', '.join(map(str, block))}>"
+    shared = 4 * units * channels * rows * columns
+    return block, units, count, (across, tall * parts * units), shared
 
 
 def _threads(size: int, limit: int, pixels: int) -> int:
@@ -280,7 +266,9 @@ def highest_that_fits(
     taking = [version for version in versions if version.takes(geom, dtype)] or versions
     plans = [(version, plan(task, version, geom, dtype, features)) for version in taking]
     for version, planned in reversed(plans):
-        if planned.shared <= limit[0]:
+        # One block of compiled-in size alone would leave too few warps to wait for memory in turns.
+        two = version.blocks and len(plans) > 1
+        if (2 if two else 1) * planned.shared <= limit[0]:
             return version, planned
     got = f"needs {planned.shared} bytes of shared memory for {geom}"
     raise ArgumentError(planned.name, got, f"at most {limit[0]} {limit[1]}: use an earlier version")

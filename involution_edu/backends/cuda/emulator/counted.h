@@ -1,10 +1,8 @@
 // A float that counts where it is read and written. On the GPU, the stack of a fiber is registers.
-// Included before the CUDA source; counted_vectors.h after it.
 #pragma once
 
-inline unsigned long long reads[2], writes[2];  // of global memory, of shared memory
-// Cycles that shared memory takes to answer all reads of it, and the least without bank conflicts.
-inline unsigned long long cycles, least_cycles;
+// Reads and writes of global memory, of shared memory; cycles of its reads, and without conflicts.
+inline unsigned long long counts[6], *const reads = counts, *const writes = counts + 1;
 
 struct Counted {
   float value;
@@ -17,18 +15,17 @@ struct Counted {
     count(writes);
     return *this;
   }
-  // Count `numbers` adjacent ones, from this one on, that are moved by one instruction.
-  void count(unsigned long long* counts, unsigned numbers = 1) const {
+  void count(unsigned long long* kind, unsigned numbers = 1) const {
     const char* here = reinterpret_cast<const char*>(this);
     const char* memory = reinterpret_cast<const char*>(shared);
     const std::vector<char>& stack = host::running->stack;
     if (memory <= here && here < memory + sizeof(shared)) {
-      counts[1] += numbers;
-      if (counts == reads) {
+      kind[2] += numbers;
+      if (kind == reads) {
         host::running->reads.push_back({static_cast<unsigned>(here - memory) / 4, numbers});
       }
     } else if (here < stack.data() || stack.data() + stack.size() <= here) {
-      counts[0] += numbers;
+      kind[0] += numbers;
     }
   }
 };
@@ -41,7 +38,7 @@ inline void count_cycles(unsigned first, unsigned threads) {
   for (unsigned t = first; t < std::min(first + 32, threads); ++t) {
     lanes.push_back(&host::fibers[t].reads);
     if (lanes.back()->empty()) continue;
-    if (some && some->size() != lanes.back()->size()) return;
+    if (some && some->size() != lanes.back()->size()) return;  // they branched: not counted
     some = lanes.back();
   }
   for (std::size_t k = 0; some && k < some->size(); ++k) {
@@ -56,17 +53,13 @@ inline void count_cycles(unsigned first, unsigned threads) {
       }
       std::size_t most = 0;
       for (const auto& bank : banks) most = std::max(most, bank.size());
-      cycles += most, least_cycles += most > 0;
+      counts[4] += most, counts[5] += most > 0;
     }
   }
 }
 
-// Called by the emulator between two barriers.
-inline const bool counting = [] {
-  host::after_round = [] {
-    const unsigned threads = blockDim.x * blockDim.y;
-    for (unsigned first = 0; first < threads; first += 32) count_cycles(first, threads);
-    for (auto& fiber : host::fibers) fiber.reads.clear();
-  };
-  return true;
-}();
+inline const bool counting = (host::after_round = [] {  // between two barriers
+  const unsigned threads = blockDim.x * blockDim.y;
+  for (unsigned first = 0; first < threads; first += 32) count_cycles(first, threads);
+  for (auto& fiber : host::fibers) fiber.reads.clear();
+}, true);

@@ -3,7 +3,7 @@
 
 template <> struct Sum<Counted> { using type = float; };
 
-// Preferred to that of pairs.cuh: numbers that one instruction reads are counted as such.
+// Preferred to that of pairs.cuh: the numbers that one instruction reads.
 template <int COUNT> Vector<Counted, COUNT> read_vector(const Counted* from) {
   Vector<Counted, COUNT> all;
   from->count(reads, COUNT);
@@ -12,11 +12,6 @@ template <int COUNT> Vector<Counted, COUNT> read_vector(const Counted* from) {
 }
 
 extern "C" void take_counts(unsigned long long* taken) {
-  for (int memory : {0, 1}) {
-    taken[2 * memory] = reads[memory];
-    taken[2 * memory + 1] = writes[memory];
-    reads[memory] = writes[memory] = 0;
-  }
-  taken[4] = cycles, taken[5] = least_cycles;
-  cycles = least_cycles = 0;
+  std::copy_n(counts, 6, taken);
+  std::fill_n(counts, 6, 0);
 }

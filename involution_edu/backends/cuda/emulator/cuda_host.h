@@ -48,9 +48,7 @@ namespace host {
 enum Order { FORWARD, REVERSE, SHUFFLED };
 enum Outcome { FINE, BARRIER_MISSED, SHARED_OVERRUN };
 
-struct Read {  // of shared memory: the first number and how many, counted only by counted.h
-  unsigned at, numbers;
-};
+struct Read { unsigned at, numbers; };  // of adjacent numbers of shared memory: see counted.h
 
 struct Fiber {
   ucontext_t context;
@@ -126,9 +124,7 @@ Outcome launch(
 
 }  // namespace host
 
-// A copy into shared memory arrives only when its thread waits for it: see units.cuh.
-#define OWN_COPIES
-
+#define OWN_COPIES  // of units.cuh: a copy arrives only when its thread waits for it
 template <typename T> void start_copy(T* to, const T* from, bool inside) {
   host::running->copies.push_back([=] { *to = inside ? *from : T(0.0f); });
 }
