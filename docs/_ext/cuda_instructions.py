@@ -83,7 +83,8 @@ def _files(name: str) -> Iterator[Path]:
 
 def longest_ways(lines: list[str]) -> Iterator[list[str]]:
     """Yield, for each innermost loop, the instructions on the longest way once through it."""
-    labels, code = {}, []
+    labels: dict[str, int] = {}
+    code: list[str] = []
     for line in lines:
         if label := re.match(r"(\.L_\w+):", line):
             labels[label[1]] = len(code)

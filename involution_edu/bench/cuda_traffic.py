@@ -76,7 +76,8 @@ def measure(geom: Geometry = STAGE) -> list[Traffic]:
             counts = (ctypes.c_ulonglong * 6)()
             program.library.take_counts(counts)
             least = (sum(a.size for a in operands[task]) + result.size) / result.size
-            moved = (n / result.size for n in counts[:4])
+            read, written, shared_read, shared_written = (n / result.size for n in counts[:4])
+            moved = read, written, shared_read, shared_written
             found.append(Traffic(task, version, *moved, least, counts[4] / max(counts[5], 1)))
     return found
 

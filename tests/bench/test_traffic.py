@@ -11,7 +11,7 @@ from pathlib import Path
 import needs
 import pytest
 
-from involution_edu.backends.cuda import fused
+from involution_edu.backends.cuda import fused, versions
 from involution_edu.backends.cuda.versions import VERSIONS
 from involution_edu.bench import cuda_traffic as traffic
 from involution_edu.geometry import make_geometry
@@ -94,10 +94,10 @@ def test_bank_conflicts_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {(t.task, t.version): t.conflicts for t in measured()}
     assert found.pop(("backward_kernel", "v5")) == pytest.approx(1.2)
     assert set(found.values()) == {0, 1}  # 0: none was counted
-    source = traffic.versions.cuda_source()
+    source = versions.cuda_source()
     assert source.count("(wide - columns) & 31") == 1
     fault = source.replace("(wide - columns) & 31", "0")
-    monkeypatch.setattr(traffic.versions, "cuda_source", lambda: fault)
+    monkeypatch.setattr(versions, "cuda_source", lambda: fault)
     before = {(t.task, t.version): t.conflicts for t in traffic.measure()}
     for version in ("v2", "v3"):
         assert before["forward", version] == before["backward_kernel", version] == 2
@@ -106,8 +106,8 @@ def test_bank_conflicts_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 @needs.compiler
 def test_the_documentation_has_these_numbers() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    for task, versions in (("forward", VERSIONS), (fused.TASK, fused.VERSIONS)):
-        change = {version.name: version.change for version in versions}
+    for task, table in (("forward", VERSIONS), (fused.TASK, fused.VERSIONS)):
+        change = {version.name: version.change for version in table}
         rows = [
             f"| {t.version} | {t.global_reads + t.global_writes:.1f} | {t.least:.1f} | "
             f"{t.shared_reads:.0f} | {change[t.version]} |"
