@@ -3,7 +3,7 @@
 #include "pairs.cuh"
 
 // ---------------------------------------------------------------------------------------------
-// v5: as v4 with fewer instructions around a product, for float and multiples of 16 channels in a group:
+// v5: as v4 with fewer instructions around a product, for float and 16, 32, ... channels a group:
 //   - The sizes of a tile are constants, so that a place in it is one register and a number in the
 //     instruction, and no product asks whether its channel exists.
 //   - An index in the kernels of a group fits into 32 bits; the next entry is an addition away.
@@ -11,7 +11,6 @@
 //   - Blocks are full warps on 56 x 56 pixels, two at once, and have several small images.
 //   - backward_kernel: a thread owns 4 pixels of a row and half of the window's rows, so that 10
 //     numbers of the tile serve 28 products, not 8 for 14; dy is read one channel ahead.
-//
 // Counted in docs/explanation/cuda.md, not yet run on a GPU.
 // ---------------------------------------------------------------------------------------------
 
@@ -44,9 +43,8 @@ struct Unit {
   static constexpr int channels = CHANNELS, threads = ACROSS * TALL * PARTS;
 
   long long ng;
-  bool exists;      // in the last block there may be room for more
-  int r0;           // its first channel in the group
-  int row, column;  // of its first pixel
+  bool exists;          // in the last block there may be room for more
+  int r0, row, column;  // its first channel in the group and its first pixel
   int thread, part;
   int i, j, down, right;  // as in PairTile
   int tile, corner;       // indices in shared memory
@@ -56,7 +54,7 @@ struct Unit {
     constexpr int high = ROWS * TALL, wide = COLUMNS * ACROSS, lines = TALL * PARTS;
     const int tiles_down = (H + high - 1) / high, tiles_across = (W + wide - 1) / wide;
     const int in_block = UNITS == 1 ? 0 : threadIdx.y / lines, y = threadIdx.y % lines;
-    const int number = blockIdx.x * UNITS + in_block, at = number / splits;
+    const unsigned number = blockIdx.x * UNITS + in_block, at = number / splits;
     ng = at / tiles_across / tiles_down, r0 = number % splits * CHANNELS;
     exists = ng < static_cast<long long>(s.N) * s.G;
     row = at / tiles_across % tiles_down * high, column = at % tiles_across * wide;
