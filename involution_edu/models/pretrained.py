@@ -11,13 +11,14 @@ from ..checkpoint import load_weights
 from ..nn import Module
 from .edge import EdgeDenoiser
 from .salt_and_pepper import salt_and_pepper_layer
-from .small import small_rednet
+from .small import small_rednet, small_segmentor
 
 FOLDER = Path(__file__).parent / "weights"
 PRETRAINED: dict[str, Callable[[], Module]] = {
     "salt-and-pepper": partial(salt_and_pepper_layer, rng=0),
     "edge": partial(EdgeDenoiser, rng=0),
     "digits": partial(small_rednet, 10, rng=0),
+    "segment": partial(small_segmentor, rng=0),
 }
 
 
@@ -28,8 +29,8 @@ def pretrained(name: str) -> Module:
     ----------
     name : str
         "salt-and-pepper", a layer that removes salt-and-pepper noise from a colour photo;
-        "edge", an `EdgeDenoiser`, which removes Gaussian noise from a colour photo; or "digits", a
-        small RedNet for 8 x 8 digits. The model card ``weights/NAME.md`` gives the training data and the test score.
+        "edge", an `EdgeDenoiser`, which removes Gaussian noise from a colour photo; "digits", a
+        small RedNet for 8 x 8 digits; or "segment", a `small_segmentor` of digits in photos. The model card ``weights/NAME.md`` gives the training data and the test score.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A RedNet and a ResNet of one architecture for images of 8x8 to 64x64 pixels."""
+"""A RedNet and a ResNet of one architecture for images of 8x8 to 64x64 pixels; a segmentor."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from ..arguments import IntOrPair, Rng, as_choice, as_generator
 from ..nn.generators import GENERATORS
+from .dense import SemanticFPN
 from .rednet import conv3x3, conv_unit
 from .residual import ResidualNetwork
 
@@ -25,13 +26,14 @@ def small_rednet(
     group_channels: int = 16,
     reduction: int = 4,
     generator: str = "pixel",
+    stride: int = 1,
     rng: Rng = None,
     dtype: DTypeLike = np.float32,
 ) -> ResidualNetwork:
     """Return a RedNet for small images.
 
-    The stem is one 3x3 convolution of stride 1, without pooling. Only the spatial layer of the
-    blocks differs from `small_resnet`.
+    The stem is one 3x3 convolution, without pooling. Only the spatial layer of the blocks differs
+    from `small_resnet`.
 
     Parameters
     ----------
@@ -48,6 +50,8 @@ def small_rednet(
     generator : {"constant", "pixel", "comparison"}
         What makes the kernels: `involution_edu.nn.DepthwiseConv2d`, `Involution2d`, which makes the
         network a RedNet, or `LocalAttention2d`.
+    stride : int
+        Of the stem.
     rng : Generator, int or None
         Source of the weights.
     dtype : float32 or float64
@@ -73,7 +77,7 @@ def small_rednet(
     options = choices[as_choice("generator", generator, choices)]
     spatial = partial(GENERATORS[generator], kernel_size=kernel_size, **options)
     rng = as_generator(rng)
-    stem = {"stem": conv_unit(in_channels, channels, rng=rng, dtype=dtype)}
+    stem = {"stem": conv_unit(in_channels, channels, stride=stride, rng=rng, dtype=dtype)}
     return ResidualNetwork(stem, {}, blocks, spatial, channels, num_classes, rng=rng, dtype=dtype)
 
 
@@ -83,6 +87,7 @@ def small_resnet(
     *,
     blocks: Sequence[int] = (1, 1, 1),
     channels: int = 16,
+    stride: int = 1,
     rng: Rng = None,
     dtype: DTypeLike = np.float32,
 ) -> ResidualNetwork:
@@ -90,7 +95,7 @@ def small_resnet(
 
     Parameters
     ----------
-    num_classes, in_channels, blocks, channels, rng, dtype
+    num_classes, in_channels, blocks, channels, stride, rng, dtype
         As in `small_rednet`.
 
     Returns
@@ -105,5 +110,12 @@ def small_resnet(
     (2, 4)
     """
     rng = as_generator(rng)
-    stem = {"stem": conv_unit(in_channels, channels, rng=rng, dtype=dtype)}
+    stem = {"stem": conv_unit(in_channels, channels, stride=stride, rng=rng, dtype=dtype)}
     return ResidualNetwork(stem, {}, blocks, conv3x3, channels, num_classes, rng=rng, dtype=dtype)
+
+
+def small_segmentor(kind: str = "inv", *, rng: Rng = None) -> SemanticFPN:
+    """Return a RedNet ("inv") or ResNet ("conv") with an FPN: 0 for no digit, d + 1 for digit d."""
+    make: Any = {"inv": small_rednet, "conv": small_resnet}[kind]
+    backbone = make(1, 3, stride=2, rng=(rng := as_generator(rng)))
+    return SemanticFPN(backbone, 11, kind, channels=32, head_channels=24, stride=2, rng=rng)

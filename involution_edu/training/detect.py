@@ -16,28 +16,29 @@ from ..arrays import Array
 from ..models.dense import Detections, Objects, RetinaNet
 from ..models.rednet import conv3x3, conv_unit
 from ..models.residual import ResidualNetwork
-from ..nn import Involution2d, Module
+from ..nn import Involution2d, MaxPool2d
 from ..nn.losses import Loss
 from .data import Data
 from .scenes import SIZE, compose
 
 EPOCH, TESTED = 2000, 300  # scenes composed for an epoch, for the test and for the validation
 DIGITS = 10
-HEAD: dict[str, Any] = {"channels": 48, "convs": 1, "scales_per_octave": 2}
+HEAD: dict[str, Any] = {"channels": 64, "convs": 1, "scales_per_octave": 2}
 
 
 def load() -> Data:
     """Return scenes and their objects; those to train on are numbers, for `composed`."""
-    numbers = np.arange(EPOCH)
-    return Data(numbers, numbers, *_scenes("test", TESTED), *_scenes("val", TESTED))
+    numbers: Any = np.arange(EPOCH)
+    return Data(numbers, numbers, *scenes_of("test", TESTED), *scenes_of("val", TESTED))
 
 
 def composed(x: Array, target: NDArray[Any], rng: Generator) -> tuple[Array, NDArray[Any]]:
     """Return as many new scenes as there are numbers in a batch, and their objects."""
-    return _scenes("train", len(x), int(rng.integers(2**31)))
+    return scenes_of("train", len(x), int(rng.integers(2**31)))
 
 
-def _scenes(part: str, count: int, seed: int = 0) -> tuple[Array, NDArray[Any]]:
+def scenes_of(part: str, count: int, seed: int = 0) -> tuple[Array, NDArray[Any]]:
+    """Return the first scenes of a part for a seed, and their objects."""
     scenes = compose(part, count, seed=seed)
     return scenes.x, packed(Objects(a.boxes, a.labels) for a in scenes.objects)
 
@@ -50,16 +51,16 @@ def packed(items: Iterable[Any]) -> NDArray[Any]:
     return array
 
 
-def detector(kind: str, neck: str, seed: int) -> RetinaNet:
-    """Return a RetinaNet whose levels have strides of 4, 8, 16 and 32 pixels.
+def detector(kind: str, seed: int) -> RetinaNet:
+    """Return a RetinaNet on a RedNet ("inv") or a ResNet ("conv"), with such a neck.
 
-    The smallest anchors have an area of 16 x 16 pixels.
+    Its finest level has a stride of 8 pixels and anchors from 32 x 32 pixels on.
     """
     rng = np.random.default_rng(seed)
-    spatial: Any = conv3x3 if kind == "resnet" else partial(Involution2d, kernel_size=7)
+    spatial: Any = partial(Involution2d, kernel_size=7) if kind == "inv" else conv3x3
     stem = {"stem": conv_unit(3, 16, stride=2, rng=rng, dtype=np.float32)}
-    backbone = ResidualNetwork(stem, {}, (1, 1, 1), spatial, 16, 1, rng=rng)
-    model = RetinaNet(backbone, DIGITS, neck, stride=2, **HEAD, rng=rng)
+    backbone = ResidualNetwork(stem, {"maxpool": MaxPool2d(2)}, (1, 1, 1), spatial, 16, 1, rng=rng)
+    model = RetinaNet(backbone, DIGITS, kind, **HEAD, rng=rng)
     model.frozen = ()  # nothing was trained before
     return model
 
@@ -118,7 +119,11 @@ def _rows(items: Sequence[Any]) -> list[dict[str, Any]]:
         for box, label, score in zip(item.boxes, item.labels, scores, strict=True):
             x0, y0, x1, y1 = box.tolist()
             size = x1 - x0, y1 - y0
-            about = {"image_id": image, "category_id": int(label), "score": float(score)}
+            about: dict[str, Any] = {
+                "image_id": image,
+                "category_id": int(label),
+                "score": float(score),
+            }
             about |= {"bbox": [x0, y0, *size], "area": size[0] * size[1], "iscrowd": 0}
             rows.append({"id": len(rows) + 1, **about})
     return rows

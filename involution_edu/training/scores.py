@@ -42,12 +42,22 @@ class Unit:
 WHITE = 255 / STD  # distance from black to white after `photo_to_x`, by channel
 ACCURACY = Unit("accuracy", "%", 100.0, 1)
 AP50 = Unit("AP50", "%", 100.0, 1)
+MEAN_IOU = Unit("mIoU", "%", 100.0, 1)
 DECIBEL = Unit("PSNR", "dB", 1.0, 2)
 
 
 def accuracy(logits: Array, labels: NDArray[Any]) -> float:
     """Return the fraction of rows (N, K) whose largest logit is that of the label."""
     return float((logits.argmax(axis=1) == labels).mean())
+
+
+def mean_iou(logits: Array, labels: NDArray[Any]) -> float:
+    """Return the mean over the classes of intersection / union of the pixels (N, H, W) of each."""
+    classes = logits.shape[1]
+    pairs = classes * labels + logits.argmax(axis=1)  # of a true and a predicted class
+    counts = np.bincount(pairs.ravel(), minlength=classes**2).reshape(classes, classes)
+    union = counts.sum(axis=0) + counts.sum(axis=1) - counts.diagonal()
+    return float((counts.diagonal()[union > 0] / union[union > 0]).mean())
 
 
 def psnr(y: Array, clean: Array) -> float:

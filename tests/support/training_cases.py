@@ -51,7 +51,7 @@ STRIPES = Task(
     {"small": network, "other": network},
     RECIPE,
     ACCURACY,
-    lambda recipe: nn.CrossEntropy(recipe.label_smoothing),
+    lambda recipe, _: nn.CrossEntropy(recipe.label_smoothing),
     accuracy,
     partial(shifted, pixels=1),
     lambda data: {"guess": 0.5},

@@ -17,15 +17,9 @@ RATIOS = 0.5, 1.0, 2.0
 
 
 class AnchorHead(Module):
-    """K scores and 4 box deltas for each of A anchors a pixel, by the same layers on every level.
+    """K scores and 4 box deltas for each of A anchors a pixel, by the same layers on every level."""
 
-    Attributes
-    ----------
-    anchors : list of ndarray
-        Those of every level of the last pass.
-    """
-
-    anchors: Sequence[Array] = ()
+    anchors: Sequence[Array] = ()  # of every level of the last pass
     scales: Sequence[float]  # of the anchors
     stride: int  # of the first level
     classes: int  # K

@@ -96,26 +96,14 @@ def check_boxes(name: str, boxes: Array) -> None:
 
 
 def make_anchors(
-    sizes: Sequence[tuple[int, int]],
-    stride: int,
-    scales: Sequence[float],
-    ratios: Sequence[float] = (0.5, 1.0, 2.0),
+    sizes: Sequence[tuple[int, int]], stride: int, scales: Sequence[float], ratios: Sequence[float]
 ) -> list[Array]:
     """Return the anchors of every level, (H_l * W_l * A, 4), pixel by pixel.
 
-    Parameters
-    ----------
-    sizes : sequence of (int, int)
-        Rows and columns of the levels.
-    stride : int
-        Of the first level, in pixels of the image; it doubles with every level.
-    scales : sequence of float
-        Side of a square anchor, in strides.
-    ratios : sequence of float
-        Height / width; the area stays that of the square.
+    ``sizes`` are the rows and columns of the levels; ``stride`` is that of the first, in pixels of
+    the image, and doubles with every level. A square anchor has a side of ``scales`` strides; the
+    ``ratios`` of height to width keep its area.
 
-    Examples
-    --------
     >>> make_anchors([(1, 2)], 8, [2.0], [1.0])[0]
     array([[-8., -8.,  8.,  8.],
            [ 0., -8., 16.,  8.]])
@@ -134,8 +122,6 @@ def make_anchors(
 def encode(boxes: Array, targets: Array, deviations: Deviations = (1, 1, 1, 1)) -> Array:
     """Return (dx, dy, dw, dh), which lead from ``boxes`` to ``targets``, in ``deviations``.
 
-    Examples
-    --------
     >>> encode(np.array([[0.0, 0.0, 4.0, 2.0]]), np.array([[1.0, 0.0, 5.0, 2.0]]))
     array([[0.25, 0.  , 0.  , 0.  ]])
     """
@@ -150,8 +136,6 @@ def decode(
 ) -> Array:
     """Return the boxes that ``deltas`` lead to, clipped to an ``image`` of (H, W).
 
-    Examples
-    --------
     >>> decode(np.array([[0.0, 0.0, 4.0, 2.0]]), np.array([[0.5, 0.0, 0.0, 0.0]]), (9, 5))
     array([[2., 0., 5., 2.]])
     """
@@ -168,8 +152,6 @@ def decode(
 def iou(boxes: Array, others: Array) -> Array:
     """Return the intersection over union of every box with every other: (M, 4), (P, 4) -> (M, P).
 
-    Examples
-    --------
     >>> iou(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 3.0, 2.0], [2.0, 0.0, 3.0, 2.0]]))
     array([[0.33333333, 0.        ]])
     """
@@ -188,13 +170,11 @@ def nms(boxes: Array, scores: Array, groups: Indices, threshold: float, most: in
     A box is left out if its intersection over union with a kept one of its group, such as a class
     or a level, is above ``threshold``.
 
-    Examples
-    --------
     >>> boxes = np.array([[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 3.0], [4.0, 0.0, 8.0, 4.0]])
     >>> nms(boxes, np.array([0.5, 0.9, 0.1]), np.array([0, 0, 0]), 0.5, 9)
     array([1, 2])
     """
-    order, kept = np.argsort(-scores, kind="stable"), []
+    order, kept = np.argsort(-scores, kind="stable"), list[Any]()
     while len(order) and len(kept) < most:
         best, rest = order[0], order[1:]
         kept.append(best)
@@ -204,11 +184,7 @@ def nms(boxes: Array, scores: Array, groups: Indices, threshold: float, most: in
 
 
 def assign(
-    boxes: Array,
-    objects: Array,
-    positive: float,
-    negative: float,
-    minimum: float | None = None,
+    boxes: Array, objects: Array, positive: float, negative: float, minimum: float | None = None
 ) -> Indices:
     """Return, for each box, the index of its object, `NEGATIVE` or `IGNORED`.
 
@@ -216,8 +192,6 @@ def assign(
     least ``positive``; below ``negative`` it is negative. With ``minimum``, the boxes that
     overlap an object most, by at least this much, belong to it in any case.
 
-    Examples
-    --------
     >>> boxes = np.array([[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 2.0], [5.0, 5.0, 6.0, 6.0]])
     >>> assign(boxes, boxes[:1], 0.7, 0.3)
     array([ 0, -2, -1])
@@ -242,8 +216,6 @@ def sample(
 ) -> tuple[Indices, Indices]:
     """Return the indices of at most ``count`` random boxes: positive ones, and negative ones.
 
-    Examples
-    --------
     >>> positive, negative = sample(np.array([-1, 0, -2, -1]), 2, 0.5, np.random.default_rng(0))
     >>> positive, len(negative)
     (array([1]), 1)

@@ -18,13 +18,11 @@ from .parts import conv_module
 SPATIAL = ("conv", "inv")
 
 
-def spatial_layer(
-    kind: str, channels: int, *, relu: bool = False, rng: Rng, dtype: DTypeLike
-) -> Module:
-    """Return a 3x3 convolution with bias as ``conv``, or a 7x7 involution; with ReLU if asked."""
+def spatial_layer(kind: str, channels: int, *, relu: bool = False, **made: Any) -> Module:
+    """Return a 3x3 convolution with bias as ``conv``, with ReLU if asked, or a 7x7 involution."""
     if as_choice("kind", kind, SPATIAL) == "conv":
-        return conv_module(channels, channels, 3, relu=relu, rng=rng, dtype=dtype)
-    return Involution2d(channels, 7, rng=rng, dtype=dtype)
+        return conv_module(channels, channels, 3, relu=relu, **made)
+    return Involution2d(channels, 7, **made)
 
 
 class FPN(Module):
@@ -88,10 +86,12 @@ class FPN(Module):
             self.pooled = 0
         self.fpn_convs = Sequential(*convs)
 
+    def _convs(self) -> tuple[list[Module], ...]:
+        return tuple([*a.children().values()] for a in (self.lateral_convs, self.fpn_convs))
+
     def forward(self, features: Any) -> Any:
         """Return the levels (N, channels, H_l, W_l), the finest first."""
-        lateral = list(self.lateral_convs.children().values())
-        convs = list(self.fpn_convs.children().values())
+        lateral, convs = self._convs()
         if len(features) != len(lateral):
             need = f"{len(lateral)} of them, the finest first"
             raise ArgumentError("features", f"has {len(features)} arrays", need)
@@ -109,8 +109,7 @@ class FPN(Module):
 
     def backward(self, dlevels: Any) -> Any:
         """Return the gradient of every array of the features."""
-        lateral = list(self.lateral_convs.children().values())
-        convs, dlevels = list(self.fpn_convs.children().values()), list(dlevels)
+        (lateral, convs), dlevels = self._convs(), list(dlevels)
         for _ in range(self.pooled):
             dpooled = dlevels.pop()
             dlevels[-1] = dlevels[-1].copy()

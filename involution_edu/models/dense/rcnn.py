@@ -30,18 +30,13 @@ class FasterRCNN(DenseNetwork):
 
     Parameters
     ----------
-    backbone : ResidualNetwork
-        Its classifier is removed.
-    num_classes : int
+    backbone, num_classes, stride, rng, dtype
+        As in `RetinaNet`. ``rng`` also samples the boxes that the losses are of.
     neck, head : {"conv", "inv"}
         Kind of the spatial layers of the `FPN`, and of the region proposal network (and, in
         `MaskRCNN`, of the mask head).
     channels, hidden : int
         Of the neck and the heads, and of the two fully connected layers.
-    stride : int
-        Of the first stage of the backbone.
-    rng, dtype
-        As in `models.rednet`. ``rng`` also samples the boxes that the losses are of.
 
     References
     ----------

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from ...arguments import Rng, as_int
+from ...arguments import as_int
 from ...arrays import Array
 from ...nn import (
     Conv2d,
@@ -31,30 +31,16 @@ FINEST_SIZE = 56  # pixels: boxes of less than twice this use the finest level
 
 
 class RPNHead(AnchorHead):
-    """The region proposal network: whether an anchor has an object, and its box.
-
-    Parameters
-    ----------
-    channels : int
-    kind : {"conv", "inv"}
-        Whether ``rpn_conv`` is a 3x3 convolution or a 7x7 involution.
-    stride : int
-        Of the first level.
-    rng, dtype
-        As in `models.rednet`.
-    """
+    """The region proposal network: whether an anchor has an object, and its box."""
 
     scales, classes = (8.0,), 1
     overlaps, sampled = (0.7, 0.3, 0.3), 256
 
-    def __init__(
-        self, channels: int, kind: str, stride: int, *, rng: Rng, dtype: DTypeLike
-    ) -> None:
-        self.stride = stride
-        layer = spatial_layer(kind, channels, rng=rng, dtype=dtype)
+    def __init__(self, channels: int, kind: str, stride: int, **made: Any) -> None:
+        self.stride, self.relu, count = stride, ReLU(), self.anchors_per_pixel
+        layer = spatial_layer(kind, channels, **made)
         self.rpn_conv = layer.children()["conv"] if kind == "conv" else layer
-        last = partial(output_conv, channels, rng=rng, dtype=dtype)
-        self.relu, count = ReLU(), self.anchors_per_pixel
+        last: Any = partial(output_conv, channels, **made)
         self.rpn_cls, self.rpn_reg = last(count), last(4 * count)
 
     def _layers(self) -> tuple[Module, Module, Module]:
@@ -77,23 +63,13 @@ class RPNHead(AnchorHead):
 
 
 class BoxHead(Module):
-    """Two fully connected layers, then K + 1 scores and 4 deltas for each of K classes.
-
-    Parameters
-    ----------
-    channels, hidden, classes : int
-    rng, dtype
-        As in `models.rednet`.
-    """
+    """Two fully connected layers, then K + 1 scores and 4 deltas for each of K classes."""
 
     calls_per_image = PROPOSALS  # for the count of operations
 
-    def __init__(
-        self, channels: int, hidden: int, classes: int, *, rng: Rng, dtype: DTypeLike
-    ) -> None:
-        make = partial(Linear, rng=rng, dtype=dtype)
-        first = make(channels * BOX_BINS**2, hidden)
-        self.shared_fcs = Sequential(first, make(hidden, hidden))
+    def __init__(self, channels: int, hidden: int, classes: int, **made: Any) -> None:
+        make: Any = partial(Linear, **made)
+        self.shared_fcs = Sequential(make(channels * BOX_BINS**2, hidden), make(hidden, hidden))
         self.relus = Sequential(ReLU(), ReLU())
         self.fc_cls, self.fc_reg = make(hidden, classes + 1), make(hidden, 4 * classes)
         for layer in self.fc_cls, self.fc_reg:
@@ -123,64 +99,37 @@ class BoxHead(Module):
 
 
 class MaskHead(Sequential):
-    """Four spatial layers, a transposed convolution, and a mask (28, 28) for each class.
-
-    Parameters
-    ----------
-    channels, classes : int
-    kind : {"conv", "inv"}
-        Of the spatial layers, each of which is followed by ReLU.
-    rng, dtype
-        As in `models.rednet`.
-    """
+    """Four spatial layers with ReLU, a transposed convolution, and masks (28, 28) by class."""
 
     calls_per_image = 100  # detections of an image, for the count of operations
 
-    def __init__(
-        self, channels: int, classes: int, kind: str, *, rng: Rng, dtype: DTypeLike
-    ) -> None:
-        steps = [spatial_layer(kind, channels, relu=True, rng=rng, dtype=dtype) for _ in range(4)]
+    def __init__(self, channels: int, classes: int, kind: str, **made: Any) -> None:
+        steps = [spatial_layer(kind, channels, relu=True, **made) for _ in range(4)]
         if kind == "inv":
             steps = [Sequential(step, ReLU()) for step in steps]
         super().__init__(
             convs=Sequential(*steps),
-            upsample=ConvTranspose2d(channels, channels, rng=rng, dtype=dtype),
+            upsample=ConvTranspose2d(channels, channels, **made),
             relu=ReLU(),
-            conv_logits=Conv2d(channels, classes, rng=rng, dtype=dtype),
+            conv_logits=Conv2d(channels, classes, **made),
         )
 
 
 class RoIHead(Module):
     """The second stage: features of boxes by `roi_align`, each from the level of its size.
 
-    Parameters
-    ----------
-    channels, hidden, classes, stride : int
-    levels : int
-        Levels of the pyramid that boxes use, the finest first.
-    mask : {"conv", "inv"}, optional
-        Kind of the mask head, if there is one.
-    rng, dtype
-        As in `models.rednet`.
+    ``levels`` of the pyramid are used, the finest first; ``mask`` is the kind of the mask head.
     """
 
     def __init__(
-        self,
-        channels: int,
-        hidden: int,
-        classes: int,
-        stride: int,
-        levels: int,
-        mask: str | None,
-        *,
-        rng: Rng,
-        dtype: DTypeLike,
-    ) -> None:
+        self, channels: int, hidden: int, classes: int, stride: int, levels: int,
+        mask: str | None, **made: Any,
+    ) -> None:  # fmt: skip
         self.classes = classes = as_int("num_classes", classes)
         self.stride, self.levels = stride, levels
-        self.bbox_head = BoxHead(channels, hidden, classes, rng=rng, dtype=dtype)
+        self.bbox_head = BoxHead(channels, hidden, classes, **made)
         if mask is not None:
-            self.mask_head = MaskHead(channels, classes, mask, rng=rng, dtype=dtype)
+            self.mask_head = MaskHead(channels, classes, mask, **made)
 
     def _parts(self, boxes: Array) -> list[tuple[int, Indices]]:
         """Return the boxes of every level that has some."""

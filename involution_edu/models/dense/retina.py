@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -23,39 +24,19 @@ CANDIDATES = 1000  # boxes of an image, the most certain, before NMS
 
 
 class RetinaHead(AnchorHead):
-    """Two towers of four 3x3 convolutions, to the scores of the classes and to the deltas.
-
-    Parameters
-    ----------
-    channels, classes, stride : int
-        ``stride`` is that of the first level.
-    convs : int
-        Convolutions of a tower.
-    octave : int
-        Sizes of anchors between that of 4 strides and the double.
-    rng, dtype
-        As in `models.rednet`.
-    """
+    """Two towers of ``convs`` 3x3 convolutions, to the scores of the classes and to the deltas."""
 
     overlaps = 0.5, 0.4, 0.0
     gamma = 2.0
 
     def __init__(
-        self,
-        channels: int,
-        classes: int,
-        stride: int,
-        *,
-        convs: int,
-        octave: int,
-        rng: Rng,
-        dtype: DTypeLike,
+        self, channels: int, classes: int, stride: int, convs: int, octave: int, **made: Any
     ) -> None:
         self.classes, self.stride = as_int("num_classes", classes), stride
         octave = as_int("scales_per_octave", octave)
         self.scales = [4 * 2 ** (i / octave) for i in range(octave)]
-        make = partial(conv_module, channels, channels, 3, rng=rng, dtype=dtype)
-        last = partial(output_conv, channels, kernel_size=3, rng=rng, dtype=dtype)
+        make: Any = partial(conv_module, channels, channels, 3, **made)
+        last: Any = partial(output_conv, channels, kernel_size=3, **made)
         self.cls_convs = Sequential(*(make() for _ in range(convs)))
         self.reg_convs = Sequential(*(make() for _ in range(convs)))
         self.retina_cls = last(self.anchors_per_pixel * classes)
@@ -119,11 +100,10 @@ class RetinaNet(DenseNetwork):
     ) -> None:
         super().__init__(backbone, stride, first=2)
         rng, levels = as_generator(rng), len(self.in_channels) + 2
-        make = partial(FPN, extra="conv", levels=levels, rng=rng, dtype=dtype)
-        self.neck = make(self.in_channels, channels, neck)
-        sizes, octave = (channels, num_classes, self.stride), scales_per_octave
-        self.bbox_head = RetinaHead(*sizes, convs=convs, octave=octave, rng=rng, dtype=dtype)
-        self.rng = rng
+        made: dict[str, Any] = {"extra": "conv", "levels": levels, "rng": rng, "dtype": dtype}
+        self.neck = FPN(self.in_channels, channels, neck, **made)
+        sizes = channels, num_classes, self.stride, convs, scales_per_octave
+        self.bbox_head, self.rng = RetinaHead(*sizes, rng=rng, dtype=dtype), rng
 
     def forward(self, x: Array) -> Array:
         """Return scores (before the sigmoid) and deltas, (N, anchors, num_classes + 4)."""
@@ -163,7 +143,9 @@ class RetinaNet(DenseNetwork):
         anchors, k, found = np.concatenate(self.bbox_head.anchors), self.bbox_head.classes, []
         for rows in y:
             boxes, scores = decode(anchors, rows[:, k:], size), sigmoid(rows[:, :k])
-            found.append(best(np.broadcast_to(boxes[:, None], (len(boxes), k, 4)), scores, score, overlap))
+            found.append(
+                best(np.broadcast_to(boxes[:, None], (len(boxes), k, 4)), scores, score, overlap)
+            )
         return found
 
 

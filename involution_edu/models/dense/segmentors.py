@@ -19,38 +19,21 @@ from .parts import DenseNetwork, conv_module
 
 
 class FPNHead(Module):
-    """Convolve each level and double its size until it has that of the finest; add all; classify.
-
-    Parameters
-    ----------
-    levels, in_channels, channels, num_classes : int
-    rng, dtype
-        As in `models.rednet`.
-    """
+    """Convolve each level and double its size until it has that of the finest; add all; classify."""
 
     def __init__(
-        self,
-        levels: int,
-        in_channels: int,
-        channels: int,
-        num_classes: int,
-        *,
-        rng: Rng,
-        dtype: DTypeLike,
+        self, levels: int, in_channels: int, channels: int, num_classes: int, **made: Any
     ) -> None:
-        make = partial(conv_module, kernel_size=3, norm=True, rng=rng, dtype=dtype)
+        make: Any = partial(conv_module, kernel_size=3, norm=True, **made)
         heads = []
         for level in range(levels):
             steps: list[Module] = [make(in_channels, channels)]
             for step in range(level):
-                steps += (
-                    [Resize2d(scale=2)]
-                    if step == 0
-                    else [make(channels, channels), Resize2d(scale=2)]
-                )
+                steps += [make(channels, channels)] if step else []
+                steps.append(Resize2d(scale=2))
             heads.append(Sequential(*steps))
         self.scale_heads = Sequential(*heads)
-        self.conv_seg = Conv2d(channels, num_classes, rng=rng, dtype=dtype)
+        self.conv_seg = Conv2d(channels, num_classes, **made)
 
     def forward(self, levels: Any) -> Any:
         """Return logits (N, num_classes, H_0, W_0), of the size of the finest level."""
@@ -121,17 +104,10 @@ class SemanticFPN(Segmentor):
 
     Parameters
     ----------
-    backbone : ResidualNetwork
-        Its features feed the network; its classifier is removed.
-    num_classes : int
-    neck : {"conv", "inv"}
-        Kind of the spatial layers of the FPN.
+    backbone, num_classes, neck, stride, rng, dtype
+        As in `RetinaNet`.
     channels, head_channels : int
         Of the levels of the FPN, and of the head.
-    stride : int
-        Of the first stage of the backbone.
-    rng, dtype
-        As in `models.rednet`.
 
     References
     ----------
@@ -171,22 +147,14 @@ class SemanticFPN(Segmentor):
 
 
 class UPerHead(Module):
-    """Pyramid pooling of the coarsest features, an FPN, and a sum over its levels; classify.
-
-    Parameters
-    ----------
-    in_channels : list of int
-    channels, num_classes : int
-    rng, dtype
-        As in `models.rednet`.
-    """
+    """Pyramid pooling of the coarsest features, an FPN, and all its levels joined; classify."""
 
     scales = 1, 2, 3, 6  # rows and columns that the coarsest features are pooled to
 
     def __init__(
-        self, in_channels: list[int], channels: int, num_classes: int, *, rng: Rng, dtype: DTypeLike
+        self, in_channels: list[int], channels: int, num_classes: int, **made: Any
     ) -> None:
-        make = partial(conv_module, norm=True, rng=rng, dtype=dtype)
+        make: Any = partial(conv_module, norm=True, **made)
         last = in_channels[-1]
         pools = (Resize2d(size, mode="area") for size in self.scales)
         self.psp_modules = Sequential(*(Sequential(p, make(last, channels)) for p in pools))
@@ -194,7 +162,7 @@ class UPerHead(Module):
         self.lateral_convs = Sequential(*(make(c, channels) for c in in_channels[:-1]))
         self.fpn_convs = Sequential(*(make(channels, channels, 3) for _ in in_channels[:-1]))
         self.fpn_bottleneck = make(len(in_channels) * channels, channels, 3)
-        self.conv_seg = Conv2d(channels, num_classes, rng=rng, dtype=dtype)
+        self.conv_seg = Conv2d(channels, num_classes, **made)
 
     def _lists(self) -> tuple[list[Module], ...]:
         lists = self.psp_modules, self.lateral_convs, self.fpn_convs
@@ -240,7 +208,7 @@ class UPerNet(Segmentor):
     Parameters
     ----------
     backbone, num_classes, stride, rng, dtype
-        As in `SemanticFPN`.
+        As in `RetinaNet`.
     channels, auxiliary_channels : int
         Of the two heads.
 

@@ -14,8 +14,6 @@ import pytest
 from involution_edu import load_weights, models, nn, save_checkpoint
 from involution_edu.complexity import Complexity, change, count
 from involution_edu.models import dense
-from involution_edu.models.dense.boxes import IGNORED, assign, decode, encode, iou, nms
-from involution_edu.models.dense.rcnn_heads import RoIHead
 
 # Parameters (of detectors, those that are trained); MACs and 2 for each normalised number, in G.
 RECOUNTED = {
@@ -94,51 +92,6 @@ def test_files_of_a_detector_and_of_its_backbone_load(tmp_path: Path) -> None:
             np.testing.assert_array_equal(array, source.state_dict()[name])
 
 
-def test_boxes_are_decoded_to_what_they_were_coded_from() -> None:
-    rng = np.random.default_rng(0)
-    corners = rng.uniform(0, 40, (2, 30, 2))
-    boxes, targets = (np.concatenate([a, a + rng.uniform(1, 9, (30, 2))], axis=1) for a in corners)
-    deviations = 0.1, 0.1, 0.2, 0.2
-    found = decode(boxes, encode(boxes, targets, deviations), (60, 60), deviations)
-    np.testing.assert_allclose(found, targets, rtol=0, atol=1e-12)
-    huge = decode(boxes, np.full((30, 4), 1e9), (60, 50))
-    assert np.isfinite(huge).all()
-    assert (huge <= [50, 60, 50, 60]).all()
-
-
-def test_nms_keeps_what_the_definition_keeps() -> None:
-    rng = np.random.default_rng(1)
-    low = rng.uniform(0, 20, (60, 2))
-    boxes = np.concatenate([low, low + rng.uniform(2, 12, (60, 2))], axis=1)
-    scores, groups = rng.random(60), rng.integers(0, 3, 60)
-    kept: list[int] = []
-    for i in np.argsort(-scores):
-        if all(groups[i] != groups[j] or iou(boxes[[i]], boxes[[j]])[0, 0] <= 0.4 for j in kept):
-            kept.append(i)
-    assert nms(boxes, scores, groups, 0.4, 99).tolist() == kept
-    assert nms(boxes, scores, groups, 0.4, 5).tolist() == kept[:5]
-    assert 10 < len(kept) < 55
-    assert nms(boxes[:0], scores[:0], groups[:0], 0.4, 99).size == 0
-
-
-def test_every_object_has_its_best_box_however_little_they_overlap() -> None:
-    boxes = np.array([[0.0, 0, 4, 4], [0, 0, 2, 4], [10, 10, 14, 14], [20, 20, 24, 24]])
-    objects = np.array([[0.0, 0, 4, 4], [10, 10, 12, 12]])
-    assert assign(boxes, objects, 0.7, 0.3).tolist() == [0, IGNORED, -1, -1]
-    assert assign(boxes, objects, 0.7, 0.3, 0.2).tolist() == [0, IGNORED, 1, -1]
-    assert assign(boxes, objects, 0.7, 0.3, 0.3).tolist() == [0, IGNORED, -1, -1]
-    far = np.array([[50.0, 50, 60, 60]])
-    assert assign(boxes, far, 0.5, 0.4, 0.0).tolist() == [-1] * 4  # no overlap is no match
-
-
-def test_boxes_use_the_level_of_their_size() -> None:
-    head = RoIHead(16, 8, 2, 4, 4, None, rng=0, dtype=float)
-    sides = [1, 111, 113, 223, 225, 449, 5000]
-    boxes = np.array([[0.0, 0.0, side, side] for side in sides])
-    found = {level: part.tolist() for level, part in head._parts(boxes)}
-    assert found == {0: [0, 1], 1: [2, 3], 2: [4], 3: [5, 6]}
-
-
 @pytest.mark.parametrize("case", dense_cases.CASES)
 def test_float32_gives_the_losses_of_float64(case: str) -> None:
     losses = []
@@ -194,52 +147,6 @@ def test_forward_and_backward_agree_with_differences(case: str) -> None:
     dx = model.backward(dy)
     change = (dy * (model(x + direction) - model(x - direction))).sum() / 2
     assert (dx * direction).sum() == pytest.approx(change, rel=1e-5)
-
-
-FROZEN = "backbone.stem.", "backbone.layer1."
-
-
-@pytest.mark.parametrize("case", ["retinanet", "faster r-cnn"])
-def test_frozen_stages_stay_in_evaluation_mode_and_get_no_gradients(
-    case: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    x, targets = dense_cases.image(), dense_cases.targets(case)
-    model = dense_cases.make(case)
-    whole = {name: a.copy() for name, a in model.eval().backbone.features(x).items()}
-    model = dense_cases.make(case)  # with the same weights; no statistics were updated
-    model.frozen = type(model).frozen
-    before = model.train().state_dict()
-    modes = {name: module.training for name, module in model.named_modules()}
-    for name, module in model.named_modules():
-        norm = name.startswith("backbone.") and isinstance(module, nn.BatchNorm2d)
-        assert modes[name] != (norm or name.startswith(FROZEN)), name
-    features = model.features(x)
-    np.testing.assert_array_equal(features[-1], whole["layer4"])
-    model.loss(x, targets)
-    for stage in "stem", "layer1":  # no backward pass is called there
-        for _, module in model.backbone._stages[stage].named_modules():
-            monkeypatch.setattr(module, "backward", None)
-    dx = model.loss_backward()
-    assert dx.shape == whole["layer1"].shape
-    trained = {name for name, p in model.named_parameters().items() if p.grad.any()}
-    named = model.named_parameters()
-    assert trained == {name for name in named if not name.startswith(FROZEN)}
-    assert [named[name] for name in named if name in trained] == model.trainable_parameters()
-    after = model.state_dict()
-    for name in before:
-        if name.startswith("backbone."):  # running statistics included
-            np.testing.assert_array_equal(before[name], after[name], err_msg=name)
-    model.frozen = ()
-    assert all(module.training for _, module in model.train().named_modules())
-    assert not any(module.training for _, module in model.eval().named_modules())
-
-
-def test_a_new_detector_is_frozen_and_a_new_segmentor_is_not() -> None:
-    for case, frozen in ("mask r-cnn", True), ("semantic fpn", False):
-        model = dense_cases.CASES[case](dense_cases.backbone())
-        modes = {name: module.training for name, module in model.named_modules()}
-        assert modes["backbone.layer4.0.bn1."] == modes["backbone.layer1.0."] == (not frozen)
-        assert modes["neck."]
 
 
 def test_a_model_trains_on_one_image() -> None:

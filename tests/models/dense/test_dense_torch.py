@@ -47,7 +47,9 @@ def twin_of(model: dense.DenseNetwork, case: str) -> Any:
         parts["decode_head"] = torch_dense.fpn_head(4, 16, channels, 3)
 
         def output(x: Any) -> Any:
-            return torch_dense.bilinear(parts["decode_head"](parts["neck"](features(x))), x.shape[2:])
+            return torch_dense.bilinear(
+                parts["decode_head"](parts["neck"](features(x))), x.shape[2:]
+            )
 
         def loss(x: Any, target: Any) -> Any:
             return pixels(output(x), target)
