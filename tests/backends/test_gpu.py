@@ -60,12 +60,12 @@ def check_in_cpp(
     operands, results = operands_and_results(geom, dtype)
     for task, want in results.items():
         a, b = map(placed, operands[task])
-        for version in filter(lambda version: version.takes(geom), VERSIONS):
+        for version in filter(lambda version: version.takes(geom, dtype), VERSIONS):
             got = cupy.asnumpy(cupy_raw.launch(task, a, b, geom, version)).astype(np.float64)
             assert scaled_error(got, want) <= TOLERANCES[dtype], f"{task}_{version.name}"
     made_of, want = fused_operands_and_result(geom, features, dtype)
     x, made, weight, bias = map(placed, made_of)
-    for version in filter(lambda version: version.takes(geom), fused.VERSIONS):
+    for version in filter(lambda version: version.takes(geom, dtype), fused.VERSIONS):
         got = cupy.asnumpy(cupy_raw.generate_and_apply(x, made, weight, bias, geom, version))
         assert scaled_error(got.astype(np.float64), want) <= TOLERANCES[dtype], version.name
 
