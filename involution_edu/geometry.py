@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -186,6 +187,9 @@ class Geometry:
         return a.reshape(self.N, self.G, self.C_g, *a.shape[2:])
 
 
+_checked = lru_cache(maxsize=1024, typed=True)(Geometry)  # the same sizes are checked once
+
+
 def overlaps(
     size: Pair,
     out_size: Pair,
@@ -227,4 +231,4 @@ def make_geometry(
     """Return a `Geometry` from ints, pairs and "same" or "valid", as `involution` takes them."""
     w, d = as_pair("window", window), as_pair("dilation", dilation)
     p = resolve_padding(padding, w, d)
-    return Geometry(*x_shape, groups, w, as_pair("stride", stride), d, p)
+    return _checked(*x_shape, groups, w, as_pair("stride", stride), d, p)

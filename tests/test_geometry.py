@@ -139,3 +139,12 @@ def test_values_in_messages_are_one_short_line() -> None:
             assert str(caught.value).isprintable()
     with pytest.raises(ArgumentError, match="need a number of at least 0"):
         as_number("lr", 10**400)
+
+
+def test_the_same_sizes_are_checked_once() -> None:
+    """And sizes that only look the same are not taken for them."""
+    geom = make_geometry((1, 4, 5, 6), 2, 3)
+    assert make_geometry((1, 4, 5, 6), 2, (3, 3), 1, 1, 1) is geom
+    for size in (1.0, True):
+        with pytest.raises(TypeError, match=r"^N is "):
+            make_geometry((size, 4, 5, 6), 2, 3)  # type: ignore[arg-type]

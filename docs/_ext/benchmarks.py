@@ -29,8 +29,8 @@ from involution_edu.files import written_whole
 INTRODUCTION = """\
 # Benchmarks
 
-Every backend beside PyTorch and beside the peak rates of one machine. This page and its picture are
-made by commands, given [below](#repeat-it), from the numbers in
+Every backend beside its peers, such as PyTorch, and beside the peak rates of one machine. This page
+and its picture are made by commands, given [below](#repeat-it), from the numbers in
 [benchmarks.json](benchmarks.json).
 
 ![Times of all backends on all shapes, and a roofline with the peak rates of the
@@ -51,6 +51,8 @@ METHOD = """\
 - **PyTorch eager** is the formula that the authors of involution published: unfold, multiply,
   sum, and autograd for the gradients. **torch.compile** is the same, compiled for each shape;
   forward only.
+- **jax jit**, where it was measured, is a sum over shifted images that XLA compiles for each shape;
+  `jax.vjp` makes the gradients. **The best peer** is the fastest of all, shape by shape.
 - **The peak rates** are measured in turns with the contenders, each by several methods, of which
   the fastest counts. The copy counts bytes read and written. A small shape can exceed it, because
   it stays in the caches.
@@ -62,7 +64,10 @@ METHOD = """\
 """
 
 NETWORKS = """\
-- **Whole networks** have the same weights as PyTorch's, which unfolds as the authors' layer does.
+- **Whole networks** have the same weights as PyTorch's, which unfolds as the authors' layer does,
+  and which torch.compile, ONNX Runtime and OpenVINO compile for each shape, where they were
+  measured. For inference, batch norms are folded into convolutions (`nn.fold_batch_norm`), as
+  those compilers do.
   First logits, loss, every gradient and the logits after a step of SGD are compared. A training
   step sets gradients to zero, runs forward and backward (cross-entropy with smoothed labels) and
   updates the weights by SGD. Memory is the maximum resident in a second call above the value

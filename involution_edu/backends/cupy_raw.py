@@ -126,8 +126,7 @@ def _planned(
     """Return the launch on a GPU, the shape of its result and its struct of sizes."""
     limit = _shared_limit(device), "on this GPU"
     _, planned = highest_that_fits(task, choice, geom, dtype, limit, features)
-    shape = versions.result_shape(task, geom)
-    return planned, shape, versions.struct_of_sizes(geom, features)
+    return planned, versions.result_shape(task, geom), versions.struct_of_sizes(geom, features)
 
 
 @cache

@@ -111,8 +111,8 @@ def check_all(
 
 
 def _on_host(a: Any) -> Array:
-    """Return a NumPy array of what may be one of CuPy or a tensor of PyTorch."""
+    """Return a NumPy array of what may be one of CuPy or JAX or a tensor of PyTorch."""
     if hasattr(a, "detach"):
-        a = a.detach().cpu().numpy()
-    found: Array = a if isinstance(a, np.ndarray) else a.get()
+        a = a.detach().cpu()
+    found: Array = a.get() if hasattr(a, "get") else np.asarray(a)
     return found

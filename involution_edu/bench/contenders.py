@@ -1,4 +1,4 @@
-"""The contenders: backends, their versions, and PyTorch with the formula its authors published."""
+"""The contenders: backends, their versions, PyTorch with the authors' formula, and JAX."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..backends.cuda import fused
 from ..backends.cuda.versions import TASKS, VERSIONS
 from ..cases import HALF_TOLERANCE, random_operands
 from ..geometry import Geometry
-from .presets import Batch
+from .presets import JAX, Batch
 from .timing import Call
 
 DEFINITION = LADDER[0].name
@@ -120,9 +120,13 @@ def contenders(
                     Contender(TWO_LAUNCHES, two_launches, (FUSED,), True, ROUNDING_TOLERANCE),
                 ]
     found = [contender(spec, tasks) for spec in dict.fromkeys(specs)] + layers
-    if peers and (reason := torch_unavailable(cuda=on_gpu)) is not None:
-        return found, absent | dict.fromkeys(peers, reason)
-    return found + [contender(name, tasks) for name in peers], absent
+    for name in peers:
+        reason = jax_unavailable() if name == JAX else torch_unavailable(cuda=on_gpu)
+        if reason is None:
+            found.append(contender(name, tasks))
+        else:
+            absent[name] = reason
+    return found, absent
 
 
 def _one_launch(operands: Sequence[Array], geom: Geometry) -> Job:
@@ -151,6 +155,15 @@ def torch_unavailable(*, cuda: bool = False) -> str | None:
         return f"torch cannot be imported ({one_line(error)}): pip install torch"
     if cuda and not on_gpu:
         return "torch has no CUDA here: pip install torch, as pytorch.org says for CUDA"
+    return None
+
+
+def jax_unavailable() -> str | None:
+    """Return None if JAX can be imported, else the reason."""
+    try:
+        import jax  # noqa: F401
+    except Exception as error:  # noqa: BLE001 - a damaged installation may raise anything
+        return f"jax cannot be imported ({one_line(error)}): pip install jax"
     return None
 
 
@@ -208,4 +221,38 @@ def torch_compile(operands: Sequence[Array], geom: Geometry) -> Job:
     return {"forward": lambda: function(x, kernel, geom)}
 
 
-PEERS: dict[str, Prepare] = {"torch eager": torch_eager, "torch.compile": torch_compile}
+def jax_jit(operands: Sequence[Array], geom: Geometry) -> Job:
+    """Return a sum over shifted images, compiled by XLA, and its gradients by `jax.vjp`."""
+    import jax
+    import jax.numpy as jnp
+
+    (p_h, p_w), grouped = geom.padding, (geom.N, geom.G, geom.C_g)
+
+    def shifts(x: Any, kernel: Any) -> Any:
+        padded = jnp.pad(x, ((0, 0), (0, 0), (p_h, p_h), (p_w, p_w)))
+        padded = padded.reshape(*grouped, *padded.shape[2:])
+        products = (
+            kernel[:, :, None, u, v] * padded[..., *geom.pixels_under(u, v)] for u, v in geom.taps()
+        )
+        return sum(products).reshape(geom.y_shape)
+
+    def both(x: Any, kernel: Any, dy: Any) -> Any:
+        y, gradients = jax.vjp(shifts, x, kernel)
+        return y, *gradients(dy)
+
+    x, kernel, dy = map(jnp.asarray, operands[:3])
+    calls = {"forward": (jax.jit(shifts), (x, kernel)), BOTH: (jax.jit(both), (x, kernel, dy))}
+    return {task: partial(_finished, call, *given) for task, (call, given) in calls.items()}
+
+
+def _finished(call: Callable[..., Any], *given: Any) -> Any:
+    import jax
+
+    return jax.block_until_ready(call(*given))
+
+
+PEERS: dict[str, Prepare] = {
+    "torch eager": torch_eager,
+    "torch.compile": torch_compile,
+    JAX: jax_jit,
+}

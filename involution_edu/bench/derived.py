@@ -12,12 +12,14 @@ import numpy as np
 
 from ..geometry import Geometry
 from .contenders import BOTH, FUSED, REDUCTION, TWO_LAUNCHES
-from .presets import FIVE, INFERENCE, THEIRS, TRAINING, label
+from .networks import PEERS
+from .presets import ALL_PEERS, FIVE, INFERENCE, THEIRS, TRAINING, label
 from .record import Measurement, Record
 
 TASKS = {"forward": "forward", BOTH: "forward and both gradients"}
 # The first that was measured counts; v1 reads as the authors' CUDA kernels do.
 BASELINES = ("cupy:v1", THEIRS, "windows")
+BEST_PEER = "the best peer"  # the fastest of those that were measured, shape by shape
 FIXED_BASELINES = {FUSED: TWO_LAUNCHES, INFERENCE: THEIRS, TRAINING: THEIRS}
 
 
@@ -67,9 +69,21 @@ def find(
     record: Record, shape: str, contender: str, task: str, dtype: str = "float32"
 ) -> Measurement | None:
     """Return the measurement of a contender on a shape, or None."""
-    key = shape, contender, task, dtype
-    rows = (*record.measurements, *record.networks)
-    return next((m for m in rows if (m.shape, m.contender, m.task, m.dtype) == key), None)
+    key = shape, task, dtype
+    rows = [m for m in every(record) if (m.shape, m.task, m.dtype) == key]
+    if contender == BEST_PEER:
+        return min((m for m in rows if is_peer(m.contender)), key=lambda m: m.ms, default=None)
+    return next((m for m in rows if m.contender == contender), None)
+
+
+def every(record: Record) -> tuple[Measurement, ...]:
+    """Return the measurements of operators and of networks."""
+    return *record.measurements, *record.networks
+
+
+def is_peer(contender: str) -> bool:
+    """Return whether a contender is no part of this package."""
+    return contender in (*ALL_PEERS, *PEERS)
 
 
 def speedup(record: Record, m: Measurement, slow: str | None = None) -> float | None:
@@ -102,10 +116,9 @@ def geometric_means(record: Record) -> list[Mean]:
     names = dict.fromkeys(m.contender for m in record.measurements)
     return [
         Mean(slow, quick, task, geometric_mean(ratios.values()))
-        for slow in names
-        if slow.startswith("torch")
+        for slow in (*filter(is_peer, names), BEST_PEER)
         for task in TASKS
         for quick in names
-        if not quick.startswith("torch")
+        if not is_peer(quick)
         if (ratios := speedups(record, map(label, FIVE), slow, quick, task))
     ]

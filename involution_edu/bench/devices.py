@@ -78,23 +78,24 @@ class Gpu(Processor):
         return [[cupy.asarray(a) for a in operands] for _ in range(count)]
 
     def peak_methods(self) -> list[PeakMethod]:
-        """Return two methods to copy a large array, and arrays of the sizes ``copied``."""
-        return [m for size in (COPIED, *self.copied) for m in self._copies(size)]
+        """Return two methods to copy a large array, then each of the sizes ``copied`` in bytes."""
+        named = {"copy": COPIED, **{COPY_OF.format(2 * n / 1e6): n for n in self.copied}}
+        return [method for name, size in named.items() for method in self._copies(name, size)]
 
-    def _copies(self, size: int) -> list[PeakMethod]:
+    def _copies(self, peak: str, size: int) -> list[PeakMethod]:
         """Return the methods to copy ``size`` bytes that are not in the cache."""
         import cupy
 
-        cache = cupy.cuda.Device().attributes["L2CacheSize"]
+        count = -(-cupy.cuda.Device().attributes["L2CacheSize"] // size)
         copies, multiplications = list[Call](), list[Call]()
-        for _ in range(1 if size >= COPIED else max(MIN_CALLS, -(-cache // size))):
+        for _ in range(count):
             source = cupy.ones(size // 4, np.float32)
             target = cupy.empty(source.shape, np.float32)
             copies.append(partial(target.data.copy_from_device_async, source.data, source.nbytes))
             multiplications.append(partial(cupy.multiply, source, 1, out=target))
         calls = {"cudaMemcpyAsync": copies, "an elementwise CUDA kernel of CuPy": multiplications}
-        name, times = ("copy", MIN_CALLS) if size >= COPIED else (COPY_OF.format(2 * size / 1e6), 1)
-        return [PeakMethod(name, how, 2 * size, work * times) for how, work in calls.items()]
+        n = -(-MIN_CALLS // count)
+        return [PeakMethod(peak, how, 2 * size, work * n) for how, work in calls.items()]
 
     def machine(self) -> Machine:
         """Return the description of the GPU; `Machine.cores` is its multiprocessors."""

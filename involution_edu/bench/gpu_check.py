@@ -24,40 +24,40 @@ from ..arguments import ArgumentError
 from ..backends import cupy_raw
 from ..backends.cuda.versions import cuda_source
 from ..files import read_text_bounded, written_whole
+from ..geometry import Geometry
 from ..verify import doctor
-from .contenders import PEERS, one_line
+from .contenders import one_line
 from .derived import traffic
-from .devices import COPIED, Gpu
+from .devices import Gpu
 from .memory import in_new_process
-from .presets import GPU_SHAPES, Preset, label
+from .presets import BOTH_PEERS, GPU_SHAPES, Preset, label
 from .run import run_benchmark
 
 LIMIT, SHORT = 600.0, 5.0  # seconds of all steps; with less than SHORT left, none begins
 DTYPES, ROUNDS, PARALLEL = ("float32", "float16"), 5, ("-n", "8")
-OPERATOR = "tests/backends/test_gpu.py"
-TESTS = OPERATOR, "tests/nn/test_nn_gpu.py"
-LAYERS = "tests/benchmarks/bench_gpu_layers.py"
+OPERATOR, NETWORKS = "tests/backends/test_gpu.py", "tests/nn/test_nn_gpu.py"
+LAYERS, OUT = "tests/benchmarks/bench_gpu_layers.py", "docs/benchmarks-gpu.json"
+TIMED = "batch_norm", "training_step", "one_launch_or_two"
 SANITIZER = "compute-sanitizer", "--error-exitcode", "9", "--tool"
-COUNTERS = "dram__bytes_read.sum,dram__bytes_write.sum,gpu__time_duration.sum"
-
+TOOLS = "memcheck", "racecheck", "initcheck"
+COUNTERS = "ncu", "--csv", "--metrics", "dram__bytes.sum,lts__t_bytes.sum,gpu__time_duration.sum"
 Outcome = dict[str, Any]  # "data"; "problems", a list; or "absent", the reason
 
 
 def steps() -> list[tuple[Any, ...]]:
     """Return the name of each step, its seconds, whether it checks, a function, its arguments."""
-    cases = [(n, geom, t) for n, geom in enumerate(GPU_SHAPES) for t in DTYPES]
-    tools, peers = ("memcheck", "racecheck", "initcheck"), (("cupy",), tuple(PEERS))
-    small = "-n", "0", "-k", "small_cases", OPERATOR
+    cases = [(geom, dtype) for geom in GPU_SHAPES for dtype in DTYPES]
+    small, peers = ("-n", "0", "-k", "small_cases", OPERATOR), (("cupy",), BOTH_PEERS)
     return [
         ("versions", 20, True, machine),
         ("compiling", 120, True, run_pytest, (), *PARALLEL, "-k", "compiles", OPERATOR),
         ("a launch and a layer", 40, True, works),
-        ("tests", 180, True, run_pytest, (), *PARALLEL, *TESTS),
-        *((tool, 40, True, run_pytest, (*SANITIZER, tool), *small) for tool in tools),
-        *((f"{label(geom)}, {t}", 40, False, measure, n, t) for n, geom, t in cases),
-        ("counters", 40, False, run_pytest, ("ncu", "--csv", "--metrics", COUNTERS), *small),
-        ("layers", 90, False, run_pytest, (), "-n", "0", "-s", LAYERS),
-        *((f"PyTorch, {label(g)}, {t}", 30, False, measure, n, t, *peers) for n, g, t in cases),
+        ("tests", 180, True, run_pytest, (), *PARALLEL, OPERATOR, NETWORKS),
+        *((tool, 40, True, run_pytest, (*SANITIZER, tool), *small) for tool in TOOLS),
+        *((f"{label(geom)}, {t}", 60, False, measure, geom, t) for geom, t in cases),
+        ("counters", 60, False, run_pytest, COUNTERS, "-n", "0", "-k", "counted", LAYERS),
+        *((n, 60, False, run_pytest, (), "-n", "0", "-s", "-k", n, LAYERS) for n in TIMED),
+        *((f"PyTorch, {label(g)}, {t}", 60, False, measure, g, t, *peers) for g, t in cases),
     ]
 
 
@@ -65,10 +65,9 @@ def machine() -> Outcome:
     """Return the GPU, the versions of the libraries and a hash of the CUDA source."""
     import cupy
 
-    found = {"NVRTC": ".".join(map(str, cupy.cuda.nvrtc.getVersion()))}
-    found["capability"] = cupy.cuda.Device().compute_capability
-    found["source"] = sha256(cuda_source().encode()).hexdigest()[:16]
-    return {"data": {**asdict(Gpu().machine()), **found}}
+    release = ".".join(map(str, cupy.cuda.nvrtc.getVersion()))
+    source = sha256(cuda_source().encode()).hexdigest()[:16]
+    return {"data": {**asdict(Gpu().machine()), "NVRTC": release, "source": source}}
 
 
 def works() -> Outcome:
@@ -78,10 +77,7 @@ def works() -> Outcome:
 
 
 def run_pytest(tool: Sequence[str], *options: str) -> Outcome:
-    """Run tests marked gpu, perhaps under a tool of NVIDIA's; one that is skipped has failed.
-
-    Kept are lines of CSV, which a tool prints, and of JSON, or else the last line.
-    """
+    """Run tests marked gpu, of which none may be skipped; keep printed CSV and JSON, or the end."""
     if tool and which(tool[0]) is None:
         return {"absent": f"{tool[0]} is not installed"}
     command = [*tool, sys.executable, "-m", "pytest", "-q", "-rfEs", "-m", "gpu", *options]
@@ -92,14 +88,13 @@ def run_pytest(tool: Sequence[str], *options: str) -> Outcome:
     if done.returncode and not problems:
         end = " ".join((done.stdout + done.stderr).split())[-300:]
         problems = [f"pytest ended with {done.returncode}: {end}"]
-    data = [line for line in lines if line.startswith(('"', "{"))]
-    return {"data": data or lines[-1:], "problems": problems}
+    data = [line for line in lines if line.startswith(('"', "{"))] or lines[-1:]
+    return {"data": data, "problems": problems}
 
 
-def measure(number: int, dtype: str, backends: Any = None, peers: tuple[str, ...] = ()) -> Outcome:
-    """Check and time versions on one of `GPU_SHAPES`, beside copies of its size and a large one."""
-    geom = GPU_SHAPES[number]
-    gpu = Gpu(copied=(COPIED, traffic(geom, dtype=dtype) // 2))
+def measure(geom: Geometry, dtype: str, backends: Any = None, peers: Any = ()) -> Outcome:
+    """Check and time versions on one shape, beside copies of its size and a large one."""
+    gpu = Gpu(copied=[traffic(geom, dtype=dtype) // 2])
     plan, day = Preset((geom,), (dtype,), peers, rounds=ROUNDS, on_gpu=True), date.today()
     record = run_benchmark("gpu", backends=backends, date=day.isoformat(), device=gpu, plan=plan)
     wrong = [f"{a.backend} is wrong in {a.tensor}" for a in record.agreements if not a.agrees]
@@ -115,39 +110,39 @@ def check_gpu(out: Path, *, force: bool = False, limit: float = LIMIT) -> bool:
         start, found, row = time.monotonic(), Outcome(), before.get(name, {})
         if row.get("status") != "ok" or function is machine:
             status, left = "skipped", end - start
+            why = "no time was left" if left < SHORT else ""
             if wrong and not checks:
                 why = f"failed: {', '.join(wrong)}"
-            elif left < SHORT:
-                why = "no time was left"
-            else:
+            elif not why:
                 try:
                     found = in_new_process(function, *given, timeout=min(seconds, left))
                     why = found.get("absent") or "; ".join(found.get("problems", ()))
                     status = "absent" if "absent" in found else "failed" if why else "ok"
                 except RuntimeError as error:
                     status, why = "failed", one_line(error)
-            took, data = round(time.monotonic() - start, 1), found.get("data")
-            row = {"status": status, "seconds": took, "why": why, "data": data}
-        if function is machine and kept and row["data"] != before.get(name, {}).get("data"):
-            need = "another file, or --force"
-            raise ArgumentError("out", f"is {out}, of another GPU or other versions", need)
+            row = {"status": status, "seconds": round(time.monotonic() - start, 1), "why": why}
+            row["data"] = found.get("data")
+        known = before.get(name, {}).get("data")
+        if function is machine and known and row["data"] not in (None, known):
+            raise ArgumentError("out", f"is {out}, of another GPU or set-up", "another, or --force")
         wrong += [name] if checks and row["status"] == "failed" else []
         rows[name] = row
         with written_whole(out, force=True) as temporary:
             temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
         sys.stdout.write(f"{row['status']:8}{row['seconds']:6.1f} s  {name}  {row['why']}\n")
+        sys.stdout.flush()
     return all(row["status"] != "failed" for row in rows.values())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the check; return 0 if all is right, 1 if a step failed, 2 if it cannot run."""
     parser = ArgumentParser(prog="gpu_check", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("out", type=Path, nargs="?", default=Path("docs/benchmarks-gpu.json"))
+    parser.add_argument("out", type=Path, nargs="?", default=OUT, help=f"the record ({OUT})")
     parser.add_argument("--force", action="store_true", help="begin anew, and replace the record")
     args = parser.parse_args(argv)
     try:
         if reason := cupy_raw.why_no_gpu():
-            raise ArgumentError("gpu_check", f"has no GPU: {reason}", "one")
+            raise OSError(f"no GPU can be used: {reason}")
         return 0 if check_gpu(args.out, force=args.force) else 1
     except (OSError, ValueError) as error:
         sys.stderr.write(f"gpu_check: error: {error}\n")

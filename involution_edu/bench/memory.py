@@ -23,9 +23,10 @@ from .contenders import contender
 
 RESET = Path("/proc/self/clear_refs")  # writing 5 resets the maximum to the current value
 CALL = """
-import pickle, sys
+import os, pickle, sys
+out, _ = os.fdopen(os.dup(1), "wb"), os.dup2(2, 1)  # what else is printed is no result
 function, *given = pickle.load(sys.stdin.buffer)
-sys.stdout.buffer.write(pickle.dumps(function(*given)))
+with out: out.write(pickle.dumps(function(*given)))
 """
 
 

@@ -12,6 +12,7 @@ from ..geometry import Geometry, make_geometry
 THREADS = "threads"
 OURS, THEIRS = "involution_edu", "torch eager"  # the contenders of whole networks, and their tasks
 INFERENCE, TRAINING = "inference", "training step"
+COMPILED, JAX = "torch.compile", "jax jit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Preset:
 
     shapes: tuple[Geometry, ...] = ()
     dtypes: tuple[str, ...] = ("float32",)
-    peers: tuple[str, ...] = ()  # where PyTorch is installed
+    peers: tuple[str, ...] = ()  # where they are installed
     scaling: bool = False  # whether sizes and threads are varied
     batches: tuple[Batch, ...] = ()  # tasks of a whole network
     rounds: int = 12  # maximum of turns
@@ -91,13 +92,14 @@ def sweeps(threads: int) -> tuple[Sweep, ...]:
     )
 
 
-BOTH_PEERS = THEIRS, "torch.compile"
+BOTH_PEERS = THEIRS, COMPILED
+ALL_PEERS = *BOTH_PEERS, JAX
 GPU_SHAPES = tuple(replace(geom, N=64) for geom in STAGES)
 PRESETS = {
-    "rednet50": Preset(REDNET50, peers=BOTH_PEERS),
+    "rednet50": Preset(REDNET50, peers=ALL_PEERS),
     "quick": Preset((square(1, 64, 28, 7), square(1, 32, 56, 3)), peers=(THEIRS,), rounds=3),
     "scaling": Preset(scaling=True),
     "networks": Preset(batches=WHOLE),
-    "all": Preset(REDNET50, peers=BOTH_PEERS, scaling=True, batches=WHOLE),
+    "all": Preset(REDNET50, peers=ALL_PEERS, scaling=True, batches=WHOLE),
     "gpu": Preset(GPU_SHAPES, ("float32", "float16"), BOTH_PEERS, on_gpu=True),
 }

@@ -56,7 +56,7 @@ def run_benchmark(
     if no_memory is not None:
         absent["memory"] = no_memory
     measured = [] if plan.on_gpu or no_memory or not plan.shapes else list(everyone)
-    whole = [] if no_memory or not plan.batches else list(networks.CONTENDERS)
+    whole = [] if no_memory or not plan.batches else [*networks.CONTENDERS, *networks.PEERS]
     turns = min(rounds, networks.MAX_TURNS)
     total = len({*plan.cases, *points}) + rounds * len([*plan.cases, *points]) + len(measured)
     total += bool(plan.batches) + len(whole) + turns * len(plan.batches)

@@ -12,7 +12,7 @@ from typing import Any
 from ..verify.compare import absence_lines, agreement_lines, verdict_lines
 from . import derived
 from .derived import TASKS, bandwidth, baseline, gflops, share_of_copy, speedup, unfolded
-from .presets import OURS
+from .presets import THEIRS
 from .record import Measurement, Peak, Record
 
 COLUMNS = "ms", "GFLOP/s", "of peak", "GB/s", "of copy", "÷ this", "MB"
@@ -51,8 +51,8 @@ def _lines(record: Record) -> Iterator[str]:
     if record.background_load is not None:
         yield f"Background load: {record.background_load:.2f} cores"
     yield ""
-    of_networks = [a for a in record.agreements if a.backend == OURS]
-    if operators := [a for a in record.agreements if a.backend != OURS]:
+    of_networks = [a for a in record.agreements if a.reference == THEIRS]
+    if operators := [a for a in record.agreements if a.reference != THEIRS]:
         yield from agreement_lines(operators)
         yield ""
     if record.measurements:
@@ -63,11 +63,13 @@ def _lines(record: Record) -> Iterator[str]:
         yield "memory beside operands and results.\n"
     yield from _times(record, record.measurements, COLUMNS)
     if of_networks or record.networks:
-        yield "Whole networks, beside PyTorch with the unfold layer of involution's authors."
+        yield "Whole networks, beside PyTorch with the unfold layer of involution's authors,"
+        yield "and that network compiled by others."
         yield "MB is memory beside weights and images."
         for a in of_networks:
             verdict = "ok" if a.agrees else "FAIL"
-            yield f"  {a.dtype:8} {a.tensor:20} error {a.error:.0e}, allowed {a.tolerance:.0e}  {verdict}"
+            what = f"{a.backend:15}{a.dtype} {a.tensor}"
+            yield f"  {what:44} error {a.error:.0e}, allowed {a.tolerance:.0e}  {verdict}"
         yield ""
     yield from _times(record, record.networks, OF_NETWORKS)
     for table in scaling_tables(record):
@@ -106,7 +108,7 @@ def times_table(
 ) -> Table:
     """Return a table of the contenders on one shape, with some of `COLUMNS`."""
     rows, geom, peak = [], record.shapes.get(shape), record.peak("multiply-add")
-    for m in (*record.measurements, *record.networks):
+    for m in derived.every(record):
         if (m.shape, m.task, m.dtype) == (shape, task, dtype):
             times = speedup(record, m)
             cells = {"ms": three_digits(m.ms), "MB": megabytes(m.memory)}

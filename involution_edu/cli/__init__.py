@@ -39,6 +39,7 @@ from . import (
     explore,
     gradcheck,
     notebooks,
+    segment,
     stages,
     train,
 )
@@ -47,7 +48,7 @@ from .command import Command, as_json
 GROUPS = {
     "see how it works": (demo, animate, explore),
     "check it": (compare, gradcheck, complexity, bench, doctor),
-    "train and use networks": (train, ablate, classify, stages),
+    "train and use networks": (train, ablate, classify, segment, stages),
     "learn step by step": (notebooks,),
 }
 COMMANDS: tuple[Command, ...] = tuple(m.COMMAND for group in GROUPS.values() for m in group)

@@ -6,9 +6,11 @@ from argparse import ArgumentParser, Namespace
 from datetime import date
 from pathlib import Path
 
-from ..arguments import ArgumentError
+from ..arguments import ArgumentError, as_int
 from ..bench.presets import PRESETS
+from ..complexity import IMAGENET_SIZE
 from ..files import check_writable, written_whole
+from ..models import MODELS
 from ..progress import progress_bar
 from .command import Command, Result, add_force, as_json
 
@@ -22,6 +24,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="the operator on the shapes of RedNet-50, on two small ones, on a range "
         "of sizes; whole networks; or all of it but the small ones (default: rednet50, about "
         "three minutes); or gpu: RedNet-50's shapes with 64 images, on a GPU",
+    )
+    parser.add_argument(
+        "--profile",
+        choices=MODELS,
+        metavar="MODEL",
+        help="instead, show where the time of this network goes, for one image of "
+        f"{IMAGENET_SIZE} x {IMAGENET_SIZE} pixels: one of {', '.join(MODELS)}",
     )
     parser.add_argument(
         "--rounds",
@@ -41,7 +50,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def bench(args: Namespace) -> Result:
-    """Run the benchmark and write the requested files."""
+    """Run the benchmark or the profile, and write the requested files."""
+    if args.profile is not None:
+        return _profile(args)
     from ..bench.run import run_benchmark
     from ..bench.text import Report
 
@@ -73,10 +84,21 @@ def bench(args: Namespace) -> Result:
     return report
 
 
+def _profile(args: Namespace) -> Result:
+    from ..bench.profile import profile
+
+    for name in ("backends", "out", "plot"):
+        if (value := getattr(args, name)) is not None:
+            raise ArgumentError(name, f"is {value}", "none with a profile")
+    model, image = MODELS[args.profile](rng=0), (3, IMAGENET_SIZE, IMAGENET_SIZE)
+    rounds = as_int("rounds", 20 if args.rounds is None else args.rounds)
+    return profile(model, image, args.profile, rounds=rounds, progress=progress_bar())
+
+
 COMMAND = Command(
     "bench",
     "time every backend beside PyTorch and the machine's peak rates",
-    "Compare every backend, and PyTorch where it is installed, with a reference on the shapes to "
+    "Compare every backend, and PyTorch and others where they are installed, with a reference on the shapes to "
     "be timed; then time the correct ones in turns, forward and with both gradients, beside the "
     "rates at which this machine copies, multiplies and adds. Exit code 1 if one is wrong.",
     "bench --out bench.json --plot bench.png",

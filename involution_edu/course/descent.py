@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ..arrays import Array
-from .exercise import Cases, Exercise, Function, table
+from .exercise import Cases, Exercise, table
 from .operators import integers
 
-
-def _one_hot(labels: Array, like: Array) -> Array:
-    return np.asarray(np.eye(like.shape[1])[labels])
+Part = Callable[..., Any]
 
 
 def _cross_entropy_backward(
-    logits: Array,
-    labels: Array,
-    *,
-    axis: int | None = 1,
-    top: Function = lambda logits: logits.max(1, keepdims=True),
-    target: Function = _one_hot,
-    combine: Function = lambda p, t, n: (p - t) / n,
-) -> Array:
+    logits: Array, labels: Array, *, axis: int | None = 1,
+    target: Part = lambda labels, K: np.eye(K)[labels],
+    top: Part = lambda logits: logits.max(1, keepdims=True),
+    combine: Part = lambda p, t, n: (p - t) / n,
+) -> Array:  # fmt: skip
     numbers = np.exp(logits - top(logits))
     p = numbers / numbers.sum(axis, keepdims=True)
-    return np.asarray(combine(p, target(labels, p), len(p)))
+    return np.asarray(combine(p, target(labels, p.shape[1]), len(p)))
 
 
 def _batches(rng: np.random.Generator) -> Cases:
@@ -44,36 +42,34 @@ CROSS_ENTROPY_BACKWARD = Exercise(
         _cross_entropy_backward,
         ("sum over the batch", {"combine": lambda p, t, n: p - t}, "the loss is the mean over the batch: divide by N."),
         ("sign", {"combine": lambda p, t, n: (t - p) / n}, "the sign is wrong: it is softmax minus one-hot."),
-        ("no one-hot", {"target": lambda labels, p: 0}, "that is softmax / N: subtract 1 at the label of each image."),
+        ("no one-hot", {"target": lambda labels, K: 0}, "that is softmax / N: subtract 1 at the label of each image."),
         ("only the one-hot", {"combine": lambda p, t, n: -t / n}, "the softmax of all classes is missing."),
+        ("whole p", {"combine": lambda p, t, n: p - t / n}, "divide the whole difference by N, the softmax too."),
+        ("whole one-hot", {"combine": lambda p, t, n: p / n - t}, "divide the whole difference by N, the one-hot too."),
+        ("labels", {"target": lambda labels, K: labels[:, None]}, "subtract 1 at the label's column, not the label."),
         ("label only", {"combine": lambda p, t, n: (p - 1) * t / n}, "every class has a gradient, not the label alone."),
-        ("every label", {"target": lambda labels, p: np.broadcast_to(_one_hot(labels, p).max(0), p.shape)},
-         "p[:, labels] takes the columns of all labels in every row; use p[np.arange(N), labels]."),
-        ("divided by p", {"combine": lambda p, t, n: np.where(t > 0, -t / p / n, 0)},
+        ("all labels", {"target": lambda labels, K: np.eye(K)[labels].max(0)}, "p[:, labels] is every row; use p[np.arange(N), labels]."),
+        ("slope of log", {"combine": lambda p, t, n: np.where(t > 0, -t / p / n, 0)},
          "that is the gradient of -log p with respect to p; go on back through the softmax."),
         ("over images", {"axis": 0}, "your softmax runs over the images; it runs over the classes, axis 1."),
+        ("over everything", {"axis": None}, "the sum runs over the whole batch; each image has its own, axis 1."),
         ("no maximum", {"top": lambda z: 0}, "exp overflows above 709: first subtract the largest logit of each image."),
         ("one maximum", {"top": np.max}, "subtract each image's own maximum, not the batch's: exp gives 0, and 0 / 0."),
-        ("not divided", lambda z, labels: (np.exp(z - z.max(1, keepdims=True)) - _one_hot(labels, z)) / len(z),
+        ("not divided", lambda z, labels: (np.exp(z - z.max(1, keepdims=True)) - np.eye(z.shape[1])[labels]) / len(z),
          "a softmax divides exp by its sum over the classes."),
     ),
     ("image", "class"),
     lambda logits, labels: {"N": len(logits), "K": logits.shape[1]},
-    lambda given, index: {"logits": given[0], "one-hot": _one_hot(given[1], given[0])},
+    lambda given, index: {"logits": given[0], "one-hot": np.eye(given[0].shape[1])[given[1]]},
 )  # fmt: skip
 
 
 def _sgd_step(
-    w: Array,
-    grad: Array,
-    velocity: Array,
-    lr: float,
-    momentum: float,
-    *,
-    speed: Function = lambda v, grad, lr, m: m * v + grad,
-    step: Function = lambda new, old, grad, lr, m: lr * new,
-    result: Function = lambda w, step, new, old: (w - step, new),
-) -> Array:
+    w: Array, grad: Array, velocity: Array, lr: float, momentum: float, *,
+    speed: Part = lambda v, grad, lr, m: m * v + grad,
+    step: Part = lambda new, old, grad, lr, m: lr * new,
+    result: Part = lambda w, step, new, old: (w - step, new),
+) -> Array:  # fmt: skip
     new = speed(velocity, grad, lr, momentum)
     return np.stack(result(w, step(new, velocity, grad, lr, momentum), new, velocity))
 
@@ -97,11 +93,15 @@ SGD_STEP = Exercise(
         ("of both", {"speed": lambda v, grad, lr, m: m * (v + grad)}, "momentum multiplies the old velocity, not the gradient."),
         ("mean", {"speed": lambda v, grad, lr, m: m * v + (1 - m) * grad}, "add grad whole, not (1 - momentum) * grad."),
         ("lr twice", {"speed": lambda v, grad, lr, m: m * v + lr * grad}, "lr is used twice: not in the velocity, too."),
-        ("lr in the velocity", {"speed": lambda v, grad, lr, m: m * v + lr * grad, "step": lambda new, *others: new},
+        ("lr in velocity", {"speed": lambda v, grad, lr, m: m * v + lr * grad, "step": lambda new, *others: new},
          "lr belongs to the step, w - lr * velocity; the velocity adds up gradients alone."),
+        ("no factor", {"speed": lambda v, grad, lr, m: v + grad}, "multiply the old velocity by momentum."),
+        ("momentum late", {"step": lambda new, old, grad, lr, m: lr * m * new}, "momentum is not a factor of the step."),
+        ("minus", {"speed": lambda v, grad, lr, m: m * v - grad}, "add the gradient to the velocity; subtract the step."),
+        ("no gradient", {"speed": lambda v, grad, lr, m: m * v}, "the gradient is not added to the velocity."),
+        ("Keras", lambda w, grad, v, lr, m: np.stack([w + m * v - lr * grad, m * v - lr * grad]), "-lr belongs to the step here, not to the velocity."),
         ("Nesterov", {"step": lambda new, old, grad, lr, m: lr * (grad + m * new)}, "Nesterov's step; here it is lr * velocity."),
-        ("gradient updated", lambda w, grad, v, lr, m: np.stack([grad - lr * (m * v + grad), m * v + grad]),
-         "you subtracted the step from the gradient; it is w that moves."),
+        ("gradient", lambda w, grad, *a: _sgd_step(grad, grad, *a), "you moved the gradient; it is w that moves."),
         ("old returned", {"result": lambda w, step, new, old: (w - step, old)}, "return the new velocity, for the next step."),
         ("step for velocity", {"result": lambda w, step, new, old: (w - step, step)}, "return the velocity itself, without lr."),
         ("w alone", lambda *a: _sgd_step(*a)[0], "return both, w and the velocity: return w, velocity."),

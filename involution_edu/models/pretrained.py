@@ -9,10 +9,9 @@ from pathlib import Path
 from ..arguments import as_choice
 from ..checkpoint import load_weights
 from ..nn import Module
-from .dense import small_segmentor
 from .edge import EdgeDenoiser
 from .salt_and_pepper import salt_and_pepper_layer
-from .small import small_rednet
+from .small import small_rednet, small_segmentor
 
 FOLDER = Path(__file__).parent / "weights"
 PRETRAINED: dict[str, Callable[[], Module]] = {
@@ -31,7 +30,7 @@ def pretrained(name: str) -> Module:
     name : str
         "salt-and-pepper", a layer that removes salt-and-pepper noise from a colour photo;
         "edge", an `EdgeDenoiser`, which removes Gaussian noise from a colour photo; "digits", a
-        small RedNet for 8 x 8 digits; or "segment", a `dense.small_segmentor` of digits in photos. The model card ``weights/NAME.md`` gives the training data and the test score.
+        small RedNet for 8 x 8 digits; or "segment", a `small_segmentor` of digits in photos. The model card ``weights/NAME.md`` gives the training data and the test score.
 
     Raises
     ------

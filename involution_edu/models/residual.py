@@ -161,18 +161,25 @@ class ResidualNetwork(Module):
         in_channels = channels = as_int("channels", channels)
         for name, module in {**stem, **entry}.items():
             setattr(self, name, module)
-        self._stages = {"stem": Sequential(*stem.values())}
+        self._layers = {"stem": tuple(stem)}  # the attributes that make up each stage
         for index, count in enumerate(blocks):
             made, width, stride = [], channels << index, 2 if index > 0 else 1
             for _ in range(as_int(f"blocks[{index}]", count)):
                 block = Bottleneck(in_channels, width, spatial, stride=stride, rng=rng, dtype=dtype)
                 made.append(block)
                 in_channels, stride = EXPANSION * width, 1
-            name, stage = f"layer{index + 1}", Sequential(*made)
-            setattr(self, name, stage)
-            self._stages[name] = Sequential(*(() if index else entry.values()), stage)
+            setattr(self, name := f"layer{index + 1}", Sequential(*made))
+            self._layers[name] = (*(() if index else entry), name)
         self.avgpool = GlobalAvgPool2d()
         self.fc = Linear(in_channels, num_classes, rng=rng, dtype=dtype)
+
+    @property
+    def _stages(self) -> dict[str, Sequential]:
+        """The stem and the stages by name, a max pooling with the first stage."""
+        parts = self._layers.items()
+        return {
+            stage: Sequential(*(getattr(self, name) for name in names)) for stage, names in parts
+        }
 
     def features(self, x: Array, frozen: Collection[str] = ()) -> dict[str, Array]:
         """Return the outputs of the stem and all stages, (N, C', H', W'), by their names.
@@ -192,11 +199,12 @@ class ResidualNetwork(Module):
 
         With ``frozen`` stages, return the gradient of the output of the last of them.
         """
-        if not dfeatures or not dfeatures.keys() <= self._stages.keys():
-            names = ", ".join(map(repr, self._stages))
+        stages = self._stages
+        if not dfeatures or not dfeatures.keys() <= stages.keys():
+            names = ", ".join(map(repr, stages))
             raise ArgumentError("dfeatures", f"has the keys {list(dfeatures)}", f"some of {names}")
         dx: Array | None = None
-        for name, stage in reversed(self._stages.items()):
+        for name, stage in reversed(stages.items()):
             if name in dfeatures:
                 dx = dfeatures[name] if dx is None else dx + dfeatures[name]
             if dx is not None and name in frozen:
@@ -214,5 +222,5 @@ class ResidualNetwork(Module):
 
     def backward(self, dy: Array) -> Array:
         """Return dx (N, C, H, W)."""
-        last = next(reversed(self._stages))
+        last = next(reversed(self._layers))
         return self.features_backward({last: self.avgpool.backward(self.fc.backward(dy))})

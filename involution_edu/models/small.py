@@ -1,4 +1,4 @@
-"""A RedNet and a ResNet of one architecture for images of 8x8 to 64x64 pixels."""
+"""A RedNet and a ResNet of one architecture for images of 8x8 to 64x64 pixels; a segmentor."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from ..arguments import IntOrPair, Rng, as_choice, as_generator
 from ..nn.generators import GENERATORS
+from .dense import SemanticFPN
 from .rednet import conv3x3, conv_unit
 from .residual import ResidualNetwork
 
@@ -31,8 +32,8 @@ def small_rednet(
 ) -> ResidualNetwork:
     """Return a RedNet for small images.
 
-    The stem is one 3x3 convolution, without pooling. Only the spatial layer of the
-    blocks differs from `small_resnet`.
+    The stem is one 3x3 convolution, without pooling. Only the spatial layer of the blocks differs
+    from `small_resnet`.
 
     Parameters
     ----------
@@ -111,3 +112,10 @@ def small_resnet(
     rng = as_generator(rng)
     stem = {"stem": conv_unit(in_channels, channels, stride=stride, rng=rng, dtype=dtype)}
     return ResidualNetwork(stem, {}, blocks, conv3x3, channels, num_classes, rng=rng, dtype=dtype)
+
+
+def small_segmentor(kind: str = "inv", *, rng: Rng = None) -> SemanticFPN:
+    """Return a RedNet ("inv") or ResNet ("conv") with an FPN: 0 for no digit, d + 1 for digit d."""
+    make: Any = {"inv": small_rednet, "conv": small_resnet}[kind]
+    backbone = make(1, 3, stride=2, rng=(rng := as_generator(rng)))
+    return SemanticFPN(backbone, 11, kind, channels=32, head_channels=24, stride=2, rng=rng)

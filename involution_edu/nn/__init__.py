@@ -4,6 +4,7 @@ from .basic import Linear, ReLU, Sequential
 from .conv import Conv2d, ConvTranspose2d
 from .dense_losses import BinaryCrossEntropy, PixelCrossEntropy, SmoothL1
 from .depthwise import DepthwiseConv2d
+from .folding import fold_batch_norm
 from .involution2d import Involution2d
 from .involution_nd import Involution1d, Involution3d
 from .local_attention import LocalAttention2d
@@ -43,6 +44,7 @@ __all__ = [
     "Sequential",
     "SmoothL1",
     "clip_grad_norm",
+    "fold_batch_norm",
     "no_grad",
     "resize",
     "resize_backward",

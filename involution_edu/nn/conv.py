@@ -13,8 +13,7 @@ from ..geometry import Geometry, Padding, make_geometry, resolve_padding
 from .arguments import as_features, kaiming_normal
 from .module import Module, Parameter
 
-# Numbers in the columns, or in the products, of a block of images: about a last-level CPU cache,
-# and a batch in few launches of a GPU.
+# Of the columns, or products, of a block of images: a last-level CPU cache; few launches of a GPU.
 MAX_COLUMNS = {"numpy": 1 << 22, "cupy": 1 << 27}
 
 
@@ -115,11 +114,9 @@ def _windows_are_pixels(geom: Geometry) -> bool:
 
 def _blocks(geom: Geometry, x: Array, product: int = 1) -> Iterator[slice]:
     """Split the images into slices of about `MAX_COLUMNS` numbers in columns or in products."""
-    columns = geom.C * geom.window[0] * geom.window[1] * geom.H_out * geom.W_out
-    numbers = (
-        product if _windows_are_pixels(geom) else max(product, columns)
-    )  # x itself, or columns
-    fit = max(1, MAX_COLUMNS[str(kind_of_array(x))] // numbers)
+    numbers = geom.C * geom.window[0] * geom.window[1] * geom.H_out * geom.W_out
+    most = product if _windows_are_pixels(geom) else max(product, numbers)  # x itself, or columns
+    fit = max(1, MAX_COLUMNS[str(kind_of_array(x))] // most)
     for start in range(0, geom.N, fit):
         yield slice(start, start + fit)
 

@@ -94,8 +94,9 @@ class CrossEntropy(Loss):
         # In one array: the processor waits for a GPU once.
         lowest, highest, loss = as_numpy(xp.stack([a.astype(np.float64) for a in found])).tolist()
         if lowest < 0 or highest >= classes:
-            got = f"has {lowest:.0f} to {highest:.0f}"
-            raise ArgumentError("labels", got, f"0 to {classes - 1}")
+            raise ArgumentError(
+                "labels", f"has {lowest:.0f} to {highest:.0f}", f"0 to {classes - 1}"
+            )
         self._gradient = (softmax(logits) - target) / count
         return float(loss)
 

@@ -232,8 +232,7 @@ def clip_grad_norm(parameters: Sequence[Parameter], max_norm: float) -> float:
     array([0.6, 0.8])
     """
     max_norm = as_number("max_norm", max_norm)
-    squares = [(p.grad * p.grad).sum() for p in parameters]
-    # In one array: the processor waits for a GPU once.
+    squares = [(p.grad * p.grad).sum() for p in parameters]  # read at once, to wait but once
     norm = sqrt(sum(as_numpy(array_module(squares[0]).stack(squares)).tolist() if squares else ()))
     if norm > max_norm:
         for parameter in parameters:

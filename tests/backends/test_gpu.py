@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -10,20 +13,24 @@ import numpy as np
 import pytest
 from checks import definition, run
 from cuda_checks import (
+    ALL_NAMES,
     CASES,
+    FUSED_NAMES,
     TOLERANCES,
+    at_odd_offset,
     fused_operands_and_result,
     operands_and_results,
 )
 
 import involution_edu as inv
+from involution_edu.arrays import Array
 from involution_edu.backends import cupy_raw, fusing, numba_cuda
 from involution_edu.backends.cuda import fused
 from involution_edu.backends.cuda.versions import VERSIONS, Version, plan
 from involution_edu.bench import presets
 from involution_edu.bench.run import run_benchmark
 from involution_edu.cases import AWKWARD, operator_options, random_operands, scaled_error
-from involution_edu.geometry import make_geometry
+from involution_edu.geometry import Geometry, make_geometry
 
 needs.skip_file_without_gpu()
 needs_cupy = needs.gpu_for("cupy")
@@ -34,6 +41,73 @@ LAUNCHERS: dict[str, tuple[Any, tuple[Version, ...]]] = {
 }
 pytestmark = pytest.mark.gpu
 GEOM = AWKWARD["stride 2, odd sizes"]
+SMALL = GEOM, make_geometry((1, 20, 33, 45), 1, 7), make_geometry((2, 32, 9, 10), 2, 3)
+
+
+@needs_cupy
+@pytest.mark.parametrize("name", [*ALL_NAMES, *FUSED_NAMES])
+def test_it_compiles(name: str) -> None:
+    cupy_raw._function(name, 0)
+
+
+def check_in_cpp(
+    geom: Geometry, dtype: Any, placed: Callable[[Array], Any] | None = None, features: int = 5
+) -> None:
+    """Fail unless every version in C++ is right, on operands ``placed`` on the GPU."""
+    import cupy
+
+    dtype, placed = np.dtype(dtype), placed or cupy.asarray
+    operands, results = operands_and_results(geom, dtype)
+    for task, want in results.items():
+        a, b = map(placed, operands[task])
+        for version in filter(lambda version: version.takes(geom), VERSIONS):
+            got = cupy.asnumpy(cupy_raw.launch(task, a, b, geom, version)).astype(np.float64)
+            assert scaled_error(got, want) <= TOLERANCES[dtype], f"{task}_{version.name}"
+    made_of, want = fused_operands_and_result(geom, features, dtype)
+    x, made, weight, bias = map(placed, made_of)
+    for version in filter(lambda version: version.takes(geom), fused.VERSIONS):
+        got = cupy.asnumpy(cupy_raw.generate_and_apply(x, made, weight, bias, geom, version))
+        assert scaled_error(got.astype(np.float64), want) <= TOLERANCES[dtype], version.name
+
+
+@needs_cupy
+@pytest.mark.parametrize("geom", SMALL, ids=str)
+def test_small_cases(geom: Geometry) -> None:
+    """Run by gpu_check under NVIDIA's tools; without CuPy's pool, they know where arrays end."""
+    import cupy
+
+    with cupy.cuda.using_allocator(None):
+        check_in_cpp(geom, np.float32)
+
+
+@needs_cupy
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("geom", SMALL, ids=str)
+@pytest.mark.parametrize("where", ["odd offset", "non-blocking stream", "second thread"])
+def test_memory_streams_and_threads(where: str, geom: Geometry, dtype: Any) -> None:
+    import cupy
+
+    def placed_oddly(a: Array) -> Any:
+        memory = cupy.asarray(at_odd_offset(a).base)
+        return memory[1:].reshape(a.shape)
+
+    stream = cupy.cuda.Stream(non_blocking=True) if "stream" in where else nullcontext()
+    placed = placed_oddly if where == "odd offset" else None
+    with stream, ThreadPoolExecutor(1) as pool:
+        if where == "second thread":
+            pool.submit(check_in_cpp, geom, dtype).result()
+        else:
+            check_in_cpp(geom, dtype, placed)
+
+
+@needs_cupy
+def test_no_images() -> None:
+    import cupy
+
+    x, kernel = cupy.zeros((0, 16, 9, 10), "f4"), cupy.zeros((0, 1, 7, 7, 9, 10), "f4")
+    y = inv.involution(x, kernel)
+    dx, dkernel = inv.involution_backward(y, x, kernel)
+    assert (y.shape, dx.shape, dkernel.shape) == (x.shape, x.shape, kernel.shape)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,10 +16,10 @@ from checks import definition
 from commands import code_of
 
 from involution_edu.arrays import Array
-from involution_edu.backends import cupy_raw, numba_cuda, shifts
+from involution_edu.backends import cupy_raw, numba_cuda
 from involution_edu.backends.cuda import fused
-from involution_edu.backends.cuda.versions import TASKS, VERSIONS, Version
-from involution_edu.bench import devices, presets, timing
+from involution_edu.backends.cuda.versions import TASKS, VERSIONS
+from involution_edu.bench import devices, timing
 from involution_edu.bench.contenders import (
     GPU_TASKS,
     TENSORS,
@@ -43,6 +40,7 @@ from involution_edu.bench.timing import Call
 from involution_edu.cases import scaled_error
 from involution_edu.geometry import Geometry, make_geometry
 
+pytest_plugins = ["bench_fixtures"]
 ALL = [
     *(f"cupy:{version.name}" for version in VERSIONS),
     *(f"numba_cuda:{version.name}" for version in numba_cuda.VERSIONS),
@@ -51,43 +49,9 @@ LAYERS = ["cupy fused", "cupy unfused"]
 GPU = ["bench", "--preset", "gpu"]
 
 
-class Memory:
-    def copy_from_device_async(self, source: Any, size: int) -> None:
-        pass
-
-
 @pytest.fixture
-def cupy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """A GPU with a cache of 10 kB, both rungs on it computed by the shifts, and two small shapes."""
-
-    def launch(task: str, a: Any, b: Any, geom: Geometry, version: Version | None = None) -> Any:
-        x, y = (operand.host.astype(np.float32) for operand in (a, b))
-        return fake_cupy.asarray(getattr(shifts, task)(x, y, geom).astype(a.dtype))
-
-    def fused(x: Any, features: Any, weight: Any, bias: Any, geom: Geometry) -> Any:
-        f, w, b = (a.host.astype(np.float32) for a in (features, weight, bias))
-        return launch("forward", x, fake_cupy.asarray(generate(f, w, b, geom=geom)), geom)
-
-    fake = fake_cupy.make(tmp_path)
-    fake.__version__ = "14.2.0"
-    fake.multiply = lambda a, b, *, out: out
-    attributes = {"L2CacheSize": 10_000, "MultiProcessorCount": 132}
-    monkeypatch.setattr(fake_cupy.Device, "attributes", attributes)
-    monkeypatch.setattr(fake_cupy.ndarray, "data", Memory(), raising=False)
-    fake.cuda.runtime.getDeviceProperties = lambda device: {"name": b"A GPU"}
-    fake.cuda.runtime.driverGetVersion = fake.cuda.runtime.runtimeGetVersion = lambda: 13000
-    monkeypatch.setitem(sys.modules, "cupy", fake)
-    monkeypatch.setitem(sys.modules, "torch", None)
-    for rung in (cupy_raw, numba_cuda):
-        monkeypatch.setattr(rung, "unavailable", lambda: None)
-        monkeypatch.setattr(rung, "launch", launch)
-        for task in TASKS:
-            monkeypatch.setattr(rung, task, partial(launch, task))
-    monkeypatch.setattr(cupy_raw, "generate_and_apply", fused)
-    small = replace(presets.PRESETS["gpu"], shapes=(square(1, 32, 9, 3), square(2, 16, 5, 7)))
-    monkeypatch.setitem(presets.PRESETS, "gpu", small)
-    monkeypatch.setattr(devices, "COPIED", 1 << 10)
-    return fake
+def cupy(bench_cupy: Any) -> Any:
+    return bench_cupy
 
 
 TICK = 1e-9  # seconds by which every turn of the made-up clock is shorter than the one before
@@ -172,7 +136,8 @@ def test_operands_and_results_outgrow_the_cache(cupy: Any, monkeypatch: pytest.M
     size = 4 * 2 * 16 * 5 * 4  # x and dy; every task moves at least as much
     sets = len(made) // 6
     assert sets * size >= 2 * 10_000 > (sets - 1) * size
-    assert {len(calls) for calls in seen if len(calls) != devices.MIN_CALLS} == {sets}
+    copied = -(-10_000 // devices.COPIED)  # pairs of arrays; as much is read as written
+    assert {len(calls) for calls in seen} == {sets, copied}
     assert len({id(a.host) for a in made}) == len(made)
     assert [row.calls for row in found_rows] == [2 * sets] * 3
 
@@ -230,6 +195,30 @@ def test_a_contender_that_needs_too_much_memory_is_named() -> None:
     assert {row.contender for row in rows} == {"small"}
     shape = "1 × 16 × 5 × 5, K = 3, float32"
     assert failed == {f"large on {shape}": "MemoryError: needs 9 GB"}
+
+
+@pytest.mark.usefixtures("cupy")
+def test_a_contender_that_runs_out_of_memory_later_keeps_its_first_turns() -> None:
+    turns = {"small": 0, "large": 0}
+
+    def clock(work: Sequence[Call]) -> list[float]:
+        for call in work:
+            name = call()
+            turns[name] = turns.get(name, 0) + 1
+            if name == "large" and turns[name] > 4:
+                raise MemoryError("needs\n9 GB")
+        return [1e-3] * len(work)
+
+    def named(name: str) -> Contender:
+        return Contender(name, lambda operands, geom: {"forward": lambda: name}, TASKS, True)
+
+    session = Session(Gpu(clock))
+    case = square(1, 64, 10, 3), np.dtype(np.float32)
+    rows, _ = session.times([named("large"), named("small")], [case], 3, {})
+    assert [(row.contender, row.calls) for row in rows] == [("large", 4), ("small", 12)]
+    assert turns == {"large": 5, "small": 12}
+    on = "1 × 64 × 10 × 10, K = 3, float32"
+    assert session.absent == {f"more of large, forward on {on}": "MemoryError: needs 9 GB"}
 
 
 def test_a_kernel_is_generated_entry_by_entry() -> None:

@@ -38,6 +38,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shrink the preset, and leave out memory, which has its own test."""
     monkeypatch.setitem(presets.PRESETS, "networks", Preset(batches=PLAN))
     monkeypatch.setattr(module, "memory_unavailable", lambda: "not measured here")
+    monkeypatch.setattr(networks, "PEERS", {})  # to compile RedNet-26 takes a minute
     monkeypatch.setattr(networks, "threads", lambda: 1)  # two wait for each other on a busy machine
 
 
@@ -121,6 +122,31 @@ def test_a_peer_that_cannot_run_is_absent(tiny: None, monkeypatch: pytest.Monkey
         "fails with RuntimeError: Numpy is not available; so RedNet-26 was not checked"
     )
     assert [r.contender for r in record.networks] == [OURS, OURS]
+
+
+def test_compilers_are_checked_and_timed_for_what_they_do(
+    tiny: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs.package("torch")
+
+    def wrong(depth: int, dtype: Any) -> Network:
+        return Network(lambda x: networks.ours(depth, dtype).infer(x) * np.float32(1.001))
+
+    def missing(depth: int, dtype: Any) -> Network:
+        raise ModuleNotFoundError("No module named 'openvino'")
+
+    def right(depth: int, dtype: Any) -> Network:
+        return Network(networks.theirs(depth, dtype).infer)
+
+    peers = {"right": right, "wrong": wrong, "missing": missing}
+    monkeypatch.setattr(networks, "PEERS", peers)
+    record = run_benchmark("networks", rounds=1, date="2026-01-01")
+    assert [(r.task, r.contender) for r in record.networks] == [
+        *((INFERENCE, name) for name in (OURS, THEIRS, "right")),
+        *((TRAINING, name) for name in (OURS, THEIRS)),
+    ]
+    assert record.absent["missing"] == "fails with ModuleNotFoundError: No module named 'openvino'"
+    assert [a.backend for a in record.agreements if not a.agrees] == ["wrong"]
 
 
 def test_all_steps_are_reported(tiny: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,11 +173,12 @@ def test_what_is_kept(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_the_page_of_the_documentation_exists_and_has_the_title_that_is_named(path: Path) -> None:
+def test_it_names_a_page_of_the_documentation_that_exists_by_its_title(path: Path) -> None:
     cells = [cell for cell in read(path)["cells"] if cell["cell_type"] == "markdown"]
     text = "\n".join("".join(cell["source"]) for cell in cells)
     named = re.findall(r"`(docs/[\w/-]+\.md)`", text)
     titled = re.findall(r"\*([^*]+)\* \(`(docs/[\w/-]+\.md)`\)", text)
+    assert named
     assert [page for page in named if not (ROOT / page).is_file()] == []
     for title, page in titled:
         assert (ROOT / page).read_text(encoding="utf-8").startswith(f"# {title}\n")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from benchmarks_gpu import gpu_page
+from benchmarks_gpu import gpu_page, merged
 from benchmarks_gpu import main as make_page
 from targets import gpu_targets
 
@@ -16,7 +17,6 @@ from involution_edu.backends.cuda.versions import TASKS
 from involution_edu.bench.derived import share_of_copy
 from involution_edu.bench.presets import square
 from involution_edu.bench.record import Machine, Measurement, Peak, Record
-from involution_edu.bench.text import Report
 from involution_edu.verify.compare import Agreement
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -51,7 +51,11 @@ def made_up() -> Record:
         seconds=60.0,
         background_load=None,
         machine=Machine("A GPU", 132, 2, "Linux x86_64", "3.12.0", {"cupy": "14", "torch": None}),
-        peaks=(Peak("copy", {"one": 2000.0, "two": 4000.0}),),
+        peaks=(
+            Peak("copy", {"one": 2000.0, "two": 4000.0}),
+            Peak(f"copy of {BYTES / 1e6:.0f} MB", {"one": 1000.0, "two": 8000.0}),
+            Peak(f"copy of {BYTES / 2e6:.0f} MB", {"one": 1000.0, "two": 8000.0}),
+        ),
         shapes={SHAPE: GEOM},
         agreements=(Agreement("cupy:v4", "numba", "float32", "y", 4, "a", 2e-7, 1e-6),),
         measurements=tuple(rows),
@@ -60,16 +64,45 @@ def made_up() -> Record:
     )
 
 
+PRINTED = [
+    {"what": "batch norm", "shape": SHAPE, "ms": 1.25},
+    {"what": "RedNet-26", "images": 32, "ms": 64.0, "losses": [7.0]},
+    {"what": "one or two", "shape": SHAPE, "dtype": "float32", "ratio": 2, "fused": 0.5, "unfused": 1.0},
+]  # fmt: skip
+COUNTED = """\
+"ID","Kernel Name","Metric Name","Metric Unit","Metric Value"
+"0","void forward_v4<float, 7>(int)","dram__bytes.sum","Mbyte","12.5"
+"0","void forward_v4<float, 7>(int)","gpu__time_duration.sum","us","10"
+"1","cupy_copy","dram__bytes.sum","byte","7"
+"""
+
+
+def made_up_rows(*records: Record) -> dict[str, dict[str, Any]]:
+    """Return the record of gpu_check with these records of shapes."""
+    data: dict[str, Any] = {
+        "versions": {"processor": "A GPU"},
+        "tests": ["63 passed"],
+        "counters": COUNTED.splitlines(),
+        "batch_norm": [json.dumps(PRINTED[0])],
+        "one_launch_or_two": list(map(json.dumps, PRINTED[1:])),
+        **{f"shape {n}": asdict(record) for n, record in enumerate(records)},
+    }
+    row = {"status": "ok", "seconds": 7.5, "why": ""}
+    late = {"status": "skipped", "seconds": 0.0, "why": "a | <b>", "data": None}
+    return {**{name: {**row, "data": found} for name, found in data.items()}, "PyTorch": late}
+
+
 def test_shares_and_targets_by_hand() -> None:
     record = made_up()
     full = 100 * BYTES / 0.1e-3 / 4000e9
+    own = full / 2  # of a copy that is twice as fast
     for row in record.measurements:
         if row.contender == "cupy:v4":  # half the bytes in half the time
             assert share_of_copy(record, row) == pytest.approx(full)
     measured = {target.what: target for target in gpu_targets(record)}
     for task in TASKS:
-        target = measured[f"cupy:v4, {task}, share of copy bandwidth"]
-        assert target.measured == pytest.approx(full)
+        target = measured[f"cupy:v4, {task}, share of a copy of its size"]
+        assert target.measured == pytest.approx(own)
         assert not target.reached
     assert measured["cupy:v4 over cupy:v1, which reads as the authors' kernels do"].measured == (
         pytest.approx(10)
@@ -82,17 +115,56 @@ def test_shares_and_targets_by_hand() -> None:
 
 
 def test_the_page_has_every_number() -> None:
-    text = gpu_page(made_up())
+    text = gpu_page(made_up_rows(made_up()))
     assert "not yet run" not in text.lower()
     assert "A GPU, 132 multiprocessors" in text
-    assert "**4000 GB/s** (one 2000, two 4000)" in text
+    assert "| copy | 2000 | 4000 |" in text
+    assert f"| copy of {BYTES / 1e6:.0f} MB | 1000 | 8000 |" in text
     speed = BYTES / 0.1e-3 / 1e9
-    assert f"| cupy:v4 | 0.100 | {speed:.0f} | {speed / 40:.1f} % | 10.0 × |" in text
+    assert (
+        f"| cupy:v4 | 0.100 | {speed:.0f} | {speed / 40:.1f} % | {speed / 80:.1f} % | 10.0 × |"
+        in text
+    )
     assert "| torch eager | 3.00 |" in text
     speed = FUSED_BYTES / 0.25e-3 / 1e9
-    assert f"| cupy fused | 0.250 | {speed:.0f} | {speed / 40:.1f} % | 0.8 × |" in text
+    assert (
+        f"| cupy fused | 0.250 | {speed:.0f} | {speed / 40:.1f} % | {speed / 80:.1f} % | 0.8 × |"
+        in text
+    )
     assert "**missed**" in text
     assert "numba_cuda: no NVVM" in text
+    assert f"- Batch norm, forward and backward, {SHAPE}: 1.25 ms" in text
+    assert "32 images: 64 ms, 500 images a second" in text
+    assert f"| {SHAPE} | float32 | 2 | 0.500 | 1.00 | 2.00 × |" in text
+    assert "| void forward_v4&lt;float, 7>(int) | 12.5 Mbyte | 10 us |" in text
+    assert "cupy_copy" not in text
+    assert "| PyTorch | skipped | 0.0 | a \\| &lt;b> |" in text
+    assert "**Predictions, not measurements**" in text
+
+
+def test_the_records_of_all_steps_become_one() -> None:
+    first = made_up()
+    faster = replace(first.peaks[0], methods={"one": 3000.0, "two": 1000.0})
+    worse = replace(first.agreements[0], error=5e-7, worst="b")
+    other = replace(first, peaks=(faster,), agreements=(worse,), measurements=(), absent={"a": "b"})
+    record = merged(made_up_rows(first, other))
+    assert record is not None
+    assert record.peaks[0].methods == {"one": 3000.0, "two": 4000.0}
+    assert record.agreements == (replace(worse, cases=8),)
+    assert record.measurements == first.measurements
+    assert record.absent == {"numba_cuda": "no NVVM", "a": "b"}
+    assert record.seconds == 7 * 7.5
+
+
+def test_a_failed_check_leaves_a_page_that_says_so() -> None:
+    rows = made_up_rows()
+    rows["tests"] |= {"status": "failed", "why": "SKIPPED [3] no GPU", "data": []}
+    for step in ("batch_norm", "one_launch_or_two", "counters"):
+        rows[step] = {**rows["PyTorch"], "why": "failed: tests"}
+    text = gpu_page(rows)
+    assert "**Nothing was measured**" in text
+    assert "| tests | failed | 7.5 | SKIPPED [3] no GPU |" in text
+    assert "## Targets" not in text
 
 
 def test_the_committed_page_is_made_from_the_record(tmp_path: Path) -> None:
@@ -103,6 +175,7 @@ def test_the_committed_page_is_made_from_the_record(tmp_path: Path) -> None:
         DOCS / "benchmarks-gpu.json"
     ).exists() or "**Not yet run on a GPU.**" in made.read_text()
     record = tmp_path / "record.json"
-    record.write_text(json.dumps(Report(made_up()).data()), encoding="utf-8")
+    rows = made_up_rows(made_up())
+    record.write_text(json.dumps(rows), encoding="utf-8")
     make_page([str(record), str(made)])
-    assert made.read_text(encoding="utf-8") == gpu_page(made_up())
+    assert made.read_text(encoding="utf-8") == gpu_page(rows)

@@ -39,8 +39,7 @@ template <> struct Sum<__half> { using type = float; };
 constexpr int THREADS = 256;  // maximum in a block
 
 // Blocks that must fit at once, which limits the registers of a thread; one if sums are doubles.
-template <typename T, int COUNT>
-constexpr int AT_ONCE = sizeof(typename Sum<T>::type) == 4 ? COUNT : 1;
+template <typename T, int N> constexpr int AT_ONCE = sizeof(typename Sum<T>::type) == 4 ? N : 1;
 
 // ---------------------------------------------------------------------------------------------
 // Shared by all but v1: a block of threads owns a tile of pixels of one group.

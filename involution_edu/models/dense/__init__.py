@@ -15,7 +15,6 @@ from .parts import DenseNetwork
 from .rcnn import FasterRCNN, MaskRCNN
 from .retina import RetinaNet
 from .segmentors import SemanticFPN, UPerNet
-from .small import small_segmentor
 
 __all__ = [
     "DENSE",
@@ -28,7 +27,6 @@ __all__ = [
     "RetinaNet",
     "SemanticFPN",
     "UPerNet",
-    "small_segmentor",
 ]
 
 # Rows and columns of the images that published counts are for.
