@@ -33,9 +33,10 @@ pixels. The page is generated [by a command](#reproduction) from the results in 
 
 All pictures ship inside Python packages; nothing is downloaded. Scores are those of the test set
 after the last epoch, not the best one; ± is the standard deviation of the seeds. The settings of
-`edge`, `segment` and `detect` were chosen on a validation set; those of the other tasks by test scores of
-single runs: small differences mean little. MACs are the multiplications of one forward pass for one picture. Seconds are those of a
-whole training on a machine with other load: compare them roughly.
+`edge`, `segment` and `detect` were chosen on a validation set; those of the other tasks by test
+scores of single runs: small differences mean little. MACs are the multiplications of one forward
+pass for one picture. Seconds are those of a whole training on a machine with other load: compare
+them roughly.
 """
 
 KERNELS = """\
@@ -70,7 +71,7 @@ NOTES = {
 SCENES = {
     "segment": "![A scene of the test set, its labels, those of the network, and its kernels]"
     "(training/segment-scene.png)\n",
-    "detect": "![Scenes of the test set with the boxes found](training/detect-scenes.png)\n",
+    "detect": "![Scenes of the test set (dashed: digits) with the boxes found that score 40 % or more](training/detect-scenes.png)\n",
 }
 
 REPEAT = """\
