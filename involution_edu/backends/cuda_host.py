@@ -41,7 +41,7 @@ forward, backward_input, backward_kernel = (partial(launch, task) for task in TA
 
 def fits(version: Version, geom: Geometry, dtype: np.dtype[Any]) -> bool:
     """Return whether all tasks of ``version`` can be launched in the emulator."""
-    takes = version.takes(geom)
+    takes = version.takes(geom, dtype)
     return takes and all(plan(t, version, geom, dtype).shared <= MAX_SHARED for t in TASKS)
 
 

@@ -78,7 +78,7 @@ def fits(version: Version, geom: Geometry, dtype: np.dtype[Any]) -> bool:
     """Return whether all tasks of ``version`` can be launched on the current GPU."""
     import cupy
 
-    limit, takes = _shared_limit(cupy.cuda.Device().id), version.takes(geom)
+    limit, takes = _shared_limit(cupy.cuda.Device().id), version.takes(geom, dtype)
     return takes and all(plan(task, version, geom, dtype).shared <= limit for task in TASKS)
 
 

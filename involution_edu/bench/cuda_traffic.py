@@ -1,8 +1,8 @@
 """The memory traffic of each version of the CUDA source, counted on the processor.
 
 ``python -m involution_edu.bench.cuda_traffic`` prints the table that explains the versions. The
-source runs under g++ with a storage type that counts: every number that is read or written is in
-global memory, in the block's shared memory, or in a register, where it is not counted.
+source runs under g++ with a storage type that counts (emulator/counted.h): a number that is read or
+written is in global memory, in the block's shared memory, or in a register, where it is not counted.
 """
 
 from __future__ import annotations
@@ -26,44 +26,6 @@ from ..geometry import Geometry, make_geometry
 STAGE = make_geometry((1, 16, 56, 56), 1, 7)
 FEATURES = 16  # C_r: the channels from which kernels are generated
 DTYPE = np.dtype(np.float32)
-COUNTED = """
-// A float that counts where it is read and written. On the GPU, the stack of a fiber is registers.
-inline unsigned long long reads[2], writes[2];  // of global memory, of shared memory
-
-struct Counted {
-  float value;
-  Counted() = default;
-  explicit Counted(float v) : value(v) {}
-  Counted(const Counted& other) : value(static_cast<float>(other)) { count(writes); }
-  explicit operator float() const { return count(reads), value; }
-  Counted& operator=(const Counted& other) {
-    value = static_cast<float>(other);
-    count(writes);
-    return *this;
-  }
-  void count(unsigned long long* counts) const {
-    const char* here = reinterpret_cast<const char*>(this);
-    const char* memory = reinterpret_cast<const char*>(shared);
-    const std::vector<char>& stack = host::running->stack;
-    if (memory <= here && here < memory + sizeof(shared)) {
-      ++counts[1];
-    } else if (here < stack.data() || stack.data() + stack.size() <= here) {
-      ++counts[0];
-    }
-  }
-};
-"""
-AFTER = """
-template <> struct Sum<Counted> { using type = float; };
-
-extern "C" void take_counts(unsigned long long* taken) {
-  for (int memory : {0, 1}) {
-    taken[2 * memory] = reads[memory];
-    taken[2 * memory + 1] = writes[memory];
-    reads[memory] = writes[memory] = 0;
-  }
-}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +39,7 @@ class Traffic:
     shared_reads: float
     shared_writes: float
     least: float  # for global memory: all operands read and the result written once
+    conflicts: float  # time of the reads of shared memory over that without bank conflicts
 
     @property
     def excess(self) -> float:
@@ -100,18 +63,22 @@ def measure(geom: Geometry = STAGE) -> list[Traffic]:
         plans[fused.TASK, v.name] = plan(fused.TASK, v, geom, DTYPE, FEATURES)
     for key, p in plans.items():
         plans[key] = replace(p, name=p.name.replace("<float", "<Counted"))
-    names, source = [p.name for p in plans.values()], versions.cuda_source() + AFTER
+    names = [p.name for p in plans.values()]
+    source = f'{versions.cuda_source()}\n#include "counted_vectors.h"'
     found, sizes = [], versions.struct_of_sizes(geom, FEATURES)
     with TemporaryDirectory() as folder:
-        program = emulator.Program(names, Path(folder), source=source, prelude=COUNTED)
+        program = emulator.Program(
+            names, Path(folder), source=source, prelude='#include "counted.h"'
+        )
         for (task, version), launch in plans.items():
             result = np.empty(result_shape(task, geom), DTYPE)
             program.run(launch, *operands[task], result, sizes)
-            counts = (ctypes.c_ulonglong * 4)()
+            counts = (ctypes.c_ulonglong * 6)()
             program.library.take_counts(counts)
             least = (sum(a.size for a in operands[task]) + result.size) / result.size
-            read, written, shared_read, shared_written = (n / result.size for n in counts)
-            found.append(Traffic(task, version, read, written, shared_read, shared_written, least))
+            read, written, shared_read, shared_written = (n / result.size for n in counts[:4])
+            moved = read, written, shared_read, shared_written
+            found.append(Traffic(task, version, *moved, least, counts[4] / max(counts[5], 1)))
     return found
 
 
@@ -119,11 +86,11 @@ def table(found: list[Traffic]) -> Iterator[str]:
     """Yield the lines of a table for a terminal of 80 columns."""
     yield "Numbers read and written for each number of the result:"
     yield ""
-    yield f"{'':22}{'global memory':>24}{'least':>10}{'shared memory':>24}"
-    yield f"{'':22}{'read':>12}{'written':>12}{'':10}{'read':>12}{'written':>12}"
+    yield f"{'':22}{'global memory':>20}{'least':>10}{'shared memory':>18}{'bank':>10}"
+    yield f"{'':22}{'read':>10}{'written':>10}{'':10}{'read':>9}{'written':>9}{'conflicts':>10}"
     for t in found:
-        in_global = f"{t.global_reads:12.2f}{t.global_writes:12.2f}{t.least:10.2f}"
-        in_shared = f"{t.shared_reads:12.2f}{t.shared_writes:12.2f}"
+        in_global = f"{t.global_reads:10.2f}{t.global_writes:10.2f}{t.least:10.2f}"
+        in_shared = f"{t.shared_reads:9.2f}{t.shared_writes:9.2f}{f'{t.conflicts:.2f} x' if t.conflicts else '-':>10}"
         yield f"{t.task + ' ' + t.version:22}{in_global}{in_shared}"
 
 

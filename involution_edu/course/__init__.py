@@ -7,6 +7,16 @@
 Not yet: for groups(C=4, G=2)
 [1] is 1; need 0, and 1 more of 4 are wrong
 The likely mistake: this is the order of the Keras example; here a group has adjacent channels.
+
+To add an exercise, write in a module of its subject (`operators`, `generator`, `gradients`,
+`relatives`, `counting`, `machines`) the right answer as a learner may, cases, and `Exercise(...)`
+with a `table` of mistakes: rows ("old code => new code", "what to tell"). `groups` in `counting` is a
+short example. An exercise is named as its function; the name goes into a notebook's cell.
+
+`judge` runs an answer and looks for the mistake: rows of the table, one or two; each small change of
+the right answer's source (`variants`); how the numbers differ (`mechanisms`); other arguments that
+give them (`inputs`). `windows` has the rows that all loops over windows share, `simulated` checks CUDA
+kernels, `compare` and `figures` show results, `notebooks` copies and runs the notebooks.
 """
 
 from dataclasses import replace

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 from ..arrays import Array
 from .exercise import Cases, Exercise, table
 from .operators import integers
 
-Part = Callable[..., Any]
 
-
-def _cross_entropy_backward(
-    logits: Array, labels: Array, *, axis: int | None = 1,
-    target: Part = lambda labels, K: np.eye(K)[labels],
-    top: Part = lambda logits: logits.max(1, keepdims=True),
-    combine: Part = lambda p, t, n: (p - t) / n,
-) -> Array:  # fmt: skip
-    numbers = np.exp(logits - top(logits))
-    p = numbers / numbers.sum(axis, keepdims=True)
-    return np.asarray(combine(p, target(labels, p.shape[1]), len(p)))
+def _cross_entropy_backward(logits: Array, labels: Array) -> Array:
+    N, K = logits.shape
+    exp = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p = exp / exp.sum(axis=1, keepdims=True)
+    one_hot = np.zeros((N, K))
+    one_hot[np.arange(N), labels] = 1
+    dlogits: Array = (p - one_hot) / N
+    return dlogits
 
 
 def _batches(rng: np.random.Generator) -> Cases:
@@ -32,6 +26,8 @@ def _batches(rng: np.random.Generator) -> Cases:
     yield 300 * rng.standard_normal((3, 4)) + [[0], [2000], [4000]], np.array([0, 3, 3])
 
 
+MEAN = "(p - one_hot) / N"
+TOP, SUM = "logits.max(axis=1, keepdims=True)", "exp.sum(axis=1, keepdims=True)"
 CROSS_ENTROPY_BACKWARD = Exercise(
     "cross_entropy_backward",
     "cross_entropy_backward(logits, labels) -> dlogits (N, K), for the loss -log softmax(logits)[label], "
@@ -40,23 +36,31 @@ CROSS_ENTROPY_BACKWARD = Exercise(
     _batches,
     table(
         _cross_entropy_backward,
-        ("sum over the batch", {"combine": lambda p, t, n: p - t}, "the loss is the mean over the batch: divide by N."),
-        ("sign", {"combine": lambda p, t, n: (t - p) / n}, "the sign is wrong: it is softmax minus one-hot."),
-        ("no one-hot", {"target": lambda labels, K: 0}, "that is softmax / N: subtract 1 at the label of each image."),
-        ("only the one-hot", {"combine": lambda p, t, n: -t / n}, "the softmax of all classes is missing."),
-        ("whole p", {"combine": lambda p, t, n: p - t / n}, "divide the whole difference by N, the softmax too."),
-        ("whole one-hot", {"combine": lambda p, t, n: p / n - t}, "divide the whole difference by N, the one-hot too."),
-        ("labels", {"target": lambda labels, K: labels[:, None]}, "subtract 1 at the label's column, not the label."),
-        ("label only", {"combine": lambda p, t, n: (p - 1) * t / n}, "every class has a gradient, not the label alone."),
-        ("all labels", {"target": lambda labels, K: np.eye(K)[labels].max(0)}, "p[:, labels] is every row; use p[np.arange(N), labels]."),
-        ("slope of log", {"combine": lambda p, t, n: np.where(t > 0, -t / p / n, 0)},
+        (f"{MEAN} => (p - one_hot)", "the loss is the mean over the batch: divide by N."),
+        ("p - one_hot => one_hot - p", "the sign is wrong: it is softmax minus one-hot."),
+        ("p - one_hot => p", "subtract 1 from the softmax at the label of each image."),
+        ("p - one_hot => p - 1", "subtract 1 at the label alone, not from every class."),
+        ("p - one_hot => np.where(one_hot > 0, -1, p)", "= -1 overwrites the softmax: subtract, with -= 1."),
+        ("p - one_hot => -one_hot", "only the one-hot is left: the softmax of all classes is missing."),
+        ("p - one_hot => (p - 1) * one_hot", "every class has a gradient, not the label alone."),
+        (f"{MEAN} => p - one_hot / N", "divide the whole difference by N, the softmax, too."),
+        (f"{MEAN} => p / N - one_hot", "divide the whole difference by N, the one-hot, too."),
+        ("[np.arange(N), labels] => [:, labels]",
+         "p[:, labels] takes the columns of all labels in every row; use p[np.arange(N), labels]."),
+        ("[np.arange(N), labels] = 1 => [...] = labels[:, None]", "subtract 1 in the label's column, not the label."),
+        ("labels] = 1 => logits.argmax(1)] = 1", "subtract 1 at the label, not at the largest logit."),
+        ("p - one_hot => np.where(one_hot > 0, -one_hot / p, 0)",
          "that is the gradient of -log p with respect to p; go on back through the softmax."),
-        ("over images", {"axis": 0}, "your softmax runs over the images; it runs over the classes, axis 1."),
-        ("over everything", {"axis": None}, "the sum runs over the whole batch; each image has its own, axis 1."),
-        ("no maximum", {"top": lambda z: 0}, "exp overflows above 709: first subtract the largest logit of each image."),
-        ("one maximum", {"top": np.max}, "subtract each image's own maximum, not the batch's: exp gives 0, and 0 / 0."),
-        ("not divided", lambda z, labels: (np.exp(z - z.max(1, keepdims=True)) - np.eye(z.shape[1])[labels]) / len(z),
-         "a softmax divides exp by its sum over the classes."),
+        (f"{SUM} => exp.sum(axis=0)", "your sum runs over the images; it runs over the classes, axis 1."),
+        (f"{TOP} => logits.max(0) ; {SUM} => exp.sum(0)",
+         "your softmax runs over the images; it runs over the classes, axis 1."),
+        (f"{SUM} => exp.sum()", "your sum runs over the whole batch; each image has its own, axis 1."),
+        (f" - {TOP} => ", "exp overflows above 709: subtract the largest logit of each image first."),
+        (f"{TOP} => logits.max()", "subtract each image's largest logit, not the batch's: exp gives 0, and 0 / 0."),
+        (f"{TOP} => logits.max(0)", "the largest logit is that of each image (axis 1), not of each class."),
+        (f" / {SUM} => ", "a softmax divides exp by its sum over the classes."),
+        (f"np.exp(logits - {TOP}) => logits", "the softmax takes exp of the logits first."),
+        (f"exp / {SUM} => 1 / (1 + np.exp(-logits))", "that is a sigmoid; a softmax divides exp by its sum."),
     ),
     ("image", "class"),
     lambda logits, labels: {"N": len(logits), "K": logits.shape[1]},
@@ -64,14 +68,9 @@ CROSS_ENTROPY_BACKWARD = Exercise(
 )  # fmt: skip
 
 
-def _sgd_step(
-    w: Array, grad: Array, velocity: Array, lr: float, momentum: float, *,
-    speed: Part = lambda v, grad, lr, m: m * v + grad,
-    step: Part = lambda new, old, grad, lr, m: lr * new,
-    result: Part = lambda w, step, new, old: (w - step, new),
-) -> Array:  # fmt: skip
-    new = speed(velocity, grad, lr, momentum)
-    return np.stack(result(w, step(new, velocity, grad, lr, momentum), new, velocity))
+def _sgd_step(w: Array, grad: Array, velocity: Array, lr: float, momentum: float) -> Array:
+    new = momentum * velocity + grad
+    return np.array([w - lr * new, new])
 
 
 def _steps(rng: np.random.Generator) -> Cases:
@@ -80,6 +79,7 @@ def _steps(rng: np.random.Generator) -> Cases:
         yield *(rng.standard_normal(size) for _ in range(3)), lr, momentum
 
 
+NEW = "momentum * velocity + grad"
 SGD_STEP = Exercise(
     "sgd_step",
     "sgd_step(w, grad, velocity, lr, momentum) -> w, velocity: new arrays, after a step down the gradient.",
@@ -87,24 +87,24 @@ SGD_STEP = Exercise(
     _steps,
     table(
         _sgd_step,
-        ("upwards", {"result": lambda w, step, new, old: (w + step, new)}, "a gradient points up: subtract the step from w."),
-        ("no velocity", {"step": lambda new, old, grad, lr, m: lr * grad}, "the step is lr * the new velocity, not lr * grad."),
-        ("old velocity", {"step": lambda new, old, grad, lr, m: lr * old}, "you moved w by the old velocity; use the new one."),
-        ("of both", {"speed": lambda v, grad, lr, m: m * (v + grad)}, "momentum multiplies the old velocity, not the gradient."),
-        ("mean", {"speed": lambda v, grad, lr, m: m * v + (1 - m) * grad}, "add grad whole, not (1 - momentum) * grad."),
-        ("lr twice", {"speed": lambda v, grad, lr, m: m * v + lr * grad}, "lr is used twice: not in the velocity, too."),
-        ("lr in velocity", {"speed": lambda v, grad, lr, m: m * v + lr * grad, "step": lambda new, *others: new},
-         "lr belongs to the step, w - lr * velocity; the velocity adds up gradients alone."),
-        ("no factor", {"speed": lambda v, grad, lr, m: v + grad}, "multiply the old velocity by momentum."),
-        ("momentum late", {"step": lambda new, old, grad, lr, m: lr * m * new}, "momentum is not a factor of the step."),
-        ("minus", {"speed": lambda v, grad, lr, m: m * v - grad}, "add the gradient to the velocity; subtract the step."),
-        ("no gradient", {"speed": lambda v, grad, lr, m: m * v}, "the gradient is not added to the velocity."),
-        ("Keras", lambda w, grad, v, lr, m: np.stack([w + m * v - lr * grad, m * v - lr * grad]), "-lr belongs to the step here, not to the velocity."),
-        ("Nesterov", {"step": lambda new, old, grad, lr, m: lr * (grad + m * new)}, "Nesterov's step; here it is lr * velocity."),
-        ("gradient", lambda w, grad, *a: _sgd_step(grad, grad, *a), "you moved the gradient; it is w that moves."),
-        ("old returned", {"result": lambda w, step, new, old: (w - step, old)}, "return the new velocity, for the next step."),
-        ("step for velocity", {"result": lambda w, step, new, old: (w - step, step)}, "return the velocity itself, without lr."),
-        ("w alone", lambda *a: _sgd_step(*a)[0], "return both, w and the velocity: return w, velocity."),
+        ("w - lr => w + lr", "the gradient points up the loss: subtract the step from w."),
+        ("w - lr * new => grad - lr * new", "you moved the gradient; it is w that moves."),
+        ("lr * new => lr * grad", "your step is lr * grad; it is lr times the new velocity."),
+        ("lr * new => lr * velocity", "you moved w by the old velocity; compute the new one first."),
+        ("lr * new => lr * (grad + momentum * new)", "that is Nesterov's step; here it is lr * the new velocity."),
+        ("lr * new => lr * momentum * new", "momentum is no factor of the step, only of the old velocity."),
+        ("- lr * new => - lr * grad - momentum * velocity", "lr multiplies all of the new velocity."),
+        (f"{NEW} => velocity + grad", "multiply the old velocity by momentum."),
+        (f"{NEW} => momentum * (velocity + grad)", "momentum multiplies the old velocity alone, not the gradient."),
+        (f"{NEW} => velocity + momentum * grad", "momentum multiplies the old velocity, not the gradient."),
+        ("+ grad => + (1 - momentum) * grad", "that is a running mean, as in Adam; here grad is added whole."),
+        (f"{NEW} => (1 - momentum) * velocity + momentum * grad", f"that is a running mean; here it is {NEW}."),
+        ("+ grad => + lr * grad", "lr is used twice, in the velocity and in the step; use it in the step alone."),
+        ("+ grad => + lr * grad ; lr * new => new", "lr belongs to the step; the velocity adds up gradients alone."),
+        ("+ grad => - lr * grad ; w - lr * new => w + new", "Keras has -lr in the velocity; here it is in the step."),
+        (", new] => , velocity]", "return the new velocity, for the next step."),
+        (", new] => , lr * new]", "return the velocity itself, without lr."),
+        ("[w - lr * new, new] => w - lr * new", "return both, w and the velocity: return w, velocity."),
     ),
     ("result (0: w, 1: velocity)", "number"),
 )  # fmt: skip

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .figures import show
+from .variants import Patched
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Function = Callable[..., Any]
 Arguments = tuple[Any, ...]
 Cases = Iterator[Arguments]
-Function = Callable[..., Any]
 Index = tuple[int, ...]
 Drawing = dict[str, Any]  # two-dimensional arrays by title; the first may have a window marked
 
@@ -30,21 +31,28 @@ class Mistake(NamedTuple):
     hint: str
 
 
-def table(formula: Function, *rows: tuple[str, Any, str]) -> tuple[Mistake, ...]:
-    """Return mistakes from rows of a name, the mistake and a hint.
+def table(right: Function, *rows: tuple[str, str] | tuple[str, Any, str]) -> tuple[Mistake, ...]:
+    """Return mistakes from rows: what is changed in the source of the right answer, and a hint.
 
-    The mistake is a function, or a dict: keyword arguments that exchange a part of ``formula``.
-    Two of the latter that exchange different parts can be recognised together.
+    A change is written "old => new", several with " ; " between; each old piece occurs once in the
+    source. A row may also be a name, a function and a hint; or a name, keyword arguments of
+    ``right`` and a hint. Mistakes that change different pieces can be recognised together.
     """
-    return tuple(
-        Mistake(name, partial(formula, **wrong) if isinstance(wrong, dict) else wrong, hint)
-        for name, wrong, hint in rows
-    )
+    found = []
+    for name, *how, hint in rows:
+        answer: Any = how[0] if how else Patched(right, name)
+        found.append(
+            Mistake(name, partial(right, **answer) if isinstance(answer, dict) else answer, hint)
+        )
+    return tuple(found)
 
 
 def both(one: Mistake, other: Mistake) -> Function | None:
     """Return the answer that makes two mistakes at once, or None if they cannot be combined."""
     a, b = one.answer, other.answer
+    if isinstance(a, Patched) and isinstance(b, Patched):
+        two = Patched(a.function, f"{a.changes} ; {b.changes}")
+        return two if a.function is b.function and two.made() else None
     if not (isinstance(a, partial) and isinstance(b, partial) and a.func is b.func):
         return None
     return None if a.keywords.keys() & b.keywords else partial(a.func, **a.keywords, **b.keywords)
@@ -60,7 +68,8 @@ class Exercise:
     task : str
         The signature, and in one sentence what to return.
     right : callable
-        The reference answer. Parts of it may be exchanged by keyword arguments.
+        The reference answer, written as a learner may; what is likely to go wrong is found by
+        changing pieces of its source.
     cases : callable
         Called with a random generator; yields the arguments of each call: small integers first,
         then awkward sizes.
@@ -87,9 +96,9 @@ class Exercise:
     8 8 [0, 1, 2, 3, 4, 5, 6, 7]
     >>> for mistake in exercise.mistakes[:3]:
     ...     print(mistake.answer(6, 2), mistake.name)
-    [0, 1, 0, 1, 0, 1] interleaved
-    [0, 0, 1, 1, 2, 2] c // G
-    [1, 1, 1, 2, 2, 2] from 1
+    [0, 1, 0, 1, 0, 1] c // C_g => c % G
+    [0, 0, 1, 1, 2, 2] c // C_g => c // G
+    [1, 1, 1, 2, 2, 2] c // C_g => c // C_g + 1
     """
 
     name: str

@@ -2,64 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from ..arrays import Array
 from .exercise import Arguments, Cases, Drawing, Exercise, Index, table
-from .operators import (
-    GROUPS,
-    PIXELS,
-    SHAPES,
-    TURNS,
-    adjacent,
-    apply_kernels,
-    each_group,
-    integers,
-    operands,
-    sizes_of,
-    spread,
-)
-from .windows import EDGES, STARTS, Edge, centred, corner, flipped, fold, unchanged, windows, zeros
+from .operators import PIXELS, SHAPES, integers, operands
+from .windows import EDGES, GROUPS, KERNELS, STARTS, SUMS, TURNS, over_group, windows  # noqa: F401
 
 
 def _gradients(rng: np.random.Generator) -> Cases:
     for x, kernel in operands(rng):
-        yield (
-            (integers(rng, *x.shape) if x.shape[1] == 1 else rng.standard_normal(x.shape)),
-            x,
-            kernel,
-        )
+        dy = integers(rng, *x.shape) if x.shape[1] == 1 else rng.standard_normal(x.shape)
+        yield dy, x, kernel
 
 
-def _gradient_sizes(dy: Array, x: Array, kernel: Array) -> dict[str, float]:
-    return sizes_of(x, kernel)
-
-
-def _backward_input(
-    dy: Array,
-    x: Array,
-    kernel: Array,
-    *,
-    edge: Edge = zeros,
-    start: Callable[[int], int] = centred,
-    group: Callable[[int, int, int], int] = adjacent,
-    weigh: Callable[[Array], Array] = unchanged,
-    use: Callable[[Array, Array], Array] = lambda dy, x: dy,
-    replace: bool = False,
-    out: Callable[[Array, int], Array] = lambda dx, G: dx,
-) -> Array:
-    C, G = x.shape[1], kernel.shape[1]
-    kernels = weigh(kernel)[:, [group(c, C, G) for c in range(C)]]  # (N, C, K, K, H, W)
-    return out(fold(kernels * use(dy, x)[:, :, None, None], edge, start, replace), G)
+def _backward_input(dy: Array, x: Array, kernel: Array) -> Array:
+    (N, C, H, W), (_, G, K, *_) = x.shape, kernel.shape
+    C_g, p = C // G, K // 2
+    dx = np.zeros(x.shape)
+    for n in range(N):
+        for c in range(C):
+            for i in range(H):
+                for j in range(W):
+                    for u in range(K):
+                        for v in range(K):
+                            h, w = i + u - p, j + v - p
+                            if 0 <= h < H and 0 <= w < W:
+                                dx[n, c, h, w] += kernel[n, c // C_g, u, v, i, j] * dy[n, c, i, j]
+    return dx
 
 
 def _draw_backward_input(arguments: Arguments, index: Index) -> Drawing:
     (dy, x, kernel), (n, c, h, w) = arguments, index
     K = kernel.shape[2]
     readers = windows(dy[n, c], K)[:, :, h, w]  # dy around (h, w)
-    own = kernel[n, adjacent(c, x.shape[1], kernel.shape[1])]
+    own = kernel[n, c // (x.shape[1] // kernel.shape[1])]
     taps = np.zeros((K, K))
     for u, v in np.ndindex(K, K):  # the output at window place (u, v) reads (h, w) by this tap
         taps[u, v] = windows(own[K - 1 - u, K - 1 - v], K)[u, v, h, w]
@@ -71,6 +48,7 @@ def _draw_backward_input(arguments: Arguments, index: Index) -> Drawing:
     }
 
 
+COLLECT = "dx[n, c, h, w] += => dx[n, c, i, j] += ; dy[n, c, i, j] => dy[n, c, h, w]"
 BACKWARD_INPUT = Exercise(
     "backward_input",
     "backward_input(dy, x, kernel) -> dx: the gradient of y = involution(x, kernel) with respect "
@@ -79,54 +57,36 @@ BACKWARD_INPUT = Exercise(
     _gradients,
     table(
         _backward_input,
-        ("applied to dy", lambda dy, x, kernel: apply_kernels(dy, kernel),
-         "each output sends dy back with its own kernel: dx[h, w] += kernel[u, v, i, j] * dy[i, j]."),
-        ("turned kernels", lambda dy, x, kernel: apply_kernels(dy, flipped(kernel)),
-         "turning this pixel's kernel is right for a convolution; each reader has its own kernel."),
-        ("applied to x", lambda dy, x, kernel: apply_kernels(x, kernel),
-         "that is y; dx sends dy back through the same products."),
-        ("x for dy", {"use": lambda dy, x: x}, "you used x instead of dy."),
-        ("dy * x", {"use": lambda dy, x: dy * x}, "x is one factor too many: kernel * dy is enough."),
-        ("= for +=", {"replace": True},
-         "= replaces what was there; a pixel is read by many outputs: add with +=."),
-        ("kernel of pixel 0", {"weigh": lambda k: spread(k[..., :1, :1], k)},
-         "you used the kernel of pixel (0, 0) for all; index it with [..., i, j]."),
-        ("over the group", {"out": each_group(np.sum)},
-         "you summed over the channels of the group; dx has a number for each channel."),
-        ("over all channels", {"out": lambda y, G: each_group(np.sum)(y, 1)},
-         "you summed over all channels; dx has a number for each channel."),
-        *GROUPS, *TURNS,
-        *[(name, how, hint.replace("you read", "you added to")) for name, how, hint in EDGES],
-        ("wrong crop", {"start": corner},
-         "the margin is p wide on each side: cut it off with [p : p + H], and h = i + u - p."),
+        (COLLECT, "each output sends dy back with its own kernel: dx[h, w] += kernel[u, v, i, j] * dy[i, j]."),
+        (COLLECT.replace("=> dy", "=> x"), "that is y; dx sends dy back through the same products."),
+        ("dy[n, c, i, j] => dy[n, c, i, j] * x[n, c, i, j]", "x is one factor too many: kernel * dy is enough."),
+        ("+= => =", "= replaces what was there; a pixel is read by many outputs: add with +=."),
+        ("return dx => return over_group(dx, G)", "you summed over the channels of the group; dx has a number for each channel."),
+        ("return dx => return over_group(dx, 1)", "you summed over all channels; dx has a number for each channel."),
+        *KERNELS[:2], *GROUPS, *TURNS, *SUMS[2:],
+        *[(how, hint.replace("you read", "you added to")) for how, hint in EDGES],
+        (STARTS[0][0], "the margin is p wide on each side: cut it off with [p : p + H], and h = i + u - p."),
         *STARTS[1:],
     ),
     PIXELS,
-    _gradient_sizes,
-    _draw_backward_input,
+    picture=_draw_backward_input,
 )  # fmt: skip
 
 
-def _backward_kernel(
-    dy: Array,
-    x: Array,
-    kernel: Array,
-    *,
-    edge: Edge = zeros,
-    start: Callable[[int], int] = centred,
-    group: Callable[[int, int, int], int] = adjacent,
-    use: Callable[[Array, Array], tuple[Array, Array]] = lambda dy, x: (dy, x),
-    reduce: Callable[[Array], Array] = lambda products: products.sum(0),
-    weigh: Callable[[Array], Array] = unchanged,
-) -> Array:
-    C, (_, G, K, *_) = x.shape[1], kernel.shape
-    dy, x = use(dy, x)
-    products = (dy[:, :, None, None] * windows(x, K, edge, start)).swapaxes(0, 1)  # (C, N, ...)
+def _backward_kernel(dy: Array, x: Array, kernel: Array) -> Array:
+    (N, C, H, W), (_, G, K, *_) = x.shape, kernel.shape
+    C_g, p = C // G, K // 2
     dkernel = np.zeros(kernel.shape)
-    for g in range(G):
-        if members := [c for c in range(C) if group(c, C, G) == g]:
-            dkernel[:, g] = reduce(products[members])
-    return weigh(dkernel)
+    for n in range(N):
+        for c in range(C):
+            for i in range(H):
+                for j in range(W):
+                    for u in range(K):
+                        for v in range(K):
+                            h, w = i + u - p, j + v - p
+                            if 0 <= h < H and 0 <= w < W:
+                                dkernel[n, c // C_g, u, v, i, j] += dy[n, c, i, j] * x[n, c, h, w]
+    return dkernel
 
 
 def _draw_backward_kernel(arguments: Arguments, index: Index) -> Drawing:
@@ -146,45 +106,27 @@ BACKWARD_KERNEL = Exercise(
     _gradients,
     table(
         _backward_kernel,
-        ("first channel", {"reduce": lambda products: products[0]},
-         "you used one channel of each group; all C_g share the kernel: add them up."),
-        ("last channel", {"reduce": lambda products: products[-1]},
-         "= keeps the last channel of each group; all C_g share the kernel: add with +=."),
-        ("mean", {"reduce": lambda products: products.mean(0)},
-         "you took the mean over the channels of a group; it is the sum."),
-        ("all channels", lambda dy, x, kernel: spread(
-            _backward_kernel(dy, x, kernel).sum(1, keepdims=True), kernel),
-         "you added up the channels of all groups; a kernel belongs to its own group."),
-        ("over pixels", {"weigh": lambda k: spread(k.sum((4, 5), keepdims=True), k)},
-         "you added up over the pixels; every pixel has its own kernel, so its own gradient."),
-        ("roles swapped", {"use": lambda dy, x: (x, dy)},
+        ("if 0 => if c % C_g == 0 and 0", "you used one channel of each group; all C_g share the kernel: add them up."),
+        ("+= => =", "= keeps the last channel of each group; all C_g share the kernel: add with +=."),
+        ("return dkernel => return dkernel / C_g", "you took the mean over the channels of a group; it is the sum."),
+        ("c // C_g => :", "you added up the channels of all groups; a kernel belongs to its own group."),
+        ("v, i, j] += => v] +=", "you added up over the pixels; every pixel has its own kernel, so its own gradient."),
+        ("dy[n, c, i, j] * x[n, c, h, w] => dy[n, c, h, w] * x[n, c, i, j]",
          "dy is that of the output (i, j), and x is read at (h, w): you swapped them."),
-        ("pixel for window", lambda dy, x, kernel: spread(
-            _backward_kernel(dy, x, kernel, edge=lambda h, n: (spread(np.arange(n), h), spread(True, h))), kernel),
+        ("if 0 <= h < H and 0 <= w < W => if True ; x[n, c, h, w] => x[n, c, i, j]",
          "you used x[i, j] for every tap; tap (u, v) read x[i + u - p, j + v - p]."),
-        *GROUPS, *TURNS, *EDGES, *STARTS,
+        *GROUPS, *TURNS, *SUMS[2:], *EDGES, *STARTS[:-1],
     ),
     ("image", "group", "u", "v", "row", "column"),
-    _gradient_sizes,
-    _draw_backward_kernel,
+    picture=_draw_backward_kernel,
 )  # fmt: skip
 
 
-def _generate_backward(
-    dkernel: Array,
-    x: Array,
-    reduce: Array,
-    span: Array,
-    *,
-    weigh: Callable[[Array], Array] = unchanged,
-    gate: Callable[[Array, Array], Array] = lambda dz, z: dz * (z > 0),
-    back: str = "dc,ndhw->nchw",
-) -> Array:
-    n, _, _, _, h, w = dkernel.shape
+def _generate_backward(dkernel: Array, x: Array, reduce: Array, span: Array) -> Array:
+    N, H, W = len(x), *x.shape[2:]
     z = np.einsum("dc,nchw->ndhw", reduce, x)
-    dz = np.einsum("od,nohw->ndhw", span, weigh(dkernel).reshape(n, -1, h, w))
-    dx: Array = np.einsum(back, reduce, gate(dz, z))
-    return dx
+    dz = np.einsum("od,nohw->ndhw", span, dkernel.reshape(N, -1, H, W))
+    return np.asarray(np.einsum("dc,ndhw->nchw", reduce, dz * (z > 0)))
 
 
 def _generators(rng: np.random.Generator) -> Cases:
@@ -194,6 +136,7 @@ def _generators(rng: np.random.Generator) -> Cases:
         yield tuple(rng.standard_normal(size) for size in sizes)
 
 
+ROWS = "dkernel.reshape"
 GENERATE_BACKWARD = Exercise(
     "generate_backward",
     "generate_backward(dkernel, x, reduce, span) -> dx_generate (N, C, H, W): dkernel (N, G, K, K, H, W) "
@@ -202,45 +145,35 @@ GENERATE_BACKWARD = Exercise(
     _generators,
     table(
         _generate_backward,
-        ("no ReLU", {"gate": lambda dz, z: dz},
-         "ReLU is missing: where reduce @ x is not positive, no gradient passes."),
-        ("ReLU of the gradient", {"gate": lambda dz, z: np.maximum(dz, 0)},
+        (" * (z > 0) => ", "ReLU is missing: where reduce @ x is not positive, no gradient passes."),
+        ("dz * (z > 0) => np.maximum(dz, 0)",
          "ReLU looks at the number that went forward, reduce @ x, not at the gradient's sign."),
-        ("times ReLU", {"gate": lambda dz, z: dz * np.maximum(z, 0)},
-         "multiply by the slope of ReLU, 1 or 0, not by its value."),
-        ("where negative", {"gate": lambda dz, z: dz * (z <= 0)},
-         "ReLU lets the gradient pass where reduce @ x is positive; you have it the other way round."),
-        ("square reduce", {"back": "cd,ndhw->nchw"},
-         "going back, reduce is transposed: dx[c] sums reduce[d, c] * dz[d] over d."),
-        ("group last", {"weigh": lambda k: k.transpose(0, 2, 3, 1, 4, 5)},
+        ("(z > 0) => np.maximum(z, 0)", "multiply by the slope of ReLU, 1 or 0, not by its value."),
+        ("z > 0 => z <= 0", "ReLU lets the gradient pass where reduce @ x is positive; you have it the other way round."),
+        ("dz * (z > 0))) => dz)) * (x > 0)", "ReLU stands behind reduce: look at the sign of reduce @ x, not of x."),
+        ("np.asarray(np.einsum(\"dc,ndhw->nchw\", reduce, dz * (z > 0))) => dz * (z > 0)",
+         "that is the gradient of the reduced numbers; go on back through reduce, to x."),
+        ("dc,ndhw->nchw => cd,ndhw->nchw", "going back, reduce is transposed: dx[c] sums reduce[d, c] * dz[d] over d."),
+        (f"{ROWS} => dkernel.transpose(0, 2, 3, 1, 4, 5).reshape",
          "you flattened dkernel as (K, K, G); span's row o is (g*K + u)*K + v."),
-        ("first group", {"weigh": lambda k: k * (np.arange(k.shape[1]) == 0)[:, None, None, None, None]},
+        (f"{ROWS} => dkernel.swapaxes(2, 3).reshape", TURNS[1][1]),
+        (f"{ROWS} => dkernel[:, :, ::-1, ::-1].reshape", TURNS[0][1]),
+        (f"{ROWS} => (dkernel * (np.arange(dkernel.shape[1]) == 0)[:, None, None, None, None]).reshape",
          "only the first group is used; every group's kernel was made from the same features."),
-        *TURNS,
+        (f"{ROWS} => (dkernel * 0 + dkernel.mean((4, 5), keepdims=True)).reshape",
+         "you used the mean over the pixels; every pixel has its own kernel, so its own gradient."),
     ),
     PIXELS,
 )  # fmt: skip
 
 
-def _batch_norm_backward(
-    dy: Array,
-    x: Array,
-    weight: Array,
-    eps: float,
-    *,
-    axes: tuple[int, ...] = (0, 2, 3),
-    divisor: Callable[[Array, float], Array] = lambda var, eps: np.sqrt(var + eps),
-    constant: float = 1,
-    along: float = 1,
-    hat: Callable[[Array, Array], Array] = lambda centred, std: centred / std,
-    total: bool = False,
-) -> Array:
-    g, part = weight[:, None, None] * dy, x - x.mean(axes, keepdims=True)
-    x_hat = hat(part, np.sqrt(x.var(axes, keepdims=True) + eps))
-    mean = np.sum if total else np.mean
-    dx = g - constant * mean(g, axes, keepdims=True)
-    dx = dx - along * x_hat * mean(g * x_hat, axes, keepdims=True)
-    return np.asarray(dx / divisor(x.var(axes, keepdims=True), eps))
+def _batch_norm_backward(dy: Array, x: Array, weight: Array, eps: float) -> Array:
+    axes = (0, 2, 3)
+    std = np.sqrt(x.var(axes, keepdims=True) + eps)
+    x_hat = (x - x.mean(axes, keepdims=True)) / std
+    g = weight[:, None, None] * dy
+    along = x_hat * (g * x_hat).mean(axes, keepdims=True)
+    return np.asarray((g - g.mean(axes, keepdims=True) - along) / std)
 
 
 def _batches(rng: np.random.Generator) -> Cases:
@@ -249,6 +182,7 @@ def _batches(rng: np.random.Generator) -> Cases:
         yield *(rng.standard_normal(shape) for shape in shapes), 0.1
 
 
+MEAN, ALONG = " - g.mean(axes, keepdims=True)", "(g * x_hat).mean("
 BATCH_NORM_BACKWARD = Exercise(
     "batch_norm_backward",
     "batch_norm_backward(dy, x, weight, eps) -> dx in training mode: mean and variance are those of x "
@@ -257,17 +191,19 @@ BATCH_NORM_BACKWARD = Exercise(
     _batches,
     table(
         _batch_norm_backward,
-        ("evaluation mode", {"constant": 0, "along": 0},
-         "this takes mean and std as fixed numbers; in training mode they depend on x, too."),
-        ("no mean of g", {"constant": 0}, "the mean depends on x: subtract mean(g)."),
-        ("no mean of g x_hat", {"along": 0}, "std depends on x: subtract x_hat * mean(g * x_hat)."),
-        ("sums", {"total": True}, "you subtracted sums; they are means over the M elements of a channel."),
-        ("variance", {"divisor": lambda var, eps: var + eps}, "divide by std, not by the variance."),
-        ("eps outside", {"divisor": lambda var, eps: np.sqrt(var) + eps}, "std is sqrt(var + eps)."),
-        ("not divided", {"hat": lambda centred, std: centred}, "x_hat is (x - mean) / std; you left out / std."),
-        ("each image", {"axes": (2, 3)}, "the mean is over the images of the batch, too: axes (0, 2, 3)."),
-        ("each pixel", {"axes": (1,)}, "the mean is over images and pixels, axes (0, 2, 3), not channels."),
-        ("all channels", {"axes": (0, 1, 2, 3)}, "every channel has its own mean: axes (0, 2, 3)."),
+        (f"{MEAN} - along => ", "this takes mean and std as fixed numbers; in training mode they depend on x, too."),
+        (f"{MEAN} => ", "the mean depends on x: subtract mean(g)."),
+        (" - along => ", "std depends on x: subtract x_hat * mean(g * x_hat)."),
+        (f"g.mean( => g.sum( ; {ALONG} => (g * x_hat).sum(",
+         "you subtracted sums; they are means over the M elements of a channel."),
+        ("- along) / std => - along) / std**2", "divide by std, not by the variance."),
+        ("np.sqrt(x.var(axes, keepdims=True) + eps) => np.sqrt(x.var(axes, keepdims=True)) + eps", "std is sqrt(var + eps)."),
+        ("x.var(axes, keepdims=True) => x.var(axes, keepdims=True, ddof=1)",
+         "batch norm divides by M, not by M - 1: x.var without ddof."),
+        ("keepdims=True)) / std => keepdims=True))", "x_hat is (x - mean) / std; you left out / std."),
+        ("(0, 2, 3) => (2, 3)", "the mean is over the images of the batch, too: axes (0, 2, 3)."),
+        ("(0, 2, 3) => (1,)", "the mean is over images and pixels, axes (0, 2, 3), not channels."),
+        ("(0, 2, 3) => (0, 1, 2, 3)", "every channel has its own mean: axes (0, 2, 3)."),
     ),
     PIXELS,
 )  # fmt: skip

@@ -8,10 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from .compare import same
 from .exercise import Arguments, Exercise
 
 Change = Callable[..., Any]
+
+
+def _only(a: Array, k: int, index: int) -> Array:
+    mark = np.zeros([n if axis == k else 1 for axis, n in enumerate(a.shape)])
+    mark.flat[index] = 1
+    return a * mark
+
+
 WHOLE: dict[str, Change] = {
     "with the sign of {} changed": lambda a: -1 * a,
     "with {} twice as large": lambda a: 2 * a,
@@ -21,44 +30,34 @@ WHOLE: dict[str, Change] = {
     "without {}: as if it were 0": np.zeros_like,
     "with {} squared": np.square,
 }
-ALONG: dict[str, Change] = {
-    "with {} reversed along axis {}": lambda a, k: np.flip(a, k),
+ALONG: dict[str, Change] = {  # of an array and an axis
+    "with {} reversed along axis {}": np.flip,
     "with {} moved by one along axis {}": lambda a, k: np.roll(a, 1, k),
     "with {} moved back by one along axis {}": lambda a, k: np.roll(a, -1, k),
-    "with number 0 of {} for all of axis {}": lambda a, k: np.broadcast_to(a.take([0], k), a.shape),
-    "with the last of {} for all of axis {}": lambda a, k: np.broadcast_to(
-        a.take([-1], k), a.shape
-    ),
-    "with the mean of {} along axis {}": lambda a, k: np.broadcast_to(
-        a.mean(k, keepdims=True), a.shape
-    ),
-    "with {} divided by its length along axis {}": lambda a, k: (
-        a / np.linalg.norm(a, axis=k, keepdims=True)
-    ),
+    "with number 0 of {} for all of axis {}": lambda a, k: 0 * a + a.take([0], k),
+    "with the last of {} for all of axis {}": lambda a, k: 0 * a + a.take([-1], k),
+    "with only number 0 of {} along axis {}": lambda a, k: _only(a, k, 0),
+    "with only the last of {} along axis {}": lambda a, k: _only(a, k, -1),
+    "with the mean of {} along axis {}": lambda a, k: 0 * a + a.mean(k, keepdims=True),
+    "with {} divided by its length along axis {}": lambda a, k: a / np.sqrt((a * a).sum(k, keepdims=True)),
     "with {} divided by its sum along axis {}": lambda a, k: a / a.sum(k, keepdims=True),
-}
+}  # fmt: skip
 NUMBER: dict[str, Change] = {
     "as if {} were 1": lambda v: 1,
     "as if {} were 0": lambda v: 0,
     "with {0} + 1 in place of {0}": lambda v: v + 1,
     "with {0} - 1 in place of {0}": lambda v: v - 1,
-    "with 2*{0} in place of {0}": lambda v: 2 * v,
     "with {0}//2 in place of {0}": lambda v: v // 2,
-    "with {0}*{0} in place of {0}": lambda v: v * v,
 }
 
 
-def describe(exercise: Exercise, cases: list[tuple[Arguments, Any, Any]]) -> str | None:
-    """Return with which other arguments the right answer gives all these results, or None."""
-    changes = (_changed(exercise, arguments) for arguments, _, _ in cases)
-    for alike in zip(*changes, strict=False):
-        texts = {text for text, _ in alike}
-        if len(texts) == 1 and all(
-            _gives(exercise, others, got)
-            for (_, others), (_, got, _) in zip(alike, cases, strict=True)
-        ):
-            return f"That is the result {texts.pop()}."
-    return None
+def describe(exercise: Exercise, cases: list[tuple[Arguments, Any, Any]]) -> Iterator[str]:
+    """Yield with which other arguments the right answer gives all these results."""
+    for alike in zip(*(_changed(exercise, arguments) for arguments, _, _ in cases), strict=False):
+        tried = zip(alike, cases, strict=True)
+        if all(_gives(exercise, others, got) for (_, others), (_, got, _) in tried):
+            yield f"That is the result {alike[0][0]}."
+            return
 
 
 def _gives(exercise: Exercise, arguments: Arguments, got: Any) -> bool:
@@ -70,21 +69,14 @@ def _gives(exercise: Exercise, arguments: Arguments, got: Any) -> bool:
 
 def _changed(exercise: Exercise, arguments: Arguments) -> Iterator[tuple[str, Arguments]]:
     """Yield changes of one argument, in an order that is the same for all cases."""
-    names = exercise.parameters
-
-    def put(k: int, text: str, value: Any) -> tuple[str, Arguments]:
-        return text, (*arguments[:k], value, *arguments[k + 1 :])
-
-    for k, (name, argument) in enumerate(zip(names, arguments, strict=True)):
+    for k, (name, argument) in enumerate(zip(exercise.parameters, arguments, strict=True)):
+        before, after = arguments[:k], arguments[k + 1 :]
         if isinstance(argument, np.ndarray):
             for text, change in WHOLE.items():
-                yield put(k, text.format(name), change(argument))
+                yield text.format(name), (*before, change(argument), *after)
             for text, along in ALONG.items():
                 for axis in range(argument.ndim):
-                    yield put(k, text.format(name, axis), along(argument, axis))
+                    yield text.format(name, axis), (*before, along(argument, axis), *after)
         else:
             for text, number in NUMBER.items():
-                yield put(k, text.format(name), number(argument))
-            for other, value in zip(names, arguments, strict=True):
-                if other != name and np.ndim(value) == 0:
-                    yield put(k, f"with {other} in place of {name}", value)
+                yield text.format(name), (*before, number(argument), *after)

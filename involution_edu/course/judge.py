@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import linecache
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from textwrap import fill
@@ -16,13 +17,15 @@ import numpy as np
 
 from . import inputs, mechanisms
 from .compare import difference, first_wrong, same
-from .exercise import Arguments, Exercise, Function, Mistake, Verdict, both
+from .exercise import Arguments, Exercise, Function, Verdict, both
+from .variants import variants
 
 PACKAGE = __name__.partition(".")[0]
 # What an exception's text says, and what to look for.
 ERRORS = {
     "out of bounds": "An index went beyond the array: is the edge tested, and each index on its axis?",
-    "could not be broadcast": "The shapes do not fit. At the edge a slice is cut off: pad first.",
+    "could not be broadcast": "The shapes do not fit: print both before this line. Was a slice cut off at "
+    "the edge (pad first), or is an axis missing (add it with [:, None, None])?",
     "matmul: Input operand": "@ is a matrix product; * multiplies element by element.",
     "shapes": "The shapes do not fit: print them before this line.",
     "cannot reshape": "A reshape keeps the number of elements: print the shape before this line.",
@@ -43,7 +46,7 @@ ERRORS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class Outcome:
     """The result of an answer in one case, or its exception."""
 
     arguments: Arguments
@@ -54,6 +57,7 @@ class _Outcome:
 
     @property
     def right(self) -> bool:
+        """Whether the result is the right one."""
         return self.error is None and same(self.got, self.want)
 
 
@@ -84,7 +88,7 @@ def judge(exercise: Exercise, answer: Function, *, seed: int = 0) -> Verdict:
     The likely mistake: groups are counted from 0.
     """
     cases = exercise.cases(np.random.default_rng(seed))
-    with np.errstate(all="ignore"):  # the verdict says it
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):  # the verdict says it
         outcomes = [_run(exercise, answer, arguments) for arguments in cases]
         for outcome in outcomes:
             if not outcome.right or outcome.changed:
@@ -158,35 +162,46 @@ def _lines(answer: Function, arguments: Arguments, limit: int) -> int:
     return count
 
 
-def _run(exercise: Exercise, answer: Function, arguments: Arguments) -> _Outcome:
+def _run(exercise: Exercise, answer: Function, arguments: Arguments) -> Outcome:
     want, given = exercise.right(*copy.deepcopy(arguments)), copy.deepcopy(arguments)
     try:
         got = answer(*given)
     except Exception as error:  # noqa: BLE001 - the learner's code may raise anything
-        return _Outcome(arguments, want, error=error)
+        return Outcome(arguments, want, error=error)
     parameters = zip(exercise.parameters, given, arguments, strict=True)
     changed = (name for name, after, before in parameters if not same(after, before))
-    return _Outcome(arguments, want, got, changed=next(changed, None))
+    return Outcome(arguments, want, got, changed=next(changed, None))
 
 
 def _explained(
-    exercise: Exercise, answer: Function, outcome: _Outcome, outcomes: list[_Outcome]
+    exercise: Exercise, answer: Function, outcome: Outcome, outcomes: list[Outcome]
 ) -> Verdict:
     """Return the verdict on an answer that is wrong in the case ``outcome``."""
     index = None
     if outcome.error is not None:
-        lines = [*_raised(answer, outcome.error), *_hints(exercise, outcome, outcomes)]
+        lines = [*_raised(answer, outcome.error), *hints(exercise, outcomes)]
     elif outcome.got is None or outcome.got is Ellipsis:
-        lines = ["it returned nothing yet"]
+        lines = [_nothing(answer)]
     elif outcome.right:
         lines = [f"it changed its argument {outcome.changed}; work on a copy"]
     else:
         index = first_wrong(outcome.got, outcome.want)
-        lines = [difference(outcome.got, outcome.want), *_hints(exercise, outcome, outcomes)]
+        lines = [difference(outcome.got, outcome.want), *hints(exercise, outcomes)]
+        if outcome.changed:
+            lines.append(f"It also changed its argument {outcome.changed}; work on a copy.")
         if exercise.picture is not None and index is not None:
             lines.append(f"To see this case: course.check({exercise.name}).show()")
     text = "\n".join([f"Not yet:{_call(exercise, outcome.arguments)}", *lines])
     return Verdict(False, text, exercise, outcome.arguments, outcome.got, outcome.want, index)
+
+
+def _nothing(answer: Function) -> str:
+    code = getattr(answer, "__code__", None)
+    if "print" in getattr(code, "co_names", ()):
+        return "it returned None: print only shows a result; hand it back with return"
+    if code is not None and (code.co_names or code.co_nlocals > code.co_argcount + 1):
+        return "it returned None: is there a return, and is it reached?"
+    return "it returned nothing yet"
 
 
 def _call(exercise: Exercise, arguments: Arguments) -> str:
@@ -213,44 +228,70 @@ def _raised(answer: Function, error: Exception) -> Iterator[str]:
     yield from [hint for sign, hint in ERRORS.items() if sign in text][:1]
 
 
-def _hints(exercise: Exercise, outcome: _Outcome, outcomes: list[_Outcome]) -> Iterator[str]:
+def hints(exercise: Exercise, outcomes: list[Outcome]) -> Iterator[str]:
     """Yield what is likely to be wrong: known mistakes first, then what can be said in general."""
     known = [o for o in outcomes if o.error is None and o.got is not None]
-    if all(o.right for o in known):
+    wrong = next((o for o in known if not o.right), None)
+    if wrong is None:
         return
-    if found := [m for m in exercise.mistakes if _explains(m.answer, known)]:
-        yield from _listed("The likely mistake", found)
-        return
-    wrong = [o for o in known if not o.right]
+    cases = [(o.arguments, o.got, o.want) for o in known]
+    several = np.ndim(wrong.want) > 1  # one number may be equal by chance
+    ways: list[Callable[[], Iterable[str]]] = [
+        lambda: _known(exercise, [wrong, *outcomes]),
+        lambda: mechanisms.describe(exercise, cases) if several else (),
+        lambda: _variant(exercise, [wrong, *outcomes]),
+        lambda: _known(exercise, [wrong, *known]),
+        lambda: _variant(exercise, [wrong, *known]) if len(known) < len(outcomes) else (),
+        lambda: _two(exercise, [wrong, *known]),
+        lambda: mechanisms.describe(exercise, cases),
+        lambda: inputs.describe(exercise, cases),
+        lambda: (
+            _known(exercise, [wrong], "In this case the numbers are those of a known mistake")
+            if several
+            else ()
+        ),
+        lambda: mechanisms.where(exercise, cases),
+    ]
+    yield from next(filter(None, (list(way()) for way in ways)), [])
+
+
+def _explains(answer: Function, outcomes: list[Outcome]) -> bool:
+    """Return whether a wrong answer gives, or raises, what the learner's did in these cases."""
+    for case in outcomes:
+        try:
+            got = answer(*copy.deepcopy(case.arguments))
+        except Exception:  # noqa: BLE001 - a mistake need not work in every case
+            if case.error is None:
+                return False
+        else:
+            if case.error is not None or not same(case.got, got):
+                return False
+    return True
+
+
+def _known(
+    exercise: Exercise, outcomes: list[Outcome], title: str = "The likely mistake"
+) -> list[str]:
+    """Return the mistakes in the table of an exercise that explain these outcomes."""
+    hints = dict.fromkeys(m.hint for m in exercise.mistakes if _explains(m.answer, outcomes))
+    if len(hints) < 2:
+        return [f"{title}: {hint}" for hint in hints]
+    return [f"{title}, one of these, which give the same numbers:", *(f"- {h}" for h in hints)]
+
+
+def _variant(exercise: Exercise, outcomes: list[Outcome]) -> Iterator[str]:
+    """Yield the first change of the right answer's source that explains these outcomes."""
+    for function, told in variants(exercise.right):
+        if _explains(function, outcomes):
+            yield f"The likely mistake: {told()}"
+            return
+
+
+def _two(exercise: Exercise, outcomes: list[Outcome]) -> Iterator[str]:
+    """Yield two mistakes of the table that explain these outcomes together."""
     for pair in combinations(exercise.mistakes, 2):
         answer = both(*pair)
-        if answer is not None and _explains(answer, [wrong[0], *known]):
+        if answer is not None and _explains(answer, outcomes):
             yield "Two mistakes at once, it seems:"
             yield from (f"- {mistake.hint}" for mistake in pair)
             return
-    cases = [(o.arguments, o.got, o.want) for o in known]
-    if sentence := mechanisms.describe(exercise, cases) or inputs.describe(exercise, cases):
-        yield sentence
-        return
-    several = np.size(wrong[0].want) > 1  # one number may be equal by chance
-    if several and (found := [m for m in exercise.mistakes if _explains(m.answer, wrong[:1])]):
-        yield from _listed("In this case the numbers are those of a known mistake", found)
-    elif sentence := mechanisms.where(exercise, cases):
-        yield sentence
-
-
-def _explains(answer: Function, outcomes: list[_Outcome]) -> bool:
-    """Return whether a wrong answer gives what the learner's gave in all these cases."""
-    try:
-        return all(same(o.got, answer(*copy.deepcopy(o.arguments))) for o in outcomes)
-    except Exception:  # noqa: BLE001 - a mistake need not work in every case
-        return False
-
-
-def _listed(title: str, found: list[Mistake]) -> Iterator[str]:
-    hints = dict.fromkeys(mistake.hint for mistake in found)
-    if len(hints) == 1:
-        yield f"{title}: {found[0].hint}"
-    else:
-        yield f"{title}, one of these, which give the same numbers:"
-        yield from (f"- {hint}" for hint in hints)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from operator import truediv
 from typing import Any
 
-from .counting import each_of
+from .counting import TAPS, XOR, each_of
 from .exercise import Exercise, table
 
+FLOAT32 = "a float32 has 4 bytes."
 
-def _unfold_bytes(
-    N: int, C: int, H: int, W: int, K: int, *, each: int = 4, n: int = 1, c: int = 1, k: int = 2
-) -> Any:
-    return each * N**n * C**c * H * W * K**k
+
+def _unfold_bytes(N: int, C: int, H: int, W: int, K: int) -> Any:
+    return 4 * N * C * H * W * K * K
 
 
 UNFOLD_BYTES = Exercise(
@@ -23,34 +21,20 @@ UNFOLD_BYTES = Exercise(
     each_of((1, 2, 3, 4, 3), (3, 1, 5, 7, 3), (8, 64, 56, 48, 7)),
     table(
         _unfold_bytes,
-        ("numbers", {"each": 1}, "a float32 has 4 bytes."),
-        ("float64", {"each": 8}, "a float32 has 4 bytes; 8 are those of a float64."),
-        ("no images", {"n": 0}, "every one of the N images has windows."),
-        ("no channels", {"c": 0}, "every channel has windows."),
-        ("no windows", {"k": 0}, "every pixel has K*K numbers in its window."),
-        ("K", {"k": 1}, "a window has K rows and K columns."),
-        ("H*H", lambda N, C, H, W, K: 4 * N * C * H * H * K * K, "H rows of W pixels: H*W."),
-        ("valid", lambda N, C, H, W, K: 4 * N * C * (H - K + 1) * (W - K + 1) * K * K,
-         "with 'same' padding there is a window for every pixel: H*W."),
-        ("K ^ 2", lambda N, C, H, W, K: 4 * N * C * H * W * (K ^ 2),
-         "^ is not a power in Python, but a bitwise xor; write K**2 or K*K."),
+        ("4 * => ", FLOAT32),
+        ("4 * => 8 *", f"{FLOAT32[:-1]}; 8 are those of a float64."),
+        (" * K * K => ", "every pixel has K*K numbers in its window."),
+        ("K * K => K", TAPS),
+        ("H * W => (H - K + 1) * (W - K + 1)", "with 'same' padding there is a window for every pixel: H*W."),
+        ("H * W => (H + K - 1) * (W + K - 1)", "the zeros around the image have no windows of their own: there are H*W."),
+        ("K * K => (K ^ 2)", XOR),
     ),
 )  # fmt: skip
 
 
-def _intensity(
-    K: int,
-    C_g: int,
-    *,
-    flop: float = 2,
-    taps: Callable[[int], float] = lambda K: K * K,
-    x: Callable[[int], float] = lambda K: 1,
-    y: float = 1,
-    kernel: Callable[[int, int], float] = lambda K, C_g: K * K / C_g,
-    each: float = 4,
-    ratio: Callable[[float, float], float] = truediv,
-) -> float:
-    return ratio(flop * taps(K), each * (x(K) + y + kernel(K, C_g)))
+def _intensity(K: int, C_g: int) -> float:
+    flop, kernel = 2 * K * K, K * K / C_g
+    return flop / (4 * (1 + 1 + kernel))
 
 
 INTENSITY = Exercise(
@@ -61,41 +45,26 @@ INTENSITY = Exercise(
     each_of((3, 1), (7, 16), (5, 32), (1, 4)),
     table(
         _intensity,
-        ("1 FLOP", {"flop": 1}, "a multiply-add is two operations."),
-        ("float64", {"each": 8}, "a float32 has 4 bytes; 8 are those of a float64."),
-        ("not shared", {"kernel": lambda K, C_g: K * K},
-         "C_g channels share a kernel: each output needs 1 / C_g of it."),
-        ("times C_g", {"kernel": lambda K, C_g: K * K * C_g},
-         "C_g channels share a kernel: divide by C_g."),
-        ("no kernel", {"kernel": lambda K, C_g: 0},
-         "the kernel is read, too: K*K / C_g numbers for each output."),
-        ("no y", {"y": 0}, "x is read and y is written: 4 + 4 bytes."),
-        ("no x", {"x": lambda K: 0}, "x is read and y is written: 4 + 4 bytes."),
-        ("x K^2 times", {"x": lambda K: K * K},
-         "you read x K*K times; each number of x must be read once."),
-        ("K taps", {"taps": lambda K: K}, "there are K*K taps: K rows and K columns."),
-        ("upside down", {"ratio": lambda a, b: b / a},
+        ("2 * K * K => K * K", "a multiply-add is two operations."),
+        ("4 * => 8 *", f"{FLOAT32[:-1]}; 8 are those of a float64."),
+        ("K / C_g => K", "C_g channels share a kernel: each output needs 1 / C_g of it."),
+        (" + kernel => ", "the kernel is read, too: K*K / C_g numbers for each output."),
+        ("1 + 1 => 1", "x is read and y is written: 4 + 4 bytes."),
+        ("1 + 1 => K * K + 1", "you read x K*K times; each number of x must be read once."),
+        ("2 * K * K => 2 * K", "there are K*K taps: K rows and K columns."),
+        ("flop / (4 * (1 + 1 + kernel)) => 4 * (1 + 1 + kernel) / flop",
          "that is bytes per FLOP; divide the operations by the bytes."),
-        ("all channels", lambda K, C_g: 2 * K * K * C_g / (8 + 4 * K * K),
+        ("2 * K * K => 2 * K * K * C_g ; K / C_g => K",
          "count for one number of y or for the C_g of a group, but both parts for the same."),
     ),
 )  # fmt: skip
 
 
-def _pixel_of_thread(
-    t: int,
-    C: int,
-    H: int,
-    W: int,
-    *,
-    n: Callable[..., Any] = lambda t, C, H, W: t // (C * H * W),
-    c: Callable[..., Any] = lambda t, C, H, W: t // (H * W) % C,
-    i: Callable[..., Any] = lambda t, C, H, W: t // W % H,
-    j: Callable[..., Any] = lambda t, C, H, W: t % W,
-) -> tuple[Any, ...]:
-    return tuple(part(t, C, H, W) for part in (n, c, i, j))
+def _pixel_of_thread(t: int, C: int, H: int, W: int) -> tuple[Any, ...]:
+    return t // (C * H * W), t // (H * W) % C, t // W % H, t % W
 
 
+SWAPPED = "you swapped row and column; neighbouring threads are neighbours along a row."
 PIXEL_OF_THREAD = Exercise(
     "pixel_of_thread",
     "pixel_of_thread(t, C, H, W) -> (n, c, i, j): the output of thread number t; threads are "
@@ -104,48 +73,29 @@ PIXEL_OF_THREAD = Exercise(
     each_of((0, 2, 3, 4), (5, 2, 3, 4), (23, 2, 3, 4), (77, 2, 3, 5), (1100, 3, 7, 5), (967, 2, 4, 7)),
     table(
         _pixel_of_thread,
-        ("% H, // H % W", {"i": lambda t, C, H, W: t % H, "j": lambda t, C, H, W: t // H % W},
-         "you swapped row and column; neighbouring threads are neighbours along a row."),
-        ("columns first", {"i": lambda t, C, H, W: t % H, "j": lambda t, C, H, W: t // H},
-         "you swapped row and column; neighbouring threads are neighbours along a row."),
-        ("i and j swapped", {"i": lambda t, C, H, W: t % W, "j": lambda t, C, H, W: t // W % H},
-         "i is the row and j the column: you returned them in the other order."),
-        ("i: t // H % H", {"i": lambda t, C, H, W: t // H % H},
-         "a row has W threads: the row is t // W % H."),
-        ("i: t // H % W", {"i": lambda t, C, H, W: t // H % W},
-         "a row has W threads, and there are H rows: the row is t // W % H."),
-        ("i: no % H", {"i": lambda t, C, H, W: t // W},
-         "rows start again with each channel: take them modulo H."),
-        ("i: from the image", {"i": lambda t, C, H, W: t % (H * W) // H},
-         "a row has W threads: the row is t % (H*W) // W."),
-        ("j: t % H", {"j": lambda t, C, H, W: t % H}, "a row has W columns: t % W."),
-        ("c: no % C", {"c": lambda t, C, H, W: t // (H * W)},
-         "channels start again with each image: take them modulo C."),
-        ("c: // H % C", {"c": lambda t, C, H, W: t // H % C}, "a channel has H*W threads."),
-        ("c: // W % C", {"c": lambda t, C, H, W: t // W % C}, "a channel has H*W threads."),
-        ("n: no C", {"n": lambda t, C, H, W: t // (H * W)}, "an image has C*H*W threads."),
-        ("n: 0", {"n": lambda t, C, H, W: 0}, "there are more images than one: n is t // (C*H*W)."),
-        ("channels last", lambda t, C, H, W: (
-            t // (C * H * W), t % C, t // (C * W) % H, t // C % W),
+        ("t // W % H, t % W => t % H, t // H % W", SWAPPED),
+        ("t // W % H, t % W => t % H, t // H", SWAPPED),
+        ("t // W % H, t % W => t % W, t // W % H", "i is the row and j the column: you returned them in the other order."),
+        ("t // W % H => t // W", "rows start again with each channel: take them modulo H."),
+        ("t // W % H => t % (H * W) // H", "a row has W threads: the row is t % (H*W) // W."),
+        (") % C => )", "channels start again with each image: take them modulo C."),
+        ("t // (C * H * W) => 0", "there are more images than one: n is t // (C*H*W)."),
+        ("t // (H * W) % C, t // W % H, t % W => t % C, t // (C * W) % H, t // C % W",
          "the channel changes slowest within an image, not fastest: the layout is (N, C, H, W)."),
-        ("from 1", lambda t, C, H, W: _pixel_of_thread(t - 1, C, H, W),
-         "threads are numbered from 0."),
+        ("t // (C => t / (C ; t // (H => t / (H ; t // W => t / W",
+         "/ gives a fraction; n, c and i are whole numbers: divide with //."),
+        ("return => t -= 1; return", "threads are numbered from 0."),
     ),
     ("n", "c", "i", "j"),
 )  # fmt: skip
 
 
-def _halo(
-    rows: int,
-    columns: int,
-    K: int,
-    *,
-    margin: Callable[[int], float] = lambda K: K - 1,
-    width: Callable[[int], float] | None = None,
-    per: Callable[[float, int], float] = truediv,
-) -> float:
-    height, wide = rows + margin(K), columns + (width or margin)(K)
-    return per(height * wide, rows * columns)
+def _halo(rows: int, columns: int, K: int) -> float:
+    return (rows + K - 1) * (columns + K - 1) / (rows * columns)
+
+
+def _reach(margin: str, hint: str) -> tuple[str, str]:
+    return f"rows + K - 1 => rows + {margin} ; columns + K - 1 => columns + {margin}", hint
 
 
 HALO = Exercise(
@@ -156,50 +106,33 @@ HALO = Exercise(
     each_of((4, 4, 3), (8, 32, 7), (1, 1, 5), (2, 3, 1)),
     table(
         _halo,
-        ("K", {"margin": lambda K: K}, "the halo has K - 1 rows, (K - 1)/2 on each side."),
-        ("2(K - 1)", {"margin": lambda K: 2 * (K - 1)},
-         "the window reaches (K - 1)/2 to each side, not K - 1."),
-        ("2K", {"margin": lambda K: 2 * K}, "the window reaches (K - 1)/2 to each side, not K."),
-        ("one side", {"margin": lambda K: K // 2}, "the halo is on both sides."),
-        ("no halo", {"margin": lambda K: 0}, "you left out the halo: K - 1 rows and columns more."),
-        ("rows only", {"width": lambda K: 0}, "the halo is on the left and right side, too."),
-        ("numbers", {"per": lambda a, tile: a}, "divide by the number of outputs in the tile."),
-        ("upside down", {"per": lambda a, tile: tile / a},
-         "divide what is read by the outputs, not the other way round."),
-        ("margin only", {"per": lambda a, tile: (a - tile) / tile},
-         "that is the halo alone; the tile itself is read, too."),
-        ("every window", lambda rows, columns, K: K * K,
+        _reach("K", "the halo has K - 1 rows, (K - 1)/2 on each side."),
+        _reach("2 * (K - 1)", "the window reaches (K - 1)/2 to each side, not K - 1."),
+        _reach("2 * K", "the window reaches (K - 1)/2 to each side, not K."),
+        _reach("K // 2", "the halo is on both sides."),
+        _reach("0", "you left out the halo: K - 1 rows and columns more."),
+        ("columns + K - 1 => columns", "the halo is on the left and right side, too."),
+        (" / (rows * columns) => ", "divide by the number of outputs in the tile."),
+        ("return => return 1 /", "divide what is read by the outputs, not the other way round."),
+        ("/ (rows * columns) => / (rows * columns) - 1", "that is the halo alone; the tile itself is read, too."),
+        ("return (rows + K - 1) * (columns + K - 1) / (rows * columns) => return K * K",
          "that is without sharing; a tile reads each number once."),
-        ("no corners", lambda rows, columns, K: (
-            rows * columns + (K - 1) * (rows + columns)) / (rows * columns),
+        ("(rows + K - 1) * (columns + K - 1) / => (rows * columns + (K - 1) * (rows + columns)) /",
          "the corners of the halo are missing: (rows + K - 1) * (columns + K - 1)."),
-        ("no brackets", lambda rows, columns, K: (
-            (rows + K - 1) * (columns + K - 1) / rows * columns),
-         "a / rows * columns multiplies by columns: put rows * columns in brackets."),
+        ("(rows * columns) => rows * columns", "a / rows * columns multiplies by columns: put rows * columns in brackets."),
     ),
 )  # fmt: skip
 
 
-def _launch(
-    down: int,
-    across: int,
-    rows: int,
-    columns: int,
-    *,
-    i: Callable[..., int] = lambda by, ty, bx, tx, rows, columns: by * rows + ty,
-    j: Callable[..., int] = lambda by, ty, bx, tx, rows, columns: bx * columns + tx,
-    first: str = "blocks",
-) -> list[tuple[int, int]]:
-    pairs = [(b, t) for b in range(down * across) for t in range(rows * columns)]
-    if first == "threads":
-        pairs.sort(key=lambda pair: pair[::-1])
-    found = []
-    for b, t in pairs:
-        at = b // across, t // columns, b % across, t % columns
-        found.append((i(*at, rows, columns), j(*at, rows, columns)))
-    return found
+def _launch(down: int, across: int, rows: int, columns: int) -> list[tuple[int, int]]:
+    return [
+        (by * rows + ty, bx * columns + tx)
+        for by in range(down) for bx in range(across) for ty in range(rows) for tx in range(columns)
+    ]  # fmt: skip
 
 
+BLOCKS = "for by in range(down) for bx in range(across)"
+THREADS = "for ty in range(rows) for tx in range(columns)"
 LAUNCH = Exercise(
     "launch",
     "launch(down, across, rows, columns) -> list of the pixel (i, j) of each thread; a grid of "
@@ -208,22 +141,27 @@ LAUNCH = Exercise(
     each_of((1, 2, 2, 3), (3, 2, 2, 4), (2, 3, 1, 5)),
     table(
         _launch,
-        ("thread alone", {"i": lambda by, ty, bx, tx, rows, columns: ty,
-                          "j": lambda by, ty, bx, tx, rows, columns: tx},
-         "each block starts at its own tile: add block * size of a block."),
-        ("times the other size", {"i": lambda by, ty, bx, tx, rows, columns: by * columns + ty,
-                                  "j": lambda by, ty, bx, tx, rows, columns: bx * rows + tx},
-         "a block has its own rows and columns: you exchanged them."),
-        ("block + thread", {"i": lambda by, ty, bx, tx, rows, columns: by + ty,
-                            "j": lambda by, ty, bx, tx, rows, columns: bx + tx},
+        ("by * rows + ty => ty ; bx * columns + tx => tx", "each block starts at its own tile: add block * size of a block."),
+        ("by * rows => by * columns ; bx * columns => bx * rows", "a block has its own rows and columns: you exchanged them."),
+        ("by * rows => by * down ; bx * columns => bx * across",
+         "down and across count the blocks; a block has rows x columns threads: by * rows + ty."),
+        ("by * rows => by ; bx * columns => bx",
          "the blocks before it have rows * columns threads each: multiply by the size of a block."),
-        ("interleaved", lambda down, across, rows, columns: [
-            (ty * down + by, tx * across + bx) for by in range(down) for bx in range(across)
-            for ty in range(rows) for tx in range(columns)],
+        ("by * rows + ty => ty * down + by ; bx * columns + tx => tx * across + bx",
          "threads of a block are neighbours: block * size + thread, not thread * blocks + block."),
-        ("threads outside", {"first": "threads"},
+        (f"{BLOCKS} {THREADS} => {THREADS} {BLOCKS}",
          "all threads of a block come before the next block: the loops over blocks are outside."),
-        ("(j, i)", lambda *sizes: [(j, i) for i, j in _launch(*sizes)],
+        (f"{BLOCKS} => for bx in range(across) for by in range(down)",
+         "blocks are counted row by row: the loop over down is outside the loop over across."),
+        (f"{THREADS} => for tx in range(columns) for ty in range(rows)",
+         "threads are counted row by row: the loop over rows is outside the loop over columns."),
+        (f"{BLOCKS} {THREADS} => for by in range(down) for ty in range(rows) for bx in range(across) for tx in range(columns)",
+         "that is row by row over the whole image; finish one block before the next."),
+        (f" {BLOCKS} =>  for by, bx in [(0, 0)]", "that is one block; the grid has down x across blocks."),
+        ("(by * rows + ty, bx * columns + tx) => (by * rows + ty) * across * columns + bx * columns + tx",
+         "these are numbers of pixels; return the pair (i, j) of each."),
+        ("by * rows + ty, bx * columns + tx => bx * columns + tx, by * rows + ty",
          "i is the row and j the column: you returned them in the other order."),
     ),
+    ("thread", "(i, j)"),
 )  # fmt: skip

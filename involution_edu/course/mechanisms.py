@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import combinations, permutations, product
+from itertools import combinations, combinations_with_replacement, permutations
+from math import isclose, prod
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from ..arrays import Array
 from .compare import numbers, same, wrong_numbers
 from .exercise import Arguments, Exercise
+from .variants import begun
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "a square": np.square,
@@ -20,65 +22,90 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "a square root": np.sqrt,
     "1 / ...": np.reciprocal,
     "1 - ...": lambda y: 1 - y,
+    "negative numbers, which became 0 by a ReLU": lambda y: np.maximum(y, 0),
+    "the sign: an absolute value": np.abs,
+}
+ALONG: dict[str, Callable[..., Any]] = {  # of the right numbers and the missing axes
+    "everything is added up along it": np.sum,
+    "there is only the mean along it": np.mean,
+    "there is only number 0 of it": lambda y, k: y[_at(y, k, 0)],
+    "there is only the last of it": lambda y, k: y[_at(y, k, -1)],
 }
 Case = tuple[Arguments, Any, Any]  # the arguments, the learner's result and the right one
+Say = Callable[[Exercise, Arguments, Array, Array], Iterator[str]]
 
 
-def describe(exercise: Exercise, cases: list[Case]) -> str | None:
-    """Return how results differ from the right ones, in the same way in all cases, or None."""
+def _at(y: Array, axes: tuple[int, ...], index: int) -> Any:
+    return tuple(index if k in axes else slice(None) for k in range(y.ndim))
+
+
+def describe(exercise: Exercise, cases: list[Case]) -> Iterator[str]:
+    """Yield how results differ from the right ones, in the same way in all cases."""
     wrong = [case for case in cases if not same(*case[1:])]
-    if any(numbers(got) is None for _, got, _ in wrong):
-        return "That is text, not a number." if isinstance(wrong[0][1], str) else None
-    return _shared(exercise, cases, _quantities) or _shared(exercise, wrong, _sentences)
+    got = wrong[0][1]
+    if any(numbers(result) is None for _, result, _ in wrong):
+        if isinstance(got, tuple):
+            yield f"It returned {len(got)} things; return one."
+        elif isinstance(got, str) or (isinstance(got, list) and got and isinstance(got[0], str)):
+            yield "That is text, not a number."
+        elif hasattr(got, "__next__"):
+            yield "That is a generator, which has computed nothing yet: put list(...) around it."
+    elif not np.size(got):
+        yield "A slice is empty: [p:-p] has no numbers if p is 0, nor has a start below 0."
+    else:
+        yield from _shared(exercise, cases, _quantities) or _shared(exercise, wrong, _sentences)
 
 
-def _shared(exercise: Exercise, cases: list[Case], say: Callable[..., Iterator[str]]) -> str | None:
+def _shared(exercise: Exercise, cases: list[Case], say: Say) -> list[str]:
     """Return the first sentence that holds in every case."""
     shared: list[str] | None = None
     for arguments, got, want in cases:
-        a, b = np.asarray(got).astype(float), np.asarray(want)
-        if a.size:  # nothing is left of a small image without its border
-            found = list(say(exercise, arguments, a, b))
-            shared = found if shared is None else [s for s in shared if s in found]
-    return next(iter(shared or ()), None)
+        if np.size(got) == 0 != np.size(want):
+            continue  # nothing is left of a small image without its border
+        found = list(say(exercise, arguments, np.asarray(got).astype(float), np.asarray(want)))
+        shared = found if shared is None else [s for s in shared if s in found]
+    return (shared or [])[:1]
 
 
 def sizes_of(exercise: Exercise, arguments: Arguments) -> dict[str, float]:
-    """Return the sizes of a case by name."""
+    """Return the sizes of a case by name: those that the right answer begins with, or its numbers."""
     if exercise.sizes is not None:
         return exercise.sizes(*arguments)
-    named = zip(exercise.parameters, arguments, strict=True)
-    return {name: value for name, value in named if np.ndim(value) == 0}
+    names = dict(zip(exercise.parameters, arguments, strict=True))
+    names |= begun(exercise.right, names)
+    return {k: v for k, v in names.items() if isinstance(v, int) and k not in ("_", "p")}
+
+
+def _names(exercise: Exercise, want: Array) -> tuple[str, ...]:
+    """Return the names of the axes of a result."""
+    if len(exercise.axes) == want.ndim:
+        return exercise.axes
+    return tuple(f"axis {k}" for k in range(want.ndim))
 
 
 def _sentences(exercise: Exercise, arguments: Arguments, got: Array, want: Array) -> Iterator[str]:
-    names = (
-        exercise.axes
-        if len(exercise.axes) == want.ndim
-        else tuple(f"axis {k}" for k in range(want.ndim))
-    )
+    names = _names(exercise, want)
     if got.shape != want.shape:
         yield from _other_shape(names, got, want)
-        if want.ndim > 1 and got.size == want.size:
-            yield from _other_order(names, got, want)
-        if want.ndim > 1:
-            yield f"The result needs the axes ({', '.join(names)})."
+        yield from _other_order(names, got, want)
         return
-    for name, function in FUNCTIONS.items():
-        if np.isfinite(got).any() and same(got, function(want)):
-            yield f"It is right but for {name}, which should not be there."
+    largest = float(np.abs(want).max(initial=0))
+    for near, text in (
+        (1e-5, "to about 7 digits: somewhere numbers become float32. Keep x.dtype."),
+        (1e-2, "but for a small error: numbers are rounded, or something small is added."),
+    ):
+        if want.dtype.kind == "f" and np.allclose(got, want, rtol=near, atol=near * largest):
+            yield f"It is right {text}"
+    for text, function in FUNCTIONS.items():
+        if got.any() and same(got, function(want.astype(float))):
+            yield f"It is right but for {text}, which should not be there."
     if not np.isfinite(got).all():
         yield "The result has NaN or infinity: something divides by zero or grows beyond all limits."
         return
     if not got.any():
         yield "The result is 0 everywhere: what you compute is not stored, or never added."
         return
-    if want.dtype.kind == "f":
-        if np.allclose(got, want, rtol=1e-5, atol=1e-5 * float(np.abs(want).max(initial=0))):
-            yield "It is right to about 7 digits: somewhere numbers become float32. Keep x.dtype."
-        if np.allclose(got, want, rtol=1e-2, atol=1e-2 * float(np.abs(want).max(initial=0))):
-            yield "It is nearly right: numbers are rounded, or something small is added."
-    if any(same(got, f(want)) for f in (np.rint, np.trunc, np.floor, np.ceil)):
+    if any(same(got, cut(want)) for cut in (np.rint, np.trunc, np.floor, np.ceil)):
         yield "It is right but for the digits after the point: // or an array of integers drops them."
     for name, argument in zip(exercise.parameters, arguments, strict=True):
         if np.shape(argument) == want.shape and want.ndim:
@@ -87,52 +114,58 @@ def _sentences(exercise: Exercise, arguments: Arguments, got: Array, want: Array
             for verb, other in (("added", want + argument), ("multiplied", want * argument)):
                 if same(got, other):
                     yield f"It is right but for {name}, which is {verb} once too often."
-    if same(got, np.maximum(want, 0)):
-        yield "It is right but for negative numbers, which became 0: nothing here calls for a ReLU."
-    if same(got, np.abs(want)):
-        yield "It is right but for the sign: nothing here calls for an absolute value."
     yield from _other_order(names, got, want)
     yield from _repeated(names, got, want)
 
 
 def _other_shape(names: tuple[str, ...], got: Array, want: Array) -> Iterator[str]:
-    for k, name in enumerate(names if got.ndim == want.ndim - 1 else ()):
-        if same(got, want.sum(k)):
-            yield f"It is added up along the {name} axis, which should stay."
-        if want.shape[k] > 0 and same(got, want.take(0, k)):
-            yield f"The {name} axis is missing: there is only number 0 of it."
     if got.size == want.size and same(got.ravel(), want.ravel()):
         yield "The numbers are right, only the shape is not: reshape."
+    axes: tuple[int, ...]
+    if (less := want.ndim - got.ndim) > 0 and want.ndim > 1:
+        for axes in combinations(range(want.ndim), less):
+            for text, function in ALONG.items():
+                if same(got, function(want, axes)):
+                    yield f"The {' and '.join(names[k] for k in axes)} axis is missing: {text}."
     for axes in (*combinations(range(got.ndim), 1), *combinations(range(got.ndim), 2)):
         if got.size > want.size and same(got.sum(axes).ravel(), want.ravel()):
             yield f"The last step is missing: add up along the axes {axes} of your result."
-    if want.ndim == 1 and got.ndim == 1:
-        yield f"There are too {'few' if got.size < want.size else 'many'} numbers."
-    if got.ndim == want.ndim >= 2 and got.shape[:-2] == want.shape[:-2]:
-        top, left = margin = np.subtract(got.shape, want.shape)[-2:] // 2
-        inner = tuple(
-            slice(abs(m), n - abs(m)) for m, n in zip(margin, want.shape[-2:], strict=True)
-        )
-        if (margin > 0).all() and same(got[..., top:-top, left:-left], want):
-            yield "A margin is left around the result: cut it off, with [p : p + H]."
-        if (margin < 0).all() and same(got, want[..., inner[0], inner[1]]):
-            yield "Windows that extend beyond the image are left out: pad, so that all pixels have one."
-        if same(got, want[tuple(slice(n) for n in got.shape)]):
+    if got.ndim == want.ndim:
+        for k, (n, need) in enumerate(zip(got.shape, want.shape, strict=True)):
+            if n > need and n % need == 0:
+                parts = got.reshape(*got.shape[:k], need, n // need, *got.shape[k + 1 :])
+                if same(parts.sum(k + 1), want):
+                    yield f"Along {names[k]}, {n} numbers should be added up in {need} groups."
+        first, start = (tuple(slice(n) for n in a.shape) for a in (want, got))
+        if same(got[first], want):
+            yield "There are numbers too many at the end: a slice or range ends before its stop."
+        if same(got, want[start]):
             yield "The last rows or columns are missing: does each range go to the end?"
+        margin = [*np.subtract(got.shape, want.shape)[-2:]]
+        if min(margin) > 1 and same(_inner(got, want), want):
+            yield "A margin is left around the result: cut it off, with [p : p + H]."
+        if max(margin) < -1 and same(got, _inner(want, got)):
+            yield "Windows that extend beyond the image are left out: pad, so that all pixels have one."
+
+
+def _inner(large: Array, small: Array) -> Array:
+    """Return the middle rows and columns of an array."""
+    before = [(a - b) // 2 for a, b in zip(large.shape, small.shape, strict=True)]
+    return large[tuple(slice(m, m + n) for m, n in zip(before, small.shape, strict=True))]
 
 
 def _other_order(names: tuple[str, ...], got: Array, want: Array) -> Iterator[str]:
     """Yield axes that are exchanged, laid out in another order, flipped or shifted."""
     n = want.ndim
     orders = permutations(range(n)) if n <= 4 else _moves(n)
-    for order in orders if n > 1 else ():
+    for order in orders if n > 1 and got.size == want.size else ():
         turned = want.transpose(order)
         if order == tuple(range(n)) or same(turned, want):
             continue
         shown = ", ".join(names[k] for k in order)
         if same(got, turned):
             yield f"The numbers are right, but the axes are ordered as ({shown}): transpose."
-        elif got.size == turned.size and same(got, turned.reshape(got.shape)):
+        elif same(got, turned.reshape(got.shape)):
             yield (
                 f"The numbers are right but lie in the order ({shown}), and a reshape does not move "
                 "them: transpose first."
@@ -149,8 +182,6 @@ def _other_order(names: tuple[str, ...], got: Array, want: Array) -> Iterator[st
             for forth, (x, y) in (("later", (a[by:], b[:-by])), ("earlier", (a[:-by], b[by:]))):
                 if np.unique(y).size > 1 and same(x, y):
                     yield f"Each number stands {by} too {forth} along {names[axis]}."
-    if n and want.size > 1 and same(np.sort(got, None), np.sort(want, None)):
-        yield "These are the right numbers in another order."
 
 
 def _moves(n: int) -> Iterator[tuple[int, ...]]:
@@ -166,17 +197,18 @@ def _moves(n: int) -> Iterator[tuple[int, ...]]:
 
 def _repeated(names: tuple[str, ...], got: Array, want: Array) -> Iterator[str]:
     """Yield sums that go on, and an axis along which one result is repeated."""
-    for axis, name in enumerate(names):
+    for axis, name in enumerate(names if want.ndim else ()):
         if want.shape[axis] > 1:
             if same(got, np.cumsum(want, axis)):
                 yield f"The sum goes on along {name}: set it back to 0 for each."
-            for k in (0, -1):
-                if same(got, np.broadcast_to(want.take([k], axis), want.shape)):
-                    yield f"Every {name} has the result of the {'last' if k else 'first'} one."
-            if same(got, np.broadcast_to(want.mean(axis, keepdims=True), want.shape)):
-                yield f"Every {name} has the mean over all of them."
-            if same(got, np.broadcast_to(want.sum(axis, keepdims=True), want.shape)):
-                yield f"Every {name} has the sum over all of them."
+            for text, one in (
+                ("result of the first one", want.take([0], axis)),
+                ("result of the last one", want.take([-1], axis)),
+                ("mean over all of them", want.mean(axis, keepdims=True)),
+                ("sum over all of them", want.sum(axis, keepdims=True)),
+            ):
+                if same(got, np.broadcast_to(one, want.shape)):
+                    yield f"Every {name} has the {text}."
     if want.size > 1 and same(got.ravel(), np.cumsum(want)):
         yield "The sum goes on from one number to the next: set it back to 0 for each."
 
@@ -185,70 +217,78 @@ def _quantities(exercise: Exercise, arguments: Arguments, got: Array, want: Arra
     """Yield a factor or a number between the result and the right one, from the sizes by name."""
     if got.shape != want.shape or not np.isfinite(got).all() or not got.any():
         return
-    sizes = sizes_of(exercise, arguments)
-    a, b = got, want.astype(float)
+    terms, b = list(_terms(sizes_of(exercise, arguments))), want.astype(float)
     filled = b != 0
-    if filled.any() and same(a, b * (factor := float(np.median(a[filled] / b[filled])))):
-        for text, value in _terms(sizes):
-            if np.isclose(factor, value, rtol=1e-9):
+    if filled.any() and same(got, b * (factor := float(np.median(got[filled] / b[filled])))):
+        for text, value in terms:
+            if isclose(factor, value):
                 yield f"It is {text} times what it should be."
-            if np.isclose(factor * value, 1, rtol=1e-9):
+            if isclose(factor * value, 1):
                 yield f"It has to be multiplied by {text}."
-        if filled.sum() > 1:
-            yield "It is right but for one factor."
-    offset = float(np.median(a - b))
-    if np.allclose(a - b, offset, rtol=1e-9, atol=1e-9 * np.abs(b).max(initial=1)):
-        for text, value in _terms(sizes):
-            if np.isclose(abs(offset), abs(value), rtol=1e-9) and value:
-                yield f"It is too {'large' if offset > 0 else 'small'} by {text.lstrip('-')}."
+    offset = float(np.median(got - b))
+    if np.allclose(got - b, offset, rtol=1e-9, atol=1e-9 * np.abs(b).max(initial=1)):
+        for text, value in terms:
+            if value > 0 and isclose(abs(offset), value):
+                yield f"It is too {'large' if offset > 0 else 'small'} by {text}."
 
 
 def _terms(sizes: dict[str, float]) -> Iterator[tuple[str, float]]:
-    """Yield products of at most two sizes and a small number, simple ones first."""
-    powers = [
-        *[("", 1.0)],
-        *[(f"{a}{'*' + a if e > 1 else ''}", v**e) for e in (1, 2) for a, v in sizes.items()],
-        *[(f"{a}*{b}", sizes[a] * sizes[b]) for a, b in combinations(sizes, 2)],
-        *[(f"{a}*{a}*{b}", sizes[a] ** 2 * sizes[b]) for a, b in permutations(sizes, 2)],
-        *[(f"{a}/{b}", sizes[a] / sizes[b]) for a, b in permutations(sizes, 2) if sizes[b]],
-        *[
-            (f"{a}*{a}/{b}", sizes[a] ** 2 / sizes[b])
-            for a, b in permutations(sizes, 2)
-            if sizes[b]
-        ],
-        *[
-            (f"{a}*{a}*{b}/{c}", sizes[a] ** 2 * sizes[b] / sizes[c])
-            for a, b, c in (permutations(sizes, 3) if len(sizes) < 6 else ())
-            if sizes[c]
-        ],
-    ]
-    for (text, value), by in product(powers, (1, -1, 2, 4, 8, 0.5, -2, 1000, 1024)):
-        if text or by != 1:
-            yield (text if by == 1 else f"{by:g}*{text}" if text else f"{by:g}"), by * value
-    yield "1", 1.0
+    """Yield products of sizes and a small number, simple ones first; not 1."""
+    for length in range(4):
+        for top in combinations_with_replacement(sizes, length):
+            for bottom in ("", *(b for b in sizes if length and b not in top and sizes[b])):
+                text = "*".join(top) + (f"/{bottom}" if bottom else "")
+                value = prod(sizes[a] for a in top) / (sizes[bottom] if bottom else 1)
+                for by in (1, -1, 2, 4, 8, 0.5, -2, 1000, 1024):
+                    yield (
+                        (text or "1") if by == 1 else f"{by:g}{'*' * bool(text)}{text}",
+                        by * value,
+                    )
 
 
-def where(exercise: Exercise, cases: list[Case]) -> str | None:
-    """Return what the wrong numbers have in common, in all cases, right ones included, or None."""
+def where(exercise: Exercise, cases: list[Case]) -> Iterator[str]:
+    """Yield what the wrong numbers have in common, in all cases, right ones included."""
+    wrong = [case for case in cases if not same(*case[1:])]
+    if any(numbers(got) is None for _, got, _ in wrong):
+        return
+    if found := _shared(exercise, wrong, _shapes):
+        yield from found
+        return
     seen: dict[str, list[bool]] = {}
-    for arguments, got, want in cases:
-        a, b = numbers(got), np.asarray(want)
-        if a is None or a.shape != b.shape:
-            return None
-        if (wrong := wrong_numbers(a, b)).any():
-            for sentence, holds in _places(exercise, arguments, wrong):
-                seen.setdefault(sentence, []).append(holds)
+    for arguments, got, want in wrong:
+        a = numbers(got)
+        if a is None or a.shape != np.shape(want):
+            return
+        for sentence, holds in _places(exercise, arguments, wrong_numbers(a, np.asarray(want))):
+            seen.setdefault(sentence, []).append(holds)
     if found := [sentence for sentence, holds in seen.items() if all(holds)]:
-        return found[0]
+        yield found[0]
+        return
     for name in sizes_of(exercise, cases[0][0]):
         values: dict[bool, set[float]] = {True: set(), False: set()}
         for arguments, got, want in cases:
             values[same(got, want)].add(sizes_of(exercise, arguments)[name])
         if values[True] in ({0}, {1}) and not values[True] & values[False]:
-            return (
-                f"It is right only if {name} is {values[True].pop()}: look at where you use {name}."
-            )
-    return None
+            yield f"It is right only if {name} is {values[True].pop()}: look at where you use {name}."
+            return
+
+
+def _shapes(exercise: Exercise, arguments: Arguments, got: Array, want: Array) -> Iterator[str]:
+    """Yield which axis has another length, and that the order is wrong."""
+    names = _names(exercise, want)
+    if got.ndim != want.ndim:
+        yield (
+            f"The result needs the axes ({', '.join(names)})."
+            if want.ndim
+            else ("The result has to be one number, not an array.")
+        )
+    elif got.shape != want.shape:
+        pairs = zip(names, got.shape, want.shape, strict=True)
+        wrong = [(name, "few" if a < b else "many") for name, a, b in pairs if a != b]
+        yield f"There are too {wrong[0][1]} numbers along {' and '.join(name for name, _ in wrong)}."
+    elif want.size > 1 and same(np.sort(got, None), np.sort(want, None)):
+        shown = f": return ({', '.join(exercise.axes)})" if want.size == len(exercise.axes) else ""
+        yield f"These are the right numbers in another order{shown}."
 
 
 def _places(
@@ -262,11 +302,10 @@ def _places(
         return
     for axis, name in enumerate(exercise.axes):
         bad = np.atleast_1d(wrong.any(tuple(k for k in range(wrong.ndim) if k != axis)))
-        if bad.size > 1:
-            yield f"Only the first {name} is wrong.", bool(bad[0] and not bad[1:].any())
-            yield f"Only the first {name} is right.", bool(not bad[0] and bad[1:].all())
-            yield f"Only the last {name} is wrong.", bool(bad[-1] and not bad[:-1].any())
-            yield f"Only the last {name} is right.", bool(not bad[-1] and bad[:-1].all())
+        for which, (end, *rest) in (("first", bad), ("last", bad[::-1])):
+            if rest:
+                yield f"Only the {which} {name} is wrong.", bool(end and not any(rest))
+                yield f"Only the {which} {name} is right.", bool(not end and all(rest))
     if exercise.axes[-2:] == ("row", "column"):
         p = int(sizes_of(exercise, arguments).get("K", 3)) // 2
         inner = wrong[..., p : wrong.shape[-2] - p, p : wrong.shape[-1] - p]

@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 from ..arrays import Array
 from .exercise import Arguments, Cases, Drawing, Exercise, Index, table
 from .operators import integers
-from .windows import EDGES, STARTS, Edge, Start, centred, flipped, windows, zeros
+from .windows import EDGES, STARTS, SUMS, windows
 
 
-def _convolve(
-    x: Array,
-    weight: Array,
-    *,
-    edge: Edge = zeros,
-    start: Start = centred,
-    weigh: Callable[[Array], Array] = lambda weight: weight,
-    add: Callable[[Array], Array] = lambda products: products.sum((1, 2, 3)),
-    out: Callable[[Array], Array] = lambda y: y,
-) -> Array:
-    """Return y (O, H, W): the sum of the products (O, C, K, K, H, W)."""
-    seen = windows(x, weight.shape[2], edge, start)
-    return out(add(weigh(weight)[..., None, None] * seen))
+def _convolve(x: Array, weight: Array) -> Array:
+    (C, H, W), (O, _, K, _) = x.shape, weight.shape
+    p = K // 2
+    y = np.zeros((O, H, W))
+    for o in range(O):
+        for c in range(C):
+            for i in range(H):
+                for j in range(W):
+                    for u in range(K):
+                        for v in range(K):
+                            h, w = i + u - p, j + v - p
+                            if 0 <= h < H and 0 <= w < W:
+                                y[o, i, j] += weight[o, c, u, v] * x[c, h, w]
+    return y
 
 
 def _convolutions(rng: np.random.Generator) -> Cases:
     yield integers(rng, 1, 3, 4), integers(rng, 1, 1, 3, 3)
     for C, O, H, W, K in ((3, 2, 5, 4, 3), (2, 4, 4, 6, 5), (3, 3, 5, 4, 3), (2, 3, 3, 2, 1)):
         yield rng.standard_normal((C, H, W)), rng.standard_normal((O, C, K, K))
-
-
-def _convolution_sizes(x: Array, weight: Array) -> dict[str, float]:
-    (O, C, K, _), (_, H, W) = weight.shape, x.shape
-    return {"K": K, "C": C, "O": O, "H": H, "W": W}
 
 
 def _draw_convolution(arguments: Arguments, index: Index) -> Drawing:
@@ -56,47 +49,31 @@ CONVOLUTION = Exercise(
     _convolutions,
     table(
         _convolve,
-        ("turned", {"weigh": flipped},
+        ("[o, c, u, v] => [o, c, K - 1 - u, K - 1 - v]",
          "you turned the weights by half a turn; here tap (0, 0) is above and left of the pixel."),
-        ("transposed", {"weigh": lambda w: w.swapaxes(2, 3)},
-         "you swapped u and v: u counts rows, v counts columns."),
-        ("O and C swapped", {"weigh": lambda w: w.swapaxes(0, 1) if len(w) == w.shape[1] else w},
+        ("[o, c, u, v] => [o, c, v, u]", "you swapped u and v: u counts rows, v counts columns."),
+        ("weight[o, c => (weight.swapaxes(0, 1) if C == O else weight)[o, c",
          "you swapped the channels of weight: weight[o, c], output first."),
-        ("first channel", {"add": lambda p: p[:, 0].sum((1, 2))},
-         "you used the first channel only; a convolution sums over all channels."),
-        ("last channel", {"add": lambda p: p[:, -1].sum((1, 2))},
-         "= keeps the last channel only; a convolution sums over all channels: add with +=."),
-        ("own channel", {"add": lambda p: np.stack(
-            [p[o, o % p.shape[1]].sum((0, 1)) for o in range(len(p))])},
-         "you used one channel for each output; a convolution sums over all channels."),
-        ("no sum over channels", {"add": lambda p: p.sum((2, 3))},
+        ("c in range(C) => c in [0]", "you used the first channel only; a convolution sums over all channels."),
+        ("c in range(C) => c in [C - 1]", "= keeps the last channel only; a convolution sums over all channels: add with +=."),
+        ("c in range(C) => c in [o % C]", "you used one channel for each output; a convolution sums over all channels."),
+        ("return y => return (weight[..., None, None] * windows(x, K)).sum((2, 3))",
          "add up over the channels too: y is (O, H, W)."),
-        ("mean", {"add": lambda p: p.mean((1, 2, 3))},
-         "you took the mean of the products; it is their sum."),
-        ("first filter", {"weigh": lambda w: np.broadcast_to(w[:1], w.shape)},
-         "you used weight[0] for all outputs; index it with o."),
-        ("last tap", {"add": lambda p: p[:, -1, -1, -1]},
+        ("return y => return y / C / K**2", "you took the mean of the products; it is their sum."),
+        ("x[c, h, w] => x[:, h, w].sum()",
+         "you summed x over its channels first; each channel has its own weights, weight[o, c]."),
+        ("weight[o, => weight[0,", "you used weight[0] for all outputs; index it with o."),
+        ("c in range(C) => c in [C - 1] ; i + u - p, j + v - p => (i + p, j + p) if u == v == K - 1 else (-1, -1)",
          "= keeps the last product only: add with +=."),
-        ("short loop", {"add": lambda p: p[:, :, :-1, :-1].sum((1, 2, 3))},
-         "the loops end one tap early: u and v run over range(K)."),
-        ("diagonal", {"add": lambda p: np.einsum("ocuuij->oij", p)},
-         "u and v run together along the diagonal; they need a loop each."),
-        *EDGES, *STARTS,
+        *SUMS, *EDGES, *STARTS,
     ),
     ("output channel", "row", "column"),
-    _convolution_sizes,
-    _draw_convolution,
+    picture=_draw_convolution,
 )  # fmt: skip
 
 
-def _residual_backward(
-    dy: Array,
-    A: Array,
-    *,
-    shortcut: Callable[[Array], Array] = lambda dy: dy,
-    block: Callable[[Array, Array], Array] = lambda dy, A: A.T @ dy,
-) -> Array:
-    return shortcut(dy) + block(dy, A)
+def _residual_backward(dy: Array, A: Array) -> Array:
+    return np.asarray(dy + A.T @ dy)
 
 
 def _residual(rng: np.random.Generator) -> Cases:
@@ -112,57 +89,35 @@ RESIDUAL = Exercise(
     _residual,
     table(
         _residual_backward,
-        ("no shortcut", {"shortcut": np.zeros_like},
-         "x is used twice: dy also comes back through the shortcut."),
-        ("no block", {"block": lambda dy, A: 0 * dy},
-         "x is used twice: dy also comes back through A."),
-        ("A for A.T", {"block": lambda dy, A: A @ dy},
-         "the gradient of A @ x with respect to x is A.T @ dy."),
-        ("element by element", {"block": lambda dy, A: A * dy},
-         "* multiplies element by element; A.T @ dy is the matrix product."),
-        ("without dy", {"shortcut": np.ones_like},
-         "the shortcut sends dy back, not 1: the chain rule multiplies with dy."),
+        ("dy + => ", "x is used twice: dy also comes back through the shortcut."),
+        (" + A.T @ dy => ", "x is used twice: dy also comes back through A."),
+        ("A.T => A", "the gradient of A @ x with respect to x is A.T @ dy."),
+        ("A.T @ => A *", "* multiplies element by element; A.T @ dy is the matrix product."),
+        ("dy + => 1 +", "the shortcut sends dy back, not 1: the chain rule multiplies with dy."),
     ),
     ("number",),
-    lambda dy, A: {"n": len(dy)},
-    lambda arguments, index: {"dy": arguments[0][:, None], "A": arguments[1]},
+    picture=lambda arguments, _: {"dy": arguments[0][:, None], "A": arguments[1]},
 )  # fmt: skip
 
 
-def _attend(
-    query: Array,
-    key: Array,
-    K: int,
-    *,
-    edge: Edge = zeros,
-    start: Start = centred,
-    score: Callable[[Array, Array], Array] = lambda query, keys: np.einsum(
-        "dhw,duvhw->uvhw", query, keys
-    ),
-    outside: Callable[[Array, Any], Array] = lambda scores, inside: scores,
-    axes: tuple[int, ...] = (0, 1),
-    exp: Callable[[Array, tuple[int, ...]], Array] = lambda scores, axes: np.exp(
-        scores - scores.max(axes, keepdims=True)
-    ),
-    total: Callable[[Array], Array] = lambda sums: sums,
-    turn: Callable[[Array], Array] = lambda weights: weights,
-) -> Array:
-    """Return the weights (K, K, H, W) of local attention for query and key (D, H, W)."""
-    inside = windows(np.ones(key.shape[1:]), K) > 0
-    scores = outside(score(query, windows(key, K, edge, start)), inside)
-    weights = exp(scores, axes)
-    return turn(weights / total(weights.sum(axes, keepdims=True)))
+def _attend(query: Array, key: Array, K: int) -> Array:
+    (_, H, W), p = query.shape, K // 2
+    scores = np.zeros((K, K, H, W))
+    for i in range(H):
+        for j in range(W):
+            for u in range(K):
+                for v in range(K):
+                    h, w = i + u - p, j + v - p
+                    if 0 <= h < H and 0 <= w < W:
+                        scores[u, v, i, j] = query[:, i, j] @ key[:, h, w]
+    exp = np.exp(scores - scores.max((0, 1)))
+    return np.asarray(exp / exp.sum((0, 1)))
 
 
 def _attentions(rng: np.random.Generator) -> Cases:
     yield integers(rng, 1, 2, 3), integers(rng, 1, 2, 3), 3
     for D, H, W, K, scale in ((4, 5, 4, 3, 1), (2, 4, 6, 5, 1), (3, 3, 4, 3, 30)):
         yield scale * rng.standard_normal((D, H, W)), scale * rng.standard_normal((D, H, W)), K
-
-
-def _attention_sizes(query: Array, key: Array, K: int) -> dict[str, float]:
-    D, H, W = query.shape
-    return {"K": K, "D": D, "H": H, "W": W}
 
 
 def _draw_attention(arguments: Arguments, index: Index) -> Drawing:
@@ -172,9 +127,16 @@ def _draw_attention(arguments: Arguments, index: Index) -> Drawing:
     return {f"query of ({i}, {j})": query[:, i, [j]], "scores": scores, "right weights": weights}
 
 
-def _no_softmax(query: Array, key: Array, K: int) -> Array:
-    scores: Array = np.einsum("dhw,duvhw->uvhw", query, windows(key, K))
-    return scores
+TOP, SUM = "scores.max((0, 1))", "exp.sum((0, 1))"
+INSIDE = "(windows(np.ones((H, W)), K) > 0)"
+OUTSIDE = "you left out the taps outside; their keys are zeros, their scores 0, and exp(0) is 1."
+
+
+def _over(axes: str, hint: str) -> tuple[str, str]:
+    return (
+        f"{TOP} => scores.max({axes}, keepdims=True) ; {SUM} => exp.sum({axes}, keepdims=True)",
+        hint,
+    )
 
 
 ATTENTION = Exercise(
@@ -186,45 +148,29 @@ ATTENTION = Exercise(
     _attentions,
     table(
         _attend,
-        ("scores", _no_softmax, "these are the scores; take their softmax over the window."),
-        ("no maximum taken off", {"exp": lambda scores, axes: np.exp(scores)},
-         "exp overflows above 709 and gives NaN: subtract the largest score of the window first."),
-        ("one maximum for all", {"exp": lambda scores, axes: np.exp(scores - scores.max())},
-         "subtract the largest score of each window, not of the whole image: exp gives 0 and NaN."),
-        ("not divided", {"total": np.ones_like},
-         "divide by the sum over the window, so that the weights add up to 1."),
-        ("over pixels", {"axes": (2, 3)},
-         "your softmax runs over the pixels; it runs over the window, the first two axes."),
-        ("over rows", {"axes": (0,)}, "your softmax runs over u alone; it runs over u and v."),
-        ("over columns", {"axes": (1,)}, "your softmax runs over v alone; it runs over u and v."),
-        ("over everything", {"axes": (0, 1, 2, 3)},
-         "your softmax runs over everything; each pixel has its own, over u and v."),
-        ("over image rows", {"axes": (2,)},
-         "your softmax runs over the rows of the image; it runs over u and v."),
-        ("over image columns", {"axes": (3,)},
-         "your softmax runs over the columns of the image; it runs over u and v."),
-        ("query and key swapped", lambda query, key, K: _attend(key, query, K),
+        (f"exp / {SUM} => scores", "these are the scores; take their softmax over the window."),
+        (f" - {TOP} => ", "exp overflows above 709 and gives NaN: subtract the largest score of the window first."),
+        (f"{TOP} => scores.max()", "subtract the largest score of each window, not of the whole image: exp gives 0 and NaN."),
+        (f" / {SUM} => ", "divide by the sum over the window, so that the weights add up to 1."),
+        _over("(2, 3)", "your softmax runs over the pixels; it runs over the window, the first two axes."),
+        _over("0", "your softmax runs over u alone; it runs over u and v."),
+        _over("1", "your softmax runs over v alone; it runs over u and v."),
+        _over("None", "your softmax runs over everything; each pixel has its own, over u and v."),
+        _over("2", "your softmax runs over the rows of the image; it runs over u and v."),
+        _over("3", "your softmax runs over the columns of the image; it runs over u and v."),
+        ("query[:, i, j] @ key[:, h, w] => key[:, i, j] @ query[:, h, w]",
          "you swapped query and key: the query is the centre pixel's, the keys are its window's."),
-        ("query of the neighbour", {"score": lambda q, keys: np.einsum(
-            "duvhw,duvhw->uvhw", windows(q, keys.shape[1]), keys)},
-         "you took query and key of the same pixel; the query is the centre pixel's."),
-        ("last feature", {"score": lambda q, keys: q[-1] * keys[-1]},
+        ("query[:, i, j] => query[:, h, w]", "you took query and key of the same pixel; the query is the centre pixel's."),
+        ("query[:, i, j] @ key[:, h, w] => query[-1, i, j] * key[-1, h, w]",
          "= keeps the last feature of D; the dot product adds up all of them."),
-        ("divided by sqrt(D)", {"score": lambda q, keys: np.einsum(
-            "dhw,duvhw->uvhw", q, keys) / np.sqrt(len(q))},
+        ("key[:, h, w] => key[:, h, w] / np.sqrt(len(key))",
          "you divided by the square root of D; transformers do, this exercise does not."),
-        ("outside left out", {"outside": lambda s, inside: np.where(inside, s, -np.inf)},
-         "you left out the taps outside; their keys are zeros, their scores 0, and exp(0) is 1."),
-        ("outside is 0", {"exp": lambda s, axes: np.exp(s - s.max(axes, keepdims=True)) * (
-            windows(np.ones(s.shape[2:]), len(s)) > 0)},
-         "you left out the taps outside; their keys are zeros, their scores 0, and exp(0) is 1."),
-        ("transposed", {"turn": lambda w: w.swapaxes(0, 1)},
-         "you swapped u and v: u counts rows, v counts columns."),
-        ("sum of scores", {"exp": lambda scores, axes: scores},
-         "the softmax takes exp of the scores before it divides."),
-        *EDGES[:5], *STARTS,
+        (f"np.exp(scores - {TOP}) => np.exp((s := np.where({INSIDE}, scores, -np.inf)) - s.max((0, 1)))", OUTSIDE),
+        (f"{TOP}) => {TOP}) * {INSIDE}", OUTSIDE),
+        ("scores[u, v, => scores[v, u,", "you swapped u and v: u counts rows, v counts columns."),
+        (f"np.exp(scores - {TOP}) => scores", "the softmax takes exp of the scores before it divides."),
+        *EDGES[:5], *STARTS[:-1],
     ),
     ("u", "v", "row", "column"),
-    _attention_sizes,
-    _draw_attention,
+    picture=_draw_attention,
 )  # fmt: skip

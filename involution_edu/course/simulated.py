@@ -12,7 +12,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ import numpy as np
 
 from ..arrays import Array
 from .figures import show
+from .judge import Outcome, hints
+from .mechanisms import where
+from .operators import INVOLUTION
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +35,7 @@ TILE = 4, 8  # rows and columns of a block
 # By exercise: its block of threads, its grid of blocks, and the version of ours beside it.
 TILES = -(-W // TILE[1]), -(-H // TILE[0])
 LAUNCHES: dict[str, tuple[Any, Any, str]] = {
-    "forward_v1": (64, -(-CHANNELS * H * W // 64), "v1"),
+    "forward_v1": (128, -(-CHANNELS * H * W // 128), "v1"),  # more threads than outputs
     "forward_tile": (TILE[::-1], (*TILES, CHANNELS), "v2"),
     "forward_channels": (TILE[::-1], TILES, "v3"),
 }
@@ -113,16 +117,15 @@ def check(answer: Callable[..., Any]) -> Score:
             timeout=SECONDS,
         )
     except subprocess.TimeoutExpired:
-        return Score(
-            False,
-            f"{begin}it was stopped after {SECONDS} s: a loop in it does not end",
-        )
+        return Score(False, f"{begin}it was stopped after {SECONDS} s: a loop in it does not end")
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["the simulator ended without a message"]
         return Score(False, begin + lines[-1])
     found = json.loads(done.stdout.splitlines()[-1])
     if found["wrong"]:
-        return Score(False, begin + found["wrong"], found["reads"])
+        with np.errstate(all="ignore"):
+            more = _hints(np.array(found["y"])[None], np.array(found["writes"]))
+            return Score(False, begin + "\n".join([found["wrong"], *more]), found["reads"])
     lines = [f"Right: {name} gives the right answer. Numbers per output:", ""]
     heads = ("global read", "written", "in all", "shared read", "written")
     lines.append(" " * 10 + "".join(f"{head:>13}" for head in heads))
@@ -133,12 +136,49 @@ def check(answer: Callable[..., Any]) -> Score:
     return Score(True, "\n".join(lines), found["reads"])
 
 
-def _launch(function: Any, grid: Any, block: Any, arrays: list[Memory], *more: Any) -> list[float]:
-    """Run a CUDA kernel; return its global reads and writes, shared reads and writes, per output."""
+def _operands() -> tuple[Array, Array]:
+    rng = np.random.default_rng(0)
+    shapes = (CHANNELS, H, W), (K, K, H, W)
+    x, kernel = (rng.integers(-4, 5, shape).astype(np.float32) for shape in shapes)
+    return x, kernel
+
+
+def _hints(y: Array, writes: Array) -> Iterator[str]:
+    """Yield what is likely to be wrong with numbers that were written."""
+    x, kernel = _operands()
+    arguments = x[None].astype(float), kernel[None, None].astype(float)
+    case = Outcome(arguments, INVOLUTION.right(*arguments), np.where(writes[None] > 0, y, 0))
+    if not writes.any():
+        return
+    if not writes.all():
+        yield from where(INVOLUTION, [(case.arguments, case.got, case.want)])
+        yield "Does each output have its thread? threadIdx.x is the column, threadIdx.y the row."
+    elif np.isnan(y).any():
+        yield "The likely mistake: shared memory was read before it was written: wait at a barrier,"
+        yield "cuda.syncthreads(), and copy all of the tile, its halo too."
+    elif not case.right:
+        yield from hints(INVOLUTION, [case])
+
+
+def _launch(
+    function: Any, grid: Any, block: Any, arrays: list[Memory], *more: Any
+) -> tuple[list[float], bool]:
+    """Run a CUDA kernel.
+
+    Return its global reads and writes, shared reads and writes, per output; and whether all threads
+    of each block waited at the same barriers.
+    """
     from numba.cuda.simulator import kernelapi
 
     tiles: list[Memory] = []
-    ours = kernelapi.FakeCUDAShared.array
+    waits: dict[Any, Counter[int]] = {}
+    ours, wait = kernelapi.FakeCUDAShared.array, kernelapi.FakeCUDAModule.syncthreads
+
+    def counted(self: Any) -> None:
+        thread: Any = threading.current_thread()
+        with LOCK:
+            waits.setdefault(str(thread.blockIdx), Counter())[thread.thread_id] += 1
+        wait(self)
 
     def shared(self: Any, shape: Any, dtype: Any) -> Memory:
         line = sys._getframe(1).f_lineno  # one array for all threads of a block
@@ -150,17 +190,18 @@ def _launch(function: Any, grid: Any, block: Any, arrays: list[Memory], *more: A
             memory: Memory = self._allocations[line]
         return memory
 
-    kernelapi.FakeCUDAShared.array = shared
+    kernelapi.FakeCUDAShared.array, kernelapi.FakeCUDAModule.syncthreads = shared, counted
     try:
         function[grid, block, 0, BYTES](*arrays, *more)
     finally:
-        kernelapi.FakeCUDAShared.array = ours
-    outputs = arrays[2].array.size
+        kernelapi.FakeCUDAShared.array, kernelapi.FakeCUDAModule.syncthreads = ours, wait
+    outputs, threads = arrays[2].array.size, int(np.prod(block))
+    even = all(len(c) == threads and len({*c.values()}) == 1 for c in waits.values())
     return [
         sum(int(getattr(memory, kind).sum()) for memory in memories) / outputs
         for memories in (arrays, tiles)
         for kind in ("reads", "writes")
-    ]
+    ], even
 
 
 def _arrays(x: Array, kernel: Array) -> list[Memory]:
@@ -178,29 +219,30 @@ def main() -> None:
 
     task = json.load(sys.stdin)
     block, grid, version = LAUNCHES[task["name"]]
-    rng = np.random.default_rng(0)
-    x = rng.integers(-4, 5, (CHANNELS, H, W)).astype(np.float32)
-    kernel = rng.integers(-4, 5, (K, K, H, W)).astype(np.float32)
+    x, kernel = _operands()
     want = loops.forward(x[None], kernel[None, None], make_geometry((1, *x.shape), 1, K))[0]
     names: dict[str, Any] = {"cuda": cuda, "np": np, "float32": float32, "K": K, "TILE": TILE}
     names |= {"CHANNELS": CHANNELS}
     exec(compile(task["source"], "your answer", "exec"), names)  # noqa: S102 - the learner's own
     arrays = _arrays(x, kernel)
-    yours = _launch(cuda.jit(names[task["name"]]), grid, block, arrays)
+    yours, even = _launch(cuda.jit(names[task["name"]]), grid, block, arrays)
     y, writes = arrays[2].array, arrays[2].writes
     bad = np.argwhere(~np.isclose(y, want))
     wrong = ""
     if not writes.any():
-        wrong = "it wrote nothing yet"
+        begun = "cuda" in names[task["name"]].__code__.co_names
+        wrong = "it wrote nothing to y: y[c, i, j] = ..." if begun else "it wrote nothing yet"
     elif (writes == 0).any():
         wrong = f"{(writes == 0).sum()} of {y.size} numbers of y were never written"
     elif len(bad):
         c, i, j = map(int, bad[0])
         wrong = f"y[{c}, {i}, {j}] is {y[c, i, j]:.6g}; need {want[c, i, j]:.6g}, and "
         wrong += f"{len(bad) - 1} more of {y.size} are wrong"
-        if np.isnan(y[c, i, j]):
-            wrong += "\nThe likely mistake: shared memory was read before another thread had "
-            wrong += "written it: wait\nat a barrier, cuda.syncthreads()."
+    elif not even:
+        wrong = (
+            "some threads of a block miss a barrier that the others wait at, which no GPU allows:\n"
+        )
+        wrong += "cuda.syncthreads() must not be inside an if, or after a return"
     elif (writes > 1).any():
         wrong = f"{(writes > 1).sum()} numbers of y were written more than once"
     score: list[float] = []
@@ -212,11 +254,9 @@ def main() -> None:
         }[version]()
         grid = grid if version == "v1" else TILES[0] * TILES[1]
         reference = _arrays(x[None], kernel[None, None])
-        score = _launch(made, grid, block, reference, (1, 1), (K // 2, K // 2), (1, 1))
-    reads = arrays[0].reads[0].tolist()
-    sys.stdout.write(
-        "\n" + json.dumps({"wrong": wrong, "yours": yours, "ours": score, "reads": reads})
-    )
+        score, _ = _launch(made, grid, block, reference, (1, 1), (K // 2, K // 2), (1, 1))
+    found = {"wrong": wrong, "yours": yours, "ours": score, "reads": arrays[0].reads[0].tolist()}
+    sys.stdout.write("\n" + json.dumps(found | {"y": y.tolist(), "writes": writes.tolist()}))
 
 
 if __name__ == "__main__":

@@ -1,126 +1,77 @@
-"""Windows of an image, right ones and wrong ones: what the exercises and their mistakes share."""
+"""Windows of an image, and the mistakes that all loops over windows share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..arrays import Array
 
-Rows = NDArray[Any]  # of integers, or of bools
-
-# Of rows that a window asks for, and the rows there are: the rows to read, and which count.
-Edge = Callable[[Rows, int], tuple[Rows, Rows]]
-Start = Callable[[int], int]
+Rows = tuple[tuple[str, str], ...]  # of a table of mistakes
 
 
-def zeros(h: Rows, n: int) -> tuple[Rows, Rows]:
-    """Read nothing outside the image."""
-    return h.clip(0, n - 1), (h >= 0) & (h < n)
+def windows(x: Array, K: int) -> Array:
+    """Return all windows (..., K, K, H, W) of images (..., H, W), with zeros outside."""
+    p, (H, W) = K // 2, x.shape[-2:]
+    padded = np.pad(x, (*[(0, 0)] * (x.ndim - 2), (p, p), (p, p)))
+    taps = [padded[..., u : u + H, v : v + W] for u in range(K) for v in range(K)]
+    return np.stack(taps, -3).reshape(*x.shape[:-2], K, K, H, W)
 
 
-def _repeat(h: Rows, n: int) -> tuple[Rows, Rows]:
-    return h.clip(0, n - 1), np.ones_like(h, bool)
+def over_group(y: Array, G: int, reduce: Any = np.sum) -> Array:
+    """Return y (N, C, H, W) with the sum over the channels of a group in each of them."""
+    parts = y.reshape(len(y), G, -1, *y.shape[2:])
+    return np.broadcast_to(reduce(parts, axis=2, keepdims=True), parts.shape).reshape(y.shape)
 
 
-def _wrap(h: Rows, n: int) -> tuple[Rows, Rows]:
-    return h % n, np.ones_like(h, bool)
-
-
-def _negative(h: Rows, n: int) -> tuple[Rows, Rows]:
-    return h % n, (h >= -n) & (h < n)
-
-
-def _mirror(h: Rows, n: int) -> tuple[Rows, Rows]:
-    inside = np.abs(h) % max(2 * n - 2, 1)
-    return np.minimum(inside, max(2 * n - 2, 1) - inside) % n, np.ones_like(h, bool)
-
-
-def _without_last(h: Rows, n: int) -> tuple[Rows, Rows]:
-    return h.clip(0, n - 1), (h >= 0) & (h < n - 1)
-
-
-def centred(K: int) -> int:
-    """Return the rows of a window above its centre."""
-    return K // 2
-
-
-def corner(K: int) -> int:
-    """Return the rows of a window above the pixel if it starts there."""
-    return 0
-
-
-def windows(x: Array, K: int, edge: Edge = zeros, start: Start = centred) -> Array:
-    """Return all windows (..., K, K, H, W) of images (..., H, W)."""
-    (h, rows), (w, columns) = (
-        edge(np.arange(n) + np.arange(K)[:, None] - start(K), n) for n in x.shape[-2:]
-    )
-    read: Array = x[..., h[:, None, :, None], w[:, None, :]]
-    return np.where(rows[:, None, :, None] & columns[:, None, :], read, 0)
-
-
-def fold(
-    products: Array, edge: Edge = zeros, start: Start = centred, replace: bool = False
-) -> Array:
-    """Add (N, C, K, K, H, W) to the pixels of the windows, (N, C, H, W); or replace what is there."""
-    N, C, K, _, H, W = products.shape
-    x = np.zeros((N, C, H, W))
-    for u, v in np.ndindex(K, K):
-        (h, rows), (w, columns) = (
-            edge(np.arange(n) + tap - start(K), n) for n, tap in ((H, u), (W, v))
-        )
-        to: Any = (slice(None), slice(None), h[rows][:, None], w[columns])
-        part = products[:, :, u, v][:, :, rows][..., columns]
-        if replace:
-            x[to] = part
-        else:
-            np.add.at(x, to, part)
-    return x
-
-
-def unchanged(array: Array) -> Array:
-    """Return an array as it is."""
-    return array
-
-
-def flipped(kernel: Array) -> Array:
-    """Turn kernels (..., K, K) or (N, G, K, K, H, W) by half a turn."""
-    return kernel[:, :, ::-1, ::-1] if kernel.ndim > 2 else kernel[::-1, ::-1]
-
-
-def swapped(kernel: Array) -> Array:
-    """Exchange u and v."""
-    return kernel.swapaxes(2, 3)
-
-
-def last_inside(products: Array, inside: Array) -> Array:
-    """Return the product of the last tap inside the image, (N, C, H, W)."""
-    N, C, K, _, H, W = products.shape
-    flat, counts = (a.reshape(N, C, K * K, H, W)[:, :, ::-1] for a in (products, inside))
-    result: Array = np.take_along_axis(flat, (counts != 0).argmax(2, keepdims=True), 2)[:, :, 0]
-    return result
-
-
-EDGES: tuple[tuple[str, dict[str, Any], str], ...] = (
-    ("wrapped", {"edge": _wrap},
-     "beyond the edge you read the other side of the image; there are zeros."),
-    ("negative index", {"edge": _negative},
+TEST = "0 <= h < H and 0 <= w < W"
+READ = "i + u - p, j + v - p"
+EDGES: Rows = (
+    (f"{TEST} => (h := h % H, w := w % W)", "beyond the edge you read the other side of the image; there are zeros."),
+    (f"{TEST} => -H <= h < H and -W <= w < W",
      "an index below 0 counts from the end in Python, without an error; outside there are zeros."),
-    ("edge repeated", {"edge": _repeat},
+    (f"{TEST} => (h := min(max(h, 0), H - 1), w := min(max(w, 0), W - 1))",
      "you read the pixels at the edge again; outside the image there are zeros."),
-    ("mirrored edge", {"edge": _mirror},
+    (f"{TEST} => (h := H - 1 - abs(H - 1 - abs(h) % (2 * H - 2)), w := W - 1 - abs(W - 1 - abs(w) % (2 * W - 2)))",
      "you read a reflection of the image (mode 'reflect'); outside there are zeros."),
-    ("last row left out", {"edge": _without_last},
+    (f"{TEST} => 0 <= h < H - 1 and 0 <= w < W - 1",
      "the test for the edge leaves out the last row and column: h < H, not h < H - 1."),
+    (f"{TEST} => 0 < h < H and 0 < w < W", "the test for the edge leaves out row and column 0: 0 <= h, not 0 < h."),
+    (f"{TEST} => p <= i < H - p and p <= j < W - p",
+     "you left out the pixels whose windows extend beyond the image; outside there are zeros."),
 )  # fmt: skip
-STARTS: tuple[tuple[str, dict[str, Any], str], ...] = (
-    ("from the corner", {"start": corner},
-     "your window starts at the pixel; it must be centred there: h = i + u - p."),
-    ("p is 1", {"start": lambda K: 1}, "p is 1 only for K = 3; it is (K - 1) / 2."),
-    ("p is K - 1", {"start": lambda K: K - 1},
+STARTS: Rows = (
+    (f"{READ} => i + u, j + v", "your window starts at the pixel; it must be centred there: h = i + u - p."),
+    (f"{READ} => i + u - 1, j + v - 1", "p is 1 only for K = 3; it is (K - 1) / 2."),
+    (f"{READ} => i + u - K + 1, j + v - K + 1",
      "your window ends at the pixel; it must be centred there: h = i + u - p, p = (K - 1) / 2."),
-    ("p too large", {"start": lambda K: K // 2 + 1}, "p is (K - 1) / 2, which is K // 2."),
+    (f"{READ} => i + u - p - 1, j + v - p - 1", "p is (K - 1) / 2, which is K // 2."),
+    (f"{READ} => i, j", "you read x[i, j] for every tap; tap (u, v) reads x[i + u - p, j + v - p]."),
+)  # fmt: skip
+GROUPS: Rows = (
+    ("c // C_g => c % G", "you used group c % G; a group has adjacent channels, so it is c // C_g."),
+    ("c // C_g => c % C_g % G", "you used c % C_g; that is the channel's number in its group, which is c // C_g."),
+    ("c // C_g => min(c // G, G - 1)", "you used group c // G; divide by the channels in a group, C_g = C / G."),
+    ("c // C_g => 0", "you used the first group's kernel for all groups."),
+)  # fmt: skip
+TURNS: Rows = (
+    ("u, v, i, j] => K - 1 - u, K - 1 - v, i, j]",
+     "you turned the kernel by half a turn; tap (0, 0) is above and left of the pixel."),
+    ("u, v, i, j] => v, u, i, j]", "you swapped u and v: u counts rows, v counts columns."),
+)  # fmt: skip
+SUMS: Rows = (
+    ("+= => =", "= replaces what was there, so that only the last tap inside is left; add with +=."),
+    (f"{TEST} => u == v == K - 1 and {TEST}", "= replaces what was there, so that only the last tap is left; add with +=."),
+    ("u in range(K) => u in range(K - 1) ; v in range(K) => v in range(K - 1)",
+     "the loops end one tap early: u and v run over range(K)."),
+    ("u in range(K) => u in range(1, K) ; v in range(K) => v in range(1, K)",
+     "the loops start one tap late: u and v run over range(K), from 0."),
+    ("v in range(K) => v in [u]", "u and v run together along the diagonal; they need a loop each."),
+    (f"{TEST} => (h, w) != (i, j) and {TEST}", "the centre tap is left out: the pixel itself counts, too."),
+)  # fmt: skip
+KERNELS: Rows = (
+    ("v, i, j] => v].mean()", "you used the mean kernel for all pixels; index it with [..., i, j]."),
+    ("v, i, j] => v, 0, 0]", "you used the kernel of pixel (0, 0) for all; index it with [..., i, j]."),
+    ("v, i, j] => v, h, w]", "you took the kernel of the pixel that is read, (h, w); it is that of the output, (i, j)."),
 )  # fmt: skip

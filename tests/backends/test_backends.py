@@ -122,7 +122,7 @@ def test_resolve_returns_the_module_of_a_name() -> None:
         ("", "one of 'loops', .*"),
         (":v1", "one of 'loops', .*"),
         ("numba:v1", "one of 'numba'"),
-        ("cupy:v9", "one of 'cupy', 'cupy:v1', 'cupy:v2', 'cupy:v3', 'cupy:v4'"),
+        ("cupy:v9", "one of 'cupy', 'cupy:v1', 'cupy:v2', 'cupy:v3', 'cupy:v4', 'cupy:v5'"),
         ("cupy:", "one of 'cupy', .*"),
         ("cupy:v1:v2", "one of 'cupy', .*"),
         ("numba_cuda:v4", "one of 'numba_cuda', 'numba_cuda:v1', 'numba_cuda:v2', 'numba_cuda:v3'"),

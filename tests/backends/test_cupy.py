@@ -29,7 +29,7 @@ GEOM = AWKWARD["stride 2, odd sizes"]
 
 def on_gpu(dtype: Any = np.float32, gpu: int = 0) -> tuple[Any, Any, Any]:
     x, kernel, dy = random_operands(GEOM, dtype, seed=1)
-    return tuple(fake_cupy.asarray(a, gpu) for a in (x, kernel, dy))
+    return tuple(fake_cupy.asarray(a, gpu=gpu) for a in (x, kernel, dy))
 
 
 @needs.compiler

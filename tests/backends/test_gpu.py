@@ -60,12 +60,12 @@ def check_in_cpp(
     operands, results = operands_and_results(geom, dtype)
     for task, want in results.items():
         a, b = map(placed, operands[task])
-        for version in filter(lambda version: version.takes(geom), VERSIONS):
+        for version in filter(lambda version: version.takes(geom, dtype), VERSIONS):
             got = cupy.asnumpy(cupy_raw.launch(task, a, b, geom, version)).astype(np.float64)
             assert scaled_error(got, want) <= TOLERANCES[dtype], f"{task}_{version.name}"
     made_of, want = fused_operands_and_result(geom, features, dtype)
     x, made, weight, bias = map(placed, made_of)
-    for version in filter(lambda version: version.takes(geom), fused.VERSIONS):
+    for version in filter(lambda version: version.takes(geom, dtype), fused.VERSIONS):
         got = cupy.asnumpy(cupy_raw.generate_and_apply(x, made, weight, bias, geom, version))
         assert scaled_error(got.astype(np.float64), want) <= TOLERANCES[dtype], version.name
 
@@ -121,7 +121,7 @@ def test_every_version(name: str, case: str, dtype: np.dtype[Any]) -> None:
     operands, results = operands_and_results(geom, dtype)
     for task, want in results.items():
         a, b = map(cupy.asarray, operands[task])
-        for version in filter(lambda version: version.takes(geom), versions):
+        for version in filter(lambda version: version.takes(geom, dtype), versions):
             if (
                 rung is numba_cuda
                 and plan(task, version, geom, dtype).shared > numba_cuda.MAX_SHARED
@@ -166,7 +166,7 @@ def test_fused(case: str, dtype: np.dtype[Any]) -> None:
 
     operands, want = fused_operands_and_result(CASES[case], 5, dtype)
     x, features, weight, bias = map(cupy.asarray, operands)
-    for version in filter(lambda version: version.takes(CASES[case]), fused.VERSIONS):
+    for version in filter(lambda version: version.takes(CASES[case], dtype), fused.VERSIONS):
         got = cupy.asnumpy(
             cupy_raw.generate_and_apply(x, features, weight, bias, CASES[case], version)
         )

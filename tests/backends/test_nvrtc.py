@@ -17,8 +17,8 @@ from involution_edu.backends.cuda.versions import (
     STORAGE,
     TASKS,
     VERSIONS,
+    all_names,
     cuda_source,
-    name_expression,
 )
 
 INSTALL = "pip install cuda-bindings 'cuda-toolkit[nvrtc,cudart]'"
@@ -103,11 +103,10 @@ def resources(log: str, mangled: str) -> tuple[int, int]:
 
 
 KERNELS = [
-    (task, version, window)
+    (task, version)
     for tasks, versions in ((TASKS, VERSIONS), ((fused.TASK,), fused.VERSIONS))
     for task in tasks
     for version in versions
-    for window in version.windows
 ]
 
 
@@ -117,10 +116,9 @@ KERNELS = [
 def test_nothing_spills_and_registers_are_few(architecture: str, dtype: np.dtype[Any]) -> None:
     """Few enough, in float32, for as many blocks at once as the table of versions counts on."""
     most = {
-        name_expression(task, version, dtype, window): (
-            version.registers if dtype == np.float32 else MAX_REGISTERS
-        )
-        for task, version, window in KERNELS
+        name: version.registers if dtype == np.float32 else MAX_REGISTERS
+        for task, version in KERNELS
+        for name in all_names(task, version, dtype)
     }
     log, lowered = compiled(cuda_source(), list(most), architecture)
     found = {name: resources(log, mangled) for name, mangled in lowered.items()}
@@ -140,7 +138,7 @@ def test_a_spill_is_seen() -> None:
 
 
 def test_any_release_compiles_it() -> None:
-    names = [f"{task}_{VERSIONS[-1].name}<__half, 7>" for task in TASKS]
+    names = [f"{task}_v4<__half, 7>" for task in TASKS]
     assert list(compiled(cuda_source(), names, ARCHITECTURES[-1])[1]) == names
 
 

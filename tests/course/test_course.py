@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from itertools import combinations
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import involution_edu as inv
 from involution_edu import course
 from involution_edu.course import EXERCISES, Exercise, judge
+from involution_edu.course.compare import same
 from involution_edu.course.exercise import Mistake, both
 from involution_edu.nn import BatchNorm2d, Conv2d, Involution2d
 
@@ -59,14 +61,29 @@ def test_a_mistake_is_found_and_named(exercise: Exercise, mistake: Mistake) -> N
     assert mistake.hint in verdict.text.partition("The likely mistake")[2]
 
 
+def _differ(exercise: Exercise, answer: Any, *mistakes: Mistake) -> bool:
+    """Return whether an answer with two mistakes runs, and gives what neither of them does."""
+    (*arguments,) = next(exercise.cases(np.random.default_rng(0)))
+    try:
+        results = [f(*copy.deepcopy(arguments)) for f in (answer, *(m.answer for m in mistakes))]
+    except Exception:  # noqa: BLE001
+        return False
+    return not any(same(results[0], other) for other in results[1:])
+
+
 @ALL
 def test_two_mistakes_at_once_are_said_to_be_two(exercise: Exercise) -> None:
     """Nearly always: some pairs equal a third mistake, and two even cancel each other."""
+    rng = np.random.default_rng(0)
     pairs = [(a, b, both(a, b)) for a, b in combinations(exercise.mistakes, 2)]
     possible = [(a, b, answer) for a, b, answer in pairs if answer is not None]
-    named, rng = [], np.random.default_rng(0)
-    for k in rng.choice(len(possible), min(6, len(possible)), replace=False) if possible else []:
-        one, other, answer = possible[k]
+    order = rng.permutation(len(possible))
+    named: list[bool] = []
+    for one, other, answer in (possible[k] for k in order):
+        if len(named) == 4:
+            break
+        if not _differ(exercise, answer, one, other):
+            continue
         text = judge(exercise, answer).text
         named.append((one.hint in text and other.hint in text) or "Two mistakes at once" in text)
     assert named.count(False) <= 1
@@ -141,6 +158,28 @@ def test_what_else_can_go_wrong() -> None:
     }
     for answer, message in wrong.items():
         assert message in judge(EXERCISES["groups"], answer).text
+
+
+def test_small_changes_of_the_right_answer_are_named() -> None:
+    """In no table: a return too early, H for W, a name for another."""
+
+    def apply(kernel: Any, window: Any) -> Any:
+        total = 0
+        for u, v in np.ndindex(kernel.shape):
+            total += kernel[u, v] * window[u, v]
+            if v == len(kernel) - 1:
+                return total
+        return None
+
+    assert "`return total` is inside the loop over u" in course.check(apply).text
+    for name, answer, words in (
+        ("pixel_of_thread", lambda t, C, H, W: (t // (C * H * W), t // H // W % C, t // W % W, t % W),
+         "`t // W % W` where `t // W % H` is right"),
+        ("halo", lambda rows, columns, K: (rows + K - 1) * (columns + K) / (rows * columns),
+         "where `(rows + K - 1) * (columns + K - 1)` is right"),
+        ("groups", lambda C, G: print([c // (C // G) for c in range(C)]), "print only shows a result"),
+    ):  # fmt: skip
+        assert words in judge(EXERCISES[name], answer).text
 
 
 def test_an_argument_that_is_changed_is_named() -> None:

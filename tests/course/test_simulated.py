@@ -67,6 +67,14 @@ def test_the_direct_version_reads_whole_windows() -> None:
         ("forward_v1", "if c >= C", "if c >= 3", "numbers of y were never written"),
         ("forward_v1", "kernel[u, v, i, j]", "kernel[v, u, i, j]", "more of 960 are wrong"),
         ("forward_v1", "y[c, i, j] = total", "y[c, i, j] = y[c, i, j] = total", "more than once"),
+        ("forward_v1", "    if c >= C:\n        return\n", "", "is outside of (16, 6, 10)"),
+        ("forward_v1", "total += kernel", "total = kernel", "= replaces what was there"),
+        (
+            "forward_tile",
+            "    cuda.syncthreads()\n",
+            "    if top + cuda.threadIdx.y >= H:\n        return\n    cuda.syncthreads()\n",
+            "miss a barrier",
+        ),
         ("forward_v1", "total = 0.0", "total = zero", "name 'zero' is not defined"),
     ],
 )

@@ -18,7 +18,7 @@ from involution_edu.backends.cuda.versions import (
     TASKS,
     VERSIONS,
     Version,
-    name_expression,
+    all_names,
     plan,
     struct_of_sizes,
 )
@@ -43,20 +43,27 @@ REALISTIC = {
     ),
     "5x6, 3x3, stride 9, no padding": make_geometry((1, 2, 5, 6), 1, 3, 9, padding="valid"),
     "45x33, 11x11, no padding": make_geometry((1, 3, 45, 33), 1, 11, padding="valid"),
+    # Each of the blocks of v5: the last tiles not full, and units of a block that do not exist.
+    "29x55, two groups of 16, 7x7": make_geometry((1, 32, 29, 55), 2, 7),
+    "17x64, one group of 32, 5x5": make_geometry((1, 32, 17, 64), 1, 5),
+    "30x27, one group of 16, 3x3": make_geometry((1, 16, 30, 27), 1, 3),
+    "13x14, three groups of 16, 7x7": make_geometry((1, 48, 13, 14), 3, 7),
+    "7x7, three groups of 16": make_geometry((3, 48, 7, 7), 3, 7),
+    "12x9, groups of 48, 5x5, no padding": make_geometry((1, 96, 12, 9), 2, 5, padding="valid"),
 }
 CASES = {**AWKWARD, **REALISTIC}
 ALL_NAMES = [
-    name_expression(task, version, dtype, window)
+    name
     for task in TASKS
     for version in VERSIONS
     for dtype in STORAGE
-    for window in version.windows
+    for name in all_names(task, version, dtype)
 ]
 FUSED_NAMES = [
-    name_expression(fused.TASK, version, dtype, window)
+    name
     for version in fused.VERSIONS
     for dtype in STORAGE
-    for window in version.windows
+    for name in all_names(fused.TASK, version, dtype)
 ]
 
 
@@ -148,9 +155,12 @@ def check_all_on_host(folder: Path, names: Sequence[str], **program: Any) -> Non
     for geom in CASES.values():
         for task in TASKS:
             for version in VERSIONS:
-                if version.takes(geom) and plan(task, version, geom, dtype).name in names:
+                if version.takes(geom, dtype) and plan(task, version, geom, dtype).name in names:
                     for odd in (False, True):
                         check_on_host(built, task, version, geom, dtype, ("shuffled",), odd=odd)
         for version in fused.VERSIONS:
-            if version.takes(geom) and plan(fused.TASK, version, geom, dtype, 5).name in names:
+            if (
+                version.takes(geom, dtype)
+                and plan(fused.TASK, version, geom, dtype, 5).name in names
+            ):
                 check_fused_on_host(built, version, geom, dtype, 5, ("shuffled",))

@@ -14,9 +14,9 @@
 // All other sizes are arguments. Every gradient gathers: one thread owns one result, so no two
 // threads add to the same number.
 //
-// Each file includes those it builds on: common, v1, tiles (v2 and v3), pairs (v4), fused. In
-// involution.cu is what nvcc compiles, in cuda/versions.py the table of the versions and their
-// launches.
+// Each file includes those it builds on: common, v1, tiles (v2 and v3), pairs (v4), units (v5),
+// fused. In involution.cu is what nvcc compiles, in cuda/versions.py the table of the versions and
+// their launches.
 #pragma once
 
 #include <cuda_fp16.h>

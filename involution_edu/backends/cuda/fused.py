@@ -28,6 +28,6 @@ PAYS = {np.dtype(np.float16): 0.5, np.dtype(np.float32): 2.0, np.dtype(np.float6
 
 def fusing_pays(geom: Geometry, features: int, dtype: np.dtype[Any], shared_limit: int) -> bool:
     """Return whether one launch should beat two: few features, and v2 takes it and fits."""
-    if features > PAYS[dtype] * min(geom.C_g, 16) or not VERSIONS[-1].takes(geom):
+    if features > PAYS[dtype] * min(geom.C_g, 16) or not VERSIONS[-1].takes(geom, dtype):
         return False
     return plan(TASK, VERSIONS[-1], geom, dtype, features).shared <= shared_limit

@@ -6,6 +6,7 @@
 // launch names.
 
 #include "fused.cuh"
+#include "units.cuh"
 
 #define OPERATOR(version, T, K)                                                                  \
   template __global__ void forward_##version<T, K>(const T*, const T*, T*, Sizes);               \
@@ -20,5 +21,8 @@ OPERATOR(v1, float, 7)
 OPERATOR(v2, float, 7)
 OPERATOR(v3, float, 7)
 OPERATOR(v4, float, 7)
+template __global__ void forward_v5<float, 7, 28, 8, 1, 16>(const float*, const float*, float*, Sizes);
+template __global__ void backward_input_v5<float, 7, 28, 8, 1, 16>(const float*, const float*, float*, Sizes);
+template __global__ void backward_kernel_v5<float, 7, 7, 8, 1, 16>(const float*, const float*, float*, Sizes);
 GENERATE_AND_APPLY(v1, float, 7)
 GENERATE_AND_APPLY(v2, float, 7)

@@ -46,64 +46,60 @@ __device__ inline Vector<T, COUNT> read_vector(const T* from) {
   return *reinterpret_cast<const Vector<T, COUNT>*>(from);
 }
 
-// Whether all rows of `columns` numbers from `from` on are aligned for pairs.
-template <typename T> __device__ inline bool in_pairs(const T* from, int columns) {
+// Whether all rows of `columns` numbers from `from` on are aligned for vectors of WIDE.
+template <int WIDE, typename T> __device__ inline bool in_vectors(const T* from, int columns) {
   const auto address = reinterpret_cast<unsigned long long>(from);
-  return columns % PAIR == 0 && address % (PAIR * sizeof(T)) == 0;
+  return columns % WIDE == 0 && address % (WIDE * sizeof(T)) == 0;
 }
 
-// Read ROWS times `count` neighbouring numbers, `step` from one row to the next; 0 beyond them.
-template <int ROWS, typename T, typename A>
-__device__ inline void read_pairs(
-    A (&to)[ROWS][PAIR], const T* from, long long step, int count, bool at_once) {
-  if (at_once && count >= PAIR) {
+// Read WIDE neighbouring numbers, or `count` and then zeros.
+template <int WIDE, typename T, typename A>
+__device__ inline void read_some(A (&to)[WIDE], const T* from, int count, bool at_once) {
+  if (at_once && count >= WIDE) {
+    const Vector<T, WIDE> all = read_vector<WIDE>(from);
 #pragma unroll
-    for (int v = 0; v < ROWS; ++v) {
-      const Vector<T, PAIR> pair = read_vector<PAIR>(from + v * step);
-#pragma unroll
-      for (int q = 0; q < PAIR; ++q) to[v][q] = static_cast<A>(pair.at[q]);
-    }
+    for (int q = 0; q < WIDE; ++q) to[q] = static_cast<A>(all.at[q]);
   } else {
 #pragma unroll
-    for (int v = 0; v < ROWS; ++v) {
+    for (int q = 0; q < WIDE; ++q) to[q] = q < count ? static_cast<A>(from[q]) : A(0);
+  }
+}
+
+// Write ROWS of WIDE numbers, those that exist, `step` from one row to the next.
+template <int ROWS, int WIDE, typename T, typename A, typename Index>
+__device__ inline void write_vectors(
+    T* to, const A (&from)[ROWS][WIDE], Index step, int rows, int count, bool at_once) {
 #pragma unroll
-      for (int q = 0; q < PAIR; ++q) {
-        to[v][q] = q < count ? static_cast<A>(from[v * step + q]) : A(0);
+  for (int p = 0; p < ROWS; ++p) {
+    Vector<T, WIDE> all;
+#pragma unroll
+    for (int q = 0; q < WIDE; ++q) all.at[q] = static_cast<T>(from[p][q]);
+    if (p < rows && at_once && count >= WIDE) {
+      *reinterpret_cast<Vector<T, WIDE>*>(to + p * step) = all;
+    } else if (p < rows) {
+#pragma unroll
+      for (int q = 0; q < WIDE; ++q) {
+        if (q < count) to[p * step + q] = all.at[q];
       }
     }
   }
 }
 
-template <int ROWS, typename T, typename A>
-__device__ inline void write_pairs(
-    T* to, const A (&from)[ROWS][PAIR], long long step, int rows, int count, bool at_once) {
-  if (at_once && count >= PAIR) {
+// The numbers that WIDE neighbouring windows have in one row of the tile, WIDE of them at once.
+template <int WIDE, int COUNT, typename S, typename A>
+__device__ inline void read_row(A (&row)[COUNT], const S* from) {
 #pragma unroll
-    for (int p = 0; p < ROWS; ++p) {
-      Vector<T, PAIR> pair;
+  for (int t = 0; t < COUNT; t += WIDE) {
+    constexpr int REST = COUNT % WIDE ? COUNT % WIDE : WIDE;
+    if (t + WIDE <= COUNT) {
+      const Vector<S, WIDE> all = read_vector<WIDE>(from + t);
 #pragma unroll
-      for (int q = 0; q < PAIR; ++q) pair.at[q] = static_cast<T>(from[p][q]);
-      if (p < rows) *reinterpret_cast<Vector<T, PAIR>*>(to + p * step) = pair;
+      for (int q = 0; q < WIDE; ++q) row[t + q] = static_cast<A>(all.at[q]);
+    } else {
+      const Vector<S, REST> all = read_vector<REST>(from + t);
+#pragma unroll
+      for (int q = 0; q < REST; ++q) row[t + q] = static_cast<A>(all.at[q]);
     }
-  } else {
-#pragma unroll
-    for (int p = 0; p < ROWS; ++p) {
-#pragma unroll
-      for (int q = 0; q < PAIR; ++q) {
-        if (p < rows && q < count) to[p * step + q] = static_cast<T>(from[p][q]);
-      }
-    }
-  }
-}
-
-// The K + 1 numbers that two neighbouring windows have in one row of the tile.
-template <int K, typename S, typename A>
-__device__ inline void read_row(A (&row)[K + 1], const S* from) {
-#pragma unroll
-  for (int t = 0; t < K + 1; t += PAIR) {
-    const Vector<S, PAIR> pair = read_vector<PAIR>(from + t);
-    row[t] = static_cast<A>(pair.at[0]);
-    row[t + 1] = static_cast<A>(pair.at[1]);
   }
 }
 
@@ -163,7 +159,7 @@ __device__ inline void gather_pairs(
     int result_H, int result_W) {
   using A = typename Sum<T>::type;
   const long long pixels = static_cast<long long>(result_H) * result_W;
-  const bool at_once = in_pairs(result, result_W);
+  const bool at_once = in_vectors<PAIR>(result, result_W);
   for (int r0 = 0; r0 < C_g; r0 += CHANNELS) {
     const int count = min(CHANNELS, C_g - r0);
     const long long nc = tile.at.ng * C_g + r0;
@@ -179,7 +175,7 @@ __device__ inline void gather_pairs(
         for (int r = 0; r < CHANNELS; ++r) {
           if (r < count) {
             A row[K + 1];
-            read_row<K>(row, shared + r * tile.area + t * tile.pitch + tile.corner);
+            read_row<PAIR>(row, shared + r * tile.area + t * tile.pitch + tile.corner);
 #pragma unroll
             for (int p = 0; p < PAIR; ++p) {
               if (0 <= t - p && t - p < K) {
@@ -197,7 +193,7 @@ __device__ inline void gather_pairs(
 #pragma unroll
       for (int r = 0; r < CHANNELS; ++r) {
         if (r < count) {
-          write_pairs(to + r * pixels, sum[r], result_W, tile.down, tile.right, at_once);
+          write_vectors(to + r * pixels, sum[r], result_W, tile.down, tile.right, at_once);
         }
       }
     }
@@ -205,18 +201,31 @@ __device__ inline void gather_pairs(
   }
 }
 
-// y[i + p, j + q] takes its own entry for each tap of its window.
-template <typename T, int K> struct OwnEntries {
+// y[i + p, j + q] takes its own entry for each tap of its window. In place of a pixel that is not
+// there the one beside it is read: its sum is not written.
+template <typename T, int K, typename Index = long long> struct OwnEntries {
   const T* kernel;  // entry (0, 0) of the thread's first pixel
-  long long pixels;
-  int W_out, down, right;
+  Index pixels;
+  int below, beside;  // steps to the pixel below and to the one beside it
   bool at_once;
+
+  __device__ OwnEntries(const T* kernel, Index pixels, int W_out, int down, int right, bool at_once)
+      : kernel(kernel), pixels(pixels), below(down < PAIR ? 0 : W_out),
+        beside(right < PAIR ? 0 : 1), at_once(at_once) {}
 
   template <typename A> __device__ void read(A (&entry)[PAIR][K][PAIR], int t) const {
 #pragma unroll
     for (int p = 0; p < PAIR; ++p) {
-      const int u = t - p, count = 0 <= u && u < K && p < down ? right : 0;
-      read_pairs(entry[p], kernel + u * K * pixels + p * W_out, pixels, count, at_once);
+      const int u = t - p;
+      if (u < 0 || u >= K) continue;  // in the row of one window only
+      const T* from = kernel + u * K * pixels + p * below;
+#pragma unroll
+      for (int v = 0; v < K; ++v, from += pixels) {
+        const Vector<T, PAIR> pair =
+            at_once ? read_vector<PAIR>(from) : Vector<T, PAIR>{from[0], from[beside]};
+#pragma unroll
+        for (int q = 0; q < PAIR; ++q) entry[p][v][q] = static_cast<A>(pair.at[q]);
+      }
     }
   }
 };
@@ -227,9 +236,9 @@ forward_v4(const T* __restrict__ x, const T* __restrict__ kernel, T* __restrict_
   const PairTile<K, PAIR> tile(s.H_out, s.W_out);
   const long long pixels = static_cast<long long>(s.H_out) * s.W_out;
   const long long ij = static_cast<long long>(tile.i) * s.W_out + tile.j;
-  const OwnEntries<T, K> entries{
+  const OwnEntries<T, K> entries(
       kernel + tile.at.ng * K * K * pixels + ij, pixels, s.W_out, tile.down, tile.right,
-      in_pairs(kernel, s.W_out)};
+      in_vectors<PAIR>(kernel, s.W_out));
   gather_pairs<K, 16>(
       shared_memory<typename Stored<T>::type>(), tile, x, entries, y, s.C / s.G,
       tile.at.row - s.p_h, tile.at.column - s.p_w, s.H, s.W, s.H_out, s.W_out);
@@ -237,24 +246,31 @@ forward_v4(const T* __restrict__ x, const T* __restrict__ kernel, T* __restrict_
 
 // dx[h, w] gathers dy of the pixels below and to the right of (h + p - K, w + p - K), each with the
 // entry that this pixel had for it: the window mirrored, (K - 1 - u, K - 1 - v).
-template <typename T, int K> struct MirroredEntries {
+template <typename T, int K, typename Index = long long> struct MirroredEntries {
   const T* kernel;  // entry (0, 0) of pixel (0, 0)
-  long long pixels;
+  Index pixels;
   int i, j, H_out, W_out;  // (i, j): the first pixel of dy that the thread's pixels gather
+  unsigned columns;        // bit v is set if column j + v is in the image
+
+  __device__ MirroredEntries(const T* kernel, Index pixels, int i, int j, int H_out, int W_out)
+      : kernel(kernel), pixels(pixels), i(i), j(j), H_out(H_out), W_out(W_out), columns(0) {
+#pragma unroll
+    for (int v = 0; v <= K; ++v) columns |= (0 <= j + v && j + v < W_out) << v;
+  }
 
   template <typename A> __device__ void read(A (&entry)[PAIR][K][PAIR], int t) const {
-    const bool row = 0 <= i + t && i + t < H_out;
+    const unsigned reads = 0 <= i + t && i + t < H_out ? columns : 0;
 #pragma unroll
     for (int p = 0; p < PAIR; ++p) {
       const int u = t - p;
+      if (u < 0 || u >= K) continue;
+      const T* from = kernel + ((K - 1 - u) * K + K - 1) * pixels +
+                      static_cast<Index>(i + t) * W_out + j;
 #pragma unroll
-      for (int v = 0; v < K; ++v) {
-        const T* from = kernel + ((K - 1 - u) * K + K - 1 - v) * pixels +
-                        static_cast<long long>(i + t) * W_out + j + v;
+      for (int v = 0; v < K; ++v, from += 1 - pixels) {
 #pragma unroll
         for (int q = 0; q < PAIR; ++q) {
-          const bool reads = row && 0 <= u && u < K && 0 <= j + v + q && j + v + q < W_out;
-          entry[p][v][q] = reads ? static_cast<A>(from[q]) : A(0);
+          entry[p][v][q] = reads >> (v + q) & 1 ? static_cast<A>(from[q]) : A(0);
         }
       }
     }
@@ -268,8 +284,8 @@ backward_input_v4(
   const PairTile<K, PAIR> tile(s.H, s.W);
   const long long pixels = static_cast<long long>(s.H_out) * s.W_out;
   const int up = K - 1 - s.p_h, left = K - 1 - s.p_w;
-  const MirroredEntries<T, K> entries{
-      kernel + tile.at.ng * K * K * pixels, pixels, tile.i - up, tile.j - left, s.H_out, s.W_out};
+  const MirroredEntries<T, K> entries(
+      kernel + tile.at.ng * K * K * pixels, pixels, tile.i - up, tile.j - left, s.H_out, s.W_out);
   gather_pairs<K, 16>(
       shared_memory<typename Stored<T>::type>(), tile, dy, entries, dx, s.C / s.G,
       tile.at.row - up, tile.at.column - left, s.H_out, s.W_out, s.H, s.W);
@@ -289,7 +305,7 @@ backward_kernel_v4(
   const bool mine = tile.down > 0 && tile.right > 0;
   const long long pixels = static_cast<long long>(s.H_out) * s.W_out;
   const long long ij = static_cast<long long>(tile.i) * s.W_out + tile.j;
-  const bool dy_at_once = in_pairs(dy, s.W_out), at_once = in_pairs(dkernel, s.W_out);
+  const bool dy_at_once = in_vectors<PAIR>(dy, s.W_out), at_once = in_vectors<PAIR>(dkernel, s.W_out);
 
 #pragma unroll 1
   for (int u0 = 0; u0 < K; u0 += TALL) {
@@ -302,17 +318,17 @@ backward_kernel_v4(
           s.H, s.W);
       __syncthreads();
       for (int r = 0; mine && r < count; ++r) {
-        A gradient[1][PAIR];
-        read_pairs(gradient, dy + (nc + r) * pixels + ij, 0, tile.right, dy_at_once);
+        A gradient[PAIR];
+        read_some(gradient, dy + (nc + r) * pixels + ij, tile.right, dy_at_once);
 #pragma unroll
         for (int u = 0; u < TALL; ++u) {
           if (u0 + u < K) {
             A row[K + 1];
-            read_row<K>(row, shared + r * tile.area + (u0 + u) * tile.pitch + tile.corner);
+            read_row<PAIR>(row, shared + r * tile.area + (u0 + u) * tile.pitch + tile.corner);
 #pragma unroll
             for (int v = 0; v < K; ++v) {
 #pragma unroll
-              for (int q = 0; q < PAIR; ++q) sum[u][v][q] += gradient[0][q] * row[v + q];
+              for (int q = 0; q < PAIR; ++q) sum[u][v][q] += gradient[q] * row[v + q];
             }
           }
         }
@@ -323,7 +339,7 @@ backward_kernel_v4(
 #pragma unroll
     for (int u = 0; u < TALL; ++u) {
       const int rows = mine && u0 + u < K ? K : 0;
-      write_pairs(to + u * K * pixels, sum[u], pixels, rows, tile.right, at_once);
+      write_vectors(to + u * K * pixels, sum[u], pixels, rows, tile.right, at_once);
     }
   }
 }

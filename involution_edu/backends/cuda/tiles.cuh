@@ -3,21 +3,28 @@
 #include "common.cuh"
 #include "v1.cuh"
 
+// The numbers from one row of a tile to the next. Where a warp has threads of two rows of a block and
+// windows are side by side, those of the next row read the banks of shared memory after this row's.
+__device__ inline int pitch_of(int columns, const Sizes& s) {
+  const int wide = blockDim.x;
+  return columns + (wide < 32 && s.s_h == 1 && s.s_w == 1 ? (wide - columns) & 31 : 0);
+}
+
 // Copy the rows x columns pixels from (h0, w0) on of `count` images of H x W into shared memory,
-// as zeros outside the image. Neighbouring threads copy neighbouring columns.
+// as zeros outside the image. Neighbouring threads copy neighbouring columns, each of all images:
+// the index of a pixel, with its divisions, is computed once, and an addition leads to the next.
 template <typename T>
 __device__ inline void load(
     T* tile, const T* __restrict__ images, int count, int h0, int w0, int rows, int columns,
-    int H, int W) {
+    int pitch, int H, int W) {
   const int thread = threadIdx.y * blockDim.x + threadIdx.x, threads = blockDim.x * blockDim.y;
-  for (int t = thread; t < count * rows * columns; t += threads) {
-    const int h = h0 + t / columns % rows, w = w0 + t % columns;
-    const long long image = t / columns / rows;
+  for (int t = thread; t < rows * columns; t += threads) {
+    const int row = t / columns, column = t % columns, h = h0 + row, w = w0 + column;
     const bool inside = 0 <= h && h < H && 0 <= w && w < W;
-    if (inside) {
-      tile[t] = images[(image * H + h) * W + w];
-    } else {
-      tile[t] = T(0.0f);
+    const T* from = images + static_cast<long long>(h) * W + w;
+    T* to = tile + row * pitch + column;
+    for (int r = 0; r < count; ++r, from += static_cast<long long>(H) * W, to += rows * pitch) {
+      *to = inside ? *from : T(0.0f);
     }
   }
 }
@@ -47,20 +54,21 @@ __device__ inline void forward_tiled(
   const int i = at.row + threadIdx.y, j = at.column + threadIdx.x;
   const int h0 = at.row * s.s_h - s.p_h, w0 = at.column * s.s_w - s.p_w;
   const int rows = (blockDim.y - 1) * s.s_h + (k.K_h - 1) * k.d_h + 1;
-  const int columns = (blockDim.x - 1) * s.s_w + (k.K_w - 1) * k.d_w + 1, area = rows * columns;
+  const int columns = (blockDim.x - 1) * s.s_w + (k.K_w - 1) * k.d_w + 1;
+  const int pitch = pitch_of(columns, s), area = rows * pitch;
   const long long pixels = static_cast<long long>(s.H_out) * s.W_out;
   const long long ij = static_cast<long long>(i) * s.W_out + j;
 
   for (int r0 = 0; r0 < C_g; r0 += CHANNELS) {
     const int count = min(CHANNELS, C_g - r0);
     const long long nc = at.ng * C_g + r0;
-    load(tile, x + nc * s.H * s.W, count, h0, w0, rows, columns, s.H, s.W);
+    load(tile, x + nc * s.H * s.W, count, h0, w0, rows, columns, pitch, s.H, s.W);
     __syncthreads();  // the tile is whole
     if (i < s.H_out && j < s.W_out) {
       A sum[CHANNELS] = {};
 #pragma unroll 1  // all rows of the window at once would not fit into the registers
       for (int u = 0; u < k.K_h; ++u) {
-        const T* row = tile + (threadIdx.y * s.s_h + u * k.d_h) * columns + threadIdx.x * s.s_w;
+        const T* row = tile + (threadIdx.y * s.s_h + u * k.d_h) * pitch + threadIdx.x * s.s_w;
 #pragma unroll
         for (int v = 0; v < k.K_w; ++v) {
           const A entry = entries(s, k, at.ng, u, v, ij);
@@ -85,9 +93,10 @@ __device__ inline int first_output(int a, int stride) {
 }
 
 // One thread for each pixel (h, w) of a tile of dx; otherwise as forward_tiled, with dy in
-// shared memory. The outputs that read (h, w) follow from h = i*s + u*d - p solved for i.
-template <typename T, int K, int CHANNELS>
-__device__ inline void backward_input_tiled(
+// shared memory. The outputs that read (h, w) follow from h = i*s + u*d - p solved for i: a division
+// for each tap, unless the compiler knows that the stride is 1.
+template <typename T, int K, int CHANNELS, bool ONE>
+__device__ inline void backward_input_strided(
     const T* __restrict__ dy, const T* __restrict__ kernel, T* __restrict__ dx, const Sizes& s) {
   using A = typename Sum<T>::type;
   T* tile = shared_memory<T>();
@@ -96,29 +105,30 @@ __device__ inline void backward_input_tiled(
   const Tile at = tile_of_block(s.H, s.W, blockDim.y, blockDim.x);
   const int h = at.row + threadIdx.y, w = at.column + threadIdx.x;
   const int reach_h = (k.K_h - 1) * k.d_h, reach_w = (k.K_w - 1) * k.d_w;
-  const int i0 = first_output(at.row + s.p_h - reach_h, s.s_h);
-  const int j0 = first_output(at.column + s.p_w - reach_w, s.s_w);
-  const int rows = (static_cast<int>(blockDim.y) - 1 + reach_h) / s.s_h + 1;
-  const int columns = (static_cast<int>(blockDim.x) - 1 + reach_w) / s.s_w + 1;
-  const int area = rows * columns;
+  const int s_h = ONE ? 1 : s.s_h, s_w = ONE ? 1 : s.s_w;
+  const int i0 = first_output(at.row + s.p_h - reach_h, s_h);
+  const int j0 = first_output(at.column + s.p_w - reach_w, s_w);
+  const int rows = (static_cast<int>(blockDim.y) - 1 + reach_h) / s_h + 1;
+  const int columns = (static_cast<int>(blockDim.x) - 1 + reach_w) / s_w + 1;
+  const int pitch = pitch_of(columns, s), area = rows * pitch;
   const long long pixels = static_cast<long long>(s.H_out) * s.W_out;
 
   for (int r0 = 0; r0 < C_g; r0 += CHANNELS) {
     const int count = min(CHANNELS, C_g - r0);
     const long long nc = at.ng * C_g + r0;
-    load(tile, dy + nc * pixels, count, i0, j0, rows, columns, s.H_out, s.W_out);
+    load(tile, dy + nc * pixels, count, i0, j0, rows, columns, pitch, s.H_out, s.W_out);
     __syncthreads();
     if (h < s.H && w < s.W) {
       A sum[CHANNELS] = {};
 #pragma unroll 1
       for (int u = 0; u < k.K_h; ++u) {
-        const int i = output_at(h + s.p_h - u * k.d_h, s.s_h, s.H_out);
+        const int i = output_at(h + s.p_h - u * k.d_h, s_h, s.H_out);
         const long long entries =
             (at.ng * k.K_h + u) * k.K_w * pixels + static_cast<long long>(i) * s.W_out;
-        const int row = (i - i0) * columns - j0;
+        const int row = (i - i0) * pitch - j0;
 #pragma unroll
         for (int v = 0; v < k.K_w; ++v) {
-          const int j = output_at(w + s.p_w - v * k.d_w, s.s_w, s.W_out);
+          const int j = output_at(w + s.p_w - v * k.d_w, s_w, s.W_out);
           const bool reads = i >= 0 && j >= 0;
           const A entry = reads ? static_cast<A>(kernel[entries + v * pixels + j]) : A(0);
 #pragma unroll
@@ -137,6 +147,16 @@ __device__ inline void backward_input_tiled(
   }
 }
 
+template <typename T, int K, int CHANNELS>
+__device__ inline void backward_input_tiled(
+    const T* __restrict__ dy, const T* __restrict__ kernel, T* __restrict__ dx, const Sizes& s) {
+  if (s.s_h == 1 && s.s_w == 1) {
+    backward_input_strided<T, K, CHANNELS, true>(dy, kernel, dx, s);
+  } else {
+    backward_input_strided<T, K, CHANNELS, false>(dy, kernel, dx, s);
+  }
+}
+
 // One thread for each pixel (i, j) of a tile of dkernel. It holds TAPS taps of the window in
 // registers, adds up all channels, and then takes the next TAPS; x is in shared memory.
 template <typename T, int K, int TAPS, int CHANNELS>
@@ -151,7 +171,8 @@ __device__ inline void backward_kernel_tiled(
   const bool mine = i < s.H_out && j < s.W_out;
   const int h0 = at.row * s.s_h - s.p_h, w0 = at.column * s.s_w - s.p_w;
   const int rows = (blockDim.y - 1) * s.s_h + (k.K_h - 1) * k.d_h + 1;
-  const int columns = (blockDim.x - 1) * s.s_w + (k.K_w - 1) * k.d_w + 1, area = rows * columns;
+  const int columns = (blockDim.x - 1) * s.s_w + (k.K_w - 1) * k.d_w + 1;
+  const int pitch = pitch_of(columns, s), area = rows * pitch;
   const long long pixels = static_cast<long long>(s.H_out) * s.W_out;
   const long long ij = static_cast<long long>(i) * s.W_out + j;
   const int taps = k.K_h * k.K_w;
@@ -161,16 +182,16 @@ __device__ inline void backward_kernel_tiled(
     for (int r0 = 0; r0 < C_g; r0 += CHANNELS) {
       const int count = min(CHANNELS, C_g - r0);
       const long long nc = at.ng * C_g + r0;
-      load(tile, x + nc * s.H * s.W, count, h0, w0, rows, columns, s.H, s.W);
+      load(tile, x + nc * s.H * s.W, count, h0, w0, rows, columns, pitch, s.H, s.W);
       __syncthreads();
       for (int r = 0; mine && r < count; ++r) {
         const A gradient = static_cast<A>(dy[(nc + r) * pixels + ij]);
-        const T* corner = tile + r * area + threadIdx.y * s.s_h * columns + threadIdx.x * s.s_w;
+        const T* corner = tile + r * area + threadIdx.y * s.s_h * pitch + threadIdx.x * s.s_w;
 #pragma unroll
         for (int t = 0; t < TAPS; ++t) {
           const int tap = min(tap0 + t, taps - 1);  // beyond the last one, nothing is written
           const int u = tap / k.K_w, v = tap % k.K_w;
-          sum[t] += gradient * static_cast<A>(corner[u * k.d_h * columns + v * k.d_w]);
+          sum[t] += gradient * static_cast<A>(corner[u * k.d_h * pitch + v * k.d_w]);
         }
       }
       __syncthreads();

@@ -32,6 +32,9 @@ SIZES = (
 THREADS = 256  # in a block without a tile; as in common.cuh
 MAX_IMAGE = 2**30  # rows or columns with padding: their sums still fit into a C int
 MAX_GRID = 2**31 - 1  # blocks of one launch
+MAX_UNIT = 2**25  # pixels of an image: an index in its 7 x 7 kernels still fits into a C int
+
+Block = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # hashed by identity: a key of cached launches
@@ -49,15 +52,21 @@ class Version:
     # Rows and columns of pixels that a thread owns, if more than one. Such a version needs stride
     # 1 and a window that is compiled in.
     pairs: dict[str, Pair] = field(default_factory=dict)
+    # Blocks that are compiled in: columns and rows of threads of a unit, units of a block, channels
+    # of a unit. Such a version takes float32 only, and groups of a multiple of 16 channels.
+    blocks: dict[str, tuple[Block, ...]] = field(default_factory=dict)
 
     @property
     def windows(self) -> tuple[int, ...]:
         """The windows it is compiled for: `WINDOWS`, and 0 if it takes any other too."""
         return WINDOWS if self.pairs else (0, *WINDOWS)
 
-    def takes(self, geom: Geometry) -> bool:
-        """Return whether it can compute an involution of these sizes."""
-        return not self.pairs or (geom.stride == (1, 1) and compiled_window(geom) != 0)
+    def takes(self, geom: Geometry, dtype: Any) -> bool:
+        """Return whether it can compute an involution of these sizes in this dtype."""
+        if self.pairs and (geom.stride != (1, 1) or not compiled_window(geom)):
+            return False
+        pixels = max(prod(geom.x_shape[2:]), prod(geom.y_shape[2:]))
+        return not self.blocks or (dtype == np.float32 and geom.C_g % 16 == 0 and pixels < MAX_UNIT)
 
 
 def _each(forward: Any, backward_input: Any, backward_kernel: Any) -> dict[str, Any]:
@@ -68,6 +77,7 @@ _SHARED = _each(
     "halo of x + K²/16 of kernel", "halo of dy + K²/16 of kernel",
     "(C_g of dy + C_g·halo of x) / K²",
 )  # fmt: skip
+_GATHER = ((28, 8, 1, 16), (16, 8, 1, 16), (14, 14, 1, 16), (8, 7, 2, 16), (4, 4, 8, 8))
 VERSIONS = (
     Version(
         "v1", "one thread for each result, straight from the equation",
@@ -87,6 +97,11 @@ VERSIONS = (
         "v4", "a thread owns 2 x 2 pixels, whose windows share its reads of the tile",
         _SHARED, _each(16, 16, 8), 168, threads=(8, 16), pairs=_each((2, 2), (2, 2), (1, 2)),
     ),
+    Version(
+        "v5", "fewer instructions around a product: sizes compiled in, copies that do not wait",
+        _SHARED, _each(16, 16, 16), 168, pairs=_each((2, 2), (2, 2), (1, 4)),
+        blocks=_each(_GATHER, _GATHER, ((8, 8, 1, 16), (7, 8, 1, 16), (4, 14, 1, 16), (2, 7, 4, 8))),
+    ),
 )  # fmt: skip
 
 
@@ -101,8 +116,8 @@ class Launch:
 
 
 def cuda_source() -> str:
-    """Return the CUDA C++ source as one text: fused.cuh, its includes in their places."""
-    included = {"fused.cuh"}
+    """Return the CUDA C++ source as one text: its headers, each once, before those that need it."""
+    included: set[str] = set()
 
     def text(name: str) -> str:
         lines = Path(__file__).with_name(name).read_text(encoding="utf-8").splitlines()
@@ -116,23 +131,34 @@ def cuda_source() -> str:
         included.add(name)
         return text(name)
 
-    return text("fused.cuh")
+    return "\n".join(map(inlined, ('#include "fused.cuh"', '#include "units.cuh"')))
 
 
 def struct_of_sizes(geom: Geometry, features: int = 0) -> np.ndarray[Any, np.dtype[np.void]]:
     """Return the C++ struct ``Sizes``, one record of C ints; ``features`` is its C_r."""
-    # A stride longer than the padded image gives the same outputs as one as long as it.
-    stride = [min(pair) for pair in zip(geom.stride, geom.padded_size, strict=True)]
     numbers = (
         *geom.x_shape, geom.G, geom.H_out, geom.W_out,
-        *geom.window, *stride, *geom.dilation, *geom.padding, features,
+        *geom.window, *_strides(geom), *geom.dilation, *geom.padding, features,
     )  # fmt: skip
     return np.array([numbers], dtype=[(name, np.intc) for name in SIZES])
 
 
-def name_expression(task: str, version: Version, dtype: np.dtype[Any], window: int) -> str:
+def _strides(geom: Geometry) -> Pair:
+    """Return the strides, cut to the padded image: a longer one gives the same outputs."""
+    return min(geom.stride[0], geom.padded_size[0]), min(geom.stride[1], geom.padded_size[1])
+
+
+def name_expression(
+    task: str, version: Version, dtype: np.dtype[Any], window: int, block: tuple[int, ...] = ()
+) -> str:
     """Return the C++ name of a CUDA kernel, such as "forward_v3<__half, 7>"; 0 is any window."""
-    return f"{task}_{version.name}<{STORAGE[dtype]}, {window}>"
+    return f"{task}_{version.name}<{', '.join(map(str, (STORAGE[dtype], window, *block)))}>"
+
+
+def all_names(task: str, version: Version, dtype: np.dtype[Any]) -> list[str]:
+    """Return the C++ names of all CUDA kernels that a version of ``task`` has for this dtype."""
+    blocks = version.blocks.get(task, ((),)) if dtype == np.float32 or not version.blocks else ()
+    return [name_expression(task, version, dtype, w, b) for w in version.windows for b in blocks]
 
 
 def compiled_window(geom: Geometry) -> int:
@@ -154,12 +180,18 @@ def plan(
     if max(geom.padded_size) > MAX_IMAGE:
         got = "has {} x {} pixels with its padding".format(*geom.padded_size)
         raise ArgumentError("x", got, f"at most {MAX_IMAGE} each way")
-    if not version.takes(geom):
+    if not version.takes(geom, dtype):
         need = f"stride 1 and a square window of {', '.join(map(str, WINDOWS))} without dilation"
-        raise ArgumentError("version", f"is {version.name} for {geom}", need)
+        if version.blocks:
+            need += ", float32, a multiple of 16 channels in a group, fewer than 2^25 pixels"
+        raise ArgumentError("version", f"is {version.name} for {geom} in {dtype}", need)
     name = name_expression(task, version, dtype, compiled_window(geom))
     shape = result_shape(task, geom)
-    if task not in version.channels:
+    units = 1
+    if version.blocks:
+        own_block, units, grid, block, shared = _plan_of_units(task, version, geom)
+        name = name_expression(task, version, dtype, geom.window[0], own_block)
+    elif task not in version.channels:
         grid, block, shared = -(-prod(shape) // THREADS), (THREADS, 1), 0
     else:
         own = version.pairs.get(task, (1, 1))
@@ -174,6 +206,8 @@ def plan(
         grid, block = geom.N * geom.G * down * across, (wide, tall)
         rows, columns = _with_margin(task, tile, geom)
         channels = min(version.channels[task], geom.C_g)
+        if wide < 32 and _strides(geom) == (1, 1) and not version.pairs:
+            columns += (wide - columns) % 32  # the pitch: see tiles.cuh
         numbers, itemsize = channels * rows * columns, dtype.itemsize
         if version.pairs:
             numbers, itemsize = channels * _area(rows, columns, wide, own[0]), max(itemsize, 4)
@@ -184,7 +218,23 @@ def plan(
         shared = numbers * itemsize
     if grid > MAX_GRID:
         raise ArgumentError("x", f"has shape {geom.x_shape}", "fewer images for one launch")
-    return Launch(name, grid, block, shared)
+    return Launch(name, -(-grid // units), block, shared)
+
+
+def _plan_of_units(task: str, version: Version, geom: Geometry) -> tuple[Any, ...]:
+    """Return the block that copies fewest columns, its units, all units, and as in `Launch`."""
+    K, (H, W), own = geom.window[0], result_shape(task, geom)[-2:], version.pairs[task]
+    wide = {block: own[1] * block[0] for block in version.blocks[task]}
+    block = min(wide, key=lambda block: -(-W // wide[block]) * (wide[block] + K - 1))
+    across, tall, units, channels = block
+    tile = own[0] * tall, own[1] * across
+    rows, columns = _with_margin(task, tile, geom)
+    columns += (tile[1] // own[0] - columns) % (32 // own[0])  # the pitch: see units.cuh
+    # Two threads share the window of a pixel of dkernel, and add up all channels of the group.
+    parts, splits = (2, 1) if task == "backward_kernel" else (1, geom.C_g // channels)
+    count = geom.N * geom.G * splits * -(-H // tile[0]) * -(-W // tile[1])
+    shared = 4 * units * channels * rows * columns
+    return block, units, count, (across, tall * parts * units), shared
 
 
 def _threads(size: int, limit: int, pixels: int) -> int:
@@ -201,10 +251,10 @@ def _area(rows: int, columns: int, wide: int, own: int) -> int:
 
 def _with_margin(task: str, tile: Pair, geom: Geometry) -> Pair:
     """Return the rows and columns of x, or of dy for ``backward_input``, that a tile reads."""
-    ranges = list(zip(tile, geom.extent, geom.stride, geom.padded_size, strict=True))
-    rows, columns = ((n - 1) * s + extent for n, extent, s, _ in ranges)
+    ranges = list(zip(tile, geom.extent, _strides(geom), strict=True))
+    rows, columns = ((n - 1) * s + extent for n, extent, s in ranges)
     if task == "backward_input":
-        rows, columns = ((n + extent - 2) // min(s, padded) + 1 for n, extent, s, padded in ranges)
+        rows, columns = ((n + extent - 2) // s + 1 for n, extent, s in ranges)
     return rows, columns
 
 
@@ -213,10 +263,12 @@ def highest_that_fits(
     limit: tuple[int, str], features: int = 0,
 ) -> tuple[Version, Launch]:  # fmt: skip
     """Return the last version that takes ``geom`` and fits the ``limit`` in bytes, and its launch."""
-    taking = [version for version in versions if version.takes(geom)] or versions
+    taking = [version for version in versions if version.takes(geom, dtype)] or versions
     plans = [(version, plan(task, version, geom, dtype, features)) for version in taking]
     for version, planned in reversed(plans):
-        if planned.shared <= limit[0]:
+        # One block of compiled-in size alone would leave too few warps to wait for memory in turns.
+        two = version.blocks and len(plans) > 1
+        if (2 if two else 1) * planned.shared <= limit[0]:
             return version, planned
     got = f"needs {planned.shared} bytes of shared memory for {geom}"
     raise ArgumentError(planned.name, got, f"at most {limit[0]} {limit[1]}: use an earlier version")

@@ -15,6 +15,7 @@
 #include <functional>
 #include <numeric>
 #include <random>
+#include <set>
 #include <vector>
 
 #ifdef __SANITIZE_ADDRESS__
@@ -47,16 +48,20 @@ namespace host {
 enum Order { FORWARD, REVERSE, SHUFFLED };
 enum Outcome { FINE, BARRIER_MISSED, SHARED_OVERRUN };
 
+struct Read { unsigned at, numbers; };  // of adjacent numbers of shared memory: see counted.h
+
 struct Fiber {
   ucontext_t context;
   std::vector<char> stack = std::vector<char>(64 * 1024);
   bool finished = false;
+  std::vector<std::function<void()>> copies;  // started and not finished
+  std::vector<Read> reads;
 };
 
 inline std::vector<Fiber> fibers;
 inline ucontext_t scheduler;
 inline Fiber* running;
-inline std::function<void()> body;
+inline std::function<void()> body, after_round = [] {};
 
 inline void run_fiber() {
   body();
@@ -74,6 +79,7 @@ inline bool run_block(Order order, std::mt19937& random) {
     fiber.context.uc_stack.ss_size = fiber.stack.size();
     fiber.context.uc_link = &scheduler;
     fiber.finished = false;
+    fiber.copies.clear();
     makecontext(&fiber.context, run_fiber, 0);
   }
   std::vector<unsigned> turns(threads);
@@ -87,6 +93,7 @@ inline bool run_block(Order order, std::mt19937& random) {
       swapcontext(&scheduler, &running->context);
       finished += running->finished;
     }
+    after_round();
     if (finished != 0 && finished != threads) return false;
   }
   return true;
@@ -116,5 +123,15 @@ Outcome launch(
 }
 
 }  // namespace host
+
+#define OWN_COPIES  // of units.cuh: a copy arrives only when its thread waits for it
+template <typename T> void start_copy(T* to, const T* from, bool inside) {
+  host::running->copies.push_back([=] { *to = inside ? *from : T(0.0f); });
+}
+
+inline void finish_copies() {
+  for (const auto& copy : host::running->copies) copy();
+  host::running->copies.clear();
+}
 
 inline void __syncthreads() { swapcontext(&host::running->context, &host::scheduler); }
