@@ -23,10 +23,7 @@ def _masks(rng: np.random.Generator) -> Cases:
 
 UNION = "np.sum(a | b) =>"
 IOU = Exercise(
-    "iou",
-    "iou(a, b) -> intersection over union of two masks (H, W) of bool; NaN if both are empty.",
-    _iou,
-    _masks,
+    "iou", "iou(a, b) -> intersection over union of two masks (H, W) of bool; NaN if both are empty.", _iou, _masks,
     table(
         _iou,
         (f"{UNION} np.sum(a) + np.sum(b)", "the sum of the areas counts shared pixels twice; the union, once."),
@@ -37,12 +34,10 @@ IOU = Exercise(
         (f"{UNION} a.size", "you divided by all pixels; divide by the union."),
         (" / union => ", "that is the number of shared pixels; divide by the union."),
         ("a | b => a ^ b", "a ^ b leaves the shared pixels out; the union is a | b."),
-        ("np.sum(a & b) / union) if union else np.nan => np.mean(a == b))",
-         "that counts pixels that neither has, too: it is the accuracy."),
+        ("np.sum(a & b) / union) if union else np.nan => np.mean(a == b))", "that counts pixels that neither has, too: it is the accuracy."),
         ("np.nan => 0.0", "two empty masks have no union to divide by: return NaN, not 0."),
         ("np.nan => 1.0", "two empty masks have no union to divide by: return NaN, not 1."),
-    ),
-    picture=lambda given, index: dict(zip("ab", given, strict=True)),
+    ), picture=lambda given, index: dict(zip("ab", given, strict=True)),
 )  # fmt: skip
 
 
@@ -62,34 +57,25 @@ def _levels(rng: np.random.Generator) -> Cases:
 
 LAST = "w // W] += => w // W] = dcoarse[:, i * h // H, j * w // W] +"
 TOP_DOWN_BACKWARD = Exercise(
-    "top_down_backward",
-    "top_down_backward(dfine, dcoarse) -> the gradient of coarse (C, h, w), which is a level and is added to the fine one.",
-    _top_down_backward,
-    _levels,
+    "top_down_backward", "top_down_backward(dfine, dcoarse) -> the gradient of coarse (C, h, w), which is a level and is added to the fine one.", _top_down_backward, _levels,
     table(
         _top_down_backward,
-        ("dfine[:, i, j] => dfine[:, i, j] / sum(k * h // H == i * h // H for k in range(H)) / sum(k * w // W == j * w // W for k in range(W))",
-         "you took the mean of the pixels that read a number; their gradients add up."),
+        ("dfine[:, i, j] => dfine[:, i, j] / sum(k * h // H == i * h // H for k in range(H)) / sum(k * w // W == j * w // W for k in range(W))", "you took the mean of the pixels that read a number; their gradients add up."),
         ("dfine[:, i, j] => dfine[:, i, j] / 4", "each of the four pixels reads the whole number: add up, and do not divide by 4."),
-        (f"i in range(H) => i in range(H)[::-1] ; j in range(W) => j in range(W)[::-1] ; {LAST}",
-         "you took the top left pixel of each patch; all that read the number count."),
+        (f"i in range(H) => i in range(H)[::-1] ; j in range(W) => j in range(W)[::-1] ; {LAST}", "you took the top left pixel of each patch; all that read the number count."),
         (LAST, "only the last pixel of each patch is left: += with a repeated index adds once; use loops or np.add.at."),
         ("return total => return dcoarse", "the path through the fine level is missing: add what comes back from it."),
         ("dcoarse.copy() => np.zeros(dcoarse.shape)", "coarse is a level of its own, too: start with dcoarse."),
-        ("i * h // H => min(i // 2, h - 1) ; j * w // W => min(j // 2, w - 1)",
-         "sizes need not be halves: row i of H reads row i * h // H."),
+        ("i * h // H => min(i // 2, h - 1) ; j * w // W => min(j // 2, w - 1)", "sizes need not be halves: row i of H reads row i * h // H."),
         ("i * h // H => i % h ; j * w // W => j % w", "% tiles the coarse level; neighbours read the same number: row i * h // H."),
-        ("return total => return dfine + dcoarse[:, [i * h // H for i in range(H)]][:, :, [j * w // W for j in range(W)]]",
-         "you repeated dcoarse, as forward does; backward adds up what read a number."),
-    ),
-    ("channel", "row", "column"),
-    lambda dfine, dcoarse: {"H": dfine.shape[1], "h": dcoarse.shape[1]},
+        ("return total => return dfine + dcoarse[:, [i * h // H for i in range(H)]][:, :, [j * w // W for j in range(W)]]", "you repeated dcoarse, as forward does; backward adds up what read a number."),
+    ), ("channel", "row", "column"), lambda dfine, dcoarse: {"H": dfine.shape[1], "h": dcoarse.shape[1]},
     lambda given, index: {"dfine": given[0][index[0]], "dcoarse": given[1][index[0]]},
 )  # fmt: skip
 
 
 def _nms(boxes: Array, scores: Array, threshold: float) -> Array:
-    order, kept = np.argsort(-scores, kind="stable").tolist(), list[int]()
+    order, kept = tuple(np.argsort(-scores, kind="stable").tolist()), list[int]()
     for n, k in enumerate(order):  # noqa: B007 - a mistake has n
         if (box_iou(boxes[[k]], boxes[kept]) <= threshold).all():
             kept.append(k)
@@ -106,14 +92,11 @@ def _candidates(rng: np.random.Generator) -> Cases:
 
 ORDER, RESULT = 'np.argsort(-scores, kind="stable")', "return np.array(kept) => return np.array"
 NMS = Exercise(
-    "nms",
-    "nms(boxes, scores, threshold) -> indices of the boxes that stay, by falling score, of equal scores the lower index first.",
-    _nms,
-    _candidates,
+    "nms", "nms(boxes, scores, threshold) -> indices of the boxes that stay, by falling score, of equal scores the lower index first.", _nms, _candidates,
     table(
         _nms,
         (f"{RESULT}(kept[:1])", "you kept the best box only; keep one for each object."),
-        ("boxes[kept] => boxes[order[:n]]", "a box that was dropped drops no other: compare with the kept ones only."),
+        ("boxes[kept] => boxes[list(order[:n])]", "a box that was dropped drops no other: compare with the kept ones only."),
         ("boxes[kept] => boxes[kept[:1]]", "compare with every kept box, not with the best alone."),
         ("boxes[kept] => boxes[kept[-1:]]", "compare with every kept box, not with the last one alone."),
         ("-scores => scores", "argsort sorts upwards; start with the highest score: np.argsort(-scores)."),
@@ -123,7 +106,5 @@ NMS = Exercise(
         ("<= threshold => < threshold", "a box exactly at the threshold stays: > drops it, and not >=."),
         (f"{RESULT}(sorted(kept))", "these are the right boxes; return them by falling score."),
         (f"{RESULT}([order.index(k) for k in kept])", "these are places in the sorted list; return the indices of the boxes, order[k]."),
-    ),
-    ("place",),
-    picture=lambda given, index: {"IoU": box_iou(*given[:1] * 2), "scores": given[1][None]},
+    ), ("place",), picture=lambda given, index: {"IoU": box_iou(*given[:1] * 2), "scores": given[1][None]},
 )  # fmt: skip
