@@ -40,7 +40,7 @@ def run(args: Namespace) -> Result:
 COMMAND = Command(
     "notebooks",
     "list the notebooks of the course, or copy them to work on",
-    "Twelve notebooks lead from a convolution to a trained network. Without options, list them. "
+    "Thirteen notebooks lead from a convolution to a trained network. Without options, list them. "
     "Work on a copy: it has no outputs, which would answer what you are to predict.",
     "notebooks --copy my-notebooks",
     add_arguments,

@@ -22,21 +22,23 @@ kernels, `compare` and `figures` show results, `notebooks` copies and runs the n
 from dataclasses import replace
 
 from ..arguments import ArgumentError
-from . import counting, descent, generator, gradients, machines, operators, relatives, simulated
+from . import counting, dense, descent, generator, gradients, machines, operators, relatives
 from .example import HandSized, hand_sized
 from .exercise import Exercise, Function, Verdict
 from .figures import show
 from .judge import calls_package, judge
+from .simulated import LAUNCHES, Score
+from .simulated import check as check_cuda
 
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise
-    for module in (operators, generator, gradients, relatives, counting, machines, descent)
+    for module in (operators, generator, gradients, relatives, counting, machines, descent, dense)
     for exercise in vars(module).values()
     if isinstance(exercise, Exercise)
 }
 
 
-def check(answer: Function) -> Verdict | simulated.Score:
+def check(answer: Function) -> Verdict | Score:
     """Check a function against the exercise of its name; a notebook shows the verdict.
 
     An answer that is right, but calls this package for it, does not pass.
@@ -65,8 +67,8 @@ def check(answer: Function) -> Verdict | simulated.Score:
     Right: groups gives the right answer in all 5 cases.
     """
     name = getattr(answer, "__name__", repr(answer))
-    if name in simulated.LAUNCHES:
-        return simulated.check(answer)
+    if name in LAUNCHES:
+        return check_cuda(answer)
     if name not in EXERCISES:
         raise ArgumentError("answer", f"is named {name}", f"one of {', '.join(EXERCISES)}")
     exercise = EXERCISES[name]

@@ -22,7 +22,7 @@ def _only(a: Array, k: int, index: int) -> Array:
 
 
 WHOLE: dict[str, Change] = {
-    "with the sign of {} changed": np.negative,
+    "with the sign of {} changed": lambda a: -1 * a,
     "with {} twice as large": lambda a: 2 * a,
     "with the absolute value of {}": np.abs,
     "with the negative numbers of {} set to 0": lambda a: np.maximum(a, 0),
