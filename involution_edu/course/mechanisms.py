@@ -119,6 +119,9 @@ def _sentences(exercise: Exercise, arguments: Arguments, got: Array, want: Array
 
 
 def _other_shape(names: tuple[str, ...], got: Array, want: Array) -> Iterator[str]:
+    if not got.size:
+        yield "It is empty, as [p : -p] is where p is 0: write [p : p + H]."
+        return
     if got.size == want.size and same(got.ravel(), want.ravel()):
         yield "The numbers are right, only the shape is not: reshape."
     axes: tuple[int, ...]
@@ -140,7 +143,7 @@ def _other_shape(names: tuple[str, ...], got: Array, want: Array) -> Iterator[st
         if same(got[first], want):
             yield "There are numbers too many at the end: a slice or range ends before its stop."
         if same(got, want[start]):
-            yield "The last rows or columns are missing: does each range go to the end?"
+            yield "Rows or columns are missing: does each range go to the end? Does a slice start below 0?"
         margin = [*np.subtract(got.shape, want.shape)[-2:]]
         if min(margin) > 1 and same(_inner(got, want), want):
             yield "A margin is left around the result: cut it off, with [p : p + H]."

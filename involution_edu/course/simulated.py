@@ -155,7 +155,8 @@ def _hints(y: Array, writes: Array) -> Iterator[str]:
         yield "Does each output have its thread? threadIdx.x is the column, threadIdx.y the row."
     elif np.isnan(y).any():
         yield "The likely mistake: shared memory was read before it was written: wait at a barrier,"
-        yield "cuda.syncthreads(), and copy all of the tile, its halo too."
+        yield "cuda.syncthreads(). A tile has more places than threads: is each of them written, zeros"
+        yield "outside the image too? And y itself: add up in a variable that starts with 0."
     elif not case.right:
         yield from hints(INVOLUTION, [case])
 
