@@ -20,7 +20,7 @@ from involution_edu.images import x_to_photo
 from involution_edu.nn import no_grad
 from involution_edu.training import detect
 
-ROWS, COLUMNS, CERTAIN = 2, 6, 0.5
+ROWS, COLUMNS, CERTAIN = 2, 6, 0.4
 
 
 def draw(model: Any, path: Path) -> None:

@@ -71,7 +71,7 @@ NOTES = {
 SCENES = {
     "segment": "![A scene of the test set, its labels, those of the network, and its kernels]"
     "(training/segment-scene.png)\n",
-    "detect": "![Scenes of the test set with the boxes found](training/detect-scenes.png)\n",
+    "detect": "![Scenes of the test set (dashed: digits) with the boxes found that score 40 % or more](training/detect-scenes.png)\n",
 }
 
 REPEAT = """\

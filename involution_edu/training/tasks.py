@@ -219,7 +219,7 @@ TASKS["segment"] = Task(
         "rednet-fpn": lambda _, seed: models.small.small_segmentor("inv", rng=seed),
         "resnet-fpn": lambda _, seed: models.small.small_segmentor("conv", rng=seed),
     },
-    recipe=Recipe(16, 8, "adam", 1e-2),
+    recipe=Recipe(48, 8, "adam", 1e-2),
     unit=scores.MEAN_IOU,
     criterion=lambda *_: PixelCrossEntropy(),
     score=scores.mean_iou,
