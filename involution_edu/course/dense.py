@@ -16,22 +16,15 @@ def _iou(a: Labels, b: Labels) -> float:
     return float(np.sum(a & b) / union) if union else np.nan
 
 
-def _masks(rng: np.random.Generator) -> Cases:
-    for H, W, share in ((3, 4, 0.6), (5, 3, 0.3), (6, 5, 0.8), (2, 3, 0)):
-        yield rng.random((H, W)) < share, rng.random((H, W)) < share
-
-
 UNION = "np.sum(a | b) =>"
 IOU = Exercise(
-    "iou", "iou(a, b) -> intersection over union of two masks (H, W) of bool; NaN if both are empty.", _iou, _masks,
+    "iou", "iou(a, b) -> intersection over union of two masks (H, W) of bool; NaN if both are empty.", _iou,
+    lambda rng: ((rng.random((H, W)) < p, rng.random((H, W)) < p) for H, W, p in ((3, 4, 0.6), (5, 3, 0.3), (6, 5, 0.8), (2, 3, 0))),
     table(
         _iou,
         (f"{UNION} np.sum(a) + np.sum(b)", "the sum of the areas counts shared pixels twice; the union, once."),
-        (f"{UNION} (np.sum(a) + np.sum(b)) / 2", "that is the Dice coefficient; divide by the union."),
-        (f"{UNION} min(np.sum(a), np.sum(b))", "you divided by the smaller area; divide by the union."),
         (f"{UNION} np.sum(a)", "you divided by the area of a; divide by the union."),
         (f"{UNION} np.sum(b)", "you divided by the area of b; divide by the union."),
-        (f"{UNION} a.size", "you divided by all pixels; divide by the union."),
         (" / union => ", "that is the number of shared pixels; divide by the union."),
         ("a | b => a ^ b", "a ^ b leaves the shared pixels out; the union is a | b."),
         ("np.sum(a & b) / union) if union else np.nan => np.mean(a == b))", "that counts pixels that neither has, too: it is the accuracy."),
@@ -50,18 +43,13 @@ def _top_down_backward(dfine: Array, dcoarse: Array) -> Array:
     return total
 
 
-def _levels(rng: np.random.Generator) -> Cases:
-    for H, W, h, w in ((4, 4, 2, 2), (5, 3, 3, 2), (4, 7, 2, 3), (6, 3, 2, 3)):
-        yield integers(rng, 2, H, W), integers(rng, 2, h, w)
-
-
 LAST = "w // W] += => w // W] = dcoarse[:, i * h // H, j * w // W] +"
 TOP_DOWN_BACKWARD = Exercise(
-    "top_down_backward", "top_down_backward(dfine, dcoarse) -> the gradient of coarse (C, h, w), which is a level and is added to the fine one.", _top_down_backward, _levels,
+    "top_down_backward", "top_down_backward(dfine, dcoarse) -> the gradient of coarse (C, h, w), which is a level and is added to the fine one.", _top_down_backward,
+    lambda rng: ((integers(rng, 2, H, W), integers(rng, 2, h, w)) for H, W, h, w in ((4, 4, 2, 2), (5, 3, 3, 2), (4, 7, 2, 3), (6, 3, 2, 3))),
     table(
         _top_down_backward,
         ("dfine[:, i, j] => dfine[:, i, j] / sum(k * h // H == i * h // H for k in range(H)) / sum(k * w // W == j * w // W for k in range(W))", "you took the mean of the pixels that read a number; their gradients add up."),
-        ("dfine[:, i, j] => dfine[:, i, j] / 4", "each of the four pixels reads the whole number: add up, and do not divide by 4."),
         (f"i in range(H) => i in range(H)[::-1] ; j in range(W) => j in range(W)[::-1] ; {LAST}", "you took the top left pixel of each patch; all that read the number count."),
         (LAST, "only the last pixel of each patch is left: += with a repeated index adds once; use loops or np.add.at."),
         ("return total => return dcoarse", "the path through the fine level is missing: add what comes back from it."),
@@ -69,8 +57,7 @@ TOP_DOWN_BACKWARD = Exercise(
         ("i * h // H => min(i // 2, h - 1) ; j * w // W => min(j // 2, w - 1)", "sizes need not be halves: row i of H reads row i * h // H."),
         ("i * h // H => i % h ; j * w // W => j % w", "% tiles the coarse level; neighbours read the same number: row i * h // H."),
         ("return total => return dfine + dcoarse[:, [i * h // H for i in range(H)]][:, :, [j * w // W for j in range(W)]]", "you repeated dcoarse, as forward does; backward adds up what read a number."),
-    ), ("channel", "row", "column"), lambda dfine, dcoarse: {"H": dfine.shape[1], "h": dcoarse.shape[1]},
-    lambda given, index: {"dfine": given[0][index[0]], "dcoarse": given[1][index[0]]},
+    ), ("channel", "row", "column"), lambda dfine, dcoarse: {"H": dfine.shape[1], "h": dcoarse.shape[1]}, lambda given, index: {"dfine": given[0][index[0]], "dcoarse": given[1][index[0]]},
 )  # fmt: skip
 
 
@@ -105,6 +92,5 @@ NMS = Exercise(
         ("<= threshold => >= threshold", "you dropped the boxes that overlap little: drop those above threshold."),
         ("<= threshold => < threshold", "a box exactly at the threshold stays: > drops it, and not >=."),
         (f"{RESULT}(sorted(kept))", "these are the right boxes; return them by falling score."),
-        (f"{RESULT}([order.index(k) for k in kept])", "these are places in the sorted list; return the indices of the boxes, order[k]."),
     ), ("place",), picture=lambda given, index: {"IoU": box_iou(*given[:1] * 2), "scores": given[1][None]},
 )  # fmt: skip
