@@ -92,5 +92,6 @@ NMS = Exercise(
         ("<= threshold => >= threshold", "you dropped the boxes that overlap little: drop those above threshold."),
         ("<= threshold => < threshold", "a box exactly at the threshold stays: > drops it, and not >=."),
         (f"{RESULT}(sorted(kept))", "these are the right boxes; return them by falling score."),
+        (f"{RESULT}([order.index(k) for k in kept])", "these are places in the sorted list; return the indices of the boxes, order[k]."),
     ), ("place",), picture=lambda given, index: {"IoU": box_iou(*given[:1] * 2), "scores": given[1][None]},
 )  # fmt: skip

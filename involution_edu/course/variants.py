@@ -201,9 +201,7 @@ def _others(node: ast.expr, names: list[str]) -> Iterator[ast.expr]:
         case ast.BinOp(left=left, op=op, right=right):
             yield left
             yield right
-            yield from (
-                ast.BinOp(left, operator(), right) for operator in OPERATORS.get(type(op), ())
-            )
+            yield from (ast.BinOp(left, new(), right) for new in OPERATORS.get(type(op), ()))
             if not isinstance(op, (ast.Add, ast.Mult)):
                 yield ast.BinOp(right, op, left)
             used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & set(names)
