@@ -113,7 +113,7 @@ FAULTS = {
     ),
     "the tile is larger than its memory": Fault(
         "load(tile, dy, n, c0, count, i0, j0, rows, columns)",
-        "load(tile, dy, n, c0, count, i0, j0, rows + 1, columns)",
+        "load(tile, dy, n, c0, count, i0, j0, 9 * rows, columns)",
         "backward_input",
         V2,
         caught="out of bounds",

@@ -24,7 +24,8 @@ from involution_edu.backends.cuda.versions import (
 INSTALL = "pip install cuda-bindings 'cuda-toolkit[nvrtc,cudart]'"
 ARCHITECTURES = ("sm_80", "sm_90")
 COUNTED = ((12, 9), (13, 0), (13, 5))  # releases of NVRTC that the registers were counted with
-NOT_COUNTED = {(13, 5): "generate_and_apply_v2<double, 7>"}  # spills 32 bytes there
+# Spills 32 bytes there: a kernel for float64 whose entries are made from shared memory.
+SPILLING = "generate_and_apply_v2<double, 7>"
 MAX_REGISTERS = 255  # of any thread: CUDA's limit
 
 
@@ -123,7 +124,7 @@ def test_nothing_spills_and_registers_are_few(architecture: str, dtype: np.dtype
     log, lowered = compiled(cuda_source(), list(most), architecture)
     found = {name: resources(log, mangled) for name, mangled in lowered.items()}
     spills = {name: spilled for name, (_, spilled) in found.items() if spilled}
-    assert spills.keys() <= {NOT_COUNTED.get(release(), "")}
+    assert spills.keys() <= {SPILLING}
     assert {name: used for name, (used, _) in found.items() if used > most[name]} == {}
 
 

@@ -30,7 +30,7 @@ FUSED_BYTES = 4 * (
 BYTES = 4 * (2 * 64 * 64 * 56 * 56 + 64 * 4 * 49 * 56 * 56)  # x, y and the kernel once
 SHAPE = "64 × 64 × 56 × 56, K = 7"
 DTYPES = "float32", "float16"
-TIMES = {"cupy:v1": 1.0, "cupy:v4": 0.1, "torch eager": 3.0}
+TIMES = {"cupy:v1": 1.0, "cupy:v5": 0.1, "torch eager": 3.0}
 
 
 def made_up() -> Record:
@@ -57,7 +57,7 @@ def made_up() -> Record:
             Peak(f"copy of {BYTES / 2e6:.0f} MB", {"one": 1000.0, "two": 8000.0}),
         ),
         shapes={SHAPE: GEOM},
-        agreements=(Agreement("cupy:v4", "numba", "float32", "y", 4, "a", 2e-7, 1e-6),),
+        agreements=(Agreement("cupy:v5", "numba", "float32", "y", 4, "a", 2e-7, 1e-6),),
         measurements=tuple(rows),
         scaling=(),
         absent={"numba_cuda": "no NVVM"},
@@ -97,17 +97,17 @@ def test_shares_and_targets_by_hand() -> None:
     full = 100 * BYTES / 0.1e-3 / 4000e9
     own = full / 2  # of a copy that is twice as fast
     for row in record.measurements:
-        if row.contender == "cupy:v4":  # half the bytes in half the time
+        if row.contender == "cupy:v5":  # half the bytes in half the time
             assert share_of_copy(record, row) == pytest.approx(full)
     measured = {target.what: target for target in gpu_targets(record)}
     for task in TASKS:
-        target = measured[f"cupy:v4, {task}, share of a copy of its size"]
+        target = measured[f"cupy:v5, {task}, share of a copy of its size"]
         assert target.measured == pytest.approx(own)
         assert not target.reached
-    assert measured["cupy:v4 over cupy:v1, which reads as the authors' kernels do"].measured == (
+    assert measured["cupy:v5 over cupy:v1, which reads as the authors' kernels do"].measured == (
         pytest.approx(10)
     )
-    assert measured["cupy:v4, float16 over float32"].measured == pytest.approx(2)
+    assert measured["cupy:v5, float16 over float32"].measured == pytest.approx(2)
     fused = measured["cupy fused over two launches, where a layer fuses"]
     assert fused.measured == pytest.approx(0.8)
     assert not fused.reached
@@ -122,7 +122,7 @@ def test_the_page_has_every_number() -> None:
     assert f"| copy of {BYTES / 1e6:.0f} MB | 1000 | 8000 |" in text
     speed = BYTES / 0.1e-3 / 1e9
     assert (
-        f"| cupy:v4 | 0.100 | {speed:.0f} | {speed / 40:.1f} % | {speed / 80:.1f} % | 10.0 × |"
+        f"| cupy:v5 | 0.100 | {speed:.0f} | {speed / 40:.1f} % | {speed / 80:.1f} % | 10.0 × |"
         in text
     )
     assert "| torch eager | 3.00 |" in text

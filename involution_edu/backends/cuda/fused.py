@@ -13,7 +13,7 @@ TASK = FUSED
 VERSIONS = (
     Version(
         "v1", "any window; each thread makes an entry of the kernel from global memory",
-        {TASK: "halo of x + K²/16 of (C_r of features + C_r of weight + bias)"}, {TASK: 16}, 168,
+        {TASK: "halo of x + K²/16 of (C_r of features + C_r of weight + bias)"}, {TASK: 16}, 200,
     ),
     Version(
         "v2", "x, features and weights in shared memory; a thread makes 28 entries at once",
