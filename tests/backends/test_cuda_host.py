@@ -500,7 +500,7 @@ def test_sanitizers_find_nothing(tmp_path: Path) -> None:
         (
             "next, from += pixels, unit.right",
             "next, from += pixels, FOUR",
-            "backward_kernel_v5<float, 5, 4, 14, 1, 16>",
+            "backward_kernel_v5<float, 3, 7, 8, 1, 16>",
             "heap-buffer-overflow",
         ),
         (
