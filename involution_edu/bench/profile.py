@@ -1,4 +1,4 @@
-"""Where the time of a network goes: the forward pass of one image, layer by layer."""
+"""Times of the layers of a network, in a forward pass of one image."""
 
 from __future__ import annotations
 
