@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from . import inputs, mechanisms
-from .compare import difference, first_wrong, same
+from .compare import difference, first_wrong, fits, same
 from .exercise import Arguments, Exercise, Function, Verdict, both
 from .variants import variants
 
 PACKAGE = __name__.partition(".")[0]
+MAX_LINES = 300_000  # in one case; loops over all pixels take 20,000
 # What an exception's text says, and what to look for.
 ERRORS = {
     "out of bounds": "An index went beyond the array: is the edge tested, and each index on its axis?",
@@ -42,6 +43,8 @@ ERRORS = {
     "recursion": "The function calls itself, without an end.",
     "NoneType": "Something on this line is None: a function without a return, perhaps.",
     "ellipsis": "Replace the ... by your code.",
+    "truth value of an array": "`and`, `or`, `not` and `if` take one truth value: use &, |, ~ on arrays, or "
+    ".any() and .all().",
 }
 
 
@@ -52,7 +55,7 @@ class Outcome:
     arguments: Arguments
     want: Any
     got: Any = None
-    error: Exception | None = None
+    error: BaseException | None = None
     changed: str | None = None  # the name of the argument that it wrote to
 
     @property
@@ -93,13 +96,17 @@ def judge(exercise: Exercise, answer: Function, *, seed: int = 0) -> Verdict:
         for outcome in outcomes:
             if not outcome.right or outcome.changed:
                 return _explained(exercise, answer, outcome, outcomes)
-        if exercise.quick is not None and _lines(answer, *exercise.quick) > exercise.quick[1]:
-            text = (
-                f"Not yet: the numbers of {exercise.name} are right, but it loops over pixels: more "
-                f"than {exercise.quick[1]:,} lines of Python ran{_call(exercise, exercise.quick[0])}"
-                "\nLet NumPy do all pixels of one tap at once: two loops, over u and v."
-            )
-            return Verdict(False, text, exercise, exercise.quick[0])
+        if exercise.quick is not None:
+            large, limit = exercise.quick
+            try:
+                _limited(answer, copy.deepcopy(large), limit)
+            except _TooManyLinesError:
+                text = (
+                    f"Not yet: the numbers of {exercise.name} are right, but it loops over pixels: "
+                    f"more than {limit:,} lines of Python ran{_call(exercise, large)}"
+                    "\nLet NumPy do all pixels of one tap at once: two loops, over u and v."
+                )
+                return Verdict(False, text, exercise, large)
     text = f"Right: {exercise.name} gives the right answer in all {len(outcomes)} cases."
     return Verdict(True, text, exercise)
 
@@ -133,40 +140,34 @@ def _file(answer: Function) -> str:
     return str(getattr(getattr(answer, "__code__", None), "co_filename", ""))
 
 
-class _TooManyLinesError(Exception):
+class _TooManyLinesError(BaseException):  # not caught by an answer's `except Exception`
     pass
 
 
-def _lines(answer: Function, arguments: Arguments, limit: int) -> int:
-    """Count the lines of Python that run in the answer's own file, up to one beyond a limit."""
-    count, file = 0, _file(answer)
+def _limited(answer: Function, arguments: Arguments, limit: int) -> Any:
+    """Return the result of an answer; stop it after so many lines of Python."""
+    count = 0
 
-    def watch(frame: FrameType, event: str, _: Any) -> Any:
+    def watch(*_: Any) -> Any:
         nonlocal count
-        if frame.f_code.co_filename != file:
-            return None
-        if event == "line":
-            count += 1
-            if count > limit:
-                raise _TooManyLinesError
+        count += 1
+        if count > limit:
+            raise _TooManyLinesError(f"after {limit:,} lines of Python: a loop does not end")
         return watch
 
     before = sys.gettrace()
     sys.settrace(watch)
     try:
-        answer(*copy.deepcopy(arguments))
-    except _TooManyLinesError:
-        pass
+        return answer(*arguments)
     finally:
         sys.settrace(before)
-    return count
 
 
 def _run(exercise: Exercise, answer: Function, arguments: Arguments) -> Outcome:
     want, given = exercise.right(*copy.deepcopy(arguments)), copy.deepcopy(arguments)
     try:
-        got = answer(*given)
-    except Exception as error:  # noqa: BLE001 - the learner's code may raise anything
+        got = _limited(answer, given, MAX_LINES)
+    except (Exception, _TooManyLinesError) as error:  # noqa: BLE001 - a learner's code may raise anything
         return Outcome(arguments, want, error=error)
     parameters = zip(exercise.parameters, given, arguments, strict=True)
     changed = (name for name, after, before in parameters if not same(after, before))
@@ -213,9 +214,10 @@ def _call(exercise: Exercise, arguments: Arguments) -> str:
     return fill(f" for {exercise.name}({', '.join(map(text, exercise.parameters, arguments))})", 88)
 
 
-def _raised(answer: Function, error: Exception) -> Iterator[str]:
+def _raised(answer: Function, error: BaseException) -> Iterator[str]:
     """Yield what was raised, the last line of the answer's file that led to it, and a hint."""
-    yield f"it raised {type(error).__name__}: {error}"
+    stopped = isinstance(error, _TooManyLinesError)
+    yield f"it was stopped {error}" if stopped else f"it raised {type(error).__name__}: {error}"
     file, trace, line = _file(answer), error.__traceback__, ""
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == file:
@@ -234,6 +236,8 @@ def hints(exercise: Exercise, outcomes: list[Outcome]) -> Iterator[str]:
     wrong = next((o for o in known if not o.right), None)
     if wrong is None:
         return
+    if fits(wrong.got, wrong.want):  # another shape, as where a slice is cut off, is like an error
+        known = [o for o in known if fits(o.got, o.want)]
     cases = [(o.arguments, o.got, o.want) for o in known]
     several = np.ndim(wrong.want) > 1  # one number may be equal by chance
     ways: list[Callable[[], Iterable[str]]] = [

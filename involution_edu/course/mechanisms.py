@@ -35,7 +35,11 @@ Case = tuple[Arguments, Any, Any]  # the arguments, the learner's result and the
 Say = Callable[[Exercise, Arguments, Array, Array], Iterator[str]]
 
 
-def _at(y: Array, axes: tuple[int, ...], index: int) -> Any:
+def _listed(names: tuple[str, ...], axes: tuple[int, ...]) -> str:
+    return " and ".join(names[k] for k in axes)
+
+
+def _at(y: Array, axes: tuple[int, ...], index: Any) -> Any:
     return tuple(index if k in axes else slice(None) for k in range(y.ndim))
 
 
@@ -50,6 +54,8 @@ def describe(exercise: Exercise, cases: list[Case]) -> Iterator[str]:
             yield "That is text, not a number."
         elif hasattr(got, "__next__"):
             yield "That is a generator, which has computed nothing yet: put list(...) around it."
+    elif np.asarray(got).dtype.kind == "b" and np.asarray(wrong[0][2]).dtype.kind == "i":
+        yield "These are True and False; return the indices, np.flatnonzero(...)."
     elif not np.size(got):
         yield "A slice is empty: [p:-p] has no numbers if p is 0, nor has a start below 0."
     else:
@@ -60,7 +66,7 @@ def _shared(exercise: Exercise, cases: list[Case], say: Say) -> list[str]:
     """Return the first sentence that holds in every case."""
     shared: list[str] | None = None
     for arguments, got, want in cases:
-        if np.size(got) == 0 != np.size(want):
+        if np.size(got) == 0 != np.size(want) or np.isnan(want).all():
             continue  # nothing is left of a small image without its border
         found = list(say(exercise, arguments, np.asarray(got).astype(float), np.asarray(want)))
         shared = found if shared is None else [s for s in shared if s in found]
@@ -86,12 +92,18 @@ def _names(exercise: Exercise, want: Array) -> tuple[str, ...]:
 def _sentences(exercise: Exercise, arguments: Arguments, got: Array, want: Array) -> Iterator[str]:
     names = _names(exercise, want)
     if got.shape != want.shape:
+        for name, argument in zip(exercise.parameters, arguments, strict=True):
+            if np.shape(argument) == got.shape and got.ndim == want.ndim > 1:
+                yield f"It has the shape of {name}; need the axes ({', '.join(names)})."
+        for k, name in enumerate(exercise.axes):  # of a tuple of numbers
+            if want.shape == (len(exercise.axes),) and same(got, np.delete(want, k)):
+                yield f"{name} is missing: return ({', '.join(exercise.axes)})."
         yield from _other_shape(names, got, want)
         yield from _other_order(names, got, want)
         return
     largest = float(np.abs(want).max(initial=0))
     for near, text in (
-        (1e-5, "to about 7 digits: somewhere numbers become float32. Keep x.dtype."),
+        (1e-5, "to about 7 digits: somewhere numbers become float32, or something tiny is added."),
         (1e-2, "but for a small error: numbers are rounded, or something small is added."),
     ):
         if want.dtype.kind == "f" and np.allclose(got, want, rtol=near, atol=near * largest):
@@ -129,7 +141,12 @@ def _other_shape(names: tuple[str, ...], got: Array, want: Array) -> Iterator[st
         for axes in combinations(range(want.ndim), less):
             for text, function in ALONG.items():
                 if same(got, function(want, axes)):
-                    yield f"The {' and '.join(names[k] for k in axes)} axis is missing: {text}."
+                    which = (
+                        f"{names[axes[0]]} axis is"
+                        if less == 1
+                        else f"{_listed(names, axes)} axes are"
+                    )
+                    yield f"The {which} missing: {text}."
     for axes in (*combinations(range(got.ndim), 1), *combinations(range(got.ndim), 2)):
         if got.size > want.size and same(got.sum(axes).ravel(), want.ravel()):
             yield f"The last step is missing: add up along the axes {axes} of your result."
@@ -139,6 +156,11 @@ def _other_shape(names: tuple[str, ...], got: Array, want: Array) -> Iterator[st
                 parts = got.reshape(*got.shape[:k], need, n // need, *got.shape[k + 1 :])
                 if same(parts.sum(k + 1), want):
                     yield f"Along {names[k]}, {n} numbers should be added up in {need} groups."
+            for text, blocks in _blocks(want, k):
+                if 0 < n < need and same(
+                    got, blocks[_at(blocks, (k,), slice(None, None, need // n))]
+                ):
+                    yield f"Along {names[k]}, there is only the {text} of each group of adjacent ones."
         first, start = (tuple(slice(n) for n in a.shape) for a in (want, got))
         if same(got[first], want):
             yield "There are numbers too many at the end: a slice or range ends before its stop."
@@ -186,6 +208,11 @@ def _other_order(names: tuple[str, ...], got: Array, want: Array) -> Iterator[st
                 if np.unique(y).size > 1 and same(x, y):
                     yield f"Each number stands {by} too {forth} along {names[axis]}."
 
+    for by in range(1 - max(want.shape, default=1), max(want.shape, default=0)):
+        rolled = np.roll(want, (by, by), (-2, -1)) if by and n > 1 else want
+        if not same(rolled, want) and same(got, rolled):
+            yield f"It is rolled along {names[-2]} and {names[-1]}: an index below 0 counts from the end."
+
 
 def _moves(n: int) -> Iterator[tuple[int, ...]]:
     """Yield the orders of n axes in which two are exchanged, or a block is moved."""
@@ -196,6 +223,16 @@ def _moves(n: int) -> Iterator[tuple[int, ...]]:
     for i, j, k in combinations(range(n + 1), 3):
         order = list(range(n))
         yield (*order[:i], *order[j:k], *order[i:j], *order[k:])
+
+
+def _blocks(want: Array, axis: int) -> Iterator[tuple[str, Array]]:
+    """Yield each block of adjacent numbers along an axis replaced by one number of it."""
+    size = want.shape[axis]
+    for length in (d for d in range(2, size + 1) if size % d == 0):
+        parts = want.reshape(*want.shape[:axis], -1, length, *want.shape[axis + 1 :])
+        for text, one in (("sum", np.sum), ("mean", np.mean)):
+            number = one(parts, axis=axis + 1, keepdims=True)
+            yield text, np.broadcast_to(number, parts.shape).reshape(want.shape)
 
 
 def _repeated(names: tuple[str, ...], got: Array, want: Array) -> Iterator[str]:
@@ -212,8 +249,23 @@ def _repeated(names: tuple[str, ...], got: Array, want: Array) -> Iterator[str]:
             ):
                 if same(got, np.broadcast_to(one, want.shape)):
                     yield f"Every {name} has the {text}."
-    if want.size > 1 and same(got.ravel(), np.cumsum(want)):
-        yield "The sum goes on from one number to the next: set it back to 0 for each."
+            for text, blocks in _blocks(want, axis):
+                if same(got, blocks):
+                    yield f"Every {name} has the {text} over its group of adjacent ones."
+        rest = want.reshape(*want.shape[:axis], -1)
+        if rest.shape[-1] > 1 and same(got.reshape(rest.shape), np.cumsum(rest, -1)):
+            yield "The sum goes on from one number to the next: set it back to 0 for each."
+    for axes in (*combinations(range(want.ndim), 1), *combinations(range(want.ndim), 2)):
+        for text, other in (
+            ("divided by its sum", want / want.sum(axes, keepdims=True)),
+            ("without its mean", want - want.mean(axes, keepdims=True)),
+            (
+                "divided by its sum of exp (a softmax)",
+                np.exp(want) / np.exp(want).sum(axes, keepdims=True),
+            ),
+        ):
+            if same(got, other):
+                yield f"It is right but {text} along {_listed(names, axes)}."
 
 
 def _quantities(exercise: Exercise, arguments: Arguments, got: Array, want: Array) -> Iterator[str]:
@@ -237,14 +289,14 @@ def _quantities(exercise: Exercise, arguments: Arguments, got: Array, want: Arra
 
 def _terms(sizes: dict[str, float]) -> Iterator[tuple[str, float]]:
     """Yield products of sizes and a small number, simple ones first; not 1."""
-    for length in range(4):
+    for length in range(5):
         for top in combinations_with_replacement(sizes, length):
             for bottom in ("", *(b for b in sizes if length and b not in top and sizes[b])):
                 text = "*".join(top) + (f"/{bottom}" if bottom else "")
                 value = prod(sizes[a] for a in top) / (sizes[bottom] if bottom else 1)
-                for by in (1, -1, 2, 4, 8, 0.5, -2, 1000, 1024):
+                for by in (1, -1, 2, 4, 8, 0.5, -2, 1000, 1024, 1000**2, 1024**2):
                     yield (
-                        (text or "1") if by == 1 else f"{by:g}{'*' * bool(text)}{text}",
+                        (text or "1") if by == 1 else f"{by:,}{'*' * bool(text)}{text}",
                         by * value,
                     )
 
@@ -279,7 +331,16 @@ def where(exercise: Exercise, cases: list[Case]) -> Iterator[str]:
 def _shapes(exercise: Exercise, arguments: Arguments, got: Array, want: Array) -> Iterator[str]:
     """Yield which axis has another length, and that the order is wrong."""
     names = _names(exercise, want)
-    if got.ndim != want.ndim:
+    if got.ndim > want.ndim:
+        for k in range(got.ndim):
+            if got.shape[:k] + got.shape[k + 1 :] == want.shape:
+                yield f"Axis {k} of your result is one too many: add up along it earlier, or choose one of it."
+    if got.ndim == 0:
+        yield f"It returned one number; need one for each {' and '.join(names)}."
+    elif got.ndim != want.ndim:
+        for k, name in enumerate(names):
+            if want.shape[:k] + want.shape[k + 1 :] == got.shape:
+                yield f"There is no axis for the {name}: need ({', '.join(names)})."
         yield (
             f"The result needs the axes ({', '.join(names)})."
             if want.ndim

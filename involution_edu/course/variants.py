@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import copy
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 from textwrap import dedent
 from typing import Any
 
@@ -156,6 +157,11 @@ def _changes(definition: ast.FunctionDef, names: list[str]) -> Iterator[_Change]
     ]
     indices = {ast.unparse(e): e for t in tuples for e in t.elts if isinstance(e, ast.BinOp)}
     yield from _moved(definition)
+    loads = Counter(n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
+    for old, new in permutations(names, 2):
+        if loads[old] > 1:
+            renamed = [_Exchange({old: new}).visit(copy.deepcopy(line)) for line in definition.body]
+            yield _Change(definition, "body", renamed, f"`{new}` where `{old}` is right.")
     for node in reversed(nodes[1:]):  # what is deepest in the loops comes first
         for field, value in ast.iter_fields(node):
             if isinstance(value, ast.expr):
@@ -205,8 +211,8 @@ def _others(node: ast.expr, names: list[str]) -> Iterator[ast.expr]:
             if not isinstance(op, (ast.Add, ast.Mult)):
                 yield ast.BinOp(right, op, left)
             used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & set(names)
-            for pair in combinations(sorted(used), 2):
-                yield _Exchange(pair).visit(copy.deepcopy(node))
+            for a, b in combinations(sorted(used), 2):
+                yield _Exchange({a: b, b: a}).visit(copy.deepcopy(node))
         case ast.UnaryOp(operand=operand):
             yield operand
         case ast.IfExp(body=body):
@@ -227,13 +233,14 @@ def _others(node: ast.expr, names: list[str]) -> Iterator[ast.expr]:
 
 
 class _Exchange(ast.NodeTransformer):
-    """Two names exchanged."""
+    """Names that are read, replaced by others."""
 
-    def __init__(self, names: tuple[str, str]) -> None:
-        self.other = dict(zip(names, reversed(names), strict=True))
+    def __init__(self, other: dict[str, str]) -> None:
+        self.other = other
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.Name(self.other.get(node.id, node.id), node.ctx)
+        stored = isinstance(node.ctx, ast.Store)
+        return node if stored else ast.Name(self.other.get(node.id, node.id), node.ctx)
 
 
 def _moved(definition: ast.FunctionDef) -> Iterator[_Change]:
