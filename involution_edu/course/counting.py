@@ -123,6 +123,7 @@ PARAMETERS = Exercise(
         ("2 * C_r => C_r", "batch norm learns a weight and a bias: two for each reduced channel."),
         ("2 * C_r => 4 * C_r", "batch norm's running mean and variance are counted up, not learned: only 2 per channel."),
         (" + bias => ", "span has a bias."),
+        ("spanned, spanned => spanned, C // C_g", "the bias has K*K numbers for each group, one for each row of span."),
         ("reduce + => reduce + C_r +", "reduce has no bias: batch norm follows it."),
         ("(C // C_g) => 1", SPANNED),
         ("K * K => K", "a kernel has K*K numbers: K rows and K columns."),

@@ -26,6 +26,10 @@ IOU = Exercise(
         (f"{UNION} np.sum(a)", "you divided by the area of a; divide by the union."),
         (f"{UNION} np.sum(b)", "you divided by the area of b; divide by the union."),
         (" / union => ", "that is the number of shared pixels; divide by the union."),
+        (f"{UNION} (np.sum(a) + np.sum(b)) / 2", "that is the Dice score, over the mean of the areas; divide by the union."),
+        (f"{UNION} min(np.sum(a), np.sum(b))", "you divided by the smaller area; divide by the union."),
+        (f"{UNION} a.size", "you divided by the number of all pixels; divide by the union."),
+        ("np.sum(a & b) => np.sum(a == b)", "a == b counts pixels that neither has, too; the intersection is a & b."),
         ("a | b => a ^ b", "a ^ b leaves the shared pixels out; the union is a | b."),
         ("np.sum(a & b) / union) if union else np.nan => np.mean(a == b))", "that counts pixels that neither has, too: it is the accuracy."),
         ("np.nan => 0.0", "two empty masks have no union to divide by: return NaN, not 0."),
@@ -71,6 +75,8 @@ def _nms(boxes: Array, scores: Array, threshold: float) -> Array:
 
 def _candidates(rng: np.random.Generator) -> Cases:
     chain = [[1, 0, 5, 4], [0, 0, 4, 4], [2, 0, 6, 4], [2, 0, 6, 2]]
+    apart = [[0, 0, 4, 4], [8, 8, 12, 12], [20, 0, 24, 4]]  # without a common row or column
+    yield np.array(apart), np.array([2, 3, 1]) / 10, 0.5
     yield np.array(chain), np.array([6, 7, 5, 8]) / 10, 0.5
     for M, threshold in ((5, 0.5), (12, 0.25), (20, 0.5)):
         boxes = np.hstack([low := rng.integers(5, size=(M, 2)), low + rng.integers(3, 6, (M, 2))])
@@ -86,6 +92,8 @@ NMS = Exercise(
         ("boxes[kept] => boxes[list(order[:n])]", "a box that was dropped drops no other: compare with the kept ones only."),
         ("boxes[kept] => boxes[kept[:1]]", "compare with every kept box, not with the best alone."),
         ("boxes[kept] => boxes[kept[-1:]]", "compare with every kept box, not with the last one alone."),
+        (").all() => ).any() or not kept", "a box stays if *all* kept ones overlap little, not any."),
+        (f"{RESULT}([k for k in order if scores[k] > threshold])", "threshold is for the overlap of two boxes, not for scores."),
         ("-scores => scores", "argsort sorts upwards; start with the highest score: np.argsort(-scores)."),
         (f"{ORDER}.tolist() => list(range(len(scores)))", "take the boxes by falling score, not as they stand."),
         (f'{ORDER} => np.argsort(scores, kind="stable")[::-1]', f"of equal scores the lower index is first: {ORDER}."),

@@ -19,8 +19,8 @@ def _generate(x: Array, reduce: Array, span: Array, bias: Array, G: int, K: int)
 
 
 def _generators(rng: np.random.Generator) -> Cases:
-    for N, C, H, W, G, K in ((1, 2, 2, 3, 1, 3), *SHAPES[1:4]):
-        numbers: Any = integers if C == 2 else lambda rng, *shape: rng.standard_normal(shape)
+    for N, C, H, W, G, K in ((1, 3, 2, 3, 1, 3), *SHAPES[1:4]):
+        numbers: Any = integers if C == 3 else lambda rng, *shape: rng.standard_normal(shape)
         reduced = max(2, C // 2)
         sizes = (N, C, H, W), (reduced, C), (G * K * K, reduced), (G * K * K,)
         yield (*(numbers(rng, *shape) for shape in sizes), G, K)
@@ -87,6 +87,7 @@ AS_DEPTHWISE = Exercise(
         ("[span, bias] => [span + bias[:, None], 0 * bias]",
          "weight in span is multiplied by the features; the kernel shall not depend on them."),
         ("np.zeros( => np.ones(", "span is multiplied by the features; the kernel shall not depend on them: zeros."),
+        ("[span, bias] => [bias, span]", "span comes first, then bias: you exchanged them."),
         ("[span, bias] => [bias]", "span is missing: return both, np.column_stack([span, bias])."),
         ("weight.reshape => weight[:, ::-1, ::-1].reshape", "do not turn the kernel: tap (0, 0) is first."),
         ("weight.reshape => weight.swapaxes(1, 2).reshape",
@@ -119,6 +120,10 @@ BLUR_DARK = Exercise(
          "that blurs the bright pixels: where the reduced feature is 0, the kernel is the bias."),
         (") - bias => ) ; [span, bias] => [span, span]",
          "that blurs every pixel: where the reduced feature is 0, the kernel is the bias alone."),
+        ("np.full(K * K, 1 / K**2) => (1 - bias) / (K**2 - 1)", "the pixel itself is in its window: the mean is over K*K pixels."),
+        ("np.full(K * K, 1 / K**2) => (1 - bias) / K**2", "the pixel itself is in its window: the mean is over K*K pixels."),
+        (") - bias => ) ; [span, bias] => [span, 0 * bias]", "without a bias, pixels that are not dark become 0."),
+        ("[span, bias] => [bias, span]", "span comes first, then bias: you exchanged them."),
         ("[span, bias] => [span, 0 * bias]", "without a bias, pixels that are not dark become 0."),
         ("1 / K**2 => 1", "these are ones: a mean needs 1 / K**2 at each tap."),
         ("1 / K**2 => 1 / K", "a window has K**2 pixels, not K."),

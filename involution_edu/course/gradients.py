@@ -7,7 +7,7 @@ import numpy as np
 from ..arrays import Array
 from .exercise import Arguments, Cases, Drawing, Exercise, Index, table
 from .operators import PIXELS, SHAPES, integers, operands
-from .windows import EDGES, GROUPS, KERNELS, STARTS, SUMS, TURNS, over_group, windows  # noqa: F401
+from .windows import CHANNELS, EDGES, GROUPS, KERNELS, STARTS, SUMS, TURNS, windows
 
 
 def _gradients(rng: np.random.Generator) -> Cases:
@@ -61,9 +61,9 @@ BACKWARD_INPUT = Exercise(
         (COLLECT.replace("=> dy", "=> x"), "that is y; dx sends dy back through the same products."),
         ("dy[n, c, i, j] => dy[n, c, i, j] * x[n, c, i, j]", "x is one factor too many: kernel * dy is enough."),
         ("+= => =", "= replaces what was there; a pixel is read by many outputs: add with +=."),
-        ("return dx => return over_group(dx, G)", "you summed over the channels of the group; dx has a number for each channel."),
-        ("return dx => return over_group(dx, 1)", "you summed over all channels; dx has a number for each channel."),
-        *KERNELS[:2], *GROUPS, *TURNS, *SUMS[2:],
+        ("i in range(H) => i in range(H)[::-1] ; j in range(W) => j in range(W)[::-1] ; += => =",
+         "= replaces what was there; a pixel is read by many outputs: add with +=."),
+        *KERNELS[:2], *GROUPS, *CHANNELS, *TURNS, *SUMS[2:],
         *[(how, hint.replace("you read", "you added to")) for how, hint in EDGES],
         (STARTS[0][0], "the margin is p wide on each side: cut it off with [p : p + H], and h = i + u - p."),
         *STARTS[1:],
@@ -130,7 +130,7 @@ def _generate_backward(dkernel: Array, x: Array, reduce: Array, span: Array) -> 
 
 
 def _generators(rng: np.random.Generator) -> Cases:
-    for N, C, H, W, G, K in ((1, 2, 2, 3, 1, 3), *SHAPES[1:4]):
+    for N, C, H, W, G, K in ((1, 3, 2, 3, 1, 3), *SHAPES[1:4]):
         C_r = max(2, C // 2)
         sizes = (N, G, K, K, H, W), (N, C, H, W), (C_r, C), (G * K * K, C_r)
         yield tuple(rng.standard_normal(size) for size in sizes)
@@ -201,6 +201,7 @@ BATCH_NORM_BACKWARD = Exercise(
         ("x.var(axes, keepdims=True) => x.var(axes, keepdims=True, ddof=1)",
          "batch norm divides by M, not by M - 1: x.var without ddof."),
         ("keepdims=True)) / std => keepdims=True))", "x_hat is (x - mean) / std; you left out / std."),
+        ("x_hat = => x_hat = weight[:, None, None] *", "x_hat is x normalised, before it is multiplied by weight."),
         ("(0, 2, 3) => (2, 3)", "the mean is over the images of the batch, too: axes (0, 2, 3)."),
         ("(0, 2, 3) => (1,)", "the mean is over images and pixels, axes (0, 2, 3), not channels."),
         ("(0, 2, 3) => (0, 1, 2, 3)", "every channel has its own mean: axes (0, 2, 3)."),

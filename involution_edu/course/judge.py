@@ -234,7 +234,8 @@ def hints(exercise: Exercise, outcomes: list[Outcome]) -> Iterator[str]:
     """Yield what is likely to be wrong: known mistakes first, then what can be said in general."""
     known = [o for o in outcomes if o.error is None and o.got is not None]
     wrong = next((o for o in known if not o.right), None)
-    if wrong is None:
+    if wrong is None:  # every wrong case raised: what raises the same, word for word
+        yield from _known(exercise, outcomes) or _variant(exercise, outcomes)
         return
     if fits(wrong.got, wrong.want):  # another shape, as where a slice is cut off, is like an error
         known = [o for o in known if fits(o.got, o.want)]
@@ -246,6 +247,7 @@ def hints(exercise: Exercise, outcomes: list[Outcome]) -> Iterator[str]:
         lambda: _variant(exercise, [wrong, *outcomes]),
         lambda: _known(exercise, [wrong, *known]),
         lambda: _variant(exercise, [wrong, *known]) if len(known) < len(outcomes) else (),
+        lambda: inputs.describe(exercise, cases) if several else (),
         lambda: _two(exercise, [wrong, *known]),
         lambda: mechanisms.describe(exercise, cases),
         lambda: inputs.describe(exercise, cases),
@@ -261,11 +263,12 @@ def hints(exercise: Exercise, outcomes: list[Outcome]) -> Iterator[str]:
 
 def _explains(answer: Function, outcomes: list[Outcome]) -> bool:
     """Return whether a wrong answer gives, or raises, what the learner's did in these cases."""
+    raised = all(case.right or case.error for case in outcomes)  # nothing else to go by
     for case in outcomes:
         try:
             got = answer(*copy.deepcopy(case.arguments))
-        except Exception:  # noqa: BLE001 - a mistake need not work in every case
-            if case.error is None:
+        except Exception as error:  # noqa: BLE001 - a mistake need not work in every case
+            if case.error is None or (raised and str(error) != str(case.error)):
                 return False
         else:
             if case.error is not None or not same(case.got, got):

@@ -78,6 +78,7 @@ PIXEL_OF_THREAD = Exercise(
         ("t // W % H, t % W => t % W, t // W % H", "i is the row and j the column: you returned them in the other order."),
         ("t // W % H => t // W", "rows start again with each channel: take them modulo H."),
         ("t // W % H => t % (H * W) // H", "a row has W threads: the row is t % (H*W) // W."),
+        ("t // W % H => t % (H * W)", "that is the number of the pixel in its channel; its row is t % (H*W) // W."),
         (") % C => )", "channels start again with each image: take them modulo C."),
         ("t // (C * H * W) => 0", "there are more images than one: n is t // (C*H*W)."),
         ("t // (H * W) % C, t // W % H, t % W => t % C, t // (C * W) % H, t // C % W",

@@ -208,8 +208,8 @@ def _other_order(names: tuple[str, ...], got: Array, want: Array) -> Iterator[st
                 if np.unique(y).size > 1 and same(x, y):
                     yield f"Each number stands {by} too {forth} along {names[axis]}."
 
-    for by in range(1 - max(want.shape, default=1), max(want.shape, default=0)):
-        rolled = np.roll(want, (by, by), (-2, -1)) if by and n > 1 else want
+    for by in range(1 - max(want.shape), max(want.shape)) if n > 1 else ():
+        rolled = np.roll(want, (by, by), (-2, -1)) if by and min(want.shape[-2:]) > 2 else want
         if not same(rolled, want) and same(got, rolled):
             yield f"It is rolled along {names[-2]} and {names[-1]}: an index below 0 counts from the end."
 
@@ -335,7 +335,7 @@ def _shapes(exercise: Exercise, arguments: Arguments, got: Array, want: Array) -
         for k in range(got.ndim):
             if got.shape[:k] + got.shape[k + 1 :] == want.shape:
                 yield f"Axis {k} of your result is one too many: add up along it earlier, or choose one of it."
-    if got.ndim == 0:
+    if got.ndim == 0 < want.ndim:
         yield f"It returned one number; need one for each {' and '.join(names)}."
     elif got.ndim != want.ndim:
         for k, name in enumerate(names):

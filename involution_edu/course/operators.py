@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arrays import Array
 from .exercise import Arguments, Cases, Drawing, Exercise, Index, table
-from .windows import EDGES, GROUPS, KERNELS, STARTS, SUMS, TURNS, over_group, windows  # noqa: F401
+from .windows import CHANNELS, EDGES, GROUPS, KERNELS, STARTS, SUMS, TURNS, windows
 
 SHAPES = (  # N, C, H, W, G, K
     (1, 1, 3, 4, 1, 3),
@@ -111,18 +111,13 @@ INVOLUTION = Exercise(
     operands,
     table(
         _involution,
-        ("return y => return over_group(y, G)", "you summed over the channels of the group; sum over the window only."),
-        ("return y => return over_group(y, 1)",
-         "you summed over all channels; sum over the window only. Each channel has its own output."),
-        ("return y => return over_group(y, G) / C_g",
-         "you took the mean over the channels of the group; each channel has its own output."),
         ("c in range(C) => c in range(C_g)", "only the first group is computed: channel r of group g is g*C_g + r."),
         ("return y => return y / K**2", "you took the mean of the products; it is their sum."),
         ("v, i, j] => v, i, j] / np.exp(kernel)[n, c // C_g, :, :, i, j].sum() ; kernel[n, c // C_g, u => np.exp(kernel)[n, c // C_g, u",
          "you normalised the kernel with softmax; involution uses it as it is."),
         ("y[n, c, i, j] => y[n, c, h, w] ; x[n, c, h, w] => x[n, c, i, j]",
          "you sent x[i, j] to the pixels of its window; output (i, j) collects from its window."),
-        *KERNELS, *GROUPS, *TURNS, *SUMS, *EDGES, *STARTS,
+        *KERNELS, *GROUPS, *CHANNELS, *TURNS, *SUMS, *EDGES, *STARTS,
     ),
     PIXELS,
     picture=_draw_involution,
@@ -175,7 +170,7 @@ WINDOW_OF = Exercise(
     _places,
     table(
         _window_of,
-        *EDGES[:-1], *STARTS,
+        *EDGES[:-1], *STARTS, *SUMS[2:4],
         ("return window => i, j = max(i - p, 0), max(j - p, 0); return x[i : i + K, j : j + K]",
          "at the edge a slice of x is cut off: pad x with p zeros on each side first."),
         ("return window => return x[i - p : i - p + K, j - p : j - p + K]",
@@ -215,6 +210,9 @@ ONE_OUTPUT = Exercise(
     table(
         _one_output,
         ("x[n, c, h, w] => x[n, :, h, w].sum()", "you summed over all channels; the output has only channel c."),
+        ("x[n, c, h, w] => x[n, c // C_g * C_g :][:C_g, h, w].sum()",
+         "you summed over the channels of the group; the output has only channel c."),
+        ("x[n, c, h, w] => (np.pad(x[n, c], p)[i : i + K, j : j + K])[v].sum()", "@ is the matrix product; multiply element by element, with *."),
         ("return total => return total / K**2", "you took the mean of the products; it is their sum."),
         *KERNELS, *GROUPS, *TURNS, *SUMS, *EDGES[:-1], *STARTS,
     ),
@@ -253,6 +251,7 @@ REPAINTED = Exercise(
         (f"{REACH} => abs(i - h) + abs(j - w) <= p", "a window is a square: rows and columns are compared with p one by one."),
         (f"{REACH} => i in range(H)[h - p : h + p + 1] and j in range(W)[w - p : w + p + 1]",
          "a slice that starts below 0 counts from the end: start at max(h - p, 0)."),
+        ("h, w] = 2 => h, w] += 2", "the mark of (h, w) itself is 2, not 1 + 2: store it with =."),
         ("h, w] = 2 => h, w] = 0", "output (h, w) changes, too: 2 there."),
     ),
     ("row", "column"),

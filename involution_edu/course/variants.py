@@ -157,11 +157,6 @@ def _changes(definition: ast.FunctionDef, names: list[str]) -> Iterator[_Change]
     ]
     indices = {ast.unparse(e): e for t in tuples for e in t.elts if isinstance(e, ast.BinOp)}
     yield from _moved(definition)
-    loads = Counter(n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
-    for old, new in permutations(names, 2):
-        if loads[old] > 1:
-            renamed = [_Exchange({old: new}).visit(copy.deepcopy(line)) for line in definition.body]
-            yield _Change(definition, "body", renamed, f"`{new}` where `{old}` is right.")
     for node in reversed(nodes[1:]):  # what is deepest in the loops comes first
         for field, value in ast.iter_fields(node):
             if isinstance(value, ast.expr):
@@ -174,6 +169,11 @@ def _changes(definition: ast.FunctionDef, names: list[str]) -> Iterator[_Change]
                     range(len(value)), indices.values() if node in tuples else ()
                 ):
                     yield _Change(node, field, [*value[:k], index, *value[k + 1 :]])
+    loads = Counter(n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
+    for old, new in permutations(names, 2):
+        if loads[old] > 1:
+            renamed = [_Exchange({old: new}).visit(copy.deepcopy(line)) for line in definition.body]
+            yield _Change(definition, "body", renamed, f"`{new}` where `{old}` is right.")
 
 
 def _quoted(node: ast.AST) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..arrays import Array
@@ -17,12 +15,6 @@ def windows(x: Array, K: int) -> Array:
     padded = np.pad(x, (*[(0, 0)] * (x.ndim - 2), (p, p), (p, p)))
     taps = [padded[..., u : u + H, v : v + W] for u in range(K) for v in range(K)]
     return np.stack(taps, -3).reshape(*x.shape[:-2], K, K, H, W)
-
-
-def over_group(y: Array, G: int, reduce: Any = np.sum) -> Array:
-    """Return y (N, C, H, W) with the sum over the channels of a group in each of them."""
-    parts = y.reshape(len(y), G, -1, *y.shape[2:])
-    return np.broadcast_to(reduce(parts, axis=2, keepdims=True), parts.shape).reshape(y.shape)
 
 
 TEST = "0 <= h < H and 0 <= w < W"
@@ -53,7 +45,13 @@ GROUPS: Rows = (
     ("c // C_g => c % G", "you used group c % G; a group has adjacent channels, so it is c // C_g."),
     ("c // C_g => c % C_g % G", "you used c % C_g; that is the channel's number in its group, which is c // C_g."),
     ("c // C_g => min(c // G, G - 1)", "you used group c // G; divide by the channels in a group, C_g = C / G."),
+    ("c // C_g => c", "kernel has G groups, not C channels: index it with c // C_g."),
     ("c // C_g => 0", "you used the first group's kernel for all groups."),
+)  # fmt: skip
+CHANNELS: Rows = tuple(
+    (f"c in range(C) => g, c in [(g, {c}) for g in range(G) for m in range(C_g)] ; c // C_g => g",
+     "channel m of group g is g*C_g + m: a group before it has C_g channels.")
+    for c in ("g * G + m", "g + m")
 )  # fmt: skip
 TURNS: Rows = (
     ("u, v, i, j] => K - 1 - u, K - 1 - v, i, j]",
