@@ -20,8 +20,7 @@ UNION = "np.sum(a | b) =>"
 IOU = Exercise(
     "iou", "iou(a, b) -> intersection over union of two masks (H, W) of bool; NaN if both are empty.", _iou,
     lambda rng: ((rng.random((H, W)) < p, rng.random((H, W)) < p) for H, W, p in ((3, 4, 0.6), (5, 3, 0.3), (6, 5, 0.8), (2, 3, 0))),
-    table(
-        _iou,
+    table(_iou,
         (f"{UNION} np.sum(a) + np.sum(b)", "the sum of the areas counts shared pixels twice; the union, once."),
         (f"{UNION} np.sum(a)", "you divided by the area of a; divide by the union."),
         (f"{UNION} np.sum(b)", "you divided by the area of b; divide by the union."),
@@ -51,8 +50,7 @@ LAST = "w // W] += => w // W] = dcoarse[:, i * h // H, j * w // W] +"
 TOP_DOWN_BACKWARD = Exercise(
     "top_down_backward", "top_down_backward(dfine, dcoarse) -> the gradient of coarse (C, h, w), which is a level and is added to the fine one.", _top_down_backward,
     lambda rng: ((integers(rng, 2, H, W), integers(rng, 2, h, w)) for H, W, h, w in ((4, 4, 2, 2), (5, 3, 3, 2), (4, 7, 2, 3), (6, 3, 2, 3))),
-    table(
-        _top_down_backward,
+    table(_top_down_backward,
         ("dfine[:, i, j] => dfine[:, i, j] / sum(k * h // H == i * h // H for k in range(H)) / sum(k * w // W == j * w // W for k in range(W))", "you took the mean of the pixels that read a number; their gradients add up."),
         (f"i in range(H) => i in range(H)[::-1] ; j in range(W) => j in range(W)[::-1] ; {LAST}", "you took the top left pixel of each patch; all that read the number count."),
         (LAST, "only the last pixel of each patch is left: += with a repeated index adds once; use loops or np.add.at."),
@@ -76,8 +74,8 @@ def _nms(boxes: Array, scores: Array, threshold: float) -> Array:
 def _candidates(rng: np.random.Generator) -> Cases:
     chain = [[1, 0, 5, 4], [0, 0, 4, 4], [2, 0, 6, 4], [2, 0, 6, 2]]
     apart = [[0, 0, 4, 4], [8, 8, 12, 12], [20, 0, 24, 4]]  # without a common row or column
-    yield np.array(apart), np.array([2, 3, 1]) / 10, 0.5
     yield np.array(chain), np.array([6, 7, 5, 8]) / 10, 0.5
+    yield np.array(apart), np.array([2, 3, 1]) / 10, 0.5
     for M, threshold in ((5, 0.5), (12, 0.25), (20, 0.5)):
         boxes = np.hstack([low := rng.integers(5, size=(M, 2)), low + rng.integers(3, 6, (M, 2))])
         yield boxes, rng.integers(1, 10, M) / 10, threshold
@@ -86,9 +84,7 @@ def _candidates(rng: np.random.Generator) -> Cases:
 ORDER, RESULT = 'np.argsort(-scores, kind="stable")', "return np.array(kept) => return np.array"
 NMS = Exercise(
     "nms", "nms(boxes, scores, threshold) -> indices of the boxes that stay, by falling score, of equal scores the lower index first.", _nms, _candidates,
-    table(
-        _nms,
-        (f"{RESULT}(kept[:1])", "you kept the best box only; keep one for each object."),
+    table(_nms,
         ("boxes[kept] => boxes[list(order[:n])]", "a box that was dropped drops no other: compare with the kept ones only."),
         ("boxes[kept] => boxes[kept[:1]]", "compare with every kept box, not with the best alone."),
         ("boxes[kept] => boxes[kept[-1:]]", "compare with every kept box, not with the last one alone."),

@@ -50,13 +50,9 @@ def _draw_backward_input(arguments: Arguments, index: Index) -> Drawing:
 
 COLLECT = "dx[n, c, h, w] += => dx[n, c, i, j] += ; dy[n, c, i, j] => dy[n, c, h, w]"
 BACKWARD_INPUT = Exercise(
-    "backward_input",
-    "backward_input(dy, x, kernel) -> dx: the gradient of y = involution(x, kernel) with respect "
-    "to x.",
-    _backward_input,
-    _gradients,
-    table(
-        _backward_input,
+    "backward_input", "backward_input(dy, x, kernel) -> dx: the gradient of y = involution(x, kernel) with respect "
+    "to x.", _backward_input, _gradients,
+    table(_backward_input,
         (COLLECT, "each output sends dy back with its own kernel: dx[h, w] += kernel[u, v, i, j] * dy[i, j]."),
         (COLLECT.replace("=> dy", "=> x"), "that is y; dx sends dy back through the same products."),
         ("dy[n, c, i, j] => dy[n, c, i, j] * x[n, c, i, j]", "x is one factor too many: kernel * dy is enough."),
@@ -99,13 +95,9 @@ def _draw_backward_kernel(arguments: Arguments, index: Index) -> Drawing:
 
 
 BACKWARD_KERNEL = Exercise(
-    "backward_kernel",
-    "backward_kernel(dy, x, kernel) -> dkernel: the gradient of y = involution(x, kernel) with "
-    "respect to kernel.",
-    _backward_kernel,
-    _gradients,
-    table(
-        _backward_kernel,
+    "backward_kernel", "backward_kernel(dy, x, kernel) -> dkernel: the gradient of y = involution(x, kernel) with "
+    "respect to kernel.", _backward_kernel, _gradients,
+    table(_backward_kernel,
         ("if 0 => if c % C_g == 0 and 0", "you used one channel of each group; all C_g share the kernel: add them up."),
         ("+= => =", "= keeps the last channel of each group; all C_g share the kernel: add with +=."),
         ("return dkernel => return dkernel / C_g", "you took the mean over the channels of a group; it is the sum."),
@@ -138,24 +130,18 @@ def _generators(rng: np.random.Generator) -> Cases:
 
 ROWS = "dkernel.reshape"
 GENERATE_BACKWARD = Exercise(
-    "generate_backward",
-    "generate_backward(dkernel, x, reduce, span) -> dx_generate (N, C, H, W): dkernel (N, G, K, K, H, W) "
-    "back through span (G*K*K, C_r), ReLU and reduce (C_r, C).",
-    _generate_backward,
-    _generators,
-    table(
-        _generate_backward,
+    "generate_backward", "generate_backward(dkernel, x, reduce, span) -> dx_generate (N, C, H, W): dkernel (N, G, K, K, H, W) "
+    "back through span (G*K*K, C_r), ReLU and reduce (C_r, C).", _generate_backward, _generators,
+    table(_generate_backward,
         (" * (z > 0) => ", "ReLU is missing: where reduce @ x is not positive, no gradient passes."),
-        ("dz * (z > 0) => np.maximum(dz, 0)",
-         "ReLU looks at the number that went forward, reduce @ x, not at the gradient's sign."),
+        ("dz * (z > 0) => np.maximum(dz, 0)", "ReLU looks at the number that went forward, reduce @ x, not at the gradient's sign."),
         ("(z > 0) => np.maximum(z, 0)", "multiply by the slope of ReLU, 1 or 0, not by its value."),
         ("z > 0 => z <= 0", "ReLU lets the gradient pass where reduce @ x is positive; you have it the other way round."),
         ("dz * (z > 0))) => dz)) * (x > 0)", "ReLU stands behind reduce: look at the sign of reduce @ x, not of x."),
         ("np.asarray(np.einsum(\"dc,ndhw->nchw\", reduce, dz * (z > 0))) => dz * (z > 0)",
          "that is the gradient of the reduced numbers; go on back through reduce, to x."),
         ("dc,ndhw->nchw => cd,ndhw->nchw", "going back, reduce is transposed: dx[c] sums reduce[d, c] * dz[d] over d."),
-        (f"{ROWS} => dkernel.transpose(0, 2, 3, 1, 4, 5).reshape",
-         "you flattened dkernel as (K, K, G); span's row o is (g*K + u)*K + v."),
+        (f"{ROWS} => dkernel.transpose(0, 2, 3, 1, 4, 5).reshape", "you flattened dkernel as (K, K, G); span's row o is (g*K + u)*K + v."),
         (f"{ROWS} => dkernel.swapaxes(2, 3).reshape", TURNS[1][1]),
         (f"{ROWS} => dkernel[:, :, ::-1, ::-1].reshape", TURNS[0][1]),
         (f"{ROWS} => (dkernel * (np.arange(dkernel.shape[1]) == 0)[:, None, None, None, None]).reshape",
@@ -184,22 +170,16 @@ def _batches(rng: np.random.Generator) -> Cases:
 
 MEAN, ALONG = " - g.mean(axes, keepdims=True)", "(g * x_hat).mean("
 BATCH_NORM_BACKWARD = Exercise(
-    "batch_norm_backward",
-    "batch_norm_backward(dy, x, weight, eps) -> dx in training mode: mean and variance are those of x "
-    "(N, C, H, W) in each channel.",
-    _batch_norm_backward,
-    _batches,
-    table(
-        _batch_norm_backward,
+    "batch_norm_backward", "batch_norm_backward(dy, x, weight, eps) -> dx in training mode: mean and variance are those of x "
+    "(N, C, H, W) in each channel.", _batch_norm_backward, _batches,
+    table(_batch_norm_backward,
         (f"{MEAN} - along => ", "this takes mean and std as fixed numbers; in training mode they depend on x, too."),
         (f"{MEAN} => ", "the mean depends on x: subtract mean(g)."),
         (" - along => ", "std depends on x: subtract x_hat * mean(g * x_hat)."),
-        (f"g.mean( => g.sum( ; {ALONG} => (g * x_hat).sum(",
-         "you subtracted sums; they are means over the M elements of a channel."),
+        (f"g.mean( => g.sum( ; {ALONG} => (g * x_hat).sum(", "you subtracted sums; they are means over the M elements of a channel."),
         ("- along) / std => - along) / std**2", "divide by std, not by the variance."),
         ("np.sqrt(x.var(axes, keepdims=True) + eps) => np.sqrt(x.var(axes, keepdims=True)) + eps", "std is sqrt(var + eps)."),
-        ("x.var(axes, keepdims=True) => x.var(axes, keepdims=True, ddof=1)",
-         "batch norm divides by M, not by M - 1: x.var without ddof."),
+        ("x.var(axes, keepdims=True) => x.var(axes, keepdims=True, ddof=1)", "batch norm divides by M, not by M - 1: x.var without ddof."),
         ("keepdims=True)) / std => keepdims=True))", "x_hat is (x - mean) / std; you left out / std."),
         ("x_hat = => x_hat = weight[:, None, None] *", "x_hat is x normalised, before it is multiplied by weight."),
         ("(0, 2, 3) => (2, 3)", "the mean is over the images of the batch, too: axes (0, 2, 3)."),
