@@ -89,7 +89,8 @@ NMS = Exercise(
         ("boxes[kept] => boxes[kept[:1]]", "compare with every kept box, not with the best alone."),
         ("boxes[kept] => boxes[kept[-1:]]", "compare with every kept box, not with the last one alone."),
         (").all() => ).any() or not kept", "a box stays if *all* kept ones overlap little, not any."),
-        (f"{RESULT}([k for k in order if scores[k] > threshold])", "threshold is for the overlap of two boxes, not for scores."),
+        ("scores above threshold", lambda boxes, scores, threshold: [
+            k for k in np.argsort(-scores, kind="stable") if scores[k] > threshold], "threshold is for the overlap of two boxes, not for scores."),
         ("-scores => scores", "argsort sorts upwards; start with the highest score: np.argsort(-scores)."),
         (f"{ORDER}.tolist() => list(range(len(scores)))", "take the boxes by falling score, not as they stand."),
         (f'{ORDER} => np.argsort(scores, kind="stable")[::-1]', f"of equal scores the lower index is first: {ORDER}."),

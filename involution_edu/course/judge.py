@@ -27,7 +27,8 @@ ERRORS = {
     "out of bounds": "An index went beyond the array: is the edge tested, and each index on its axis?",
     "could not be broadcast": "The shapes do not fit: print both before this line. Was a slice cut off at "
     "the edge (pad first), or is an axis missing (add it with [:, None, None])?",
-    "matmul: Input operand": "@ is a matrix product; * multiplies element by element.",
+    "matmul: Input operand": "@ adds up along the last axis of one and the last but one of the other: print "
+    "both shapes. einsum adds up along any axis; * multiplies element by element.",
     "shapes": "The shapes do not fit: print them before this line.",
     "cannot reshape": "A reshape keeps the number of elements: print the shape before this line.",
     "too many indices": "The array has fewer axes than the index: print its shape.",
@@ -235,7 +236,7 @@ def hints(exercise: Exercise, outcomes: list[Outcome]) -> Iterator[str]:
     known = [o for o in outcomes if o.error is None and o.got is not None]
     wrong = next((o for o in known if not o.right), None)
     if wrong is None:  # every wrong case raised: what raises the same, word for word
-        yield from _known(exercise, outcomes) or _variant(exercise, outcomes)
+        yield from _known(exercise, outcomes)
         return
     if fits(wrong.got, wrong.want):  # another shape, as where a slice is cut off, is like an error
         known = [o for o in known if fits(o.got, o.want)]

@@ -156,7 +156,7 @@ def _other_shape(names: tuple[str, ...], got: Array, want: Array) -> Iterator[st
                 parts = got.reshape(*got.shape[:k], need, n // need, *got.shape[k + 1 :])
                 if same(parts.sum(k + 1), want):
                     yield f"Along {names[k]}, {n} numbers should be added up in {need} groups."
-            for text, blocks in _blocks(want, k):
+            for text, blocks in _blocks(want, k) if want.ndim > 1 else ():
                 if 0 < n < need and same(
                     got, blocks[_at(blocks, (k,), slice(None, None, need // n))]
                 ):

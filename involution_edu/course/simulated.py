@@ -121,7 +121,8 @@ def check(answer: Callable[..., Any]) -> Score:
         return Score(False, f"{begin}it was stopped after {SECONDS} s: {slow}")
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["the simulator ended without a message"]
-        return Score(False, begin + lines[-1])
+        place = lines[-1].replace("ctaid=", "blockIdx ").replace("tid=", "threadIdx ")
+        return Score(False, begin + place)
     found = json.loads(done.stdout.splitlines()[-1])
     if found["wrong"]:
         with np.errstate(all="ignore"):
@@ -147,13 +148,14 @@ def _operands() -> tuple[Array, Array]:
 def _hints(y: Array, writes: Array) -> Iterator[str]:
     """Yield what is likely to be wrong with numbers that were written."""
     x, kernel = _operands()
-    arguments = x[None].astype(float), kernel[None, None].astype(float)
-    case = Outcome(arguments, INVOLUTION.right(*arguments), np.where(writes[None] > 0, y, 0))
+    arguments = x[None, :2].astype(float), kernel[None, None].astype(float)  # two channels: soon
+    got = np.where(writes[None, :2] > 0, y[:, :2], 0)
+    case = Outcome(arguments, INVOLUTION.right(*arguments), got)
     if not writes.any():
         return
     if not writes.all():
         yield from where(INVOLUTION, [(case.arguments, case.got, case.want)])
-        yield "Does each output have its thread? threadIdx.x is the column, threadIdx.y the row."
+        yield "Does each output have its thread? blockIdx.x and threadIdx.x are columns, .y rows."
     elif np.isnan(y).any():
         yield "The likely mistake: shared memory was read before it was written: wait at a barrier,"
         yield "cuda.syncthreads(). A tile has more places than threads: is each of them written, zeros"
@@ -271,7 +273,7 @@ def main() -> None:
         reference = _arrays(x[None], kernel[None, None])
         score, _ = _launch(made, grid, block, reference, (1, 1), (K // 2, K // 2), (1, 1))
         times = [a.reads.sum() / b.reads.sum() for a, b in zip(arrays[:2], reference, strict=False)]
-        wrong = _wasted(*times, yours[2]) if version != "v1" else ""
+        wrong = _wasted(times[0], times[1], yours[2]) if version != "v1" else ""
     found = {"wrong": wrong, "yours": yours, "ours": score, "reads": arrays[0].reads[0].tolist()}
     sys.stdout.write("\n" + json.dumps(found | {"y": y.tolist(), "writes": writes.tolist()}))
 

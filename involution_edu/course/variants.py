@@ -211,8 +211,8 @@ def _others(node: ast.expr, names: list[str]) -> Iterator[ast.expr]:
             if not isinstance(op, (ast.Add, ast.Mult)):
                 yield ast.BinOp(right, op, left)
             used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & set(names)
-            for a, b in combinations(sorted(used), 2):
-                yield _Exchange({a: b, b: a}).visit(copy.deepcopy(node))
+            for m, n in combinations(sorted(used), 2):
+                yield _Exchange({m: n, n: m}).visit(copy.deepcopy(node))
         case ast.UnaryOp(operand=operand):
             yield operand
         case ast.IfExp(body=body):
