@@ -40,7 +40,6 @@ OUTPUT_SIZE = Exercise(
         ("return (H => return round((H ; // s + 1 => / s + 1)", "the last stride may not fit, and then gives no output: round down, with //."),
         ("return (H => return -(-(H ; // s => // s)", "you rounded up; the last stride may not fit, and then gives no output."),
         ("+ 1)) // s + 1 => + 1) + 1) // s", "the + 1 comes after the division: (...) // s + 1."),
-        (f"(H + 2 * p - {SPAN}) // s => H + 2 * p - {SPAN} // s", "// binds before + and -: put H + 2*p - span in brackets."),
         (f"(H + 2 * p - {SPAN}) // s + 1 => -(-H // s)", "that is the size with 'same' padding, whatever K, p and d are; use them."),
     ),
 )  # fmt: skip
@@ -78,7 +77,6 @@ FULL_FILTER = Exercise(
     each_of((2, 3, 3, 2), (5, 6, 3, 1), (56, 48, 7, 4), (112, 112, 3, 2)),
     table(_full_filter,
         ("H * W * => ", "that is one kernel; every pixel has its own."),
-        (" * G => ", "every group has its own kernels."),
         ("K * K => K", TAPS),
         ("K * K * G => K * K * G * G", "a group has one kernel for all its channels: G kernels for each pixel, not G*G."),
         ("K * K => (K ^ 2)", XOR),

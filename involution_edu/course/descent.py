@@ -54,6 +54,7 @@ CROSS_ENTROPY_BACKWARD = Exercise(
         (f"{TOP} => logits.max(0)", "the largest logit is that of each image (axis 1), not of each class."),
         (f" / {SUM} => ", "a softmax divides exp by its sum over the classes."),
         (f"np.exp(logits - {TOP}) => logits", "the softmax takes exp of the logits first."),
+        (f"exp / {SUM} => np.log(exp / {SUM})", "that is the logarithm of the softmax; the gradient has the softmax itself."),
         (f"exp / {SUM} => 1 / (1 + np.exp(-logits))", "that is a sigmoid; a softmax divides exp by its sum."),
     ),
     ("image", "class"),

@@ -20,7 +20,6 @@ UNFOLD_BYTES = Exercise(
     table(_unfold_bytes,
         ("4 * => ", FLOAT32),
         ("4 * => 8 *", f"{FLOAT32[:-1]}; 8 are those of a float64."),
-        (" * K * K => ", "every pixel has K*K numbers in its window."),
         ("K * K => K", TAPS),
         ("H * W => (H - K + 1) * (W - K + 1)", "with 'same' padding there is a window for every pixel: H*W."),
         ("H * W => (H + K - 1) * (W + K - 1)", "the zeros around the image have no windows of their own: there are H*W."),
@@ -102,7 +101,6 @@ HALO = Exercise(
         ("return (rows + K - 1) * (columns + K - 1) / (rows * columns) => return K * K", "that is without sharing; a tile reads each number once."),
         ("(rows + K - 1) * (columns + K - 1) / => (rows * columns + (K - 1) * (rows + columns)) /",
          "the corners of the halo are missing: (rows + K - 1) * (columns + K - 1)."),
-        ("(rows * columns) => rows * columns", "a / rows * columns multiplies by columns: put rows * columns in brackets."),
     ),
 )  # fmt: skip
 

@@ -24,11 +24,11 @@ OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Pow: (ast.Mult, ast.BitXor),
     ast.MatMult: (ast.Mult,),
 }
-COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
+COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
+    ast.Lt: (ast.LtE, ast.GtE),
+    ast.LtE: (ast.Lt, ast.Gt),
+    ast.Gt: (ast.GtE, ast.LtE),
+    ast.GtE: (ast.Gt, ast.Lt),
 }
 METHODS = {"sum": "mean", "mean": "sum", "maximum": "minimum", "max": "min", "min": "max"}
 ONE = ast.Constant(1)
@@ -170,10 +170,12 @@ def _changes(definition: ast.FunctionDef, names: list[str]) -> Iterator[_Change]
                 ):
                     yield _Change(node, field, [*value[:k], index, *value[k + 1 :]])
     loads = Counter(n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
-    for old, new in permutations(names, 2):
+    for old, name in permutations(names, 2):
         if loads[old] > 1:
-            renamed = [_Exchange({old: new}).visit(copy.deepcopy(line)) for line in definition.body]
-            yield _Change(definition, "body", renamed, f"`{new}` where `{old}` is right.")
+            renamed = [
+                _Exchange({old: name}).visit(copy.deepcopy(line)) for line in definition.body
+            ]
+            yield _Change(definition, "body", renamed, f"`{name}` where `{old}` is right.")
 
 
 def _quoted(node: ast.AST) -> str:
@@ -185,7 +187,7 @@ def _quoted(node: ast.AST) -> str:
 def _lists(parts: list[Any], names: list[str]) -> Iterator[list[Any]]:
     """Yield lists with one part changed or left out, and with two parts exchanged."""
     for k, part in enumerate(parts):
-        others: list[Any] = [COMPARISONS[type(part)]()] if type(part) in COMPARISONS else []
+        others: list[Any] = [other() for other in COMPARISONS.get(type(part), ())]
         for other in others or (_others(part, names) if isinstance(part, ast.expr) else ()):
             yield [*parts[:k], other, *parts[k + 1 :]]
         if len(parts) > 1:
@@ -210,6 +212,10 @@ def _others(node: ast.expr, names: list[str]) -> Iterator[ast.expr]:
             yield from (ast.BinOp(left, new(), right) for new in OPERATORS.get(type(op), ()))
             if not isinstance(op, (ast.Add, ast.Mult)):
                 yield ast.BinOp(right, op, left)
+                if isinstance(left, ast.BinOp):  # brackets left out: a + b / c, a / b * c
+                    yield ast.BinOp(left.left, left.op, ast.BinOp(left.right, op, right))
+                if isinstance(right, ast.BinOp):
+                    yield ast.BinOp(ast.BinOp(left, op, right.left), right.op, right.right)
             used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & set(names)
             for m, n in combinations(sorted(used), 2):
                 yield _Exchange({m: n, n: m}).visit(copy.deepcopy(node))
