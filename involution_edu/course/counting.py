@@ -76,12 +76,12 @@ FULL_FILTER = Exercise(
     "every pixel and each of G groups, instead of generating it.", _full_filter,
     each_of((2, 3, 3, 2), (5, 6, 3, 1), (56, 48, 7, 4), (112, 112, 3, 2)),
     table(_full_filter,
-        ("H * W * => ", "that is one kernel; every pixel has its own."),
         ("K * K => K", TAPS),
         ("K * K * G => K * K * G * G", "a group has one kernel for all its channels: G kernels for each pixel, not G*G."),
         ("K * K => (K ^ 2)", XOR),
         ("K * K * G => K ^ 2 * G", XOR),
         ("H * W * K * K * G => G * H * W * K ^ 2", XOR),
+        ("K * K * G => G", "each kernel has K*K numbers."),
         ("H * W => (H - K + 1) * (W - K + 1)", "every pixel has a kernel, those at the border too: H*W."),
     ),
 )  # fmt: skip

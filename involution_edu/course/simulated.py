@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SECONDS = 60  # the simulator takes about 2 s
-CHANNELS, H, W, K = 16, 6, 18, 3  # one group; the last tiles are not full
+CHANNELS, H, W, K = 16, 9, 11, 3  # one group; the last tiles are not full
 TILE = 4, 8  # rows and columns of a block
 # By exercise: its block of threads, its grid of blocks, and the version of ours beside it.
 TILES = -(-W // TILE[1]), -(-H // TILE[0])
