@@ -73,8 +73,7 @@ def _full_filter(H: int, W: int, K: int, G: int) -> Any:
 
 FULL_FILTER = Exercise(
     "full_filter_parameters", "full_filter_parameters(H, W, K, G) -> parameters of a layer that stores a K x K kernel for "
-    "every pixel and each of G groups, instead of generating it.", _full_filter,
-    each_of((2, 3, 3, 2), (5, 6, 3, 1), (56, 48, 7, 4), (112, 112, 3, 2)),
+    "every pixel and each of G groups, instead of generating it.", _full_filter, each_of((2, 3, 3, 2), (5, 6, 3, 1), (56, 48, 7, 4), (112, 112, 3, 2)),
     table(_full_filter,
         ("K * K => K", TAPS),
         ("K * K * G => K * K * G * G", "a group has one kernel for all its channels: G kernels for each pixel, not G*G."),

@@ -103,8 +103,7 @@ INVOLUTION = Exercise(
         ("c in range(C) => c in range(C_g)", "only the first group is computed: channel r of group g is g*C_g + r."),
         ("v, i, j] => v, i, j] / np.exp(kernel)[n, c // C_g, :, :, i, j].sum() ; kernel[n, c // C_g, u => np.exp(kernel)[n, c // C_g, u",
          "you normalised the kernel with softmax; involution uses it as it is."),
-        ("y[n, c, i, j] => y[n, c, h, w] ; x[n, c, h, w] => x[n, c, i, j]",
-         "you sent x[i, j] to the pixels of its window; output (i, j) collects from its window."),
+        ("y[n, c, i, j] => y[n, c, h, w] ; x[n, c, h, w] => x[n, c, i, j]", "you sent x[i, j] to the pixels of its window; output (i, j) collects from its window."),
         *KERNELS, *GROUPS, *CHANNELS, *TURNS, *SUMS, *EDGES, *STARTS,
     ),
     PIXELS,
@@ -212,8 +211,7 @@ def _repainted(H: int, W: int, K: int, h: int, w: int) -> Array:
 REACH = "abs(i - h) <= p and abs(j - w) <= p"
 REPAINTED = Exercise(
     "repainted", "repainted(H, W, K, h, w) -> (H, W): 0 where the output stays when pixel (h, w) is painted, 1 where "
-    "only its window changes, 2 where its kernel changes, too.", _repainted,
-    lambda rng: iter([(4, 5, 3, 1, 2), (5, 8, 3, 0, 4), (7, 6, 5, 6, 1), (3, 3, 7, 2, 0)]),
+    "only its window changes, 2 where its kernel changes, too.", _repainted, lambda rng: iter([(4, 5, 3, 1, 2), (5, 8, 3, 0, 4), (7, 6, 5, 6, 1), (3, 3, 7, 2, 0)]),
     table(_repainted,
         ("= 2 => = 1", "pixel (h, w) itself has a new kernel: 2 there."),
         ("j] = 1 => j] = 0", "every output whose window holds (h, w) changes, not only its own."),

@@ -22,8 +22,7 @@ READ = "i + u - p, j + v - p"
 EDGES: Rows = (
     (f"{TEST} => (h := h % H, w := w % W)", "beyond the edge you read the other side of the image; there are zeros."),
     (f"{TEST} => -H <= h < H and -W <= w < W", "an index below 0 counts from the end in Python, without an error; outside there are zeros."),
-    (f"{TEST} => (h := min(max(h, 0), H - 1), w := min(max(w, 0), W - 1))",
-     "you read the pixels at the edge again; outside the image there are zeros."),
+    (f"{TEST} => (h := min(max(h, 0), H - 1), w := min(max(w, 0), W - 1))", "you read the pixels at the edge again; outside the image there are zeros."),
     (f"{TEST} => (h := H - 1 - abs(H - 1 - abs(h) % (2 * H - 2)), w := W - 1 - abs(W - 1 - abs(w) % (2 * W - 2)))",
      "you read a reflection of the image (mode 'reflect'); outside there are zeros."),
     (f"{TEST} => 0 <= h < H - 1 and 0 <= w < W - 1", "the test for the edge leaves out the last row and column: h < H, not h < H - 1."),
