@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Array
-from .compare import numbers, same, wrong_numbers
+from .compare import fits, numbers, same, wrong_numbers
 from .exercise import Arguments, Exercise
 from .layout import other_order, other_shape, repeated
 from .variants import begun
@@ -26,6 +26,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "negative numbers, which became 0 by a ReLU": lambda y: np.maximum(y, 0),
     "the sign: an absolute value": np.abs,
 }
+NOTICED = 0.01  # a smaller relative difference is one of rounding
 Case = tuple[Arguments, Any, Any]  # the arguments, the learner's result and the right one
 Say = Callable[[Exercise, Arguments, Array, Array], Iterator[str]]
 
@@ -82,9 +83,6 @@ def _sentences(exercise: Exercise, arguments: Arguments, got: Array, want: Array
         for name, argument in zip(exercise.parameters, arguments, strict=True):
             if np.shape(argument) == got.shape and got.ndim == want.ndim > 1:
                 yield f"It has the shape of {name}; need the axes ({', '.join(names)})."
-        for k, name in enumerate(exercise.axes):  # of a tuple of numbers
-            if want.shape == (len(exercise.axes),) and same(got, np.delete(want, k)):
-                yield f"{name} is missing: return ({', '.join(exercise.axes)})."
         yield from other_shape(names, got, want)
         yield from other_order(names, got, want)
         return
@@ -133,20 +131,22 @@ def _quantities(exercise: Exercise, arguments: Arguments, got: Array, want: Arra
                 yield f"It is {text} times what it should be."
             if isclose(factor * value, 1):
                 yield f"It has to be multiplied by {text}."
-        yield f"It is {factor:.6g} times what it should be."
+        if abs(factor - 1) > NOTICED:
+            yield f"It is {factor:.6g} times what it should be."
     offset = float(np.median(got - b))
     if np.allclose(got - b, offset, rtol=1e-9, atol=1e-9 * np.abs(b).max(initial=1)):
         for text, value in terms:
             if value > 0 and isclose(abs(offset), value):
                 yield f"It is too {'large' if offset > 0 else 'small'} by {text}."
-        yield f"It is too {'large' if offset > 0 else 'small'} by {abs(offset):.6g}."
+        if abs(offset) > NOTICED * np.abs(b).max(initial=0):
+            yield f"It is too {'large' if offset > 0 else 'small'} by {abs(offset):.6g}."
 
 
 def _terms(sizes: dict[str, float]) -> Iterator[tuple[str, float]]:
     """Yield products of sizes and a small number, simple ones first; not 1."""
     for length in range(5):
-        for top in combinations_with_replacement(sizes, length):
-            for bottom in ("", *(b for b in sizes if length and b not in top and sizes[b])):
+        for bottom in ("", *(b for b in sizes if length and sizes[b])):
+            for top in combinations_with_replacement([a for a in sizes if a != bottom], length):
                 text = "*".join(top) + (f"/{bottom}" if bottom else "")
                 value = prod(sizes[a] for a in top) / (sizes[bottom] if bottom else 1)
                 for by in (1, -1, 2, 4, 8, 0.5, -2, 1000, 1024, 1000**2, 1024**2):
@@ -161,7 +161,8 @@ def where(exercise: Exercise, cases: list[Case]) -> Iterator[str]:
     wrong = [case for case in cases if not same(*case[1:])]
     if any(numbers(got) is None for _, got, _ in wrong):
         return
-    if found := _shared(exercise, wrong, _shapes):
+    other = [case for case in wrong if not fits(*case[1:])]
+    if found := _shared(exercise, other or wrong, _shapes):
         yield from found
         return
     seen: dict[str, list[bool]] = {}
