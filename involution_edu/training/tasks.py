@@ -231,8 +231,9 @@ TASKS["detect"] = Task(
     (MLXTEND, SKIMAGE, SKLEARN, ("pycocotools", "pycocotools")),
     detect.load,
     networks={
-        "rednet-inv": lambda _, seed: detect.detector("inv", seed),
-        "resnet-conv": lambda _, seed: detect.detector("conv", seed),
+        "rednet-inv": lambda _, seed: detect.detector("inv", "inv", seed),
+        "rednet-conv": lambda _, seed: detect.detector("inv", "conv", seed),
+        "resnet-conv": lambda _, seed: detect.detector("conv", "conv", seed),
     },
     recipe=Recipe(16, 8, "adam", 3e-3),
     unit=scores.AP50,
