@@ -61,8 +61,6 @@ def other_shape(names: tuple[str, ...], got: Array, want: Array) -> Iterator[str
                     yield f"Along {names[k]}, there is only the {text} of each group of adjacent ones."
         if same(got[tuple(slice(n) for n in want.shape)], want):
             yield "There are numbers too many at the end: a slice or range ends before its stop."
-        if any(same(got, part) for part in _parts(want, got.shape)):
-            yield "Rows or columns are missing: is a slice cut off at the edge (pad first), or a range too short?"
         margin = [*np.subtract(got.shape, want.shape)[-2:]]
         if min(margin) > 1 and same(_inner(got, want), want):
             yield "A margin is left around the result: cut it off, with [p : p + H]."
@@ -70,7 +68,7 @@ def other_shape(names: tuple[str, ...], got: Array, want: Array) -> Iterator[str
             yield "Windows that extend beyond the image are left out: pad, so that all pixels have one."
 
 
-def _parts(want: Array, shape: tuple[int, ...]) -> Iterator[Array]:
+def parts(want: Array, shape: tuple[int, ...]) -> Iterator[Array]:
     """Yield all pieces of an array of a given shape."""
     for start in product(
         *(range(max(0, n - m + 1)) for n, m in zip(want.shape, shape, strict=True))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..arrays import Array
 from .compare import fits, numbers, same, wrong_numbers
 from .exercise import Arguments, Exercise
-from .layout import other_order, other_shape, repeated
+from .layout import other_order, other_shape, parts, repeated
 from .variants import begun
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -204,7 +204,9 @@ def _shapes(exercise: Exercise, arguments: Arguments, got: Array, want: Array) -
         )
     elif got.shape != want.shape:
         pairs = zip(names, got.shape, want.shape, strict=True)
-        terms = list(_terms(sizes_of(exercise, arguments)))
+        if want.ndim > 1 and any(same(got, part) for part in parts(want, got.shape)):
+            yield "Rows or columns are missing: is a slice cut off at the edge (pad first), or a range too short?"
+        terms = [t for t in _terms(sizes_of(exercise, arguments)) if not t[0][-1].isdigit()]
         for name, n, need in zip(names, got.shape, want.shape, strict=True):
             if n != need:
                 yield from (
