@@ -116,10 +116,16 @@ class MaxPool2d(Module):
         x = as_features(x)
         xp = array_module(x)
         geom = make_geometry(x.shape, 1, self.window, self.stride, padding=self.padding)
-        y: Array = xp.full(geom.y_shape, -np.inf, x.dtype)
-        for outputs, pixels in geom.overlaps():
-            largest = y[:, :, *outputs]
-            xp.maximum(largest, x[:, :, *pixels], out=largest)
+        (k_h, k_w), (s_h, s_w), (p_h, p_w) = self.window, self.stride, self.padding
+        y = x
+        # First of rows, then of columns: half the time of all pixels of a window at once.
+        for k, s, p in (((k_h, 1), (s_h, 1), (p_h, 0)), ((1, k_w), (1, s_w), (0, p_w))):
+            line = make_geometry(y.shape, 1, k, s, padding=p)
+            found: Array = xp.full(line.y_shape, -np.inf, x.dtype)
+            for outputs, pixels in line.overlaps():
+                largest = found[:, :, *outputs]
+                xp.maximum(largest, y[:, :, *pixels], out=largest)
+            y = found
         self.save(y, x, y, geom)
         return y
 
