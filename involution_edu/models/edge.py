@@ -98,8 +98,8 @@ class EdgeDenoiser(Module):
         channels: tuple[int, int] = (32, 32),
         reduced: int = 24,
         spread_cost: float = 5e-4,
-        shape_cost: float = 0.01,
-        turn_cost: float = 0.03,
+        shape_cost: float = 0.004,
+        turn_cost: float = 0.015,
         rng: Rng = None,
         dtype: DTypeLike = np.float32,
     ) -> None:

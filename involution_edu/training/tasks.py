@@ -210,7 +210,7 @@ TASKS["edge"] = Task(
     (SKIMAGE, SKLEARN),
     data.edge,
     networks={"denoiser": lambda data, seed: models.EdgeDenoiser(rng=seed)},
-    recipe=Recipe(6, 4, "adam", 5e-3),
+    recipe=Recipe(8, 4, "adam", 3e-3),
     unit=scores.DECIBEL,
     criterion=lambda _, model: FollowEdges(model),
     score=scores.psnr,
