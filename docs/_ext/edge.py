@@ -29,38 +29,33 @@ class Shapes:
 
     Attributes
     ----------
-    on_edges, on_faint_too, on_flat : float
-        Median elongation of the kernels of edge pixels, of pixels of edges of any strength, and of
-        flat pixels.
-    aligned, aligned_faint_too : float
-        Share of these edge pixels whose kernel is within 20 degrees of the edge.
+    on_edges, on_flat : float
+        Median elongation of the kernels of edge pixels and of flat pixels.
+    aligned : float
+        Share of the edge pixels whose kernel is within 20 degrees of the edge.
     """
 
     on_edges: float
     aligned: float
-    on_faint_too: float
-    aligned_faint_too: float
     on_flat: float
 
 
 def kernel_shapes(model: EdgeDenoiser, noisy: Array, clean: Array) -> Shapes:
     """Return the shapes of the kernels that ``model`` generates for photos ``noisy`` (N, 3, H, W).
 
-    Pixels of edges of any strength have, in ``clean``, a coherence above 0.5, edge pixels also a
-    root of the energy of at least 20 grey levels for each pixel, flat pixels one of at most 4.
-    See `involution_edu.viz.measures.structure`.
+    Edge pixels have, in ``clean``, a coherence above 0.5, whatever their contrast; flat pixels have
+    a root of the energy of at most 4 grey levels for each pixel. See
+    `involution_edu.viz.measures.structure`.
     """
     kernels = model.generate_kernel(noisy).transpose(0, 1, 4, 5, 2, 3)[:, 0]
     of_edges = [measures.structure(photo * STD.reshape(3, 1, 1)) for photo in clean]
     direction, coherence, energy = map(np.array, zip(*of_edges, strict=True))
-    faint_too, flat = coherence > 0.5, energy <= 4**2
-    edges = faint_too & (energy >= 20**2)
+    edges, flat = coherence > 0.5, energy <= 4**2
     angle, strength = measures.orientation(kernels)  # the strength is (λ1 - λ2) / (λ1 + λ2)
     longer = 2 * strength / (1 + strength)  # 1 - λ2/λ1: 0 for a round dot, 1 for a line
     apart = np.abs((angle - direction + 90) % 180 - 90)
-    medians = (float(np.median(longer[pixels])) for pixels in (edges, faint_too, flat))
-    shares = (float((apart[pixels] <= 20).mean()) for pixels in (edges, faint_too))
-    return Shapes(next(medians), next(shares), next(medians), next(shares), next(medians))
+    aligned = float((apart[edges] <= 20).mean())
+    return Shapes(float(np.median(longer[edges])), aligned, float(np.median(longer[flat])))
 
 
 def bm3d(x: Array) -> Array:

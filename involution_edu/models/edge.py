@@ -41,16 +41,15 @@ class EdgeDenoiser(Module):
     .. code-block:: text
 
         spread = sum over taps of kernel * (distance from the middle)^2
-        axis   = sum over taps of kernel * (columns^2 - rows^2, -2 * rows * columns) / spread
+        axis   = sum over taps of kernel * (right + i * up)^2 / spread
 
         cost = spread_cost * spread + shape_cost * |axis - 0.8 * edges|^2
-            + turn_cost * (1 - axis . direction / sqrt(|axis|^2 + 0.05^2))    at edge pixels
+            - turn_cost * cos(angle between them) * |axis| / sqrt(|axis|^2 + 0.05^2)
 
-    The axis has the length 0 for a round kernel and 1 for a line, at twice its angle; so has
-    ``edges``, of the structure tensor of the photo without noise, which supervises the kernels. The
-    first cost makes the kernel of a flat part small, the second one gives it the elongation of the
-    structure tensor. The third turns it along the edge, of which the ``direction`` has the length
-    1, at pixels whose edges are longer than 0.5; how long the kernel is matters little.
+    The complex axis is 0 for a round kernel and, for a line, has the length 1 and twice its angle.
+    ``edges`` is the same of the structure tensor of the photo without noise: it supervises the
+    kernels. The first cost makes the kernel of a flat part small, the second gives it the
+    elongation of the structure tensor, and the third, where that is longer than 0.5, its direction.
 
     Parameters
     ----------
@@ -68,9 +67,8 @@ class EdgeDenoiser(Module):
 
     Attributes
     ----------
-    edges : ndarray, shape (N, 2, H, W), or None
-        Coherence * (cos, sin) of twice the angle of the edge, for the next backward pass, which
-        sets it to None. Without it, only the first cost is added.
+    edges : ndarray of complex numbers, shape (N, H, W), or None
+        For the next backward pass, which sets it to None. Without it, only the first cost is added.
 
     Raises
     ------
@@ -116,9 +114,10 @@ class EdgeDenoiser(Module):
         wide = partial(conv, kernel_size=7, padding="same")
         near, far = wide(3, first), wide(first, last, dilation=2)
         self.features = Sequential(near, ReLU(), far, ReLU())
-        self.reduce = Sequential(conv=conv(last, reduced, bias=False), relu=ReLU())
+        reduce = conv(last, reduced, bias=False)
+        self.reduce = Sequential(conv=reduce, relu=ReLU())
         self.span = conv(reduced, self.window[0] * self.window[1])
-        steer(near, far, self.reduce.conv, self.span, self.window)
+        steer(near, far, reduce, self.span, self.window)
 
     def generate_kernel(self, x: Array) -> Array:
         """Return the kernel of every pixel, (N, 1, K_h, K_w, H, W)."""
@@ -150,34 +149,30 @@ class EdgeDenoiser(Module):
     def cost_gradient(self, kernel: Array) -> Array:
         """Return the gradient of the costs for the kernel of every pixel, in its shape."""
         n, h, w = len(kernel), *kernel.shape[4:]
-        right, up = offsets(self.window)
-        moments = np.stack([right**2 + up**2, right**2 - up**2, 2 * right * up])
-        moments = moments.reshape(3, -1).astype(kernel.dtype)  # spread, and axis * spread
-        dmoments = np.full((n, 3, h * w), self.spread_cost, kernel.dtype)
+        at = taps(self.window)
+        of_taps = np.stack([np.abs(at) ** 2, (at**2).real, (at**2).imag]).astype(kernel.dtype)
+        of_taps = of_taps.reshape(3, -1)  # sums of kernel * of_taps: spread, and axis * spread
+        gradient = np.zeros((n, 3, h * w), kernel.dtype)  # for these sums
+        gradient[:, 0] = self.spread_cost
         if self.edges is not None:
-            spread, *parts = (moments @ kernel.reshape(n, -1, h * w)).swapaxes(0, 1)
-            axis = np.stack(parts, axis=1) / spread[:, np.newaxis]
-            edges = self.edges.reshape(axis.shape)
-            coherence = np.sqrt((edges * edges).sum(axis=1, keepdims=True))
-            unit = np.where(coherence > 0.5, edges / np.maximum(coherence, 0.5), 0)
-            along = (axis * unit).sum(axis=1, keepdims=True)
-            length = np.sqrt((axis * axis).sum(axis=1, keepdims=True) + ROUND**2)
-            daxis = self.turn_cost * (axis * along / length**3 - unit / length)
-            daxis += 2 * self.shape_cost * (axis - LONG * edges)
-            dmoments[:, 1:] = daxis / spread[:, np.newaxis]
-            dmoments[:, 0] -= (daxis * axis).sum(axis=1) / spread
+            spread, real, imag = (of_taps @ kernel.reshape(n, -1, h * w)).swapaxes(0, 1)
+            axis, edges = (real + 1j * imag) / spread, self.edges.reshape(spread.shape)
+            coherence, length = np.abs(edges), np.sqrt(np.abs(axis) ** 2 + ROUND**2)
+            direction = np.where(coherence > 0.5, edges, 0) / np.maximum(coherence, 0.5)
+            daxis = axis * ((axis * direction.conj()).real / length**3) - direction / length
+            daxis = self.turn_cost * daxis + 2 * self.shape_cost * (axis - LONG * edges)
+            gradient[:, 1:] = np.stack([daxis.real / spread, daxis.imag / spread], axis=1)
+            gradient[:, 0] -= (daxis * axis.conj()).real / spread
             self.edges = None
-        else:
-            dmoments[:, 1:] = 0
-        dkernel: Array = moments.T @ dmoments / (n * h * w)
+        dkernel: Array = of_taps.T @ gradient / (n * h * w)
         return dkernel.reshape(kernel.shape)
 
 
-def offsets(window: Pair, dilation: int = 1) -> tuple[Array, Array]:
-    """Return the taps of ``window``: pixels to the right of the middle and above it, (K_h, K_w)."""
-    rows, columns = (dilation * (np.arange(size) - size // 2.0) for size in window)
-    up, right = np.meshgrid(-rows, columns, indexing="ij")
-    return right, up
+def taps(window: Pair, dilation: int = 1) -> Array:
+    """Return the taps (K_h, K_w) of a window, in pixels from the middle: right + 1j * up."""
+    rows, columns = (dilation * (np.arange(size) - size // 2) for size in window)
+    at: Array = columns - 1j * rows[:, np.newaxis]
+    return at
 
 
 def steer(near: Conv2d, far: Conv2d, reduce: Conv2d, span: Conv2d, window: Pair) -> None:
@@ -188,30 +183,21 @@ def steer(near: Conv2d, far: Conv2d, reduce: Conv2d, span: Conv2d, window: Pair)
     pixel. Of the four sums ``reduce`` makes the gradient, with its angle doubled, projected on each
     direction. Then ``span`` lowers the taps that are far along it.
     """
-    turns, count = TURNS[:, np.newaxis, np.newaxis], len(TURNS)
-
-    def along(right: Array, up: Array) -> Array:
-        distance: Array = np.cos(turns) * right + np.sin(turns) * up
-        return distance
-
-    def bell(right: Array, up: Array, sigma: float) -> Array:
-        height: Array = np.exp(-(right**2 + up**2) / (2 * sigma**2))
-        return height
-
-    far.weight.data[:count] = reduce.weight.data[:count] = 0
-    taps = offsets(near.window)
-    slope = along(*taps) * bell(*taps, 1.5)
+    back, count = np.exp(-1j * TURNS[:, np.newaxis, np.newaxis]), len(TURNS)
+    at = taps(near.window)
+    slope = (back * at).real * np.exp(-(np.abs(at) ** 2) / (2 * 1.5**2))
     slope /= np.sqrt(3 * np.square(slope).sum(axis=(1, 2), keepdims=True))  # noise keeps its size
     near.weight.data[: 2 * count] = np.concatenate([slope, -slope])[:, np.newaxis]
-    weights = bell(*offsets(far.window, far.dilation[0]), 3.0)
+    around = np.exp(-(np.abs(taps(far.window, far.dilation[0])) ** 2) / (2 * 3.0**2))
+    far.weight.data[:count] = reduce.weight.data[:count] = 0
     for n in range(count):
-        far.weight.data[n, [n, count + n]] = weights / weights.sum()
+        far.weight.data[n, [n, count + n]] = around / around.sum()
     reduce.weight.data[:count, :count, 0, 0] = np.cos(2 * (TURNS - TURNS[:, np.newaxis])) / 2
-    right, up = offsets(window)
+    at = taps(window)
     span.weight.data *= 0.3
-    span.weight.data[:, :count, 0, 0] = -0.15 * np.square(along(right, up)).reshape(count, -1).T
+    span.weight.data[:, :count, 0, 0] = -0.15 * np.square((back * at).real).reshape(count, -1).T
     assert span.bias is not None
-    span.bias.data[:] = -(right**2 + up**2).ravel() / (2 * 2.2**2)
+    span.bias.data[:] = -(np.abs(at) ** 2).ravel() / (2 * 2.2**2)
 
 
 def add_noise(x: Array, rng: np.random.Generator) -> Array:

@@ -174,9 +174,8 @@ class FollowEdges(MeanSquaredError):
         """Return the loss and set ``edges`` of the network for its backward pass."""
         of_photos = [structure(photo * STD.reshape(3, 1, 1)) for photo in target]
         direction, coherence, _ = map(np.array, zip(*of_photos, strict=True))
-        turn = np.radians(2 * direction)
-        edges = np.stack([np.cos(turn), np.sin(turn)], axis=1) * coherence[:, np.newaxis]
-        self.model.edges = edges.astype(y.dtype)
+        edges = coherence * np.exp(2j * np.radians(direction))
+        self.model.edges = edges.astype(np.result_type(y, np.complex64))
         return super().__call__(y, target)
 
 

@@ -14,6 +14,8 @@ from involution_edu.arrays import Array
 from involution_edu.cases import scaled_error
 from involution_edu.images import STD, photo_to_x
 from involution_edu.models import edge
+from involution_edu.training.tasks import TASKS
+from involution_edu.viz import measures
 
 
 def random(shape: tuple[int, ...], seed: int) -> Array:
@@ -90,7 +92,7 @@ def test_the_gradients_of_the_denoiser_equal_differences(training: bool) -> None
             value += float((0.7 * spread + 0.6 * apart + 0.5 * turned).mean())
         return value
 
-    model.edges = coherence * direction
+    model.edges = coherence[:, 0] * np.exp(1j * turn)
     dx = run(model, x, dy)["dx"]
     along = {
         name: random(p.data.shape, n)
@@ -106,10 +108,31 @@ def test_the_gradients_of_the_denoiser_equal_differences(training: bool) -> None
             parameter.data -= step * along[name]
         return value
 
+    assert (model.edges is None) == training
     assert slope == pytest.approx((loss(h) - loss(-h)) / (2 * h), rel=1e-6)
     move = random(x.shape, 4)
     difference = (objective(x + h * move) - objective(x - h * move)) / (2 * h)
     assert float((dx * move).sum()) == pytest.approx(difference, rel=1e-6)
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 75, 100])
+def test_the_first_kernels_and_the_loss_follow_an_edge(degrees: int) -> None:
+    rows, columns = np.mgrid[20:-21:-1, -20:21]  # upwards and to the right of the middle
+    turn = np.radians(degrees)
+    step = columns * np.sin(turn) > rows * np.cos(turn)
+    clean = photo_to_x(np.repeat(np.uint8(60 + 130 * step)[..., np.newaxis], 3, axis=2))
+    model = models.EdgeDenoiser(rng=0)
+    task = TASKS["edge"]
+    task.criterion(task.recipe, model)(clean, clean)
+    assert model.edges is not None
+    at_edge = model.edges[0, 18:23, 18:23]
+    assert np.abs(at_edge).min() > 0.9
+    np.testing.assert_allclose(at_edge / np.abs(at_edge), np.exp(2j * turn), atol=0.1)
+    noisy = edge.add_noise(clean, np.random.default_rng(0))
+    kernels = model.generate_kernel(noisy)[0, 0, :, :, 18:23, 18:23].transpose(2, 3, 0, 1)
+    angle, strength = measures.orientation(kernels)
+    assert np.abs((angle - degrees + 90) % 180 - 90).max() < 10
+    assert strength.min() > 0.4
 
 
 def test_the_denoiser_applies_its_generated_kernels() -> None:
