@@ -12,9 +12,16 @@ from pathlib import Path
 from .arguments import ArgumentError
 
 
-def check_writable(*paths: Path, force: bool = False, choice: str = "another file") -> None:
-    """Raise `OSError`, suggesting ``choice``, if a path cannot be written; before long work."""
+def check_writable(
+    *paths: Path, force: bool = False, choice: str = "another file", source: Path | None = None
+) -> None:
+    """Raise `OSError`, suggesting ``choice``, if a path cannot be written; before long work.
+
+    A file is not replaced by what is made of it, the ``source``, not even with ``force``.
+    """
     for path in paths:
+        if source is not None and source.exists() and path.exists() and path.samefile(source):
+            raise FileExistsError(f"{path} is the input; choose {choice}")
         folder = path.parent
         while not os.path.lexists(folder):
             folder = folder.parent  # `written_whole` makes those that are missing

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from contextlib import suppress
 from importlib import import_module
 from io import BytesIO
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,9 @@ MEAN = np.array([123.675, 116.28, 103.53])
 STD = np.array([58.395, 57.12, 57.375])
 
 FORMATS = "PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF"
+MAX_SIDE = 65_535  # rows or columns, as in a JPEG: scaling takes memory for each of the longer side
+MAX_SCANS = 32  # of a JPEG, each of which is decoded for the whole image; usual are 1 to 20
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")  # of a JPEG, but those to restart
 BAND = 1 << 20  # pixels converted at a time
 
 
@@ -41,8 +46,9 @@ def load_photo(
 
     Only `FORMATS`, and HEIF where pillow-heif is installed, are read: some others are programs, or
     hold a file of any format. An image has at most Pillow's ``MAX_IMAGE_PIXELS``, about 89 million,
-    checked before it is decoded; reading takes at most 20 bytes of memory for each pixel, which
-    are 1.8 GB, and for most formats 13.
+    and 65,535 rows and columns, and a JPEG has at most 32 scans, checked before it is decoded.
+    Reading takes at most 20 bytes of memory for each pixel, which are 1.8 GB, and for most formats
+    13.
 
     Parameters
     ----------
@@ -94,7 +100,7 @@ def load_photo(
         got = f"is {source}, of more than {Image.MAX_IMAGE_PIXELS} pixels"
         raise ArgumentError("image", got, "fewer") from None
     except PermissionError:
-        raise PermissionError(f"image is {source}, which may not be read; need a file") from None
+        raise PermissionError(f"image is {source}, which this user may not read") from None
     except Exception as error:
         # Pillow's decoders raise almost any exception on a damaged file.
         got, need = f"is {source}, which cannot be read ({error})", ", ".join(FORMATS)
@@ -187,6 +193,10 @@ def _decoded(source: Path, longest_side: int, srgb: bool) -> tuple[PILImage, tup
         if image.mode == "I" and image.format not in {"PNG", "PPM"}:
             raise ValueError("its integers are of 32 bits or signed: no agreed range")
         size = image.size
+        if max(size) > MAX_SIDE:
+            raise ValueError(f"{size[1]} x {size[0]} pixels; at most {MAX_SIDE} a side are read")
+        if image.format in ("JPEG", "MPO") and _scans(source) > MAX_SCANS:
+            raise ValueError(f"a JPEG of more than {MAX_SCANS} scans")
         drafted = image.draft(image.mode, (max(8 * longest_side, 2048),) * 2)  # of a JPEG
         raw = [tile[3] for tile in image.tile]
         image.load()
@@ -198,6 +208,21 @@ def _decoded(source: Path, longest_side: int, srgb: bool) -> tuple[PILImage, tup
         rgb.getexif()[ExifTags.Base.Orientation] = orientation
         ImageOps.exif_transpose(rgb, in_place=True)
     return rgb, size[::-1] if orientation in (5, 6, 7, 8) else size
+
+
+def _scans(source: Path) -> int:
+    """Return how many scans a JPEG has: its segments are walked, nothing is decoded."""
+    scans, at = 0, 2
+    with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        while scans <= MAX_SCANS and (marker := _MARKER.search(data, at)):
+            code, at = marker[1][0], marker.end()
+            if code == 0xD9:  # the end; what follows is no part of the image
+                break
+            if code == 0xDA:  # of a scan; its data have no marker but those to restart
+                scans += 1
+            elif code != 1:  # a segment, which tells its length
+                at += max(2, int.from_bytes(data[at : at + 2], "big"))
+    return scans
 
 
 def _fit_key(image: ImageFile, raw: list[Any], source: Path) -> None:

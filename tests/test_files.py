@@ -33,6 +33,17 @@ def test_unwritable_paths_are_named_with_an_alternative(tmp_path: Path) -> None:
     check_writable(tmp_path / "kept.txt", force=True)
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_the_input_is_never_replaced(tmp_path: Path, link: bool) -> None:
+    photo, out = tmp_path / "photo.png", tmp_path / "photo.png"
+    photo.touch()
+    if link:
+        (out := tmp_path / "link.png").symlink_to(photo)
+    with pytest.raises(FileExistsError, match=r"\.png is the input; choose another file$"):
+        check_writable(out, force=True, source=photo)
+    check_writable(tmp_path / "other.png", source=photo)
+
+
 def test_missing_folders_are_made_when_the_file_is_written(tmp_path: Path) -> None:
     path = tmp_path / "no" / "such" / "a.txt"
     check_writable(path)

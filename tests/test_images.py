@@ -271,6 +271,32 @@ def test_a_decompression_bomb_is_refused(
         load_photo(path, 72)
 
 
+@pytest.mark.parametrize("size", [(65_536, 1), (1, 70_000)])
+def test_a_very_long_side_is_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = saved(tmp_path, Image.new("L", size))
+    with pytest.raises(ValueError, match=rf"{size[1]} x {size[0]} pixels; at most 65535 a side"):
+        load_photo(path, 16)
+
+
+def progressive(folder: Path, repeats: int, after: bytes = b"") -> Path:
+    """Return a progressive JPEG with its last scan repeated, and bytes after its end."""
+    noise = np.random.default_rng(0).integers(0, 256, (24, 40, 3), dtype=np.uint8)
+    path = saved(folder, Image.fromarray(noise), ".jpg", progressive=True, comment=b"\xff\xda" * 99)
+    head, mark, last = path.read_bytes().removesuffix(b"\xff\xd9").rpartition(b"\xff\xda")
+    path.write_bytes(head + (mark + last) * repeats + b"\xff\xd9" + after)
+    return path
+
+
+def test_a_progressive_jpeg_is_read(tmp_path: Path) -> None:
+    path = progressive(tmp_path, 1, after=b"\xff\xda" * 99)  # such as a film of the same moment
+    assert load_photo(path, 40)[0].shape == (24, 40, 3)
+
+
+def test_a_jpeg_of_very_many_scans_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="a JPEG of more than 32 scans"):
+        load_photo(progressive(tmp_path, 64), 40)
+
+
 def test_x_is_each_byte_normalised_by_its_colour() -> None:
     photo = np.random.default_rng(0).integers(0, 256, (3, 4, 3), dtype=np.uint8)
     x = photo_to_x(photo)

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("weights", type=Path, help="rednet-inv-SEED-weights.npz of a training")
     parser.add_argument("picture", type=Path, help="the PNG file to write or replace")
     args = parser.parse_args(argv)
-    model = detect.detector("inv", 0)
+    model = detect.detector("inv", "inv", 0)
     load_weights(model, args.weights)
     draw(model, args.picture)
 

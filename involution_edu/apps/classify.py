@@ -157,16 +157,25 @@ def case_of(
     photo = middle(load_photo(None if image is None else Path(image), FULL_SIZE)[0])
     classes = None if labels is None else _read_labels(Path(labels))
     network = MODELS[model](CLASSES if classes is None else len(classes), rng=0).eval()
-    load_weights(network, path)
+    try:
+        load_weights(network, path)
+    except CheckpointError:
+        _check_classes(network, path, labels)
+        raise
+    for name, array in network.state_dict().items():
+        if not np.isfinite(array).all():
+            got = f"is {path}, whose {name} holds NaN or infinity"
+            raise CheckpointError("path", got, "trained weights")
     return Case(network, photo_to_x(photo), photo, "the centre crop", classes)
 
 
 def logits_of(network: Module, x: Array, path: str | os.PathLike[str] | None) -> Array:
-    """Return the logits of the first image; refuse the weights of ``path`` if they overflow."""
+    """Return the logits of the first image; refuse weights of ``path`` that give no numbers."""
     with np.errstate(over="ignore", invalid="ignore"), no_grad():
         logits: Array = network(x)[0]
     if not np.isfinite(logits).all():
-        raise CheckpointError("path", f"is {path}, whose weights overflow", "trained weights")
+        got = f"is {path}, whose weights give NaN or infinity"
+        raise CheckpointError("path", got, "trained weights")
     return logits
 
 
@@ -234,6 +243,18 @@ def _far_from_digits(x: Array) -> str:
     usual = f"at most {MAX_SIDES} % and at least {MIN_CONTRAST}"
     far = sides > MAX_SIDES or contrast < MIN_CONTRAST
     return f"This is no dark digit on white: {found}; digits have {usual}." if far else ""
+
+
+def _check_classes(network: Module, path: str | os.PathLike[str], labels: Any) -> None:
+    """Raise `ArgumentError` if the file differs from the network in the number of classes alone."""
+    report = load_weights(network, path, strict=False)
+    shapes = {name: (theirs[0], ours[0]) for name, theirs, ours in report.reshaped}
+    if not report.missing and shapes.keys() == {"fc.weight", "fc.bias"}:
+        theirs, ours = shapes["fc.bias"]
+        got = "is missing" if labels is None else f"is {labels}, of {ours} names"
+        raise ArgumentError(
+            "labels", got, f"a file of {theirs} names, as {path} has classes"
+        ) from None
 
 
 def _read_labels(labels: Path) -> list[str]:

@@ -50,7 +50,7 @@ class Demo:
         gained = {
             "noisy": f"{self.name}, {H} x {W} pixels (rows x columns), with noise added",
             "convolution": f"the best {K_h} x {K_w} kernel for this photo, the same at all pixels",
-            "involution": f"{H * W:,} kernels, each made from the features of its own pixel",
+            "involution": f"{H * W:,} kernel{'s' * (H * W > 1)}, each made from the features of its own pixel",
         }
         lines = [self.notice] if self.notice else []
         lines += [f"{self.psnr[name]:6.1f} dB  {name:12} {what}" for name, what in gained.items()]
@@ -135,7 +135,7 @@ def run(
     files = tuple(Path(out_dir) / name for name in FILES)
     replaced = [force or holds(file, MARK) for file in files]
     for file, may in zip(files, replaced, strict=True):
-        check_writable(file, force=may, choice="another folder with --out")
+        check_writable(file, force=may, choice="another folder with --out", source=image)
 
     clean, notice = load_photo(image, size)
     scene = Hero(Subject(clean, seed))

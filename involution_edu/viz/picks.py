@@ -22,10 +22,19 @@ def telling_pixel(trace: Trace) -> Pair:
 
 
 def varied_pixels(trace: OperatorTrace, first: Pair, rows: int, columns: int) -> list[Pair]:
-    """Return ``first`` and, of every other block of the output, the kernel least like those before."""
+    """Return ``first`` and, of every other block of the output, the kernel least like those before.
+
+    Where there is room, they are so far from the border that windows have no zeros around the image.
+    """
     kernels = trace.kernels[0, 0]  # (H_out, W_out, K_h, K_w)
     chosen = [first]
     nearest = np.square(kernels - kernels[first]).sum(axis=(2, 3))  # squared distance to chosen
+    outside = np.ones(nearest.shape, bool)
+    m_h, m_w = (
+        min(k // 2, (n - 1) // 2) for k, n in zip(kernels.shape[2:], outside.shape, strict=True)
+    )
+    outside[m_h : outside.shape[0] - m_h, m_w : outside.shape[1] - m_w] = False
+    nearest[outside] = -1
     for band, (top, bottom) in enumerate(_blocks(trace.geom.H_out, rows)):
         for left, right in _blocks(trace.geom.W_out, columns)[:: -1 if band % 2 else 1]:
             if top <= first[0] < bottom and left <= first[1] < right:

@@ -142,13 +142,21 @@ def test_the_drawn_digit_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ({"labels": "gap.txt"}, "labels is gap.txt, with an empty line"),
         ({"labels": "/dev/zero"}, "labels is /dev/zero, a pipe or a device; need a file"),
         ({"labels": "many.txt"}, "labels is many.txt, which is larger; need at most 5,000,000 byt"),
-        ({"labels": "six.txt"}, "'fc.weight'] has shape (7, 2048)"),
+        (
+            {"labels": "six.txt"},
+            "--labels is six.txt, of 6 names; need a file of 7 names, as w.saf",
+        ),
+        (
+            {"labels": ""},
+            "--labels is missing; need a file of 7 names, as w.safetensors has classes",
+        ),
         (
             {"model": "digits"},
             "--weights is w.safetensors; need none for digits, which has its own",
         ),
         ({"weights": ""}, "--weights is missing; need a file for this model"),
-        ({"weights": "huge.npz"}, "--weights is huge.npz, whose weights overflow"),
+        ({"weights": "huge.npz"}, "--weights is huge.npz, whose weights give NaN or infinity"),
+        ({"weights": "nan.npz"}, "--weights is nan.npz, whose fc.bias holds NaN or infinity; need"),
     ],
 )
 def test_a_mistake_is_answered_in_one_line(
@@ -164,6 +172,9 @@ def test_a_mistake_is_answered_in_one_line(
     Path("many.txt").write_text("a\n" * 50_001)
     Path("gap.txt").write_text("a\n\nb\n", encoding="utf-8")
     Path("six.txt").write_text("a\n" * 6, encoding="utf-8")
+    if changes.get("weights") == "nan.npz":
+        damaged = {**network.state_dict(), "fc.bias": np.full(7, np.nan, np.float32)}
+        inv.save_checkpoint("nan.npz", damaged)
     if changes.get("weights") == "huge.npz":
         state = network.state_dict().items()
         huge = {name: 1e6 * a for name, a in state if a.ndim}  # without the counts of batches

@@ -76,6 +76,7 @@ def test_a_photo_without_digits_has_none(tmp_path: Path) -> None:
         ("none.png", "image is none.png; there is no such file"),
         ("flat.png", "image is flat.png, scaled to 5 x 64 pixels; need at least 8 rows"),
         ("text.png", "image is text.png, which cannot be read"),
+        ("flat.png --out flat.png --force", "flat.png is the input; choose another file"),
         ("--out labels.jpg", "--out is labels.jpg; need a name that ends in .png"),
         ("--out /dev/null/labels.png", "/dev/null is not a folder"),
     ],
@@ -101,8 +102,8 @@ def test_without_the_packages_of_the_scenes_a_photo_is_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scenes._sources.cache_clear()
-    monkeypatch.setitem(sys.modules, "mlxtend.data", None)
+    monkeypatch.setitem(sys.modules, "mlxtend.data.mnist", None)
     assert main(["segment", "--out", str(tmp_path / "labels.png")]) == 2
     error = capsys.readouterr().err
-    assert "image is missing; need a photo, or mlxtend" in error
-    assert "pip install 'involution-edu[train]'" in error
+    assert "image is missing; need a photo, or packages to compose one of" in error
+    assert "pip install mlxtend scikit-image scikit-learn" in error

@@ -83,7 +83,7 @@ def data(monkeypatch: pytest.MonkeyPatch) -> Data:
 
 
 @pytest.mark.usefixtures("pycocotools")
-@pytest.mark.parametrize("network", ["rednet-inv", "resnet-conv"])
+@pytest.mark.parametrize("network", ["rednet-inv", "rednet-conv", "resnet-conv"])
 def test_an_interrupted_training_resumes_to_the_bit(
     network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,4 +154,4 @@ def test_the_involution_network_has_fewer_parameters() -> None:
         name: sum(int(p.data.size) for p in make(none, 0).parameters())
         for name, make in TASK.networks.items()
     }
-    assert sizes["rednet-inv"] < sizes["resnet-conv"]
+    assert sizes["rednet-inv"] < sizes["rednet-conv"] < sizes["resnet-conv"]

@@ -69,7 +69,10 @@ def animate(
     as_choice("scene", scene, SCENES)
     check_format(format)
     animation, poster = (Path(out_dir) / f"{scene}.{end}" for end in (format, f"{format}.png"))
-    check_writable(animation, poster, force=force, choice="another folder with --out")
+    source = None if image is None else Path(image)
+    check_writable(
+        animation, poster, force=force, choice="another folder with --out", source=source
+    )
     drawn = drawing_of(scene, image, seed)
     with (
         written_whole(poster, force=force) as poster_whole,
