@@ -1,7 +1,7 @@
 """Recorder of ``docs/training/edge-kernels.json``: shapes of the kernels of ``edge``, and BM3D.
 
-``python docs/_ext/edge.py docs/training/edge-kernels.json`` measures the shipped weights on the
-test photos. BM3D is not a dependency: ``pip install bm3d==4.0.3`` in an environment of its own.
+``python docs/_ext/edge.py docs/training/edge-kernels.json edge/denoiser-?-weights.npz`` measures
+the shipped weights, and those of every seed, on the test photos. BM3D is not a dependency: ``pip install bm3d==4.0.3`` in an environment of its own.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import sys
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from involution_edu.arrays import Array
+from involution_edu.checkpoint import load_weights
 from involution_edu.images import STD
 from involution_edu.models import EdgeDenoiser, pretrained
 from involution_edu.models.edge import SIGMA
@@ -65,13 +67,17 @@ def bm3d(x: Array) -> Array:
     return np.stack([colour(photo, SIGMA / 255).transpose(2, 0, 1) * white for photo in photos])
 
 
-def measure() -> dict[str, float]:
+def measure(seeds: list[str]) -> dict[str, Any]:
     """Return the shapes of the kernels on the test photos, and the PSNR of BM3D in dB."""
     model, data = pretrained("edge"), load("edge")
     assert isinstance(model, EdgeDenoiser)
     shapes = asdict(kernel_shapes(model, data.x_test, data.y_test))
-    return {**shapes, "bm3d": psnr(bm3d(data.x_test), data.y_test)}
+    of_seeds = []
+    for path in seeds:
+        load_weights(model, path)
+        of_seeds.append(asdict(kernel_shapes(model, data.x_test, data.y_test)))
+    return {**shapes, "bm3d": psnr(bm3d(data.x_test), data.y_test), "seeds": of_seeds}
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(f"{json.dumps(measure())}\n", encoding="utf-8")
+    Path(sys.argv[1]).write_text(f"{json.dumps(measure(sys.argv[2:]))}\n", encoding="utf-8")

@@ -44,7 +44,9 @@ At edge pixels of the test photos (coherence of the structure tensor above 0.5 i
 noise, whatever the contrast) the median elongation of a kernel (1 - λ2/λ1 of its second moments) is
 {on_edges:.2f}, and {percent:.0f} % of the kernels are within 20 degrees of the direction of the
 edge; at flat pixels (a gradient of at most 4 grey levels, over the three channels) the median
-elongation is {on_flat:.2f}. Kernels that are off belong to faint edges, hidden in the noise"""
+elongation is {on_flat:.2f}. The {count} seeds have {least[0]:.2f} to {most[0]:.2f} and
+{least[1]:.0f} to {most[1]:.0f} %. Most kernels that are off
+belong to faint edges, hidden in the noise"""
 
 BM3D = """\
 BM3D, which also collects similar patches from elsewhere in the photo, is better: {bm3d:.2f} dB on the
@@ -82,7 +84,7 @@ pip install '.[train]'
 cp segment/rednet-fpn-0-weights.npz involution_edu/models/weights/segment.npz
 involution-edu segment --seed 5 --out docs/training/segment-scene.png --force
 pip install bm3d==4.0.3
-python docs/_ext/edge.py docs/training/edge-kernels.json
+python docs/_ext/edge.py docs/training/edge-kernels.json edge/denoiser-?-weights.npz
 python docs/_ext/training.py docs/training docs/training.md
 ```
 
@@ -156,12 +158,12 @@ CARDS = (
 )
 
 
-def page(results: Mapping[str, Results], measured: Mapping[str, float]) -> str:
+def page(results: Mapping[str, Results], measured: Mapping[str, Any]) -> str:
     """Return the page in Markdown."""
     return "\n".join(_lines(results, measured))
 
 
-def _lines(results: Mapping[str, Results], measured: Mapping[str, float]) -> Iterator[str]:
+def _lines(results: Mapping[str, Results], measured: Mapping[str, Any]) -> Iterator[str]:
     yield INTRODUCTION
     for name, found in results.items():
         task, recipe = TASKS[name], TASKS[name].recipe
@@ -215,7 +217,7 @@ def _commands(results: Results) -> str:
     return "\n".join((_command(results), *copies))
 
 
-def card_text(card: Card, results: Results, measured: Mapping[str, float]) -> str:
+def card_text(card: Card, results: Results, measured: Mapping[str, Any]) -> str:
     """Return the model card of the first run of ``results``, in Markdown."""
     run, unit = results.runs[0], TASKS[results.task].unit
     same = [other.epochs[-1].test_score for other in results.of(run.network)]
@@ -238,8 +240,11 @@ def card_text(card: Card, results: Results, measured: Mapping[str, float]) -> st
     return "\n".join(lines) + "\n"
 
 
-def _kernels(measured: Mapping[str, float]) -> str:
-    return KERNELS.format(percent=100 * measured["aligned"], **measured)
+def _kernels(measured: Mapping[str, Any]) -> str:
+    seeds = [(found["on_edges"], 100 * found["aligned"]) for found in measured["seeds"]]
+    least, most = (list(map(pick, zip(*seeds, strict=True))) for pick in (min, max))
+    percent, count = 100 * measured["aligned"], len(seeds)
+    return KERNELS.format(percent=percent, count=count, least=least, most=most, **measured)
 
 
 def _wrapped(text: str, first: str = "", indent: str = "") -> str:
