@@ -48,7 +48,7 @@ html_theme_options = {
     "secondary_sidebar_items": {"**": ["page-toc"], "index": [], "explore": [], "gallery": []},
 }
 # No navigation within a section where a section is one page.
-_SINGLE = "explore training ablation generators/ablation benchmarks benchmarks-gpu contributing changelog SECURITY"
+_SINGLE = "explore training ablation generators/ablation generators-textures/ablation benchmarks benchmarks-gpu contributing changelog SECURITY"
 html_sidebars: dict[str, list[str]] = {
     page: [] for page in (*_SINGLE.split(), "index", "gallery", "CODE_OF_CONDUCT")
 }

@@ -63,11 +63,13 @@ NOTES = {
     "to is learned slowly, and faster by the convolutions.",
     "detect": "The scenes are those of `segment`. A RetinaNet with an FPN is trained from scratch: "
     "`rednet-inv` has involutions of 7 x 7 in the backbone and the FPN, `resnet-conv` convolutions "
-    "of 3 x 3. Its levels have strides of 8 to 64 pixels and anchors from 32 pixels on. AP50 is "
+    "of 3 x 3 in both, `rednet-conv` involutions in the backbone and convolutions in the FPN: the "
+    "kind of FPN hardly matters here, that of the backbone does. The levels have strides of 8 to 64 "
+    "pixels and anchors from 32 pixels on. AP50 is "
     "the average precision of boxes with an intersection over union of at least 0.5, the mean over "
     "the ten digits, by pycocotools; the one in training is of single batches, of boxes with a "
-    "score above 0.3. The learning rate was chosen in short runs on validation scenes. The seconds "
-    "include a pause of 17 minutes.",
+    "score above 0.3. The learning rate was chosen in short runs on validation scenes. Of "
+    "`rednet-inv` and `resnet-conv`, the seconds include a pause of 17 minutes.",
 }
 SCENES = {
     "segment": "![A scene of the test set, its labels, those of the network, and its kernels]"

@@ -14,7 +14,7 @@ with a `table` of mistakes: rows ("old code => new code", "what to tell"). `grou
 short example. An exercise is named as its function; the name goes into a notebook's cell.
 
 `judge` runs an answer and looks for the mistake: rows of the table, one or two; each small change of
-the right answer's source (`variants`); how the numbers differ (`mechanisms`); other arguments that
+the right answer's source (`variants`); how the numbers differ (`mechanisms`, `layout`); other arguments that
 give them (`inputs`). `windows` has the rows that all loops over windows share, `simulated` checks CUDA
 kernels, `compare` and `figures` show results, `notebooks` copies and runs the notebooks.
 """

@@ -34,6 +34,12 @@ def same(got: Any, want: Any) -> bool:
     return a is not None and b is not None and a.shape == b.shape and not wrong_numbers(a, b).any()
 
 
+def fits(got: Any, want: Any) -> bool:
+    """Return whether a result is made of numbers and has the right shape."""
+    a = numbers(got)
+    return a is not None and a.shape == np.shape(want)
+
+
 def first_wrong(got: Any, want: Any) -> tuple[int, ...] | None:
     """Return the index of the first wrong number, or None if the shapes differ."""
     a, b = numbers(got), np.asarray(want)

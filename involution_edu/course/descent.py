@@ -29,13 +29,9 @@ def _batches(rng: np.random.Generator) -> Cases:
 MEAN = "(p - one_hot) / N"
 TOP, SUM = "logits.max(axis=1, keepdims=True)", "exp.sum(axis=1, keepdims=True)"
 CROSS_ENTROPY_BACKWARD = Exercise(
-    "cross_entropy_backward",
-    "cross_entropy_backward(logits, labels) -> dlogits (N, K), for the loss -log softmax(logits)[label], "
-    "the mean over the N images. Logits may be large.",
-    _cross_entropy_backward,
-    _batches,
-    table(
-        _cross_entropy_backward,
+    "cross_entropy_backward", "cross_entropy_backward(logits, labels) -> dlogits (N, K), for the loss -log softmax(logits)[label], "
+    "the mean over the N images. Logits may be large.", _cross_entropy_backward, _batches,
+    table(_cross_entropy_backward,
         (f"{MEAN} => (p - one_hot)", "the loss is the mean over the batch: divide by N."),
         ("p - one_hot => one_hot - p", "the sign is wrong: it is softmax minus one-hot."),
         ("p - one_hot => p", "subtract 1 from the softmax at the label of each image."),
@@ -45,21 +41,19 @@ CROSS_ENTROPY_BACKWARD = Exercise(
         ("p - one_hot => (p - 1) * one_hot", "every class has a gradient, not the label alone."),
         (f"{MEAN} => p - one_hot / N", "divide the whole difference by N, the softmax, too."),
         (f"{MEAN} => p / N - one_hot", "divide the whole difference by N, the one-hot, too."),
-        ("[np.arange(N), labels] => [:, labels]",
-         "p[:, labels] takes the columns of all labels in every row; use p[np.arange(N), labels]."),
+        ("[np.arange(N), labels] => [:, labels]", "p[:, labels] takes the columns of all labels in every row; use p[np.arange(N), labels]."),
         ("[np.arange(N), labels] = 1 => [...] = labels[:, None]", "subtract 1 in the label's column, not the label."),
         ("labels] = 1 => logits.argmax(1)] = 1", "subtract 1 at the label, not at the largest logit."),
-        ("p - one_hot => np.where(one_hot > 0, -one_hot / p, 0)",
-         "that is the gradient of -log p with respect to p; go on back through the softmax."),
+        ("p - one_hot => np.where(one_hot > 0, -one_hot / p, 0)", "that is the gradient of -log p with respect to p; go on back through the softmax."),
         (f"{SUM} => exp.sum(axis=0)", "your sum runs over the images; it runs over the classes, axis 1."),
-        (f"{TOP} => logits.max(0) ; {SUM} => exp.sum(0)",
-         "your softmax runs over the images; it runs over the classes, axis 1."),
+        (f"{TOP} => logits.max(0) ; {SUM} => exp.sum(0)", "your softmax runs over the images; it runs over the classes, axis 1."),
         (f"{SUM} => exp.sum()", "your sum runs over the whole batch; each image has its own, axis 1."),
         (f" - {TOP} => ", "exp overflows above 709: subtract the largest logit of each image first."),
         (f"{TOP} => logits.max()", "subtract each image's largest logit, not the batch's: exp gives 0, and 0 / 0."),
         (f"{TOP} => logits.max(0)", "the largest logit is that of each image (axis 1), not of each class."),
         (f" / {SUM} => ", "a softmax divides exp by its sum over the classes."),
         (f"np.exp(logits - {TOP}) => logits", "the softmax takes exp of the logits first."),
+        (f"exp / {SUM} => np.log(exp / {SUM})", "that is the logarithm of the softmax; the gradient has the softmax itself."),
         (f"exp / {SUM} => 1 / (1 + np.exp(-logits))", "that is a sigmoid; a softmax divides exp by its sum."),
     ),
     ("image", "class"),
@@ -81,12 +75,8 @@ def _steps(rng: np.random.Generator) -> Cases:
 
 NEW = "momentum * velocity + grad"
 SGD_STEP = Exercise(
-    "sgd_step",
-    "sgd_step(w, grad, velocity, lr, momentum) -> w, velocity: new arrays, after a step down the gradient.",
-    _sgd_step,
-    _steps,
-    table(
-        _sgd_step,
+    "sgd_step", "sgd_step(w, grad, velocity, lr, momentum) -> w, velocity: new arrays, after a step down the gradient.", _sgd_step, _steps,
+    table(_sgd_step,
         ("w - lr => w + lr", "the gradient points up the loss: subtract the step from w."),
         ("w - lr * new => grad - lr * new", "you moved the gradient; it is w that moves."),
         ("lr * new => lr * grad", "your step is lr * grad; it is lr times the new velocity."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ DARK = 0.7  # cells beyond this share of the limit have white numbers
 
 
 def show(
-    limit: float | None = None, *, outline: tuple[str, int, int, int] | None = None, **arrays: Array
+    limit: float | None = None, *, outline: tuple[Any, int, int, int] | None = None, **arrays: Array
 ) -> Figure:
     """Return a figure of two-dimensional arrays, titled by their names.
 
@@ -28,9 +28,10 @@ def show(
     Parameters
     ----------
     limit : float, optional
-        The number with the darkest colour; by default the 99th percentile of the absolute values.
-    outline : (str, int, int, int), optional
-        The window to outline: name of its array, row and column of its centre, and K.
+        The number with the darkest colour; by default the largest absolute value, or the 99th
+        percentile where cells are too small for numbers.
+    outline : (str or list of str, int, int, int), optional
+        The window to outline: name of its array or arrays, row and column of its centre, and K.
     **arrays : ndarray, shape (rows, columns)
 
     Raises
@@ -54,9 +55,11 @@ def show(
     for name, array in arrays.items():
         if np.ndim(array) != 2:
             raise ArgumentError(name, f"has shape {np.shape(array)}", "(rows, columns)")
-    limit = limit or limit_of(np.nan_to_num(np.concatenate([np.ravel(a) for a in arrays.values()])))
     widths = [max(3, np.shape(array)[1]) for array in arrays.values()]
     cell = min(0.55, 9.5 / sum(widths))
+    values = np.nan_to_num(np.concatenate([np.ravel(a) for a in arrays.values()]))
+    largest = float(np.abs(values).max(initial=0)) if cell >= MIN_CELL else 0
+    limit = limit or largest or limit_of(values)
     height = cell * max(np.shape(array)[0] for array in arrays.values()) + 0.5
     figure = Figure(
         figsize=(cell * sum(widths) + 0.3 * len(arrays) + 0.7, height), layout="constrained"
@@ -75,7 +78,7 @@ def show(
                 style = {"color": "white" if abs(value) > DARK * limit else "black"}
                 style |= {"ha": "center", "va": "center", "fontsize": 72 * cell / 3.6}
                 ax.text(j, i, f"{value:z.{digits}f}", **style)
-        if outline is not None and outline[0] == name:
+        if outline is not None and name in np.atleast_1d(outline[0]):
             _, row, column, K = outline
             corner = (column - K / 2, row - K / 2)
             ax.add_patch(

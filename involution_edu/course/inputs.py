@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,8 @@ ALONG: dict[str, Change] = {  # of an array and an axis
     "with only number 0 of {} along axis {}": lambda a, k: _only(a, k, 0),
     "with only the last of {} along axis {}": lambda a, k: _only(a, k, -1),
     "with the mean of {} along axis {}": lambda a, k: 0 * a + a.mean(k, keepdims=True),
+    "with the sum of {} along axis {} in its place": lambda a, k: 0 * a + a.sum(k, keepdims=True),
+    "with {} divided by the size of its axis {}": lambda a, k: a / a.shape[k],
     "with {} divided by its length along axis {}": lambda a, k: a / np.sqrt((a * a).sum(k, keepdims=True)),
     "with {} divided by its sum along axis {}": lambda a, k: a / a.sum(k, keepdims=True),
 }  # fmt: skip
@@ -80,3 +83,9 @@ def _changed(exercise: Exercise, arguments: Arguments) -> Iterator[tuple[str, Ar
         else:
             for text, number in NUMBER.items():
                 yield text.format(name), (*before, number(argument), *after)
+    for k, m in combinations(range(len(arguments)), 2):
+        if isinstance(arguments[k], np.ndarray) == isinstance(arguments[m], np.ndarray):
+            exchanged = list(arguments)
+            exchanged[k], exchanged[m] = arguments[m], arguments[k]
+            pair = " and ".join((exercise.parameters[k], exercise.parameters[m]))
+            yield f"with {pair} exchanged", tuple(exchanged)

@@ -16,32 +16,33 @@ from typing import Any
 import numpy as np
 
 from . import inputs, mechanisms
-from .compare import difference, first_wrong, same
+from .compare import difference, first_wrong, fits, same
 from .exercise import Arguments, Exercise, Function, Verdict, both
 from .variants import variants
 
 PACKAGE = __name__.partition(".")[0]
+MAX_LINES = 300_000  # in one case; loops over all pixels take 20,000
 # What an exception's text says, and what to look for.
 ERRORS = {
     "out of bounds": "An index went beyond the array: is the edge tested, and each index on its axis?",
     "could not be broadcast": "The shapes do not fit: print both before this line. Was a slice cut off at "
     "the edge (pad first), or is an axis missing (add it with [:, None, None])?",
-    "matmul: Input operand": "@ is a matrix product; * multiplies element by element.",
+    "matmul: Input operand": "@ adds up along the last axis of one and the last but one of the other: print "
+    "both shapes. einsum adds up along any axis; * multiplies element by element.",
     "shapes": "The shapes do not fit: print them before this line.",
     "cannot reshape": "A reshape keeps the number of elements: print the shape before this line.",
     "too many indices": "The array has fewer axes than the index: print its shape.",
-    "interpreted as an integer": "/ gives a float, even if it divides evenly: use //.",
-    "slice indices must be integers": "/ gives a float, even if it divides evenly: use //.",
-    "only integers, slices": "/ gives a float, even if it divides evenly: use //.",
+    "integer": "/ gives a float, even if it divides evenly: use //.",
     "read-only": "Windows are a view of x, which cannot be written to: work on a copy.",
     "is not defined": "Only the arguments, and what is defined above, have a name here.",
     "not associated with a value": "It is read before anything is stored in it: start with 0.",
     "positional argument": "Keep the arguments that the exercise names, in that order.",
-    "division by zero": "The divisor is 0 in this case: which argument makes it so?",
-    "modulo by zero": "The divisor is 0 in this case: which argument makes it so?",
+    "by zero": "The divisor is 0 in this case: which argument makes it so?",
     "recursion": "The function calls itself, without an end.",
     "NoneType": "Something on this line is None: a function without a return, perhaps.",
     "ellipsis": "Replace the ... by your code.",
+    "truth value of an array": "`and`, `or`, `not` and `if` take one truth value: use &, |, ~ on arrays, or "
+    ".any() and .all().",
 }
 
 
@@ -52,7 +53,7 @@ class Outcome:
     arguments: Arguments
     want: Any
     got: Any = None
-    error: Exception | None = None
+    error: BaseException | None = None
     changed: str | None = None  # the name of the argument that it wrote to
 
     @property
@@ -93,13 +94,17 @@ def judge(exercise: Exercise, answer: Function, *, seed: int = 0) -> Verdict:
         for outcome in outcomes:
             if not outcome.right or outcome.changed:
                 return _explained(exercise, answer, outcome, outcomes)
-        if exercise.quick is not None and _lines(answer, *exercise.quick) > exercise.quick[1]:
-            text = (
-                f"Not yet: the numbers of {exercise.name} are right, but it loops over pixels: more "
-                f"than {exercise.quick[1]:,} lines of Python ran{_call(exercise, exercise.quick[0])}"
-                "\nLet NumPy do all pixels of one tap at once: two loops, over u and v."
-            )
-            return Verdict(False, text, exercise, exercise.quick[0])
+        if exercise.quick is not None:
+            large, limit = exercise.quick
+            try:
+                _limited(answer, copy.deepcopy(large), limit)
+            except _TooManyLinesError:
+                text = (
+                    f"Not yet: the numbers of {exercise.name} are right, but it loops over pixels: "
+                    f"more than {limit:,} lines of Python ran{_call(exercise, large)}"
+                    "\nLet NumPy do all pixels of one tap at once: two loops, over u and v."
+                )
+                return Verdict(False, text, exercise, large)
     text = f"Right: {exercise.name} gives the right answer in all {len(outcomes)} cases."
     return Verdict(True, text, exercise)
 
@@ -133,40 +138,34 @@ def _file(answer: Function) -> str:
     return str(getattr(getattr(answer, "__code__", None), "co_filename", ""))
 
 
-class _TooManyLinesError(Exception):
+class _TooManyLinesError(BaseException):  # not caught by an answer's `except Exception`
     pass
 
 
-def _lines(answer: Function, arguments: Arguments, limit: int) -> int:
-    """Count the lines of Python that run in the answer's own file, up to one beyond a limit."""
-    count, file = 0, _file(answer)
+def _limited(answer: Function, arguments: Arguments, limit: int) -> Any:
+    """Return the result of an answer; stop it after so many lines of Python."""
+    count = 0
 
-    def watch(frame: FrameType, event: str, _: Any) -> Any:
+    def watch(*_: Any) -> Any:
         nonlocal count
-        if frame.f_code.co_filename != file:
-            return None
-        if event == "line":
-            count += 1
-            if count > limit:
-                raise _TooManyLinesError
+        count += 1
+        if count > limit:
+            raise _TooManyLinesError(f"after {limit:,} lines of Python: a loop does not end")
         return watch
 
     before = sys.gettrace()
     sys.settrace(watch)
     try:
-        answer(*copy.deepcopy(arguments))
-    except _TooManyLinesError:
-        pass
+        return answer(*arguments)
     finally:
         sys.settrace(before)
-    return count
 
 
 def _run(exercise: Exercise, answer: Function, arguments: Arguments) -> Outcome:
     want, given = exercise.right(*copy.deepcopy(arguments)), copy.deepcopy(arguments)
     try:
-        got = answer(*given)
-    except Exception as error:  # noqa: BLE001 - the learner's code may raise anything
+        got = _limited(answer, given, MAX_LINES)
+    except (Exception, _TooManyLinesError) as error:  # noqa: BLE001 - a learner's code may raise anything
         return Outcome(arguments, want, error=error)
     parameters = zip(exercise.parameters, given, arguments, strict=True)
     changed = (name for name, after, before in parameters if not same(after, before))
@@ -213,9 +212,10 @@ def _call(exercise: Exercise, arguments: Arguments) -> str:
     return fill(f" for {exercise.name}({', '.join(map(text, exercise.parameters, arguments))})", 88)
 
 
-def _raised(answer: Function, error: Exception) -> Iterator[str]:
+def _raised(answer: Function, error: BaseException) -> Iterator[str]:
     """Yield what was raised, the last line of the answer's file that led to it, and a hint."""
-    yield f"it raised {type(error).__name__}: {error}"
+    stopped = isinstance(error, _TooManyLinesError)
+    yield f"it was stopped {error}" if stopped else f"it raised {type(error).__name__}: {error}"
     file, trace, line = _file(answer), error.__traceback__, ""
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == file:
@@ -232,8 +232,11 @@ def hints(exercise: Exercise, outcomes: list[Outcome]) -> Iterator[str]:
     """Yield what is likely to be wrong: known mistakes first, then what can be said in general."""
     known = [o for o in outcomes if o.error is None and o.got is not None]
     wrong = next((o for o in known if not o.right), None)
-    if wrong is None:
+    if wrong is None:  # every wrong case raised: what raises the same, word for word
+        yield from _known(exercise, outcomes)
         return
+    if fits(wrong.got, wrong.want):  # another shape, as where a slice is cut off, is like an error
+        known = [o for o in known if fits(o.got, o.want)]
     cases = [(o.arguments, o.got, o.want) for o in known]
     several = np.ndim(wrong.want) > 1  # one number may be equal by chance
     ways: list[Callable[[], Iterable[str]]] = [
@@ -242,6 +245,7 @@ def hints(exercise: Exercise, outcomes: list[Outcome]) -> Iterator[str]:
         lambda: _variant(exercise, [wrong, *outcomes]),
         lambda: _known(exercise, [wrong, *known]),
         lambda: _variant(exercise, [wrong, *known]) if len(known) < len(outcomes) else (),
+        lambda: inputs.describe(exercise, cases) if several else (),
         lambda: _two(exercise, [wrong, *known]),
         lambda: mechanisms.describe(exercise, cases),
         lambda: inputs.describe(exercise, cases),
@@ -257,11 +261,12 @@ def hints(exercise: Exercise, outcomes: list[Outcome]) -> Iterator[str]:
 
 def _explains(answer: Function, outcomes: list[Outcome]) -> bool:
     """Return whether a wrong answer gives, or raises, what the learner's did in these cases."""
+    raised = all(case.right or case.error for case in outcomes)  # nothing else to go by
     for case in outcomes:
         try:
             got = answer(*copy.deepcopy(case.arguments))
-        except Exception:  # noqa: BLE001 - a mistake need not work in every case
-            if case.error is None:
+        except Exception as error:  # noqa: BLE001 - a mistake need not work in every case
+            if case.error is None or (raised and str(error) != str(case.error)):
                 return False
         else:
             if case.error is not None or not same(case.got, got):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import combinations, combinations_with_replacement, permutations
+from itertools import combinations_with_replacement
 from math import isclose, prod
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays import Array
-from .compare import numbers, same, wrong_numbers
+from .compare import fits, numbers, same, wrong_numbers
 from .exercise import Arguments, Exercise
+from .layout import other_order, other_shape, parts, repeated
 from .variants import begun
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -25,18 +26,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "negative numbers, which became 0 by a ReLU": lambda y: np.maximum(y, 0),
     "the sign: an absolute value": np.abs,
 }
-ALONG: dict[str, Callable[..., Any]] = {  # of the right numbers and the missing axes
-    "everything is added up along it": np.sum,
-    "there is only the mean along it": np.mean,
-    "there is only number 0 of it": lambda y, k: y[_at(y, k, 0)],
-    "there is only the last of it": lambda y, k: y[_at(y, k, -1)],
-}
+NOTICED = 0.01  # a smaller relative difference is one of rounding
 Case = tuple[Arguments, Any, Any]  # the arguments, the learner's result and the right one
 Say = Callable[[Exercise, Arguments, Array, Array], Iterator[str]]
-
-
-def _at(y: Array, axes: tuple[int, ...], index: int) -> Any:
-    return tuple(index if k in axes else slice(None) for k in range(y.ndim))
 
 
 def describe(exercise: Exercise, cases: list[Case]) -> Iterator[str]:
@@ -50,6 +42,8 @@ def describe(exercise: Exercise, cases: list[Case]) -> Iterator[str]:
             yield "That is text, not a number."
         elif hasattr(got, "__next__"):
             yield "That is a generator, which has computed nothing yet: put list(...) around it."
+    elif np.asarray(got).dtype.kind == "b" and np.asarray(wrong[0][2]).dtype.kind == "i":
+        yield "These are True and False; return the indices, np.flatnonzero(...)."
     elif not np.size(got):
         yield "A slice is empty: [p:-p] has no numbers if p is 0, nor has a start below 0."
     else:
@@ -60,7 +54,7 @@ def _shared(exercise: Exercise, cases: list[Case], say: Say) -> list[str]:
     """Return the first sentence that holds in every case."""
     shared: list[str] | None = None
     for arguments, got, want in cases:
-        if np.size(got) == 0 != np.size(want):
+        if np.size(got) == 0 != np.size(want) or np.isnan(want).all():
             continue  # nothing is left of a small image without its border
         found = list(say(exercise, arguments, np.asarray(got).astype(float), np.asarray(want)))
         shared = found if shared is None else [s for s in shared if s in found]
@@ -86,18 +80,25 @@ def _names(exercise: Exercise, want: Array) -> tuple[str, ...]:
 def _sentences(exercise: Exercise, arguments: Arguments, got: Array, want: Array) -> Iterator[str]:
     names = _names(exercise, want)
     if got.shape != want.shape:
-        yield from _other_shape(names, got, want)
-        yield from _other_order(names, got, want)
+        for name, argument in zip(exercise.parameters, arguments, strict=True):
+            if np.shape(argument) == got.shape and got.ndim == want.ndim > 1:
+                yield f"It has the shape of {name}; need the axes ({', '.join(names)})."
+        yield from other_shape(names, got, want)
+        yield from other_order(names, got, want)
         return
     largest = float(np.abs(want).max(initial=0))
     for near, text in (
-        (1e-5, "to about 7 digits: somewhere numbers become float32. Keep x.dtype."),
+        (1e-5, "to about 7 digits: somewhere numbers become float32, or something tiny is added."),
         (1e-2, "but for a small error: numbers are rounded, or something small is added."),
     ):
         if want.dtype.kind == "f" and np.allclose(got, want, rtol=near, atol=near * largest):
             yield f"It is right {text}"
     for text, function in FUNCTIONS.items():
-        if got.any() and same(got, function(want.astype(float))):
+        if (
+            got.any()
+            and same(got, function(want.astype(float)))
+            and (want.ndim == 0 or (got != want).sum() > 1)
+        ):
             yield f"It is right but for {text}, which should not be there."
     if not np.isfinite(got).all():
         yield "The result has NaN or infinity: something divides by zero or grows beyond all limits."
@@ -114,106 +115,8 @@ def _sentences(exercise: Exercise, arguments: Arguments, got: Array, want: Array
             for verb, other in (("added", want + argument), ("multiplied", want * argument)):
                 if same(got, other):
                     yield f"It is right but for {name}, which is {verb} once too often."
-    yield from _other_order(names, got, want)
-    yield from _repeated(names, got, want)
-
-
-def _other_shape(names: tuple[str, ...], got: Array, want: Array) -> Iterator[str]:
-    if not got.size:
-        yield "It is empty, as [p : -p] is where p is 0: write [p : p + H]."
-        return
-    if got.size == want.size and same(got.ravel(), want.ravel()):
-        yield "The numbers are right, only the shape is not: reshape."
-    axes: tuple[int, ...]
-    if (less := want.ndim - got.ndim) > 0 and want.ndim > 1:
-        for axes in combinations(range(want.ndim), less):
-            for text, function in ALONG.items():
-                if same(got, function(want, axes)):
-                    yield f"The {' and '.join(names[k] for k in axes)} axis is missing: {text}."
-    for axes in (*combinations(range(got.ndim), 1), *combinations(range(got.ndim), 2)):
-        if got.size > want.size and same(got.sum(axes).ravel(), want.ravel()):
-            yield f"The last step is missing: add up along the axes {axes} of your result."
-    if got.ndim == want.ndim:
-        for k, (n, need) in enumerate(zip(got.shape, want.shape, strict=True)):
-            if n > need and n % need == 0:
-                parts = got.reshape(*got.shape[:k], need, n // need, *got.shape[k + 1 :])
-                if same(parts.sum(k + 1), want):
-                    yield f"Along {names[k]}, {n} numbers should be added up in {need} groups."
-        first, start = (tuple(slice(n) for n in a.shape) for a in (want, got))
-        if same(got[first], want):
-            yield "There are numbers too many at the end: a slice or range ends before its stop."
-        if same(got, want[start]):
-            yield "Rows or columns are missing: does each range go to the end? Does a slice start below 0?"
-        margin = [*np.subtract(got.shape, want.shape)[-2:]]
-        if min(margin) > 1 and same(_inner(got, want), want):
-            yield "A margin is left around the result: cut it off, with [p : p + H]."
-        if max(margin) < -1 and same(got, _inner(want, got)):
-            yield "Windows that extend beyond the image are left out: pad, so that all pixels have one."
-
-
-def _inner(large: Array, small: Array) -> Array:
-    """Return the middle rows and columns of an array."""
-    before = [(a - b) // 2 for a, b in zip(large.shape, small.shape, strict=True)]
-    return large[tuple(slice(m, m + n) for m, n in zip(before, small.shape, strict=True))]
-
-
-def _other_order(names: tuple[str, ...], got: Array, want: Array) -> Iterator[str]:
-    """Yield axes that are exchanged, laid out in another order, flipped or shifted."""
-    n = want.ndim
-    orders = permutations(range(n)) if n <= 4 else _moves(n)
-    for order in orders if n > 1 and got.size == want.size else ():
-        turned = want.transpose(order)
-        if order == tuple(range(n)) or same(turned, want):
-            continue
-        shown = ", ".join(names[k] for k in order)
-        if same(got, turned):
-            yield f"The numbers are right, but the axes are ordered as ({shown}): transpose."
-        elif same(got, turned.reshape(got.shape)):
-            yield (
-                f"The numbers are right but lie in the order ({shown}), and a reshape does not move "
-                "them: transpose first."
-            )
-    if got.shape != want.shape:
-        return
-    for axes in (*combinations(range(n), 1), *combinations(range(n), 2)):
-        flipped = np.flip(want, axes)
-        if not same(want, flipped) and same(got, flipped):
-            yield f"It is right but reversed along: {', '.join(names[k] for k in axes)}."
-    for axis in range(n):
-        a, b, size = np.moveaxis(got, axis, 0), np.moveaxis(want, axis, 0), want.shape[axis]
-        for by in range(1, min(4, size - 1)):
-            for forth, (x, y) in (("later", (a[by:], b[:-by])), ("earlier", (a[:-by], b[by:]))):
-                if np.unique(y).size > 1 and same(x, y):
-                    yield f"Each number stands {by} too {forth} along {names[axis]}."
-
-
-def _moves(n: int) -> Iterator[tuple[int, ...]]:
-    """Yield the orders of n axes in which two are exchanged, or a block is moved."""
-    for i, j in combinations(range(n), 2):
-        order = list(range(n))
-        order[i], order[j] = j, i
-        yield tuple(order)
-    for i, j, k in combinations(range(n + 1), 3):
-        order = list(range(n))
-        yield (*order[:i], *order[j:k], *order[i:j], *order[k:])
-
-
-def _repeated(names: tuple[str, ...], got: Array, want: Array) -> Iterator[str]:
-    """Yield sums that go on, and an axis along which one result is repeated."""
-    for axis, name in enumerate(names if want.ndim else ()):
-        if want.shape[axis] > 1:
-            if same(got, np.cumsum(want, axis)):
-                yield f"The sum goes on along {name}: set it back to 0 for each."
-            for text, one in (
-                ("result of the first one", want.take([0], axis)),
-                ("result of the last one", want.take([-1], axis)),
-                ("mean over all of them", want.mean(axis, keepdims=True)),
-                ("sum over all of them", want.sum(axis, keepdims=True)),
-            ):
-                if same(got, np.broadcast_to(one, want.shape)):
-                    yield f"Every {name} has the {text}."
-    if want.size > 1 and same(got.ravel(), np.cumsum(want)):
-        yield "The sum goes on from one number to the next: set it back to 0 for each."
+    yield from other_order(names, got, want)
+    yield from repeated(names, got, want)
 
 
 def _quantities(exercise: Exercise, arguments: Arguments, got: Array, want: Array) -> Iterator[str]:
@@ -228,23 +131,27 @@ def _quantities(exercise: Exercise, arguments: Arguments, got: Array, want: Arra
                 yield f"It is {text} times what it should be."
             if isclose(factor * value, 1):
                 yield f"It has to be multiplied by {text}."
+        if abs(factor - 1) > NOTICED:
+            yield f"It is {factor:.6g} times what it should be."
     offset = float(np.median(got - b))
     if np.allclose(got - b, offset, rtol=1e-9, atol=1e-9 * np.abs(b).max(initial=1)):
         for text, value in terms:
             if value > 0 and isclose(abs(offset), value):
                 yield f"It is too {'large' if offset > 0 else 'small'} by {text}."
+        if abs(offset) > NOTICED * np.abs(b).max(initial=0):
+            yield f"It is too {'large' if offset > 0 else 'small'} by {abs(offset):.6g}."
 
 
 def _terms(sizes: dict[str, float]) -> Iterator[tuple[str, float]]:
     """Yield products of sizes and a small number, simple ones first; not 1."""
-    for length in range(4):
-        for top in combinations_with_replacement(sizes, length):
-            for bottom in ("", *(b for b in sizes if length and b not in top and sizes[b])):
+    for length in range(5):
+        for bottom in ("", *(b for b in sizes if length and sizes[b])):
+            for top in combinations_with_replacement([a for a in sizes if a != bottom], length):
                 text = "*".join(top) + (f"/{bottom}" if bottom else "")
                 value = prod(sizes[a] for a in top) / (sizes[bottom] if bottom else 1)
-                for by in (1, -1, 2, 4, 8, 0.5, -2, 1000, 1024):
+                for by in (1, -1, 2, 4, 8, 0.5, -2, 1000, 1024, 1000**2, 1024**2):
                     yield (
-                        (text or "1") if by == 1 else f"{by:g}{'*' * bool(text)}{text}",
+                        (text or "1") if by == 1 else f"{by:,}{'*' * bool(text)}{text}",
                         by * value,
                     )
 
@@ -254,7 +161,8 @@ def where(exercise: Exercise, cases: list[Case]) -> Iterator[str]:
     wrong = [case for case in cases if not same(*case[1:])]
     if any(numbers(got) is None for _, got, _ in wrong):
         return
-    if found := _shared(exercise, wrong, _shapes):
+    other = [case for case in wrong if not fits(*case[1:])]
+    if found := _shared(exercise, other or wrong, _shapes):
         yield from found
         return
     seen: dict[str, list[bool]] = {}
@@ -279,7 +187,16 @@ def where(exercise: Exercise, cases: list[Case]) -> Iterator[str]:
 def _shapes(exercise: Exercise, arguments: Arguments, got: Array, want: Array) -> Iterator[str]:
     """Yield which axis has another length, and that the order is wrong."""
     names = _names(exercise, want)
-    if got.ndim != want.ndim:
+    if got.ndim > want.ndim:
+        for k in range(got.ndim):
+            if got.shape[:k] + got.shape[k + 1 :] == want.shape:
+                yield f"Axis {k} of your result is one too many: add up along it earlier, or choose one of it."
+    if got.ndim == 0 < want.ndim:
+        yield f"It returned one number; need one for each {' and '.join(names)}."
+    elif got.ndim != want.ndim:
+        for k, name in enumerate(names):
+            if want.shape[:k] + want.shape[k + 1 :] == got.shape:
+                yield f"There is no axis for the {name}: need ({', '.join(names)})."
         yield (
             f"The result needs the axes ({', '.join(names)})."
             if want.ndim
@@ -287,6 +204,14 @@ def _shapes(exercise: Exercise, arguments: Arguments, got: Array, want: Array) -
         )
     elif got.shape != want.shape:
         pairs = zip(names, got.shape, want.shape, strict=True)
+        if want.ndim > 1 and any(same(got, part) for part in parts(want, got.shape)):
+            yield "Rows or columns are missing: is a slice cut off at the edge (pad first), or a range too short?"
+        terms = [t for t in _terms(sizes_of(exercise, arguments)) if not t[0][-1].isdigit()]
+        for name, n, need in zip(names, got.shape, want.shape, strict=True):
+            if n != need:
+                yield from (
+                    f"Along {name} there are {text} numbers." for text, value in terms if n == value
+                )
         wrong = [(name, "few" if a < b else "many") for name, a, b in pairs if a != b]
         yield f"There are too {wrong[0][1]} numbers along {' and '.join(name for name, _ in wrong)}."
     elif want.size > 1 and same(np.sort(got, None), np.sort(want, None)):

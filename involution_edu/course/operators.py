@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arrays import Array
 from .exercise import Arguments, Cases, Drawing, Exercise, Index, table
-from .windows import EDGES, GROUPS, KERNELS, STARTS, SUMS, TURNS, over_group, windows  # noqa: F401
+from .windows import CHANNELS, EDGES, GROUPS, KERNELS, STARTS, SUMS, TURNS, windows
 
 SHAPES = (  # N, C, H, W, G, K
     (1, 1, 3, 4, 1, 3),
@@ -46,24 +46,17 @@ def _apply(kernel: Array, window: Array) -> float:
 
 PRODUCT = "return total => return (kernel * window)"
 APPLY = Exercise(
-    "apply",
-    "apply(kernel, window) -> the output of one pixel. Both are (K, K).",
-    _apply,
-    _one_pixel,
-    table(
-        _apply,
+    "apply", "apply(kernel, window) -> the output of one pixel. Both are (K, K).", _apply, _one_pixel,
+    table(_apply,
         (PRODUCT, "these are the products; add them up."),
         ("return total => return kernel @ window", "@ is the matrix product; multiply element by element, with *, and add up."),
         ("return total => return (kernel @ window).sum()", "@ is the matrix product; multiply element by element, with *."),
-        ("return total => return total / K**2", "that is the mean; take the sum."),
         (f"{PRODUCT}.sum(0)", "Python's sum adds up the rows only; use (...).sum() or np.sum."),
-        ("kernel[u, v] => kernel[K - 1 - u, K - 1 - v]",
-         "you turned the kernel by half a turn; tap (0, 0) belongs to window[0, 0]."),
+        ("kernel[u, v] => kernel[K - 1 - u, K - 1 - v]", "you turned the kernel by half a turn; tap (0, 0) belongs to window[0, 0]."),
         ("kernel[u, v] => kernel[v, u]", "you swapped rows and columns of the kernel or of the window."),
         ("+= => =", "= replaces what was there, so that only the last product is left; add with +=."),
         ("return total => return total / kernel.sum()", "do not divide by the kernel's sum; a kernel need not add up to 1."),
-        ("u in range(K) => u in range(K - 1) ; v in range(K) => v in range(K - 1)",
-         "range(K - 1) ends one tap early; range(K) has all K."),
+        ("u in range(K) => u in range(K - 1) ; v in range(K) => v in range(K - 1)", "range(K - 1) ends one tap early; range(K) has all K."),
         ("K = len(kernel) => K = 3", "K is not always 3: take it from the shape of kernel."),
         (f"{PRODUCT}.max()", "that is the largest product; add up all of them."),
     ),
@@ -104,25 +97,14 @@ def _draw_involution(arguments: Arguments, index: Index) -> Drawing:
 
 PIXELS = ("image", "channel", "row", "column")
 INVOLUTION = Exercise(
-    "involution",
-    "involution(x, kernel) -> y: stride 1, zeros outside the image. x is (N, C, H, W), kernel "
-    "(N, G, K, K, H, W), y has the shape of x.",
-    _involution,
-    operands,
-    table(
-        _involution,
-        ("return y => return over_group(y, G)", "you summed over the channels of the group; sum over the window only."),
-        ("return y => return over_group(y, 1)",
-         "you summed over all channels; sum over the window only. Each channel has its own output."),
-        ("return y => return over_group(y, G) / C_g",
-         "you took the mean over the channels of the group; each channel has its own output."),
+    "involution", "involution(x, kernel) -> y: stride 1, zeros outside the image. x is (N, C, H, W), kernel "
+    "(N, G, K, K, H, W), y has the shape of x.", _involution, operands,
+    table(_involution,
         ("c in range(C) => c in range(C_g)", "only the first group is computed: channel r of group g is g*C_g + r."),
-        ("return y => return y / K**2", "you took the mean of the products; it is their sum."),
         ("v, i, j] => v, i, j] / np.exp(kernel)[n, c // C_g, :, :, i, j].sum() ; kernel[n, c // C_g, u => np.exp(kernel)[n, c // C_g, u",
          "you normalised the kernel with softmax; involution uses it as it is."),
-        ("y[n, c, i, j] => y[n, c, h, w] ; x[n, c, h, w] => x[n, c, i, j]",
-         "you sent x[i, j] to the pixels of its window; output (i, j) collects from its window."),
-        *KERNELS, *GROUPS, *TURNS, *SUMS, *EDGES, *STARTS,
+        ("y[n, c, i, j] => y[n, c, h, w] ; x[n, c, h, w] => x[n, c, i, j]", "you sent x[i, j] to the pixels of its window; output (i, j) collects from its window."),
+        *KERNELS, *GROUPS, *CHANNELS, *TURNS, *SUMS, *EDGES, *STARTS,
     ),
     PIXELS,
     picture=_draw_involution,
@@ -169,21 +151,16 @@ def _places(rng: np.random.Generator) -> Cases:
 
 
 WINDOW_OF = Exercise(
-    "window_of",
-    "window_of(x, i, j, K) -> the K x K window of x (H, W) around (i, j), with zeros outside x.",
-    _window_of,
-    _places,
-    table(
-        _window_of,
-        *EDGES[:-1], *STARTS,
+    "window_of", "window_of(x, i, j, K) -> the K x K window of x (H, W) around (i, j), with zeros outside x.", _window_of, _places,
+    table(_window_of,
+        *EDGES[:-1], *STARTS, *SUMS[2:4],
         ("return window => i, j = max(i - p, 0), max(j - p, 0); return x[i : i + K, j : j + K]",
          "at the edge a slice of x is cut off: pad x with p zeros on each side first."),
         ("return window => return x[i - p : i - p + K, j - p : j - p + K]",
          "a slice that starts below 0 counts from the end: pad x with p zeros on each side first."),
         ("i + u - p, j + v - p => min(max(i - p, 0), H - K) + u, min(max(j - p, 0), W - K) + v",
          "you moved the window into the image; it stays around (i, j), with zeros outside."),
-        ("return window => return np.pad(x, p, constant_values=1)[i : i + K, j : j + K]",
-         "outside the image there are zeros, not ones."),
+        ("return window => return np.pad(x, p, constant_values=1)[i : i + K, j : j + K]", "outside the image there are zeros, not ones."),
     ),
     ("u", "v"),
 )  # fmt: skip
@@ -208,14 +185,12 @@ def _outputs(rng: np.random.Generator) -> Cases:
 
 
 ONE_OUTPUT = Exercise(
-    "one_output",
-    "one_output(x, kernel, n, c, i, j) -> y[n, c, i, j]. x is (N, C, H, W), kernel (N, G, K, K, H, W).",
-    _one_output,
-    _outputs,
-    table(
-        _one_output,
+    "one_output", "one_output(x, kernel, n, c, i, j) -> y[n, c, i, j]. x is (N, C, H, W), kernel (N, G, K, K, H, W).", _one_output, _outputs,
+    table(_one_output,
         ("x[n, c, h, w] => x[n, :, h, w].sum()", "you summed over all channels; the output has only channel c."),
-        ("return total => return total / K**2", "you took the mean of the products; it is their sum."),
+        ("x[n, c, h, w] => x[n, c // C_g * C_g :][:C_g, h, w].sum()", "you summed over the channels of the group; the output has only channel c."),
+        ("return total => return (kernel[n, c // C_g, :, :, i, j] @ np.pad(x[n, c], p)[i : i + K, j : j + K]).sum()",
+         "@ is the matrix product; multiply element by element, with *."),
         *KERNELS, *GROUPS, *TURNS, *SUMS, *EDGES[:-1], *STARTS,
     ),
     picture=lambda arguments, _: _draw_involution(arguments[:2], arguments[2:]),
@@ -235,24 +210,21 @@ def _repainted(H: int, W: int, K: int, h: int, w: int) -> Array:
 
 REACH = "abs(i - h) <= p and abs(j - w) <= p"
 REPAINTED = Exercise(
-    "repainted",
-    "repainted(H, W, K, h, w) -> (H, W): 0 where the output stays when pixel (h, w) is painted, 1 where "
-    "only its window changes, 2 where its kernel changes, too.",
-    _repainted,
-    lambda rng: iter([(4, 5, 3, 1, 2), (5, 8, 3, 0, 4), (7, 6, 5, 6, 1), (3, 3, 7, 2, 0)]),
-    table(
-        _repainted,
+    "repainted", "repainted(H, W, K, h, w) -> (H, W): 0 where the output stays when pixel (h, w) is painted, 1 where "
+    "only its window changes, 2 where its kernel changes, too.", _repainted, lambda rng: iter([(4, 5, 3, 1, 2), (5, 8, 3, 0, 4), (7, 6, 5, 6, 1), (3, 3, 7, 2, 0)]),
+    table(_repainted,
         ("= 2 => = 1", "pixel (h, w) itself has a new kernel: 2 there."),
         ("j] = 1 => j] = 0", "every output whose window holds (h, w) changes, not only its own."),
         ("j] = 1 => j] = 2", "a neighbour's kernel stays: it is made from the neighbour alone."),
         ("p = K // 2 => p = K", "a window reaches (K - 1) // 2 pixels to each side, not K."),
         ("p = K // 2 => p = 1", "1 is the reach for K = 3; it is (K - 1) // 2."),
         (f"{REACH} => 0 <= i - h <= p and 0 <= j - w <= p", "outputs above and to the left have (h, w) in their windows, too."),
-        (f"{REACH} => -p <= i - h < p and -p <= j - w < p",
-         "the last row and column of the window are missing: a slice ends at h + p + 1."),
+        (f"{REACH} => 0 <= i - h < K and 0 <= j - w < K", "the window is centred at (h, w), it does not start there."),
+        (f"{REACH} => -p <= i - h < p and -p <= j - w < p", "the last row and column of the window are missing: a slice ends at h + p + 1."),
         (f"{REACH} => abs(i - h) + abs(j - w) <= p", "a window is a square: rows and columns are compared with p one by one."),
         (f"{REACH} => i in range(H)[h - p : h + p + 1] and j in range(W)[w - p : w + p + 1]",
          "a slice that starts below 0 counts from the end: start at max(h - p, 0)."),
+        ("h, w] = 2 => h, w] += 2", "the mark of (h, w) itself is 2, not 1 + 2: store it with =."),
         ("h, w] = 2 => h, w] = 0", "output (h, w) changes, too: 2 there."),
     ),
     ("row", "column"),

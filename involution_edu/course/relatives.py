@@ -42,29 +42,20 @@ def _draw_convolution(arguments: Arguments, index: Index) -> Drawing:
 
 
 CONVOLUTION = Exercise(
-    "convolve",
-    "convolve(x, weight) -> y: stride 1, zeros outside the image. x is (C, H, W), weight "
-    "(O, C, K, K), y is (O, H, W).",
-    _convolve,
-    _convolutions,
-    table(
-        _convolve,
-        ("[o, c, u, v] => [o, c, K - 1 - u, K - 1 - v]",
-         "you turned the weights by half a turn; here tap (0, 0) is above and left of the pixel."),
+    "convolve", "convolve(x, weight) -> y: stride 1, zeros outside the image. x is (C, H, W), weight "
+    "(O, C, K, K), y is (O, H, W).", _convolve, _convolutions,
+    table(_convolve,
+        ("[o, c, u, v] => [o, c, K - 1 - u, K - 1 - v]", "you turned the weights by half a turn; here tap (0, 0) is above and left of the pixel."),
         ("[o, c, u, v] => [o, c, v, u]", "you swapped u and v: u counts rows, v counts columns."),
-        ("weight[o, c => (weight.swapaxes(0, 1) if C == O else weight)[o, c",
-         "you swapped the channels of weight: weight[o, c], output first."),
+        ("weight[o, c => (weight.swapaxes(0, 1) if C == O else weight)[o, c", "you swapped the channels of weight: weight[o, c], output first."),
         ("c in range(C) => c in [0]", "you used the first channel only; a convolution sums over all channels."),
         ("c in range(C) => c in [C - 1]", "= keeps the last channel only; a convolution sums over all channels: add with +=."),
         ("c in range(C) => c in [o % C]", "you used one channel for each output; a convolution sums over all channels."),
-        ("return y => return (weight[..., None, None] * windows(x, K)).sum((2, 3))",
-         "add up over the channels too: y is (O, H, W)."),
-        ("return y => return y / C / K**2", "you took the mean of the products; it is their sum."),
-        ("x[c, h, w] => x[:, h, w].sum()",
-         "you summed x over its channels first; each channel has its own weights, weight[o, c]."),
+        ("return y => return (weight[..., None, None] * windows(x, K)).sum((2, 3))", "add up over the channels too: y is (O, H, W)."),
+        ("* x[c, h, w] => * (x[c - p, h, w] if c >= p else 0)", "np.pad(x, p) pads the channels, too: np.pad(x, ((0, 0), (p, p), (p, p)))."),
+        ("x[c, h, w] => x[:, h, w].sum()", "you summed x over its channels first; each channel has its own weights, weight[o, c]."),
         ("weight[o, => weight[0,", "you used weight[0] for all outputs; index it with o."),
-        ("c in range(C) => c in [C - 1] ; i + u - p, j + v - p => (i + p, j + p) if u == v == K - 1 else (-1, -1)",
-         "= keeps the last product only: add with +=."),
+        ("c in range(C) => c in [C - 1] ; i + u - p, j + v - p => (i + p, j + p) if u == v == K - 1 else (-1, -1)", "= keeps the last product only: add with +=."),
         *SUMS, *EDGES, *STARTS,
     ),
     ("output channel", "row", "column"),
@@ -83,16 +74,13 @@ def _residual(rng: np.random.Generator) -> Cases:
 
 
 RESIDUAL = Exercise(
-    "residual_backward",
-    "residual_backward(dy, A) -> dx, for a block with a shortcut, y = x + A @ x.",
-    _residual_backward,
-    _residual,
-    table(
-        _residual_backward,
+    "residual_backward", "residual_backward(dy, A) -> dx, for a block with a shortcut, y = x + A @ x.", _residual_backward, _residual,
+    table(_residual_backward,
         ("dy + => ", "x is used twice: dy also comes back through the shortcut."),
         (" + A.T @ dy => ", "x is used twice: dy also comes back through A."),
         ("A.T => A", "the gradient of A @ x with respect to x is A.T @ dy."),
         ("A.T @ => A *", "* multiplies element by element; A.T @ dy is the matrix product."),
+        ("dy + A.T @ dy => (1 + A.T) @ dy", "1 + A adds 1 to every entry; x is np.eye(n) @ x."),
         ("dy + => 1 +", "the shortcut sends dy back, not 1: the chain rule multiplies with dy."),
     ),
     ("number",),
@@ -140,14 +128,10 @@ def _over(axes: str, hint: str) -> tuple[str, str]:
 
 
 ATTENTION = Exercise(
-    "attend",
-    "attend(query, key, K) -> weights: the softmax, over the K x K window, of the dot products "
+    "attend", "attend(query, key, K) -> weights: the softmax, over the K x K window, of the dot products "
     "of the pixel's query with the keys in its window. Keys outside the image are zeros, and count. "
-    "query and key are (D, H, W), weights (K, K, H, W).",
-    _attend,
-    _attentions,
-    table(
-        _attend,
+    "query and key are (D, H, W), weights (K, K, H, W).", _attend, _attentions,
+    table(_attend,
         (f"exp / {SUM} => scores", "these are the scores; take their softmax over the window."),
         (f" - {TOP} => ", "exp overflows above 709 and gives NaN: subtract the largest score of the window first."),
         (f"{TOP} => scores.max()", "subtract the largest score of each window, not of the whole image: exp gives 0 and NaN."),
@@ -156,15 +140,9 @@ ATTENTION = Exercise(
         _over("0", "your softmax runs over u alone; it runs over u and v."),
         _over("1", "your softmax runs over v alone; it runs over u and v."),
         _over("None", "your softmax runs over everything; each pixel has its own, over u and v."),
-        _over("2", "your softmax runs over the rows of the image; it runs over u and v."),
-        _over("3", "your softmax runs over the columns of the image; it runs over u and v."),
-        ("query[:, i, j] @ key[:, h, w] => key[:, i, j] @ query[:, h, w]",
-         "you swapped query and key: the query is the centre pixel's, the keys are its window's."),
         ("query[:, i, j] => query[:, h, w]", "you took query and key of the same pixel; the query is the centre pixel's."),
-        ("query[:, i, j] @ key[:, h, w] => query[-1, i, j] * key[-1, h, w]",
-         "= keeps the last feature of D; the dot product adds up all of them."),
-        ("key[:, h, w] => key[:, h, w] / np.sqrt(len(key))",
-         "you divided by the square root of D; transformers do, this exercise does not."),
+        ("query[:, i, j] @ key[:, h, w] => query[-1, i, j] * key[-1, h, w]", "= keeps the last feature of D; the dot product adds up all of them."),
+        ("key[:, h, w] => key[:, h, w] / np.sqrt(len(key))", "you divided by the square root of D; transformers do, this exercise does not."),
         (f"np.exp(scores - {TOP}) => np.exp((s := np.where({INSIDE}, scores, -np.inf)) - s.max((0, 1)))", OUTSIDE),
         (f"{TOP}) => {TOP}) * {INSIDE}", OUTSIDE),
         ("scores[u, v, => scores[v, u,", "you swapped u and v: u counts rows, v counts columns."),

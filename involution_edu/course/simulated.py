@@ -29,8 +29,8 @@ from .operators import INVOLUTION
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SECONDS = 60  # the simulator takes about 1 s
-CHANNELS, H, W, K = 16, 6, 10, 3  # one group; the last tiles are not full
+SECONDS = 60  # the simulator takes about 2 s
+CHANNELS, H, W, K = 16, 9, 11, 3  # one group; the last tiles are not full
 TILE = 4, 8  # rows and columns of a block
 # By exercise: its block of threads, its grid of blocks, and the version of ours beside it.
 TILES = -(-W // TILE[1]), -(-H // TILE[0])
@@ -117,10 +117,12 @@ def check(answer: Callable[..., Any]) -> Score:
             timeout=SECONDS,
         )
     except subprocess.TimeoutExpired:
-        return Score(False, f"{begin}it was stopped after {SECONDS} s: a loop in it does not end")
+        slow = "a loop in it does not end, or does far more than is needed"
+        return Score(False, f"{begin}it was stopped after {SECONDS} s: {slow}")
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["the simulator ended without a message"]
-        return Score(False, begin + lines[-1])
+        place = lines[-1].replace("ctaid=", "blockIdx ").replace("tid=", "threadIdx ")
+        return Score(False, begin + place)
     found = json.loads(done.stdout.splitlines()[-1])
     if found["wrong"]:
         with np.errstate(all="ignore"):
@@ -146,19 +148,33 @@ def _operands() -> tuple[Array, Array]:
 def _hints(y: Array, writes: Array) -> Iterator[str]:
     """Yield what is likely to be wrong with numbers that were written."""
     x, kernel = _operands()
-    arguments = x[None].astype(float), kernel[None, None].astype(float)
-    case = Outcome(arguments, INVOLUTION.right(*arguments), np.where(writes[None] > 0, y, 0))
+    arguments = x[None, :2].astype(float), kernel[None, None].astype(float)  # two channels: soon
+    got = np.where(writes[None, :2] > 0, y[:, :2], 0)
+    case = Outcome(arguments, INVOLUTION.right(*arguments), got)
     if not writes.any():
         return
     if not writes.all():
         yield from where(INVOLUTION, [(case.arguments, case.got, case.want)])
-        yield "Does each output have its thread? threadIdx.x is the column, threadIdx.y the row."
+        yield "Does each output have its thread? blockIdx.x and threadIdx.x are columns, .y rows."
     elif np.isnan(y).any():
         yield "The likely mistake: shared memory was read before it was written: wait at a barrier,"
         yield "cuda.syncthreads(). A tile has more places than threads: is each of them written, zeros"
         yield "outside the image too? And y itself: add up in a variable that starts with 0."
     elif not case.right:
         yield from hints(INVOLUTION, [case])
+
+
+def _wasted(x: float, kernel: float, shared: float) -> str:
+    """Return what right numbers were read in vain, from the reads in units of our own."""
+    if not shared:
+        return "the numbers are right, but nothing reads the tile: the sum takes tile, not x"
+    for name, times, mend in (
+        ("x", x, "one thread copies each number of a tile: thread t the places t, t + 32, ..."),
+        ("kernel", kernel, "read an entry once, outside the loop over the channels, and keep it"),
+    ):
+        if times > 1:
+            return f"the numbers are right, but {name} is read {times:.3g} times as often as needed:\n{mend}"
+    return ""
 
 
 def _launch(
@@ -256,6 +272,8 @@ def main() -> None:
         grid = grid if version == "v1" else TILES[0] * TILES[1]
         reference = _arrays(x[None], kernel[None, None])
         score, _ = _launch(made, grid, block, reference, (1, 1), (K // 2, K // 2), (1, 1))
+        times = [a.reads.sum() / b.reads.sum() for a, b in zip(arrays[:2], reference, strict=False)]
+        wrong = _wasted(times[0], times[1], yours[2]) if version != "v1" else ""
     found = {"wrong": wrong, "yours": yours, "ours": score, "reads": arrays[0].reads[0].tolist()}
     sys.stdout.write("\n" + json.dumps(found | {"y": y.tolist(), "writes": writes.tolist()}))
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import copy
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 from textwrap import dedent
 from typing import Any
 
@@ -23,11 +24,11 @@ OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Pow: (ast.Mult, ast.BitXor),
     ast.MatMult: (ast.Mult,),
 }
-COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
+COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
+    ast.Lt: (ast.LtE, ast.GtE),
+    ast.LtE: (ast.Lt, ast.Gt),
+    ast.Gt: (ast.GtE, ast.LtE),
+    ast.GtE: (ast.Gt, ast.Lt),
 }
 METHODS = {"sum": "mean", "mean": "sum", "maximum": "minimum", "max": "min", "min": "max"}
 ONE = ast.Constant(1)
@@ -168,6 +169,13 @@ def _changes(definition: ast.FunctionDef, names: list[str]) -> Iterator[_Change]
                     range(len(value)), indices.values() if node in tuples else ()
                 ):
                     yield _Change(node, field, [*value[:k], index, *value[k + 1 :]])
+    loads = Counter(n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
+    for old, name in permutations(names, 2):
+        if loads[old] > 1:
+            renamed = [
+                _Exchange({old: name}).visit(copy.deepcopy(line)) for line in definition.body
+            ]
+            yield _Change(definition, "body", renamed, f"`{name}` where `{old}` is right.")
 
 
 def _quoted(node: ast.AST) -> str:
@@ -179,7 +187,7 @@ def _quoted(node: ast.AST) -> str:
 def _lists(parts: list[Any], names: list[str]) -> Iterator[list[Any]]:
     """Yield lists with one part changed or left out, and with two parts exchanged."""
     for k, part in enumerate(parts):
-        others: list[Any] = [COMPARISONS[type(part)]()] if type(part) in COMPARISONS else []
+        others: list[Any] = [other() for other in COMPARISONS.get(type(part), ())]
         for other in others or (_others(part, names) if isinstance(part, ast.expr) else ()):
             yield [*parts[:k], other, *parts[k + 1 :]]
         if len(parts) > 1:
@@ -204,9 +212,13 @@ def _others(node: ast.expr, names: list[str]) -> Iterator[ast.expr]:
             yield from (ast.BinOp(left, new(), right) for new in OPERATORS.get(type(op), ()))
             if not isinstance(op, (ast.Add, ast.Mult)):
                 yield ast.BinOp(right, op, left)
+                if isinstance(left, ast.BinOp):  # brackets left out: a + b / c, a / b * c
+                    yield ast.BinOp(left.left, left.op, ast.BinOp(left.right, op, right))
+                if isinstance(right, ast.BinOp):
+                    yield ast.BinOp(ast.BinOp(left, op, right.left), right.op, right.right)
             used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & set(names)
-            for pair in combinations(sorted(used), 2):
-                yield _Exchange(pair).visit(copy.deepcopy(node))
+            for m, n in combinations(sorted(used), 2):
+                yield _Exchange({m: n, n: m}).visit(copy.deepcopy(node))
         case ast.UnaryOp(operand=operand):
             yield operand
         case ast.IfExp(body=body):
@@ -227,13 +239,14 @@ def _others(node: ast.expr, names: list[str]) -> Iterator[ast.expr]:
 
 
 class _Exchange(ast.NodeTransformer):
-    """Two names exchanged."""
+    """Names that are read, replaced by others."""
 
-    def __init__(self, names: tuple[str, str]) -> None:
-        self.other = dict(zip(names, reversed(names), strict=True))
+    def __init__(self, other: dict[str, str]) -> None:
+        self.other = other
 
     def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.Name(self.other.get(node.id, node.id), node.ctx)
+        stored = isinstance(node.ctx, ast.Store)
+        return node if stored else ast.Name(self.other.get(node.id, node.id), node.ctx)
 
 
 def _moved(definition: ast.FunctionDef) -> Iterator[_Change]:

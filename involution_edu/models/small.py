@@ -114,11 +114,8 @@ def small_resnet(
     return ResidualNetwork(stem, {}, blocks, conv3x3, channels, num_classes, rng=rng, dtype=dtype)
 
 
-def small_segmentor(kind: str = "inv", neck: str | None = None, *, rng: Rng = None) -> SemanticFPN:
-    """Return a RedNet ("inv") or ResNet ("conv") with an FPN: 0 for no digit, d + 1 for digit d.
-
-    The FPN is made of the spatial layers of the backbone if ``neck`` does not name another kind.
-    """
+def small_segmentor(kind: str = "inv", *, rng: Rng = None) -> SemanticFPN:
+    """Return a RedNet ("inv") or ResNet ("conv") with an FPN: 0 for no digit, d + 1 for digit d."""
     make: Any = {"inv": small_rednet, "conv": small_resnet}[kind]
     backbone = make(1, 3, stride=2, rng=(rng := as_generator(rng)))
-    return SemanticFPN(backbone, 11, neck or kind, channels=32, head_channels=24, stride=2, rng=rng)
+    return SemanticFPN(backbone, 11, kind, channels=32, head_channels=24, stride=2, rng=rng)

@@ -7,6 +7,8 @@ from statistics import fmean, stdev
 from textwrap import fill
 from typing import Any
 
+import numpy as np
+
 from ..files import written_whole
 from ..viz.palette import INK, MUTED, PAPER, diverging
 from .results import CENTRE, Ablation, Results
@@ -23,6 +25,11 @@ FACTORS = {
     "reduction": "reduction r of the generator",
 }
 FIRST, SECOND = (tuple((diverging(x, 1.0) / 255).tolist()) for x in (-1.0, 0.7))  # colours
+LINES: tuple[dict[str, Any], ...] = (
+    {"color": FIRST, "linestyle": "-"},
+    {"color": SECOND, "linestyle": "--"},
+    {"color": np.divide(MUTED, 255), "linestyle": ":"},
+)
 
 
 def save_curves(results: Results, path: Path) -> None:
@@ -32,9 +39,8 @@ def save_curves(results: Results, path: Path) -> None:
     unit = TASKS[results.task].unit
     figure = Figure(figsize=(10, 4), layout="constrained")
     loss, score = figure.subplots(1, 2)
-    for n, network in enumerate(results.networks):
-        style: dict[str, Any] = {"color": FIRST if n == 0 else SECOND, "label": network}
-        style["linestyle"] = "-" if n == 0 else "--"
+    for network, line in zip(results.networks, LINES, strict=False):
+        style: dict[str, Any] = {**line, "label": network}
         for run in results.of(network):
             numbers = [epoch.epoch for epoch in run.epochs]
             loss.plot(numbers, [epoch.loss for epoch in run.epochs], **style)

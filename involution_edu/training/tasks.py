@@ -235,7 +235,6 @@ TASKS["segment"] = Task(
     scenes.to_segment,
     networks={
         "rednet-fpn": lambda _, seed: models.small.small_segmentor("inv", rng=seed),
-        "rednet-conv-fpn": lambda _, seed: models.small.small_segmentor("inv", "conv", rng=seed),
         "resnet-fpn": lambda _, seed: models.small.small_segmentor("conv", rng=seed),
     },
     recipe=Recipe(48, 8, "adam", 1e-2),

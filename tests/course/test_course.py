@@ -409,3 +409,68 @@ def test_the_window_is_outlined_in_its_array() -> None:
     box: Any
     (box,), others = figure.axes[0].patches, figure.axes[1].patches
     assert (box.get_xy(), box.get_width(), len(others)) == ((0.5, -0.5), 3, 0)
+    figure = course.show(outline=(["x", "y"], 1, 2, 3), x=np.eye(4), y=np.eye(4))
+    assert [len(axes.patches) for axes in figure.axes[:2]] == [1, 1]
+
+
+def test_an_endless_loop_is_stopped() -> None:
+    def output_size(H: int, K: int, s: int, p: int, d: int) -> Any:
+        count = 0
+        while True:
+            try:
+                count += 1
+            except Exception:  # noqa: BLE001 - it must not catch what stops it
+                return count
+
+    text = course.check(output_size).text
+    assert "it was stopped after 300,000 lines of Python" in text
+    assert "in line " in text
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "words"),
+    [
+        ("involution", lambda x, kernel: np.add.reduceat(
+            RIGHT(x, kernel), range(0, x.shape[1], x.shape[1] // kernel.shape[1]), 1
+        ), "Along channel, there is only the sum of each group"),
+        ("involution", lambda x, kernel: RIGHT(0 * x + x.sum(1, keepdims=True), kernel), "the sum of x along axis 1"),
+        ("unfold_bytes", lambda N, C, H, W, K: 4 * N * C * H * W * K * K / 1e6, "multiplied by 1,000,000"),
+        ("unfold_bytes", lambda N, C, H, W, K: 4 * N * C * H * W * (K * K + 1), "too large by 4*N*C*H*W"),
+        ("window_of", lambda x, i, j, K: np.pad(x, K // 2)[j : j + K, i : i + K], "`x, j, i, K` where"),
+        ("window_of", lambda x, i, j, K: np.roll(
+            EXERCISES["window_of"].right(x, i, j, K), (-(K // 2), -(K // 2)), (0, 1)
+        ), "rolled along u and v"),
+        ("window_of", lambda x, i, j, K: EXERCISES["window_of"].right(x, i, j, K)[:2, 1:], "cut off at the edge"),
+        ("attend", lambda query, key, K: np.zeros((K, K, *query.shape)), "Axis 2 of your result is one too many"),
+        ("cross_entropy_backward", lambda logits, labels: 0.7, "need one for each image and class"),
+        ("nms", lambda boxes, scores, threshold: scores > 0, "These are True and False"),
+        ("groups", lambda C, G: [0] * G, "Along channel there are G numbers"),
+        ("halo", lambda rows, columns, K: 16 * EXERCISES["halo"].right(rows, columns, K), "16 times what it should be"),
+        ("iou", lambda a, b: (a and b).sum(), "take one truth value"),
+    ],
+)  # fmt: skip
+def test_more_mistakes_in_no_table_are_described(name: str, answer: Any, words: str) -> None:
+    assert words in judge(EXERCISES[name], answer).text
+
+
+def test_an_overlap_of_negative_sides_is_not_accepted() -> None:
+    """Two boxes without a common row or column: the product of two negative sides is positive."""
+
+    def nms(boxes: Any, scores: Any, threshold: float) -> Any:
+        kept: list[int] = []
+        area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+        for k in np.argsort(-scores, kind="stable").tolist():
+            low, high = (f(boxes[k, a], boxes[kept][:, a]) for f, a in (
+                (np.maximum, slice(2)), (np.minimum, slice(2, 4)),
+            ))  # fmt: skip
+            shared = (high - low).prod(1)
+            if (shared / (area[k] + area[kept] - shared) <= threshold).all():
+                kept.append(k)
+        return kept
+
+    assert not course.check(nms).ok
+
+
+def test_the_colour_bar_ends_at_the_largest_number() -> None:
+    bar = course.show(x=np.eye(4), y=np.diag([5.0, 0, 0, 0])).axes[-1]
+    assert bar.get_ylim() == (-5, 5)

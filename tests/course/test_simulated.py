@@ -63,11 +63,11 @@ def test_the_direct_version_reads_whole_windows() -> None:
     [
         ("forward_tile", "    cuda.syncthreads()\n", "", "at a barrier"),
         ("forward_channels", "    cuda.syncthreads()\n", "", "at a barrier"),
-        ("forward_v1", "if 0 <= h < H and 0 <= w < W", "if True", "] is outside of (16, 6, 10)"),
+        ("forward_v1", "if 0 <= h < H and 0 <= w < W", "if True", "] is outside of (16, 9, 11)"),
         ("forward_v1", "if c >= C", "if c >= 3", "numbers of y were never written"),
-        ("forward_v1", "kernel[u, v, i, j]", "kernel[v, u, i, j]", "more of 960 are wrong"),
+        ("forward_v1", "kernel[u, v, i, j]", "kernel[v, u, i, j]", "more of 1584 are wrong"),
         ("forward_v1", "y[c, i, j] = total", "y[c, i, j] = y[c, i, j] = total", "more than once"),
-        ("forward_v1", "    if c >= C:\n        return\n", "", "is outside of (16, 6, 10)"),
+        ("forward_v1", "    if c >= C:\n        return\n", "", "is outside of (16, 9, 11)"),
         ("forward_v1", "total += kernel", "total = kernel", "= replaces what was there"),
         (
             "forward_tile",
@@ -76,6 +76,30 @@ def test_the_direct_version_reads_whole_windows() -> None:
             "miss a barrier",
         ),
         ("forward_v1", "total = 0.0", "total = zero", "name 'zero' is not defined"),
+        (
+            "forward_tile",
+            "tile[cuda.threadIdx.y + u, cuda.threadIdx.x + v]",
+            "(x[c, i + u - 1, j + v - 1] if 0 <= i + u - 1 < H and 0 <= j + v - 1 < W else 0.0)",
+            "nothing reads the tile",
+        ),
+        (
+            "forward_channels",
+            "range(thread, CHANNELS * rows * columns, TILE[0] * TILE[1])",
+            "range(CHANNELS * rows * columns)",
+            "x is read 32 times as often",
+        ),
+        (
+            "forward_channels",
+            "sums[c] += entry",
+            "sums[c] += kernel[u, v, i, j]",
+            "kernel is read 17 times as often",
+        ),
+        (
+            "forward_channels",
+            "cuda.blockIdx.y * TILE[0], cuda.blockIdx.x * TILE[1]",
+            "cuda.blockIdx.x * TILE[0], cuda.blockIdx.y * TILE[1]",
+            "numbers of y were never written",
+        ),
     ],
 )
 def test_a_fault_is_named(name: str, right: str, wrong: str, said: str) -> None:

@@ -134,9 +134,7 @@ def source(name: str) -> str:
 
 def _data(trace: Trace, about: str, photo: bool, edges: bool) -> dict[str, Any]:
     geom, C = trace.geom, trace.geom.C
-    # One channel of each group is enough for a scale: (G, H_out, W_out, K_h, K_w).
-    products = trace.patches[0, :, 0] * trace.kernels[0]
-    limits = {"x": trace.x[0], "kernel": trace.kernel[0], "product": products, "y": trace.y[0]}
+    limits = {"x": trace.x[0], "kernel": trace.kernel[0], "y": trace.y[0]}
     arrays = {
         "x": trace.x[0],
         "reduce_weight": trace.reduce_weight,

@@ -42,9 +42,8 @@ function drawSteps({ i, j, kernel }) {
     const columns = isKernel ? K_w : Math.min(values.length, MAX_WRITTEN);
     const few = !isKernel && values.length <= MAX_WRITTEN;
     const side = few ? 30 : Math.max(4, Math.floor(100 / Math.max(columns, values.length / columns)));
-    const limit = isKernel ? data.limits.kernel : largestOf(values) || 1;
     const [canvas, caption] = box.children[n].children;
-    grid(canvas, values, columns, limit, { side, marked: isKernel ? state.tap : null });
+    grid(canvas, values, columns, largestOf(values) || 1, { side, marked: isKernel ? state.tap : null });
     if (caption.textContent !== words) caption.textContent = words;
   });
   const [rows, columns] = reach.map((pixels) => 2 * pixels + 1);

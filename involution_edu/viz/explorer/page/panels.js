@@ -173,8 +173,8 @@ function drawSum(seen) {
   const wide = (isPhone() ? roomIn($("equals")) - 50 : roomIn($("p-sum")) - 390) / 3;
   const side = clamp(Math.floor(Math.min(wide / K_w, high / K_h)), 4, MAX_CELL);
   grid($("window"), values, K_w, data.limits.x, { side, marked, outside });
-  grid($("factor"), kernel, K_w, data.limits.kernel, { side, marked });
-  grid($("products"), products, K_w, data.limits.product, { side, marked, after });
+  grid($("factor"), kernel, K_w, largestOf(kernel) || 1, { side, marked });
+  grid($("products"), products, K_w, largestOf(products) || 1, { side, marked, after });
   const some = values.some((_, k) => outside(k));
   say("c-window", some ? "struck out: outside, 0" : `window of x, ${nameOf(state.c)}`);
   const k = state.tap;
