@@ -40,12 +40,13 @@ them roughly.
 """
 
 KERNELS = """\
-At edge pixels of the test photos (in the photo without noise, coherence above 0.5 and a gradient of
-20 grey levels or more, over the three channels) the median elongation of a kernel (1 - λ2/λ1 of its
-second moments) is {on_edges:.2f}, and {percent:.0f} % of the kernels are within 20 degrees of the
-direction of the edge; at flat pixels (at most 4 grey levels) the median elongation is {on_flat:.2f}.
-Kernels follow weaker edges, which are hidden in the noise, less: over all pixels of coherence above
-0.5, whatever the gradient, the figures are {on_faint_too:.2f} and {percent_faint_too:.0f} %"""
+At edge pixels of the test photos (coherence of the structure tensor above 0.5 in the photo without
+noise, whatever the contrast) the median elongation of a kernel (1 - λ2/λ1 of its second moments) is
+{on_edges:.2f}, and {percent:.0f} % of the kernels are within 20 degrees of the direction of the
+edge; at flat pixels (a gradient of at most 4 grey levels, over the three channels) the median
+elongation is {on_flat:.2f}. The {count} seeds have {least[0]:.2f} to {most[0]:.2f} and
+{least[1]:.0f} to {most[1]:.0f} %. Most kernels that are off
+belong to faint edges, hidden in the noise"""
 
 BM3D = """\
 BM3D, which also collects similar patches from elsewhere in the photo, is better: {bm3d:.2f} dB on the
@@ -85,7 +86,7 @@ pip install '.[train]'
 cp segment/rednet-fpn-0-weights.npz involution_edu/models/weights/segment.npz
 involution-edu segment --seed 5 --out docs/training/segment-scene.png --force
 pip install bm3d==4.0.3
-python docs/_ext/edge.py docs/training/edge-kernels.json
+python docs/_ext/edge.py docs/training/edge-kernels.json edge/denoiser-?-weights.npz
 python docs/_ext/training.py docs/training docs/training.md
 ```
 
@@ -125,8 +126,9 @@ CARDS = (
         "edge",
         "An involution whose kernels follow the edges of a photo: it removes Gaussian noise of "
         "standard deviation 25 (of 255) from a colour photo. A softmax over the taps makes the "
-        "weights of a kernel positive with a sum of 1; in training a small penalty on their "
-        "spread makes the kernels of flat parts round",
+        "weights of a kernel positive with a sum of 1. Training starts with kernels steered by "
+        "derivatives of the photo; the loss compares the result with the photo without noise, and "
+        "the direction and elongation of each kernel with the structure tensor of that photo",
         PHOTOS.format(
             textures="; brick, grass and gravel",
             test="chelsea (Stéfan van der Walt), CC0; flower (vultilion) and china "
@@ -158,12 +160,12 @@ CARDS = (
 )
 
 
-def page(results: Mapping[str, Results], measured: Mapping[str, float]) -> str:
+def page(results: Mapping[str, Results], measured: Mapping[str, Any]) -> str:
     """Return the page in Markdown."""
     return "\n".join(_lines(results, measured))
 
 
-def _lines(results: Mapping[str, Results], measured: Mapping[str, float]) -> Iterator[str]:
+def _lines(results: Mapping[str, Results], measured: Mapping[str, Any]) -> Iterator[str]:
     yield INTRODUCTION
     for name, found in results.items():
         task, recipe = TASKS[name], TASKS[name].recipe
@@ -217,7 +219,7 @@ def _commands(results: Results) -> str:
     return "\n".join((_command(results), *copies))
 
 
-def card_text(card: Card, results: Results, measured: Mapping[str, float]) -> str:
+def card_text(card: Card, results: Results, measured: Mapping[str, Any]) -> str:
     """Return the model card of the first run of ``results``, in Markdown."""
     run, unit = results.runs[0], TASKS[results.task].unit
     same = [other.epochs[-1].test_score for other in results.of(run.network)]
@@ -240,9 +242,11 @@ def card_text(card: Card, results: Results, measured: Mapping[str, float]) -> st
     return "\n".join(lines) + "\n"
 
 
-def _kernels(measured: Mapping[str, float]) -> str:
-    percent, faint_too = (100 * measured[f"aligned{part}"] for part in ("", "_faint_too"))
-    return KERNELS.format(percent=percent, percent_faint_too=faint_too, **measured)
+def _kernels(measured: Mapping[str, Any]) -> str:
+    seeds = [(found["on_edges"], 100 * found["aligned"]) for found in measured["seeds"]]
+    least, most = (list(map(pick, zip(*seeds, strict=True))) for pick in (min, max))
+    percent, count = 100 * measured["aligned"], len(seeds)
+    return KERNELS.format(percent=percent, count=count, least=least, most=most, **measured)
 
 
 def _wrapped(text: str, first: str = "", indent: str = "") -> str:

@@ -102,7 +102,7 @@ def edge() -> Data:
     parts: tuple[list[Photo], ...] = [], [], []
     for name in TRAIN_PHOTOS:
         photo = read_photo(name, 512)  # all are 512 pixels wide
-        parts[0].extend(_patches(photo[:, :384], 48, 24))
+        parts[0].extend(_patches(photo[:, :384], 64, 32))
         parts[1].append(_middle(photo[:, 384:], 320, 128))
     parts[2].extend(_middle(read_photo(name, 512), 256) for name in EDGE_TEST_PHOTOS)
     clean, val, test = (np.concatenate([photo_to_x(x) for x in part]) for part in parts)

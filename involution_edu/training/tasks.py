@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from .. import models
 from ..arguments import ArgumentError, as_choice
 from ..arrays import Array
+from ..images import STD
 from ..models.edge import add_noise
 from ..models.salt_and_pepper import add_salt_and_pepper
 from ..nn import CrossEntropy, MeanSquaredError, Module, PixelCrossEntropy
+from ..viz.measures import structure
 from . import data, detect, scenes, scores
 from .data import Data
 
@@ -162,6 +164,21 @@ def corrupted(
     return corrupt(target, rng), target
 
 
+class FollowEdges(MeanSquaredError):
+    """The mean squared error; it also gives an `EdgeDenoiser` the edges of the target photos."""
+
+    def __init__(self, model: Any) -> None:
+        self.model: models.EdgeDenoiser = model
+
+    def __call__(self, y: Array, target: Array) -> float:
+        """Return the loss and set ``edges`` of the network for its backward pass."""
+        of_photos = [structure(photo * STD.reshape(3, 1, 1)) for photo in target]
+        direction, coherence, _ = map(np.array, zip(*of_photos, strict=True))
+        edges = coherence * np.exp(2j * np.radians(direction))
+        self.model.edges = edges.astype(np.result_type(y, np.complex64))
+        return super().__call__(y, target)
+
+
 SKLEARN, SKIMAGE = ("sklearn", "scikit-learn"), ("skimage", "scikit-image")
 MLXTEND = "mlxtend", "mlxtend"
 CLASSIFIERS: dict[str, Callable[[Data, int], Module]] = {
@@ -192,9 +209,9 @@ TASKS["edge"] = Task(
     (SKIMAGE, SKLEARN),
     data.edge,
     networks={"denoiser": lambda data, seed: models.EdgeDenoiser(rng=seed)},
-    recipe=Recipe(8, 16, "adam", 8e-3),
+    recipe=Recipe(8, 4, "adam", 3e-3),
     unit=scores.DECIBEL,
-    criterion=lambda recipe, _: MeanSquaredError(),
+    criterion=lambda _, model: FollowEdges(model),
     score=scores.psnr,
     augment=partial(corrupted, corrupt=add_noise),
     baselines=scores.edge_baselines,
@@ -207,6 +224,7 @@ TASKS["salt-and-pepper"] = replace(
     load=data.salt_and_pepper,
     networks={"layer": lambda data, seed: models.salt_and_pepper_layer(rng=seed)},
     recipe=Recipe(60, 16, "adam", 1e-2),
+    criterion=lambda *_: MeanSquaredError(),
     augment=partial(corrupted, corrupt=add_salt_and_pepper),
     baselines=scores.salt_and_pepper_baselines,
 )

@@ -192,6 +192,7 @@ class Trace(OperatorTrace):
         if self.softmax:  # G = 1; a small error of its argument is a relative error of its value
             spanned = softmax(spanned, axis=1)
             size = spanned * (1 + size.max(axis=1, keepdims=True))
+            size += np.finfo(size.dtype).tiny  # below it, numbers have fewer digits
         agree("kernel", self.kernel.reshape(spanned.shape), spanned, weight.shape[1] + 1, size)
         super().check()
 

@@ -66,7 +66,7 @@ def x_of(name: str, size: tuple[int, int] = (7, 11)) -> Array:
 
 def edge_model() -> EdgeDenoiser:
     """Return a small denoiser, untrained, whose every bias matters."""
-    model = EdgeDenoiser((3, 5), channels=(4, 6), reduced=5, rng=3)
+    model = EdgeDenoiser((3, 5), channels=(9, 6), reduced=5, rng=3)
     rng, state = np.random.default_rng(5), model.state_dict()
     for key, a in state.items():
         state[key] = (a + 0.1 * rng.standard_normal(a.shape)).astype(a.dtype)

@@ -119,7 +119,7 @@ def test_a_part_of_any_groups(groups: slice) -> None:
 
 
 def edge_trace() -> tuple[models.EdgeDenoiser, Array, Trace]:
-    model = models.EdgeDenoiser((3, 5), channels=(4, 6), reduced=5, rng=0, dtype=float).eval()
+    model = models.EdgeDenoiser((3, 5), channels=(9, 6), reduced=5, rng=0, dtype=float).eval()
     x = np.random.default_rng(1).standard_normal((2, 3, 8, 9))
     return model, x, record(model, x)
 

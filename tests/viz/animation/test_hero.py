@@ -103,5 +103,5 @@ def test_every_frame_shows_the_kernel_of_its_pixel(scene: Hero, frames: list[Pho
 def test_the_window_goes_along_an_edge(scene: Hero) -> None:
     assert 12 <= len(scene.way) <= STEPS
     steps = np.abs(np.diff(scene.way, axis=0))
-    assert steps.max() <= 2
+    assert steps.max() <= 3  # 2 ahead and 1 aside are 2.2, between rounded pixels
     assert scene.squares > TOP

@@ -149,10 +149,10 @@ def test_paint_reaches_a_kernel_through_the_features(browser: Any, folder: Path)
         tab.wait_for_function("explorer.painted.size === 0")
         np.testing.assert_array_equal(array(tab, "explorer.run.kernels", shape), before)
         tab.click("#t-made")
-        assert "2 convolutions made the features from 13 × 13 pixels" in text(tab, "#c-made")
+        assert "2 convolutions made the features from 19 × 19 pixels" in text(tab, "#c-made")
     rows, columns = np.nonzero((after != before).any(axis=(2, 3, 4)))
     reached = rows.min(), rows.max(), columns.min(), columns.max()
-    assert reached == (9 - 6, 9 + 6, 12 - 6, 12 + 6)
+    assert reached == (9 - 9, 17, 12 - 9, 12 + 9)  # row 17 is the last
     assert scaled_error(y, record(edge_model(), x).y.astype(float)) <= TOLERANCE
 
 
