@@ -120,7 +120,7 @@ def test_the_first_kernels_and_the_loss_follow_an_edge(degrees: int) -> None:
     rows, columns = np.mgrid[20:-21:-1, -20:21]  # upwards and to the right of the middle
     turn = np.radians(degrees)
     step = (columns * np.sin(turn) - rows * np.cos(turn) + 0.5).clip(0, 1)
-    clean = photo_to_x(np.repeat(np.uint8(60 + 130 * step)[..., np.newaxis], 3, axis=2))
+    clean = photo_to_x(np.repeat((60 + 130 * step).astype(np.uint8)[..., np.newaxis], 3, axis=2))
     model = models.EdgeDenoiser(rng=0)
     task = TASKS["edge"]
     task.criterion(task.recipe, model)(clean, clean)
