@@ -135,9 +135,16 @@ def test_outputs_losses_and_gradients_are_those_of_pytorch(
     found = {name: p.grad for name, p in model.named_parameters().items()} | {"x": dx}
     want = {name: p.grad.numpy() for name, p in twin.named_parameters()} | {"x": tx.grad.numpy()}
     assert found.keys() == want.keys()
+    # PyTorch's float32 is itself up to 6e-5 from its float64, in other directions on each processor.
+    twin.double().zero_grad()
+    exact_x = torch.tensor(x, requires_grad=True, dtype=torch.float64)
+    loss(exact_x, targets).backward()
+    exact = {name: p.grad.numpy() for name, p in twin.named_parameters()}
+    exact["x"] = exact_x.grad.numpy()
     largest = max(abs(a).max() for a in want.values())
     for name, a in want.items():
         assert abs(a).max() > 0, name
         # Some are nearly 0: of biases before BatchNorm, and of BatchNorm of two values (UPerNet).
         scale = max(abs(a).max(), 300 * near * largest)
-        np.testing.assert_allclose(found[name], a, rtol=0, atol=near * scale, err_msg=name)
+        error = min(abs(found[name] - truth).max() for truth in (a, exact[name]))
+        assert error <= near * scale, name
