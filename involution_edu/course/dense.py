@@ -80,6 +80,7 @@ def _candidates(rng: np.random.Generator) -> Cases:
     for M, threshold in ((5, 0.5), (12, 0.25), (20, 0.5)):
         boxes = np.hstack([low := rng.integers(5, size=(M, 2)), low + rng.integers(3, 6, (M, 2))])
         yield boxes, rng.integers(1, 10, M) / 10, threshold
+    yield np.zeros((0, 4)), np.zeros(0), 0.5
 
 
 ORDER, RESULT = 'np.argsort(-scores, kind="stable")', "return np.array(kept) => return np.array"
@@ -87,6 +88,7 @@ NMS = Exercise(
     "nms", "nms(boxes, scores, threshold) -> indices of the boxes that stay, by falling score, of equal scores the lower index first.", _nms, _candidates,
     table(_nms,
         ("boxes[kept] => boxes[list(order[:n])]", "a box that was dropped drops no other: compare with the kept ones only."),
+        ("kept.append(k) => kept.append(k)\n        else:\n            break", "you stop at the first box that is dropped: go on with the next."),
         ("boxes[kept] => boxes[kept[:1]]", "compare with every kept box, not with the best alone."),
         ("boxes[kept] => boxes[kept[-1:]]", "compare with every kept box, not with the last one alone."),
         (").all() => ).any() or not kept", "a box stays if *all* kept ones overlap little, not any."),
