@@ -31,7 +31,9 @@ LAYERS: dict[str, tuple[tuple[int, ...], bool, dict[str, Any]]] = {
     }),
     "no padding": ((1, 8, 6, 7), True, {"groups": 2, "stride": (1, 2), "padding": "valid"}),
     "1-D, stride 2": ((2, 8, 7), True, {"groups": 2, "stride": 2}),
-    "3-D, stride (2, 1, 2)": ((1, 4, 4, 3, 5), True, {"groups": 2, "stride": (2, 1, 2)}),
+    "3-D, stride (2, 1, 2)": ((1, 4, 4, 3, 5), True, {
+        "groups": 2, "reduction": 2, "stride": (2, 1, 2)
+    }),
     "3-D, no padding": ((1, 4, 3, 4, 5), False, {"groups": 1, "padding": (1, 0, 0)}),
     "depthwise convolution": ((2, 4, 5, 6), True, {
         "kind": "DepthwiseConv2d", "kernel_size": (3, 5), "stride": (1, 2), "dilation": (2, 1)
